@@ -1,0 +1,56 @@
+"""Ctrl-C and SIGTERM as a request that the run grants at its next safe point.
+
+The first signal asks, the second leaves at once: nothing is lost then either, for every artifact is complete or absent.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from semilla.errors import InterruptedRunError
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+_requested: int | None = None
+
+
+def requested() -> bool:
+    """Has a signal asked the run to stop?"""
+    return _requested is not None
+
+
+def check() -> None:
+    """Raise InterruptedRunError if a signal asked the run to stop; call it where stopping loses nothing."""
+    if _requested is not None:
+        raise InterruptedRunError(_requested)
+
+
+@contextmanager
+def granted() -> Iterator[None]:
+    """Install the handlers for the length of a run; outside the main thread signals are left alone."""
+    global _requested  # noqa: PLW0603 - a signal handler has nowhere else to leave its word
+    _requested = None
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = {number: signal.signal(number, _remember) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+        _requested = None
+
+
+def _remember(number: int, frame: FrameType | None) -> None:
+    global _requested  # noqa: PLW0603
+    if number == signal.SIGHUP:
+        number = signal.SIGTERM
+    if _requested is not None:
+        os._exit(128 + number)
+    _requested = number

@@ -1,0 +1,91 @@
+"""What a run tells its listeners while it works.
+
+Phases call ``progress(event)`` and know nothing of who listens: the terminal, the status file, a test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from semilla.phases import PhaseRecord
+    from semilla.records.metrics import EpochMetrics
+
+
+@dataclass(frozen=True)
+class PhaseStarted:
+    phase: str
+
+
+@dataclass(frozen=True)
+class PhaseFinished:
+    phase: str
+    record: PhaseRecord
+
+
+@dataclass(frozen=True)
+class Note:
+    """A sentence worth reading, such as a value that was lowered or a checkpoint that was skipped."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Warned:
+    """Something the user should look into; ``topic`` is an entry of ``semilla guide``."""
+
+    text: str
+    topic: str
+
+
+@dataclass(frozen=True)
+class Transferred:
+    """Bytes of one download so far; ``total_bytes`` is None when the server does not say."""
+
+    name: str
+    done_bytes: int
+    total_bytes: int | None
+
+
+@dataclass(frozen=True)
+class StepDone:
+    """One optimizer step. ``loss`` in nats per token, ``learning_rate`` the base rate."""
+
+    step: int
+    total_steps: int
+    epoch: int
+    loss: float
+    learning_rate: float
+    tokens_per_second: float
+    remaining_s: float
+
+
+@dataclass(frozen=True)
+class EpochDone:
+    metrics: EpochMetrics
+    is_best: bool
+
+
+@dataclass(frozen=True)
+class ArtifactWritten:
+    """A file now stands, whole, under its final name."""
+
+    path: Path
+
+
+@dataclass(frozen=True)
+class ArtifactRemoved:
+    path: Path
+
+
+Event: TypeAlias = (
+    PhaseStarted | PhaseFinished | Note | Warned | Transferred | StepDone | EpochDone | ArtifactWritten | ArtifactRemoved
+)
+Progress: TypeAlias = Callable[[Event], None]
+
+
+def silent(event: Event) -> None:
+    """Listen to nothing."""
