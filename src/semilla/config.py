@@ -29,6 +29,20 @@ class Group(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
 
+def find_head_mistake(d_model: int, num_heads: int) -> Mistake | None:
+    """Check that heads divide the width into even parts (rotary positions turn pairs of numbers)."""
+    if d_model % num_heads == 0 and d_model // num_heads % 2 == 0:
+        return None
+    fitting = [heads for heads in range(1, 17) if d_model % (2 * heads) == 0]
+    nearest = min(fitting, key=lambda heads: abs(heads - num_heads), default=None)
+    return Mistake(
+        "num_heads",
+        num_heads,
+        f"must divide d_model = {d_model} into an even width per head",
+        nearest if nearest is not None else "none; make d_model even",
+    )
+
+
 class ModelArchitecture(Group):
     """Shape of the network; a checkpoint only fits the architecture it was trained with."""
 
@@ -129,17 +143,3 @@ GROUPS: dict[str, type[Group]] = {
     "model_architecture": ModelArchitecture,
     "training_hyperparameters": TrainingHyperparameters,
 }
-
-
-def find_head_mistake(d_model: int, num_heads: int) -> Mistake | None:
-    """Check that heads divide the width into even parts (rotary positions turn pairs of numbers)."""
-    if d_model % num_heads == 0 and d_model // num_heads % 2 == 0:
-        return None
-    fitting = [heads for heads in range(1, 17) if d_model % (2 * heads) == 0]
-    nearest = min(fitting, key=lambda heads: abs(heads - num_heads), default=None)
-    return Mistake(
-        "num_heads",
-        num_heads,
-        f"must divide d_model = {d_model} into an even width per head",
-        nearest if nearest is not None else "none; make d_model even",
-    )

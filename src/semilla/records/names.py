@@ -1,0 +1,33 @@
+"""The name of every file a run leaves in its output directory, in one place."""
+
+from __future__ import annotations
+
+STATUS = "pipeline_status.json"
+CONFIGURATION = "configuration.toml"
+LOG = "semilla.log"
+LOCK = ".semilla.lock"
+
+CORPUS = "corpus_bilingual.txt"
+CORPUS_MANIFEST = "corpus_manifest.json"
+DOWNLOADS = "downloads"
+"""Folder of verified downloads, reused when a run is repeated."""
+
+METRICS = "training_metrics.json"
+BEST_MODEL = "best_model.pt"
+FINAL_MODEL = "final_model.pt"
+BUNDLE = "bundle"
+"""Folder with the model as it ships to a device."""
+
+
+def name_tokenizer(vocab_size: int) -> str:
+    """Stem of the tokenizer's files from the requested size: 8000 -> bilingual_8k, 2500 -> bilingual_2500."""
+    size = f"{vocab_size // 1000}k" if vocab_size % 1000 == 0 else str(vocab_size)
+    return f"bilingual_{size}"
+
+
+def name_epoch_checkpoint(epoch: int) -> str:
+    return f"checkpoint_epoch_{epoch}.pt"
+
+
+def name_step_checkpoint(step: int) -> str:
+    return f"checkpoint_step_{step}.pt"
