@@ -1,0 +1,200 @@
+"""The network: a Llama-style decoder whose tensors carry the names of LlamaForCausalLM.
+
+RMSNorm before each block, rotary positions, SwiGLU, no biases (Touvron et al. 2023, https://arxiv.org/abs/2302.13971).
+
+Shape suffixes: B batch, T position, D d_model, H head, K width of a head, F dim_feedforward, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - the name everyone knows it by
+from torch import Tensor, nn
+
+from semilla.config import ModelArchitecture
+
+NORM_EPSILON = 1e-5
+ROPE_THETA = 10_000.0
+
+
+class Transformer(nn.Module):
+    """Token ids in, normalised hidden states out; ``compute_logits`` turns those into scores over the vocabulary.
+
+    Parameters are float32; matrix products run in ``compute_dtype``.
+    """
+
+    def __init__(
+        self,
+        architecture: ModelArchitecture,
+        *,
+        vocab_size: int,
+        max_positions: int,
+        dropout: float = 0.0,
+        compute_dtype: torch.dtype = torch.float32,
+    ) -> None:
+        super().__init__()
+        self.architecture = architecture
+        self.vocab_size = vocab_size
+        self.max_positions = max_positions
+        self.compute_dtype = compute_dtype
+        self.model = Decoder(architecture, vocab_size=vocab_size, dropout=dropout)
+        if not architecture.tie_embeddings:
+            self.lm_head = Linear(architecture.d_model, vocab_size)
+        cos_TK, sin_TK = compute_rotary_tables(max_positions, architecture.d_model // architecture.num_heads)
+        self.register_buffer("cos_TK", cos_TK, persistent=False)
+        self.register_buffer("sin_TK", sin_TK, persistent=False)
+
+    @property
+    def output_weight_VD(self) -> Tensor:  # noqa: N802 - shape suffix
+        """The output layer's matrix: its own, or the embedding's when they are tied."""
+        return self.model.embed_tokens.weight if self.architecture.tie_embeddings else self.lm_head.weight
+
+    def forward(self, ids_BT: Tensor) -> Tensor:
+        """Hidden states [B, T, D] in ``compute_dtype`` for token ids [B, T]; T is at most ``max_positions``."""
+        length = ids_BT.shape[1]
+        dtype = self.compute_dtype
+        rotary = (self.cos_TK[:length].to(dtype), self.sin_TK[:length].to(dtype))
+        return self.model(ids_BT, rotary, dtype)  # type: ignore[no-any-return]
+
+    def compute_logits(self, hidden_BTD: Tensor) -> Tensor:
+        """Scores [B, T, V] in ``compute_dtype``."""
+        return F.linear(hidden_BTD, self.output_weight_VD.to(hidden_BTD.dtype))
+
+
+class Decoder(nn.Module):
+    def __init__(self, architecture: ModelArchitecture, *, vocab_size: int, dropout: float) -> None:
+        super().__init__()
+        self.embed_tokens = nn.Embedding(vocab_size, architecture.d_model)
+        self.layers = nn.ModuleList(Layer(architecture, dropout) for _ in range(architecture.num_layers))
+        self.norm = RMSNorm(architecture.d_model)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, ids_BT: Tensor, rotary: tuple[Tensor, Tensor], dtype: torch.dtype) -> Tensor:
+        hidden_BTD = self.dropout(self.embed_tokens(ids_BT).to(dtype))
+        for layer in self.layers:
+            hidden_BTD = layer(hidden_BTD, rotary)
+        return self.norm(hidden_BTD)  # type: ignore[no-any-return]
+
+
+class Layer(nn.Module):
+    """One block: attention, then feed-forward, each on a normalised copy and added back."""
+
+    def __init__(self, architecture: ModelArchitecture, dropout: float) -> None:
+        super().__init__()
+        self.input_layernorm = RMSNorm(architecture.d_model)
+        self.self_attn = Attention(architecture.d_model, architecture.num_heads)
+        self.post_attention_layernorm = RMSNorm(architecture.d_model)
+        self.mlp = FeedForward(architecture.d_model, architecture.dim_feedforward)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, hidden_BTD: Tensor, rotary: tuple[Tensor, Tensor]) -> Tensor:
+        hidden_BTD = hidden_BTD + self.dropout(self.self_attn(self.input_layernorm(hidden_BTD), rotary))
+        return hidden_BTD + self.dropout(self.mlp(self.post_attention_layernorm(hidden_BTD)))
+
+
+class Attention(nn.Module):
+    """Causal self-attention with rotary positions."""
+
+    def __init__(self, d_model: int, num_heads: int) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.q_proj = Linear(d_model, d_model)
+        self.k_proj = Linear(d_model, d_model)
+        self.v_proj = Linear(d_model, d_model)
+        self.o_proj = Linear(d_model, d_model)
+
+    def forward(self, hidden_BTD: Tensor, rotary: tuple[Tensor, Tensor]) -> Tensor:
+        q_BHTK = rotate(self._split_heads(self.q_proj(hidden_BTD)), *rotary)
+        k_BHTK = rotate(self._split_heads(self.k_proj(hidden_BTD)), *rotary)
+        v_BHTK = self._split_heads(self.v_proj(hidden_BTD))
+        mixed_BHTK = attend(q_BHTK, k_BHTK, v_BHTK, mask_TT)
+        return self.o_proj(mixed_BHTK.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+
+    def _split_heads(self, x_BTD: Tensor) -> Tensor:
+        return x_BTD.unflatten(2, (self.num_heads, -1)).transpose(1, 2)
+
+
+class FeedForward(nn.Module):
+    """SwiGLU (Shazeer 2020, https://arxiv.org/abs/2002.05202): one half gates the other."""
+
+    def __init__(self, d_model: int, dim_feedforward: int) -> None:
+        super().__init__()
+        self.gate_proj = Linear(d_model, dim_feedforward)
+        self.up_proj = Linear(d_model, dim_feedforward)
+        self.down_proj = Linear(dim_feedforward, d_model)
+
+    def forward(self, hidden_BTD: Tensor) -> Tensor:
+        gated_BTF = F.silu(self.gate_proj(hidden_BTD)) * self.up_proj(hidden_BTD)
+        return self.down_proj(gated_BTF)  # type: ignore[no-any-return]
+
+
+class RMSNorm(nn.Module):
+    """Scale each vector to unit root mean square (Zhang & Sennrich 2019, https://arxiv.org/abs/1910.07467)."""
+
+    def __init__(self, d_model: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(d_model))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.rms_norm(x, self.weight.shape, self.weight.to(x.dtype), NORM_EPSILON)
+
+
+class Linear(nn.Module):
+    """A matrix without bias, kept in float32 and multiplied in the dtype of its input."""
+
+    def __init__(self, in_features: int, out_features: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(out_features, in_features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight.to(x.dtype))
+
+
+def initialize_weights(model: Transformer, *, generator: torch.Generator) -> None:
+    """Draw every matrix from a normal distribution, in a fixed order, from ``generator``.
+
+    Deviation 0.02 for the embeddings, 1/sqrt(fan-in) for the matrices; the two that write into the residual stream
+    are scaled down by sqrt(2 x layers), so that its variance does not grow with depth (Radford et al. 2019).
+    """
+    residual_scale = 1 / math.sqrt(2 * model.architecture.num_layers)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if weight.ndim == 1:
+                weight.fill_(1.0)
+            elif "embed_tokens" in name or "lm_head" in name:
+                weight.normal_(0, 0.02, generator=generator)
+            else:
+                scale = residual_scale if name.endswith(("o_proj.weight", "down_proj.weight")) else 1.0
+                weight.normal_(0, scale / math.sqrt(weight.shape[1]), generator=generator)
+
+
+def compute_rotary_tables(max_positions: int, head_width: int) -> tuple[Tensor, Tensor]:
+    """Cosines and sines [T, K], in the half-split layout of Hugging Face (Su et al. 2021, RoFormer)."""
+    frequencies = ROPE_THETA ** (-torch.arange(0, head_width, 2, dtype=torch.float64) / head_width)
+    angles = torch.outer(torch.arange(max_positions, dtype=torch.float64), frequencies).repeat(1, 2)
+    return angles.cos().float(), angles.sin().float()
+
+
+def rotate(x_BHTK: Tensor, cos_TK: Tensor, sin_TK: Tensor) -> Tensor:
+    """Turn each pair (k, k + K/2) by the angle of its position."""
+    first, second = x_BHTK.chunk(2, dim=-1)
+    return x_BHTK * cos_TK + torch.cat((-second, first), dim=-1) * sin_TK
+
+
+def describe_llama(model: Transformer) -> dict[str, Any]:
+    """The architecture in the words of Hugging Face's LlamaConfig."""
+    architecture = model.architecture
+    return {
+        "vocab_size": model.vocab_size,
+        "hidden_size": architecture.d_model,
+        "intermediate_size": architecture.dim_feedforward,
+        "num_hidden_layers": architecture.num_layers,
+        "num_attention_heads": architecture.num_heads,
+        "rms_norm_eps": NORM_EPSILON,
+        "rope_theta": ROPE_THETA,
+        "max_position_embeddings": model.max_positions,
+        "tie_word_embeddings": architecture.tie_embeddings,
+    }

@@ -1,0 +1,156 @@
+"""PipelineStatus of the specification, its state machine, and the file that follows the whole run."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+
+from semilla.errors import PHASES, IntegrityError
+from semilla.records import names
+from semilla.records.files import Artifact, read_json, write_json
+from semilla.records.metrics import Record
+
+Phase = Literal["prerequisite_check", "corpus_download", "tokenizer_training", "model_training", "validation"]
+CurrentPhase = Literal[Phase, "complete", "failed"]
+RunState = Literal["running", "interrupted", "failed", "complete"]
+Outcome = Literal["done", "reused", "skipped"]
+
+
+class ErrorDetails(Record):
+    """Why a run failed; ``stderr_output`` is the last 50 lines of error output."""
+
+    failed_phase: str
+    error_type: str
+    error_message: str
+    stderr_output: str
+
+
+class InferenceMetrics(Record):
+    """The device's view: one next-token step at full context, and the memory of a fresh process (MiB)."""
+
+    latency_p95_ms: int
+    latency_p95_us: float
+    latency_p50_us: float
+    latency_p99_us: float
+    tokens_per_sec: float
+    rss_mb: int
+    peak_mb: int
+
+
+class Finding(Record):
+    """One gate or target: a figure beside its threshold."""
+
+    name: str
+    kind: Literal["gate", "target"]
+    value: float | None
+    threshold: float
+    comparison: Literal["<", "<=", ">", ">="]
+    unit: str = ""
+    passed: bool
+
+    def __str__(self) -> str:
+        value = "not measured" if self.value is None else f"{self.value:.4g}"
+        return f"{self.name} = {value} (needs {self.comparison} {self.threshold:g} {self.unit})".replace(" )", ")")
+
+
+class ValidationResults(Record):
+    """Quality checks after training. Losses in nats per token."""
+
+    sample_generations: list[str]
+    final_train_loss: float
+    final_val_loss: float
+    inference_metrics: InferenceMetrics
+    constitutional_compliance: bool
+    best_val_loss: float
+    bits_per_byte: dict[str, float]
+    findings: list[Finding]
+
+
+class PhaseEntry(Record):
+    """What the status remembers of a phase: its inputs decide whether the result can be reused."""
+
+    inputs: dict[str, Any] = Field(default_factory=dict)
+    artifacts: list[dict[str, Any]] = Field(default_factory=list)
+    details: dict[str, Any] = Field(default_factory=dict)
+    warnings: list[str] = Field(default_factory=list)
+    outcome: Outcome = "done"
+    reused: bool = False
+    finished_at: str = ""
+
+    def list_artifacts(self) -> list[Artifact]:
+        return [Artifact(**artifact) for artifact in self.artifacts]
+
+
+class PipelineStatus(Record):
+    """The run as a whole, as kept in ``pipeline_status.json``."""
+
+    pipeline_id: str = Field(default_factory=lambda: str(uuid.uuid4()))
+    start_time: str = Field(default_factory=lambda: now())
+    current_phase: CurrentPhase = "prerequisite_check"
+    completed_phases: list[str] = Field(default_factory=list)
+    phase_timings: dict[str, float] = Field(default_factory=dict)
+    artifacts_created: list[str] = Field(default_factory=list)
+    error_details: ErrorDetails | None = None
+    validation_results: ValidationResults | None = None
+
+    run_state: RunState = "running"
+    attempt: int = 1
+    updated_at: str = Field(default_factory=lambda: now())
+    process_id: int = 0
+    phase_records: dict[str, PhaseEntry] = Field(default_factory=dict)
+
+    def enter(self, phase: Phase) -> None:
+        """Move to ``phase``: the first one, or the one right after the last completed."""
+        expected = PHASES[len(self.completed_phases)] if len(self.completed_phases) < len(PHASES) else "complete"
+        assert self.run_state == "running", f"cannot enter {phase} while {self.run_state}"
+        assert phase == expected, f"cannot enter {phase}: {expected} comes next"
+        self.current_phase = phase
+
+    def complete_phase(self, phase: Phase, entry: PhaseEntry) -> None:
+        """Mark the current phase finished (done, reused or skipped)."""
+        assert phase == self.current_phase, f"{phase} is not the current phase, {self.current_phase} is"
+        self.completed_phases.append(phase)
+        self.phase_records[phase] = entry
+
+    def finish(self) -> None:
+        assert tuple(self.completed_phases) == PHASES, f"only {self.completed_phases} are complete"
+        self.current_phase, self.run_state = "complete", "complete"
+
+    def fail(self, error: ErrorDetails) -> None:
+        assert self.run_state == "running", f"cannot fail while {self.run_state}"
+        self.current_phase, self.run_state, self.error_details = "failed", "failed", error
+
+    def interrupt(self) -> None:
+        """Stop where it is; ``current_phase`` stays, as the specification has no word for it."""
+        self.run_state = "interrupted"
+
+    def begin_attempt(self) -> None:
+        """Start walking the phases again, as the next attempt of the same run."""
+        self.attempt += 1
+        self.current_phase, self.run_state = "prerequisite_check", "running"
+        self.completed_phases, self.error_details, self.validation_results = [], None, None
+
+
+def now() -> str:
+    """The time in ISO 8601, UTC, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def write_status(directory: Path, status: PipelineStatus) -> None:
+    status.updated_at = now()
+    write_json(directory / names.STATUS, status.model_dump(mode="json"))
+
+
+def read_status(directory: Path) -> PipelineStatus | None:
+    """Read the status of a run directory, None when there is none; raises IntegrityError when it is damaged."""
+    path = directory / names.STATUS
+    if not path.is_file():
+        return None
+    try:
+        return PipelineStatus.model_validate(read_json(path))
+    except ValidationError as error:
+        raise IntegrityError(f"{path} is not a pipeline status: {error.error_count()} fields are wrong") from error
