@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     from semilla.phases import PhaseRecord
     from semilla.records.metrics import EpochMetrics
+    from semilla.records.status import ValidationResults
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,12 @@ class PhaseStarted:
 
 @dataclass(frozen=True)
 class PhaseFinished:
+    """``outcome`` is done, reused or skipped; ``elapsed_s`` sums over the run's attempts."""
+
     phase: str
     record: PhaseRecord
+    outcome: str
+    elapsed_s: float
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,13 @@ class EpochDone:
 
 
 @dataclass(frozen=True)
+class Validated:
+    """The validation's figures, also when a gate was missed."""
+
+    results: ValidationResults
+
+
+@dataclass(frozen=True)
 class ArtifactWritten:
     """A file now stands, whole, under its final name."""
 
@@ -82,7 +94,8 @@ class ArtifactRemoved:
 
 
 Event: TypeAlias = (
-    PhaseStarted | PhaseFinished | Note | Warned | Transferred | StepDone | EpochDone | ArtifactWritten | ArtifactRemoved
+    PhaseStarted | PhaseFinished | Note | Warned | Transferred | StepDone | EpochDone | Validated
+    | ArtifactWritten | ArtifactRemoved
 )
 Progress: TypeAlias = Callable[[Event], None]
 

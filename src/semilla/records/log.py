@@ -31,11 +31,18 @@ class ErrorTail(logging.Handler):
         return "\n".join(self.lines)
 
 
+class QuietFileHandler(logging.FileHandler):
+    """A log line that cannot be written (a full disk) must not hide the error it tells of."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name logging gives it
+        pass
+
+
 @contextmanager
 def record_log(directory: Path) -> Iterator[ErrorTail]:
     """Write ``semilla.log`` in ``directory`` for the length of a run (appending: attempts follow each other)."""
     tail = ErrorTail()
-    file = logging.FileHandler(directory / names.LOG, encoding="utf-8", errors="backslashreplace", delay=True)
+    file = QuietFileHandler(directory / names.LOG, encoding="utf-8", errors="backslashreplace", delay=True)
     formatter = logging.Formatter("%(asctime)s %(levelname)s %(message)s")
     previous = logger.level, logger.propagate
     logger.setLevel(logging.INFO)
@@ -48,5 +55,6 @@ def record_log(directory: Path) -> Iterator[ErrorTail]:
     finally:
         for handler in (tail, file):
             logger.removeHandler(handler)
-            handler.close()
-        logger.level, logger.propagate = previous
+                handler.close()
+        logger.setLevel(previous[0])
+        logger.propagate = previous[1]

@@ -25,6 +25,9 @@ def name_tokenizer(vocab_size: int) -> str:
     return f"bilingual_{size}"
 
 
+CHECKPOINT_PATTERN = "checkpoint_*_*.pt"
+
+
 def name_epoch_checkpoint(epoch: int) -> str:
     return f"checkpoint_epoch_{epoch}.pt"
 
