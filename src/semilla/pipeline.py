@@ -18,7 +18,7 @@ from typing import Any, get_args
 
 from semilla import interrupts
 from semilla.config import PipelineConfiguration
-from semilla.configuration import to_toml
+from semilla.settings import to_toml
 from semilla.errors import (
     PHASES,
     IncompatibleError,

@@ -55,6 +55,6 @@ def record_log(directory: Path) -> Iterator[ErrorTail]:
     finally:
         for handler in (tail, file):
             logger.removeHandler(handler)
-                handler.close()
+            handler.close()
         logger.setLevel(previous[0])
         logger.propagate = previous[1]

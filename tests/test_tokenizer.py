@@ -1,0 +1,99 @@
+"""The tokenizer gives text back exactly, keeps its special ids, and says how large a vocabulary a text supports."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from semilla import tokenizer as tok
+from semilla.errors import IntegrityError, InvalidConfigError, InvalidCorpusError
+
+WORDS = (
+    "la niña mira el río y pregunta ¿qué hay allí? —¡Un pingüino! the cat sat near an old tree while rain fell "
+    "slowly over mountains under bright stars canción corazón pequeño jardín árbol camión señora mañana dinner"
+).split()
+
+
+def make_text(seed: int = 0, lines: int = 600) -> str:
+    draw = random.Random(seed)
+    return "".join(" ".join(draw.choices(WORDS, k=draw.randint(4, 14))) + ".\n" for _ in range(lines))
+
+
+@pytest.fixture(scope="module", params=["unigram", "bpe", "char", "word"])
+def trained(request: pytest.FixtureRequest) -> tok.Tokenizer:
+    result = tok.train_tokenizer(
+        [make_text()], vocab_size=1000, model_type=request.param, is_size_explicit=False
+    )
+    return tok.Tokenizer(result.model)
+
+
+@given(text=st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\x00\u2581"), max_size=80))
+@settings(max_examples=200, deadline=None)
+def test_any_text_comes_back_exactly(trained: tok.Tokenizer, text: str) -> None:
+    """Whatever is encoded decodes to itself, whether pieces cover it or bytes have to."""
+    assert trained.decode(trained.encode(text)) == text
+
+
+def test_special_ids_stand_where_the_code_says(trained: tok.Tokenizer) -> None:
+    """Unknown, begin, end and line break have the ids named in one place."""
+    pieces = [piece for piece, _ in trained.list_pieces()[:4]]
+    assert pieces == ["<unk>", "<s>", "</s>", "\n"]
+    assert list(trained.encode("\n")) == [tok.NEWLINE_ID]
+
+
+def test_control_tokens_written_as_text_stay_text(trained: tok.Tokenizer) -> None:
+    """Text that looks like a control token never becomes one."""
+    ids = trained.encode("<s></s><unk>")
+    assert not set(ids) & {tok.UNKNOWN_ID, tok.BEGIN_ID, tok.END_ID}
+    assert trained.decode(ids) == "<s></s><unk>"
+
+
+def test_training_twice_gives_the_same_bytes() -> None:
+    """Training is a pure function of the text and the options."""
+    models = {
+        tok.train_tokenizer([make_text()], vocab_size=1000, model_type="unigram", is_size_explicit=False).model
+        for _ in range(2)
+    }
+    assert len(models) == 1
+
+
+def test_a_vocabulary_asked_for_but_too_large_is_an_error_with_the_largest_possible() -> None:
+    """The error names the largest value, and that value works."""
+    with pytest.raises(InvalidConfigError) as caught:
+        tok.train_tokenizer([make_text()], vocab_size=8000, model_type="unigram", is_size_explicit=True)
+    largest = caught.value.mistakes[0].nearest
+    assert isinstance(largest, int)
+    again = tok.train_tokenizer([make_text()], vocab_size=largest, model_type="unigram", is_size_explicit=True)
+    assert again.vocab_size == largest
+
+
+def test_a_default_vocabulary_too_large_is_lowered_and_says_so() -> None:
+    """Left at its default, the size follows the text."""
+    result = tok.train_tokenizer([make_text()], vocab_size=8000, model_type="bpe", is_size_explicit=False)
+    assert result.vocab_size < 8000
+    assert result.warning is not None
+    assert str(result.vocab_size) in result.warning
+
+
+def test_a_text_of_one_repeated_character_is_refused() -> None:
+    """There is nothing to learn from it, and the error says so."""
+    with pytest.raises(InvalidCorpusError):
+        tok.train_tokenizer(["a" * 5000], vocab_size=1000, model_type="unigram", is_size_explicit=False)
+
+
+def test_sentences_are_short_enough_for_sentencepiece_and_lose_nothing() -> None:
+    """Long lines are cut rather than dropped."""
+    text = make_text(lines=50) + "ñ" * 9000 + "\nfin"
+    sentences = list(tok.split_sentences(text))
+    assert "".join(sentences) == text
+    assert max(len(sentence.encode()) for sentence in sentences) <= tok.LARGEST_SENTENCE_BYTES
+
+
+def test_damaged_models_are_refused() -> None:
+    """Bytes that are no model raise an integrity error, not a crash."""
+    for bad in (b"", b"not a model", b"\x80\x04"):
+        with pytest.raises(IntegrityError):
+            tok.Tokenizer(bad)
