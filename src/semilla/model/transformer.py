@@ -8,7 +8,7 @@ Shape suffixes: B batch, T position, D d_model, H head, K width of a head, F dim
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name everyone knows it by
@@ -43,9 +43,23 @@ class Transformer(nn.Module):
         self.model = Decoder(architecture, vocab_size=vocab_size, dropout=dropout)
         if not architecture.tie_embeddings:
             self.lm_head = Linear(architecture.d_model, vocab_size)
+        self.dropout_generator = torch.Generator()
+        for module in self.modules():
+            if isinstance(module, Dropout):
+                module.generator = self.dropout_generator
         cos_TK, sin_TK = compute_rotary_tables(max_positions, architecture.d_model // architecture.num_heads)
         self.register_buffer("cos_TK", cos_TK, persistent=False)
         self.register_buffer("sin_TK", sin_TK, persistent=False)
+        hidden_future_TT = torch.full((max_positions, max_positions), -math.inf).triu(1)
+        self.register_buffer("mask_TT", hidden_future_TT, persistent=False)
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.embed_tokens.weight.device
+
+    def seed_dropout(self, seed: int, step: int) -> None:
+        """Make the next forward pass drop the same activations whenever it is asked for (seed, step)."""
+        self.dropout_generator.manual_seed(mix_seed(seed, step))
 
     @property
     def output_weight_VD(self) -> Tensor:  # noqa: N802 - shape suffix
@@ -56,12 +70,22 @@ class Transformer(nn.Module):
         """Hidden states [B, T, D] in ``compute_dtype`` for token ids [B, T]; T is at most ``max_positions``."""
         length = ids_BT.shape[1]
         dtype = self.compute_dtype
-        rotary = (self.cos_TK[:length].to(dtype), self.sin_TK[:length].to(dtype))
-        return self.model(ids_BT, rotary, dtype)  # type: ignore[no-any-return]
+        positions = Positions(
+            self.cos_TK[:length].to(dtype), self.sin_TK[:length].to(dtype), self.mask_TT[:length, :length].to(dtype)
+        )
+        return self.model(ids_BT, positions, dtype)  # type: ignore[no-any-return]
 
     def compute_logits(self, hidden_BTD: Tensor) -> Tensor:
         """Scores [B, T, V] in ``compute_dtype``."""
         return F.linear(hidden_BTD, self.output_weight_VD.to(hidden_BTD.dtype))
+
+
+class Positions(NamedTuple):
+    """What depends on positions alone: cosines and sines of the rotary angles, and the mask over the future."""
+
+    cos_TK: Tensor
+    sin_TK: Tensor
+    mask_TT: Tensor
 
 
 class Decoder(nn.Module):
@@ -70,12 +94,12 @@ class Decoder(nn.Module):
         self.embed_tokens = nn.Embedding(vocab_size, architecture.d_model)
         self.layers = nn.ModuleList(Layer(architecture, dropout) for _ in range(architecture.num_layers))
         self.norm = RMSNorm(architecture.d_model)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
-    def forward(self, ids_BT: Tensor, rotary: tuple[Tensor, Tensor], dtype: torch.dtype) -> Tensor:
+    def forward(self, ids_BT: Tensor, positions: Positions, dtype: torch.dtype) -> Tensor:
         hidden_BTD = self.dropout(self.embed_tokens(ids_BT).to(dtype))
         for layer in self.layers:
-            hidden_BTD = layer(hidden_BTD, rotary)
+            hidden_BTD = layer(hidden_BTD, positions)
         return self.norm(hidden_BTD)  # type: ignore[no-any-return]
 
 
@@ -88,10 +112,10 @@ class Layer(nn.Module):
         self.self_attn = Attention(architecture.d_model, architecture.num_heads)
         self.post_attention_layernorm = RMSNorm(architecture.d_model)
         self.mlp = FeedForward(architecture.d_model, architecture.dim_feedforward)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
-    def forward(self, hidden_BTD: Tensor, rotary: tuple[Tensor, Tensor]) -> Tensor:
-        hidden_BTD = hidden_BTD + self.dropout(self.self_attn(self.input_layernorm(hidden_BTD), rotary))
+    def forward(self, hidden_BTD: Tensor, positions: Positions) -> Tensor:
+        hidden_BTD = hidden_BTD + self.dropout(self.self_attn(self.input_layernorm(hidden_BTD), positions))
         return hidden_BTD + self.dropout(self.mlp(self.post_attention_layernorm(hidden_BTD)))
 
 
@@ -106,11 +130,11 @@ class Attention(nn.Module):
         self.v_proj = Linear(d_model, d_model)
         self.o_proj = Linear(d_model, d_model)
 
-    def forward(self, hidden_BTD: Tensor, rotary: tuple[Tensor, Tensor]) -> Tensor:
-        q_BHTK = rotate(self._split_heads(self.q_proj(hidden_BTD)), *rotary)
-        k_BHTK = rotate(self._split_heads(self.k_proj(hidden_BTD)), *rotary)
+    def forward(self, hidden_BTD: Tensor, positions: Positions) -> Tensor:
+        q_BHTK = rotate(self._split_heads(self.q_proj(hidden_BTD)), positions)
+        k_BHTK = rotate(self._split_heads(self.k_proj(hidden_BTD)), positions)
         v_BHTK = self._split_heads(self.v_proj(hidden_BTD))
-        mixed_BHTK = attend(q_BHTK, k_BHTK, v_BHTK, mask_TT)
+        mixed_BHTK = attend(q_BHTK, k_BHTK, v_BHTK, positions.mask_TT)
         return self.o_proj(mixed_BHTK.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
 
     def _split_heads(self, x_BTD: Tensor) -> Tensor:
@@ -153,6 +177,27 @@ class Linear(nn.Module):
         return F.linear(x, self.weight.to(x.dtype))
 
 
+class Dropout(nn.Module):
+    """Dropout from one random byte per number, out of a generator of its own.
+
+    Eight bytes come from one 64-bit draw, which is ten times as fast as a Bernoulli draw per number; the probability is
+    rounded to 256ths.
+    """
+
+    def __init__(self, probability: float) -> None:
+        super().__init__()
+        self.threshold = round(256 * probability)
+        self.generator: torch.Generator | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.threshold == 0:
+            return x
+        num_draws = -(-x.numel() // 8)
+        draws = torch.randint(-(2**63), 2**63 - 1, (num_draws,), dtype=torch.int64, generator=self.generator)
+        noise = draws.view(torch.uint8)[: x.numel()].view(x.shape).to(x.device)
+        return x * (noise >= self.threshold).to(x.dtype).mul_(256 / (256 - self.threshold))
+
+
 def initialize_weights(model: Transformer, *, generator: torch.Generator) -> None:
     """Draw every matrix from a normal distribution, in a fixed order, from ``generator``.
 
@@ -178,10 +223,30 @@ def compute_rotary_tables(max_positions: int, head_width: int) -> tuple[Tensor, 
     return angles.cos().float(), angles.sin().float()
 
 
-def rotate(x_BHTK: Tensor, cos_TK: Tensor, sin_TK: Tensor) -> Tensor:
+def rotate(x_BHTK: Tensor, positions: Positions) -> Tensor:
     """Turn each pair (k, k + K/2) by the angle of its position."""
     first, second = x_BHTK.chunk(2, dim=-1)
-    return x_BHTK * cos_TK + torch.cat((-second, first), dim=-1) * sin_TK
+    return x_BHTK * positions.cos_TK + torch.cat((-second, first), dim=-1) * positions.sin_TK
+
+
+def attend(q_BHTK: Tensor, k_BHTK: Tensor, v_BHTK: Tensor, mask_TT: Tensor) -> Tensor:
+    """Scaled dot-product attention, written out.
+
+    At contexts this short the whole score matrix fits the cache, and plain batched products in bfloat16 took 13 ms
+    forward and backward where torch's fused CPU kernel took 51 ms (32 x 128 tokens, 4 heads of 32, one thread).
+    """
+    batch, heads, length, width = q_BHTK.shape
+    q, k, v = (x.reshape(batch * heads, length, width) for x in (q_BHTK, k_BHTK, v_BHTK))
+    scores = torch.baddbmm(mask_TT, q, k.transpose(1, 2), alpha=1 / math.sqrt(width))
+    return torch.bmm(torch.softmax(scores, dim=-1), v).view(batch, heads, length, width)
+
+
+def mix_seed(seed: int, step: int) -> int:
+    """One 63-bit seed out of two numbers (the finaliser of SplitMix64, Steele et al. 2014)."""
+    value = (seed * 0x9E3779B97F4A7C15 + step + 1) & (2**64 - 1)
+    value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & (2**64 - 1)
+    value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & (2**64 - 1)
+    return (value ^ (value >> 31)) >> 1
 
 
 def describe_llama(model: Transformer) -> dict[str, Any]:

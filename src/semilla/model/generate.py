@@ -1,0 +1,32 @@
+"""Sampling from a model in training, to see how the language emerges. What ships generates through semilla.device."""
+
+from __future__ import annotations
+
+import torch
+
+from semilla.model.transformer import Transformer, mix_seed
+from semilla.tokenizer import END_ID, NEWLINE_ID, UNKNOWN_ID, BEGIN_ID, Tokenizer
+
+
+@torch.no_grad()
+def generate_sample(
+    model: Transformer, tokenizer: Tokenizer, prompt: str, *, num_tokens: int, temperature: float, seed: int
+) -> str:
+    """Continue ``prompt`` by up to ``num_tokens`` tokens; the same seed gives the same text.
+
+    The context is recomputed at every token: for a few dozen tokens an epoch that is cheaper than the code of a cache.
+    """
+    was_training = model.training
+    model.eval()
+    draw = torch.Generator().manual_seed(mix_seed(seed, num_tokens))
+    ids = [NEWLINE_ID, *tokenizer.encode(prompt).tolist()]
+    for _ in range(num_tokens):
+        context = torch.tensor([ids[-model.max_positions :]], device=model.device)
+        logits = model.compute_logits(model(context)[:, -1]).float().cpu()[0]
+        logits[[UNKNOWN_ID, BEGIN_ID]] = -torch.inf
+        chosen = int(torch.multinomial(torch.softmax(logits / temperature, dim=-1), 1, generator=draw))
+        if chosen == END_ID:
+            break
+        ids.append(chosen)
+    model.train(was_training)
+    return tokenizer.decode(ids[1:])

@@ -1,0 +1,82 @@
+"""Phase 3: learn a vocabulary from the training part of the corpus."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from semilla.config import PipelineConfiguration
+from semilla.corpus.manifest import read_documents
+from semilla.errors import IntegrityError
+from semilla.phases import PhaseRecord, get_sha256
+from semilla.progress import ArtifactWritten, Progress, Warned
+from semilla.records import names
+from semilla.records.files import describe_artifact, write_bytes, write_text
+from semilla.tokenizer import (
+    Tokenizer,
+    check_round_trip,
+    format_vocabulary,
+    measure_compression,
+    read_tokenizer,
+    train_tokenizer,
+)
+
+
+def read_inputs(config: PipelineConfiguration, records: Mapping[str, PhaseRecord]) -> dict[str, Any]:
+    """What the tokenizer depends on: the text, the size and the algorithm."""
+    return {
+        "corpus": get_sha256(records, "corpus_download", names.CORPUS),
+        "tokenizer_vocab_size": config.tokenizer_vocab_size,
+        "tokenizer_model_type": config.tokenizer_model_type,
+    }
+
+
+def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
+    """Train, check the round trip on held-out text, and report bytes per token for each language."""
+    documents = read_documents(Path(config.output_directory))
+    trained = train_tokenizer(
+        [document.train_text for document in documents],
+        vocab_size=config.tokenizer_vocab_size,
+        model_type=config.tokenizer_model_type,
+        is_size_explicit="tokenizer_vocab_size" in config.model_fields_set,
+    )
+    if trained.warning:
+        progress(Warned(trained.warning, "vocabulary_size"))
+    tokenizer = Tokenizer(trained.model)
+    for document in documents:
+        check_round_trip(tokenizer, document.validation_text)
+    model_path, vocabulary_path = _locate(config)
+    write_bytes(model_path, trained.model)
+    write_text(vocabulary_path, format_vocabulary(tokenizer))
+    for path in (model_path, vocabulary_path):
+        progress(ArtifactWritten(path))
+    record = adopt(config)
+    record.warnings = [trained.warning] if trained.warning else []
+    return record
+
+
+def adopt(config: PipelineConfiguration) -> PhaseRecord:
+    """Take the tokenizer that is there as the result; raises IntegrityError when there is none."""
+    model_path, vocabulary_path = _locate(config)
+    if not model_path.is_file() or not vocabulary_path.is_file():
+        raise IntegrityError(f"tokenizer_training cannot be skipped: {model_path} and its .vocab are not both there")
+    tokenizer = read_tokenizer(model_path)
+    by_language: dict[str, list[str]] = {}
+    for document in read_documents(model_path.parent):
+        by_language.setdefault(document.language, []).append(document.validation_text)
+    return PhaseRecord(
+        "tokenizer_training",
+        artifacts=[describe_artifact(path, root=model_path.parent) for path in (model_path, vocabulary_path)],
+        details={
+            "vocab_size": tokenizer.vocab_size,
+            "bytes_per_token": {
+                language: round(measure_compression(tokenizer, texts), 3) for language, texts in by_language.items()
+            },
+        },
+    )
+
+
+def _locate(config: PipelineConfiguration) -> tuple[Path, Path]:
+    stem = Path(config.output_directory) / names.name_tokenizer(config.tokenizer_vocab_size)
+    return stem.with_name(f"{stem.name}.model"), stem.with_name(f"{stem.name}.vocab")

@@ -1,0 +1,94 @@
+"""Which tokens each step sees: pure functions of (seed, epoch, step), so there is nothing to save or to lose.
+
+Training text is one stream of tokens. Each epoch cuts it, from a fresh random offset, into windows that do not overlap,
+and shuffles them: over the epochs every token appears at every place of the context.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from semilla.errors import InvalidCorpusError
+from semilla.tokenizer import BEGIN_ID, Tokenizer, Tokens
+
+Windows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class HeldOutText:
+    """The validation part of one document: its tokens, and its size in UTF-8 bytes."""
+
+    language: str
+    tokens: Tokens
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Everything the loop learns from and is measured on. Built once, never changed."""
+
+    stream: Tokens
+    held_out: tuple[HeldOutText, ...]
+    batch_size: int
+    length: int
+    seed: int
+
+    @property
+    def num_windows(self) -> int:
+        """Windows in every epoch, whatever its offset."""
+        return (len(self.stream) - self.length) // self.length
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return -(-self.num_windows // self.batch_size)
+
+
+def build_data(
+    documents: list[tuple[str, str, str]], tokenizer: Tokenizer, *, batch_size: int, length: int, seed: int
+) -> TrainingData:
+    """Encode (language, training text, validation text) of every document.
+
+    Raises InvalidCorpusError when the text does not fill one window of ``length`` tokens.
+    """
+    stream = np.concatenate([np.append(np.int32(BEGIN_ID), tokenizer.encode(train)) for _, train, _ in documents])
+    held_out = tuple(
+        HeldOutText(language, tokenizer.encode(validation), len(validation.encode()))
+        for language, _, validation in documents
+    )
+    data = TrainingData(stream, held_out, batch_size, length, seed)
+    if data.num_windows < 1 or not any(len(text.tokens) for text in held_out):
+        raise InvalidCorpusError(
+            f"the training text has {len(stream)} tokens; one window of --max-sequence-length {length} "
+            f"needs at least {2 * length}"
+        )
+    return data
+
+
+def plan_epoch(data: TrainingData, epoch: int) -> Windows:
+    """First positions of this epoch's windows, shuffled; ``epoch`` counts from 1."""
+    draw = np.random.Generator(np.random.PCG64([data.seed, epoch]))
+    offset = int(draw.integers(0, data.length))
+    return offset + data.length * draw.permutation(data.num_windows)
+
+
+def cut_batch(data: TrainingData, starts: Windows) -> tuple[Windows, Windows]:
+    """Inputs and targets, each [B, T], for windows that begin at ``starts``."""
+    positions = starts[:, None] + np.arange(data.length + 1)
+    tokens = data.stream[positions].astype(np.int64)
+    return tokens[:, :-1], tokens[:, 1:]
+
+
+def cut_held_out(text: HeldOutText, *, length: int, batch_size: int) -> Iterator[tuple[Windows, Windows]]:
+    """Inputs and targets that predict every token of ``text`` exactly once, its first from the begin token."""
+    tokens = np.append(np.int64(BEGIN_ID), text.tokens.astype(np.int64))
+    full = (len(tokens) - 1) // length
+    inputs, targets = tokens[: full * length], tokens[1 : full * length + 1]
+    for start in range(0, full, batch_size):
+        rows = slice(start * length, min(start + batch_size, full) * length)
+        yield inputs[rows].reshape(-1, length), targets[rows].reshape(-1, length)
+    if full * length < len(tokens) - 1:
+        yield tokens[None, full * length : -1], tokens[None, full * length + 1 :]

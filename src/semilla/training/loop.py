@@ -1,0 +1,141 @@
+"""The training loop, as a generator: it computes, yields after every step, and touches neither files nor screen.
+
+Stop iterating and nothing is lost: ``RunState`` is whole between steps, and everything else (learning rate, batches,
+dropout) is a pure function of the configuration, the seed and the step.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import torch
+
+from semilla.config import PipelineConfiguration, TrainingHyperparameters
+from semilla.errors import DivergedError
+from semilla.model.transformer import Transformer
+from semilla.records.metrics import EpochMetrics
+from semilla.training.batches import TrainingData, cut_batch, plan_epoch
+from semilla.training.loss import compute_training_loss
+from semilla.training.optimizer import set_learning_rate
+from semilla.training.schedule import compute_learning_rate
+
+
+@dataclass
+class EpochTotals:
+    """Sums over the steps of the epoch under way; saved with a checkpoint, so that its means survive a kill."""
+
+    nats: float = 0.0
+    tokens: int = 0
+    gradient_norm: float = 0.0
+    steps: int = 0
+    elapsed_s: float = 0.0
+
+
+@dataclass
+class BestModel:
+    """The weights with the lowest validation loss so far, and where they came from."""
+
+    epoch: int
+    validation_loss: float
+    weights: dict[str, torch.Tensor]
+
+
+@dataclass
+class RunState:
+    """All that training changes. ``step`` counts finished steps over all epochs."""
+
+    model: Transformer
+    optimizers: dict[str, torch.optim.Optimizer]
+    step: int = 0
+    totals: EpochTotals = field(default_factory=EpochTotals)
+    history: list[EpochMetrics] = field(default_factory=list)
+    best: BestModel | None = None
+
+    @property
+    def epoch(self) -> int:
+        """Epochs finished and measured."""
+        return len(self.history)
+
+
+@dataclass(frozen=True)
+class StepInfo:
+    """One finished step: ``loss`` in nats per token, ``learning_rate`` the base rate, ``gradient_norm`` before clipping."""
+
+    step: int
+    epoch: int
+    loss: float
+    learning_rate: float
+    gradient_norm: float
+    num_tokens: int
+    elapsed_s: float
+    ends_epoch: bool
+
+
+def train(state: RunState, *, config: PipelineConfiguration, data: TrainingData) -> Iterator[StepInfo]:
+    """Train from ``state.step`` to the end of the epoch after the last measured one, yielding after every step.
+
+    The caller measures each finished epoch and appends to ``state.history`` before it iterates on. Raises
+    DivergedError, before the update, when the loss or the gradient is not finite.
+    """
+    settings = config.training_hyperparameters
+    total_steps = settings.num_epochs * data.steps_per_epoch
+    while state.step < total_steps:
+        epoch, step_in_epoch = divmod(state.step, data.steps_per_epoch)
+        starts = plan_epoch(data, epoch + 1)
+        for index in range(step_in_epoch, data.steps_per_epoch):
+            batch = starts[index * data.batch_size : (index + 1) * data.batch_size]
+            info = take_step(state, settings, cut_batch(data, batch), total_steps=total_steps, data=data)
+            yield info
+
+
+def take_step(
+    state: RunState,
+    settings: TrainingHyperparameters,
+    batch: tuple[object, object],
+    *,
+    total_steps: int,
+    data: TrainingData,
+) -> StepInfo:
+    """One optimizer step on one batch."""
+    began_s = time.perf_counter()
+    model = state.model
+    inputs, targets = (torch.from_numpy(part).to(model.device) for part in batch)
+    rate = compute_learning_rate(
+        state.step, total_steps=total_steps, base=settings.learning_rate, warmup_fraction=settings.warmup_fraction
+    )
+    set_learning_rate(state.optimizers, rate)
+    model.train()
+    model.seed_dropout(data.seed, state.step)
+    loss_tensor = compute_training_loss(model(inputs), model.output_weight_VD, targets)
+    loss_tensor.backward()
+    norm_tensor = torch.nn.utils.clip_grad_norm_(model.parameters(), settings.max_gradient_norm)
+    loss, norm = loss_tensor.item(), norm_tensor.item()
+    if not (math.isfinite(loss) and math.isfinite(norm)):
+        raise DivergedError(
+            f"step {state.step + 1}: the loss is {loss} and the gradient norm {norm}; the update was not made. "
+            f"Lower --learning-rate (now {settings.learning_rate:g})"
+        )
+    for optimizer in state.optimizers.values():
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+    state.step += 1
+    elapsed_s = time.perf_counter() - began_s
+    totals = state.totals
+    totals.nats += loss * targets.numel()
+    totals.tokens += targets.numel()
+    totals.gradient_norm += norm
+    totals.steps += 1
+    totals.elapsed_s += elapsed_s
+    return StepInfo(
+        step=state.step,
+        epoch=(state.step - 1) // data.steps_per_epoch + 1,
+        loss=loss,
+        learning_rate=rate,
+        gradient_norm=norm,
+        num_tokens=targets.numel(),
+        elapsed_s=elapsed_s,
+        ends_epoch=state.step % data.steps_per_epoch == 0,
+    )

@@ -1,0 +1,71 @@
+"""Muon for the matrices, AdamW for the rest; one base learning rate, one documented multiplier per group.
+
+Muon (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/) replaces the gradient of a matrix by the nearest
+orthogonal one; scaled to the update size of AdamW as in Liu et al. 2025, https://arxiv.org/abs/2502.16982.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from semilla.config import TrainingHyperparameters
+
+MULTIPLIERS = {"matrices": 20.0, "embeddings": 10.0, "norms": 10.0}
+"""Learning rate of each group as a multiple of ``learning_rate``."""
+ADAMW_MULTIPLIERS = {"matrices": 10.0, "embeddings": 10.0, "norms": 10.0}
+"""The same when AdamW drives everything."""
+ADAM_BETAS = (0.9, 0.95)
+MUON_MOMENTUM = 0.95
+
+
+def group_parameters(model: nn.Module) -> dict[str, list[nn.Parameter]]:
+    """Matrices inside the layers, embeddings (output layer included), and norm weights."""
+    groups: dict[str, list[nn.Parameter]] = {"matrices": [], "embeddings": [], "norms": []}
+    for name, parameter in model.named_parameters():
+        if parameter.ndim == 1:
+            groups["norms"].append(parameter)
+        elif "embed_tokens" in name or "lm_head" in name:
+            groups["embeddings"].append(parameter)
+        else:
+            groups["matrices"].append(parameter)
+    return groups
+
+
+def build_optimizers(model: nn.Module, settings: TrainingHyperparameters) -> dict[str, torch.optim.Optimizer]:
+    """The optimizers by name; every group carries ``multiplier``, which ``set_learning_rate`` applies."""
+    groups = group_parameters(model)
+    use_muon = settings.optimizer == "muon"
+    multipliers = MULTIPLIERS if use_muon else ADAMW_MULTIPLIERS
+    optimizers: dict[str, torch.optim.Optimizer] = {}
+    adamw_groups = [name for name in groups if not (use_muon and name == "matrices")]
+    optimizers["adamw"] = torch.optim.AdamW(
+        [
+            {
+                "params": groups[name],
+                "multiplier": multipliers[name],
+                "weight_decay": settings.weight_decay if name == "matrices" else 0.0,
+            }
+            for name in adamw_groups
+        ],
+        lr=settings.learning_rate,
+        betas=ADAM_BETAS,
+        eps=1e-10,
+        fused=True,
+    )
+    if use_muon:
+        optimizers["muon"] = torch.optim.Muon(
+            [{"params": groups["matrices"], "multiplier": multipliers["matrices"]}],
+            lr=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            momentum=MUON_MOMENTUM,
+            adjust_lr_fn="match_rms_adamw",
+        )
+    return optimizers
+
+
+def set_learning_rate(optimizers: dict[str, torch.optim.Optimizer], rate: float) -> None:
+    """Give every group ``rate`` times its multiplier."""
+    for optimizer in optimizers.values():
+        for group in optimizer.param_groups:
+            group["lr"] = rate * group["multiplier"]

@@ -1,0 +1,97 @@
+"""What training leaves on disk, in which order: the checkpoint is the commit, everything else follows from it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from semilla.config import PipelineConfiguration
+from semilla.progress import ArtifactRemoved, ArtifactWritten, Note, Progress
+from semilla.records import names
+from semilla.records.metrics import TrainingMetrics, summarize, write_metrics
+from semilla.training.checkpoint import (
+    Checkpoint,
+    Provenance,
+    find_checkpoints,
+    prune_checkpoints,
+    save_checkpoint,
+    save_model,
+)
+from semilla.training.loop import RunState
+
+
+class TrainingFiles:
+    """Writes a training's checkpoints, models and metrics into one directory and tells of each."""
+
+    def __init__(
+        self,
+        config: PipelineConfiguration,
+        *,
+        run_id: str,
+        provenance: Provenance,
+        replaces: list[Checkpoint],
+        progress: Progress,
+    ) -> None:
+        self.config = config
+        self.directory = Path(config.output_directory)
+        self.run_id = run_id
+        self.provenance = provenance
+        self.replaced = [checkpoint.path for checkpoint in replaces]
+        self.progress = progress
+        self.saved_at_s = time.monotonic()
+
+    def is_step_checkpoint_due(self) -> bool:
+        return time.monotonic() - self.saved_at_s >= self.config.checkpoint_seconds
+
+    def save_step(self, state: RunState) -> Path:
+        """Save between two steps of an epoch."""
+        return self._save(state, names.name_step_checkpoint(state.step))
+
+    def save_epoch(self, state: RunState, *, is_last: bool) -> None:
+        """Commit a measured epoch; then let the best model and the metrics follow."""
+        if is_last or state.epoch % self.config.checkpoint_every == 0:
+            self._save(state, names.name_epoch_checkpoint(state.epoch))
+        self.write_results(state, is_last=is_last)
+
+    def write_results(self, state: RunState, *, is_last: bool) -> None:
+        """Bring models and metrics in line with ``state``, as after a resume whose files were lost."""
+        if state.best is not None:
+            self._save_model(names.BEST_MODEL, state.best.weights, epoch=state.best.epoch)
+        if is_last:
+            self._save_model(names.FINAL_MODEL, state.model.state_dict(), epoch=state.epoch)
+        total_s = sum(epoch.elapsed_seconds for epoch in state.history)
+        metrics = TrainingMetrics(
+            run_id=self.run_id,
+            epoch_history=state.history,
+            final_metrics=summarize(state.history, total_training_time=float(total_s)) if is_last else None,
+        )
+        write_metrics(self.directory / names.METRICS, metrics)
+        self.progress(ArtifactWritten(self.directory / names.METRICS))
+
+    def _save(self, state: RunState, name: str) -> Path:
+        path = self.directory / name
+        save_checkpoint(path, state, config=self.config, provenance=self.provenance)
+        self.progress(ArtifactWritten(path))
+        self.saved_at_s = time.monotonic()
+        self._remove([old for old in self.replaced if old != path])
+        self.replaced = []
+        self._remove(prune_checkpoints(self.directory))
+        return path
+
+    def _save_model(self, name: str, weights: dict[str, object], *, epoch: int) -> None:
+        path = self.directory / name
+        save_model(path, weights, epoch=epoch, config=self.config, provenance=self.provenance)  # type: ignore[arg-type]
+        self.progress(ArtifactWritten(path))
+
+    def _remove(self, paths: list[Path]) -> None:
+        for path in paths:
+            path.unlink(missing_ok=True)
+            self.progress(ArtifactRemoved(path))
+
+
+def list_checkpoints(directory: Path, *, progress: Progress) -> tuple[list[Checkpoint], int]:
+    """Verified checkpoints, newest first, and how many did not verify; says which and why."""
+    sound, skipped = find_checkpoints(directory)
+    for sentence in skipped:
+        progress(Note(sentence))
+    return sound, len(skipped)
