@@ -52,8 +52,8 @@ EXIT_CODES: dict[int, str] = {
 class SemillaError(Exception):
     """A failure with a category, an exit code and a way on.
 
-    ``next_command`` is the exact command to try next; ``phase`` is set by the pipeline when a phase was running;
-    ``kept`` says what is safe, and is filled in by the pipeline when the raiser does not know.
+    ``next_command`` is the exact command to try next; ``phase`` is set by the pipeline when a phase was
+    running; ``kept`` says what is safe, and is filled in by the pipeline when the raiser does not know.
     """
 
     category: ClassVar[str] = "internal"
@@ -83,9 +83,12 @@ class Mistake:
     value: object
     allowed: str
     nearest: object = None
+    origin: str | None = None
+    """Where the value came from: a flag, a variable, a file."""
 
     def __str__(self) -> str:
-        line = f"{self.field} = {self.value!r}: {self.allowed}"
+        origin = f" (from {self.origin})" if self.origin else ""
+        line = f"{self.field} = {self.value!r}{origin}: {self.allowed}"
         return line if self.nearest is None else f"{line}; nearest valid value: {self.nearest}"
 
 

@@ -1,0 +1,212 @@
+"""argv -> command -> exit code. Imports a command's module only when that command is asked for."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from contextlib import suppress
+from difflib import get_close_matches
+from importlib import import_module
+from typing import Any, NoReturn
+
+from semilla import __version__
+from semilla.errors import (
+    EXIT_CODES,
+    DependencyError,
+    InternalError,
+    InterruptedRunError,
+    InvalidConfigError,
+    OutOfMemoryError,
+    SemillaError,
+    from_os_error,
+)
+from semilla.terminal.console import abandon_output, print_error
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "run": ("semilla.commands.run", "train a model: all five phases, from text to a validated model"),
+    "check": ("semilla.commands.check", "look at this machine and the settings before a run"),
+    "status": ("semilla.commands.status", "show where a run stands"),
+    "generate": ("semilla.commands.generate", "write text with a finished model"),
+    "validate": ("semilla.commands.validate", "validate a trained model again"),
+    "guide": ("semilla.commands.guide", "look up a symptom or an error category"),
+    "config": ("semilla.commands.config", "show the resolved settings, or their schema"),
+    "clean": ("semilla.commands.clean", "remove exactly what runs created in a directory"),
+}
+"""Command -> its module, and its line in ``semilla --help``."""
+
+INSTALL_COMMAND = "pip install 'semilla[train]'"
+
+
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Help without the brackets of an optional value: a missing one is found later, and told better."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=36)
+
+    def _format_args(self, action: argparse.Action, default_metavar: str) -> str:
+        text = super()._format_args(action, default_metavar)
+        return text.strip("[]") if action.option_strings else text
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that raises our errors, knows no abbreviations and tells the exit codes."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            allow_abbrev=False, formatter_class=HelpFormatter, epilog=describe_exit_codes(), **kwargs
+        )
+
+    def error(self, message: str) -> NoReturn:
+        raise InvalidConfigError(message, next_command=f"{self.prog} --help")
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        return super().parse_known_args(self._attach_values(list(args or [])), namespace)
+
+    def _attach_values(self, words: list[str]) -> list[str]:
+        """Join ``--seed -1e3`` into ``--seed=-1e3``: argparse would take such a value for an unknown flag."""
+        joined: list[str] = []
+        for word in words:
+            last = joined[-1] if joined else ""
+            action = self._option_string_actions.get(last)
+            takes_value = isinstance(action, argparse._StoreAction) and "--" not in joined
+            is_value = word.startswith("-") and not word.startswith("--") and word not in {"-", "-h"}
+            if takes_value and is_value:
+                joined[-1] = f"{last}={word}"
+            else:
+                joined.append(word)
+        return joined
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program and return its exit code, always one of ``EXIT_CODES``."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    _prepare_streams()
+    try:
+        code = dispatch(words)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        abandon_output()
+        return 0
+    except (Exception, KeyboardInterrupt, SystemExit) as problem:
+        if isinstance(problem, SystemExit) and not problem.code:
+            return 0
+        return _report(problem, words)
+    assert code in EXIT_CODES
+    return code
+
+
+def dispatch(words: list[str]) -> int:
+    """Parse the words and run the command they name."""
+    # Options of the program itself take no value, so the first other word is the command.
+    place = next((index for index, word in enumerate(words) if not word.startswith("-")), len(words))
+    parser = build_program_parser()
+    _refuse_unknown(parser.parse_known_args(words[:place])[1], parser=parser)
+    if place == len(words):
+        parser.print_help()
+        return 0
+    name = words[place]
+    if name not in COMMANDS:
+        near = get_close_matches(name, COMMANDS, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise InvalidConfigError(f"there is no command {name!r}{hint}", next_command="semilla --help")
+    parser = build_parser(name)
+    arguments, unknown = parser.parse_known_args(words[place + 1 :])
+    arguments.unknown = unknown
+    if not getattr(arguments, "collects_unknown", False):
+        _refuse_unknown(unknown, parser=parser)
+    return int(import_module(COMMANDS[name][0]).run(arguments))
+
+
+def build_program_parser() -> Parser:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {line}" for name, (_, line) in COMMANDS.items()]
+    parser = Parser(
+        prog="semilla",
+        usage="semilla [--version] [--debug] COMMAND ...",
+        description="\n".join(["Grow a small language model from a seed of text.", "", "commands:", *lines]),
+    )
+    parser.add_argument("--version", action="version", version=f"semilla {__version__}")
+    add_debug(parser)
+    return parser
+
+
+def build_parser(name: str) -> Parser:
+    """Build the parser of one command, importing its module."""
+    command = import_module(COMMANDS[name][0])
+    parser = Parser(prog=f"semilla {name}", usage=f"semilla {name} {command.USAGE}", description=command.HELP)
+    command.add_arguments(parser)
+    add_debug(parser)
+    return parser
+
+
+def add_debug(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+
+
+def describe_exit_codes() -> str:
+    return "exit codes:\n" + "\n".join(f"  {code:>3}  {text}" for code, text in EXIT_CODES.items())
+
+
+def _refuse_unknown(words: list[str], *, parser: Parser) -> None:
+    if not words:
+        return
+    word = next((word for word in words if word.startswith("-")), words[0])
+    near = get_close_matches(word.partition("=")[0], parser._option_string_actions, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    parser.error(f"unknown argument {word!r}{hint}")
+
+
+def _prepare_streams() -> None:
+    """Make printing safe: a closed stream goes nowhere, a character the terminal lacks is spelled out."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _report(problem: BaseException, words: list[str]) -> int:
+    error = translate(problem)
+    command = next((word for word in words if word in COMMANDS), "semilla")
+    error.next_command = error.next_command or suggest_command(error, command=command, words=words)
+    with suppress(OSError, ValueError):
+        if "--debug" in words:
+            traceback.print_exception(problem)
+        print_error(error, command=command)
+    return error.status
+
+
+def translate(problem: BaseException) -> SemillaError:
+    """Find the error of our tree that says what happened; what nobody foresaw is an InternalError."""
+    match problem:
+        case SemillaError():
+            return problem
+        case KeyboardInterrupt():
+            return InterruptedRunError(signal.SIGINT, "stopped by Ctrl-C")
+        case MemoryError():
+            return OutOfMemoryError("out of memory")
+        case ImportError(name=name) if (name or "").partition(".")[0] != "semilla":
+            cause = f"a package is missing or broken: {problem}"
+            return DependencyError(cause, next_command=INSTALL_COMMAND)
+        case OSError():
+            return from_os_error(problem, problem.filename or "standard output")
+    return InternalError(f"{type(problem).__name__}: {problem}")
+
+
+def suggest_command(error: SemillaError, *, command: str, words: Sequence[str]) -> str:
+    """Find the command to try next where the error does not know one."""
+    again = shlex.join(["semilla", *words])
+    if isinstance(error, InvalidConfigError):
+        return f"semilla {command} --help" if command in COMMANDS else "semilla --help"
+    if isinstance(error, InternalError):
+        return again if "--debug" in words else f"{again} --debug"
+    if command == "run":
+        kept = [word for word in words if word not in {"--resume", "--no-resume"}]
+        return shlex.join(["semilla", *kept, "--resume"])
+    return again if isinstance(error, InterruptedRunError) else f"semilla guide {error.category}"

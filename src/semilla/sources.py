@@ -1,0 +1,208 @@
+"""Where a configuration comes from (flags > environment > TOML file > defaults); mistakes told at once."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from semilla.config import GROUPS, PipelineConfiguration, find_head_mistake
+from semilla.errors import InvalidConfigError, Mistake, from_os_error
+from semilla.settings import ENVIRONMENT_PREFIX, list_settings, suggest_name
+
+Origin = Literal["flag", "environment", "file", "default"]
+
+MAX_FILE_BYTES = 1_000_000
+"""A configuration is a page; something larger is another kind of file (or ``/dev/zero``)."""
+MAX_SHOWN_CHARACTERS = 120
+
+
+class _NoValue:
+    """Stands where a flag was given without its value, so that it is reported with the other mistakes."""
+
+    def __repr__(self) -> str:
+        return "(no value)"
+
+
+NO_VALUE = _NoValue()
+
+
+@dataclass(frozen=True)
+class LoadedConfiguration:
+    """A valid configuration, and for each flat field name where its value came from."""
+
+    config: PipelineConfiguration
+    origins: dict[str, Origin]
+
+    @property
+    def explicit(self) -> frozenset[str]:
+        """Fields that somebody set, to whatever value."""
+        return frozenset(name for name, origin in self.origins.items() if origin != "default")
+
+
+@dataclass(frozen=True)
+class _Given:
+    value: Any
+    origin: Origin
+    place: str
+
+
+def load_configuration(
+    *, flags: Mapping[str, Any], environment: Mapping[str, str], file: Path | None = None
+) -> LoadedConfiguration:
+    """Merge the sources and validate the result.
+
+    ``flags`` maps flat field names to text, lists of text or booleans; a name that is no field is reported
+    with the nearest flag. Raises InvalidConfigError that lists every mistake of every source.
+    """
+    mistakes: list[Mistake] = []
+    given = _read_file(file, mistakes)
+    given |= _read_environment(environment, mistakes)
+    given |= _read_flags(flags, mistakes)
+    config = _validate(given, mistakes)
+    if config is None or mistakes:
+        count = "a mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
+        raise InvalidConfigError(f"the configuration has {count}", mistakes=mistakes)
+    origins: dict[str, Origin] = {
+        name: given[name].origin if name in given else "default" for name in list_settings()
+    }
+    return LoadedConfiguration(config, origins)
+
+
+def _read_flags(flags: Mapping[str, Any], mistakes: list[Mistake]) -> dict[str, _Given]:
+    settings = list_settings()
+    given = {}
+    for name, value in flags.items():
+        if name not in settings:
+            mistakes.append(_name_unknown(name, value, "flag", [one.flag for one in settings.values()]))
+        elif value is NO_VALUE:
+            mistakes.append(Mistake(name, value, settings[name].allowed, origin=settings[name].flag))
+        else:
+            text = " ".join(value) if isinstance(value, list) else value
+            content = settings[name].split(text) if isinstance(text, str) else text
+            given[name] = _Given(content, "flag", settings[name].flag)
+    return given
+
+
+def _read_environment(environment: Mapping[str, str], mistakes: list[Mistake]) -> dict[str, _Given]:
+    by_variable = {setting.variable: setting for setting in list_settings().values()}
+    given = {}
+    for variable, text in sorted(environment.items()):
+        if variable in by_variable:
+            setting = by_variable[variable]
+            given[setting.name] = _Given(setting.split(text), "environment", variable)
+        elif variable.startswith(ENVIRONMENT_PREFIX):
+            mistakes.append(_name_unknown(variable, text, "environment variable", list(by_variable)))
+    return given
+
+
+def _read_file(path: Path | None, mistakes: list[Mistake]) -> dict[str, _Given]:
+    if path is None:
+        return {}
+    try:
+        content = tomllib.loads(_read_text(path))
+    except (ValueError, RecursionError) as error:
+        mistakes.append(Mistake("config", str(path), f"must be a TOML file: {error}", origin="--config"))
+        return {}
+    given: dict[str, _Given] = {}
+    for group, name, value in _dissolve_groups(content):
+        mistake = _find_misplaced(group, name, value, is_repeated=name in given)
+        if mistake:
+            mistakes.append(replace(mistake, origin=str(path)))
+        else:
+            given[name] = _Given(value, "file", str(path))
+    return given
+
+
+def _read_text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        near = get_close_matches(path.name, [one.name for one in path.parent.glob("*.toml")], n=1)
+        hint = f"; did you mean {path.parent / near[0]}?" if near else ""
+        raise InvalidConfigError(f"there is no configuration file {path}{hint}") from None
+    except OSError as error:
+        raise from_os_error(error, path) from error
+    if len(data) > MAX_FILE_BYTES:
+        raise ValueError("it is larger than 1 MB")
+    return data.decode("utf-8-sig")
+
+
+def _dissolve_groups(content: dict[str, Any]) -> Iterator[tuple[str | None, str, Any]]:
+    for name, value in content.items():
+        if name in GROUPS and isinstance(value, dict):
+            yield from ((name, inner, inner_value) for inner, inner_value in value.items())
+        else:
+            yield None, name, value
+
+
+def _find_misplaced(group: str | None, name: str, value: object, *, is_repeated: bool) -> Mistake | None:
+    settings = list_settings()
+    if name in GROUPS:
+        return Mistake(name, _shorten(value), "must be a table of settings")
+    if name not in settings:
+        return _name_unknown(name, value, "setting", list(settings))
+    setting = settings[name]
+    if group is not None and group != setting.group:
+        home = f"in [{setting.group}]" if setting.group else "at the top level"
+        return Mistake(name, _shorten(value), f"belongs {home}")
+    if is_repeated:
+        return Mistake(name, _shorten(value), f"stands twice: at the top level and in [{setting.group}]")
+    # pydantic would read true as the number 1.
+    if isinstance(value, bool) and setting.kind != "boolean":
+        return Mistake(name, value, setting.allowed)
+    return None
+
+
+def _name_unknown(name: str, value: object, kind: str, names: list[str]) -> Mistake:
+    near = suggest_name(name, names)
+    return Mistake(name, _shorten(value), f"no such {kind}" + (f"; did you mean {near}?" if near else ""))
+
+
+def _validate(given: dict[str, _Given], mistakes: list[Mistake]) -> PipelineConfiguration | None:
+    nested: dict[str, Any] = {}
+    for name, setting in list_settings().items():
+        if name in given:
+            home = nested.setdefault(setting.group, {}) if setting.group else nested
+            home[name] = given[name].value
+    config, errors = None, []
+    try:
+        config = PipelineConfiguration.model_validate(nested)
+    except ValidationError as error:
+        # A group's cross-field check is silent while one of its fields is wrong; it is asked below instead.
+        errors = [one for one in error.errors() if not (len(one["loc"]) == 1 and one["loc"][0] in GROUPS)]
+    mistakes += [_describe_error(error, given) for error in errors]
+    mistakes += _find_cross_mistakes(given, wrong={mistake.field for mistake in mistakes})
+    return config
+
+
+def _describe_error(error: ErrorDetails, given: dict[str, _Given]) -> Mistake:
+    name = next(str(part) for part in error["loc"] if part in list_settings())
+    setting, value = list_settings()[name], error["input"]
+    reason = str(error["msg"]).removeprefix("Value error, ")
+    allowed = reason if error["type"] == "value_error" else setting.allowed
+    return Mistake(name, _shorten(value), allowed, setting.find_nearest(value), given[name].place)
+
+
+def _find_cross_mistakes(given: dict[str, _Given], *, wrong: set[str]) -> list[Mistake]:
+    pair = ("d_model", "num_heads")
+    if wrong & set(pair):
+        return []
+    settings = list_settings()
+    values = [given[name].value if name in given else settings[name].default for name in pair]
+    mistake = find_head_mistake(*map(TypeAdapter(int).validate_python, values))
+    places = " and ".join(given[name].place for name in pair if name in given)
+    return [replace(mistake, origin=places)] if mistake else []
+
+
+def _shorten(value: object) -> object:
+    if isinstance(value, str) and len(value) > MAX_SHOWN_CHARACTERS:
+        return value[:MAX_SHOWN_CHARACTERS] + "…"
+    return value

@@ -1,0 +1,82 @@
+"""Plain text on the terminal: the four lines of an error, questions, and whether anybody is there to read."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from contextlib import suppress
+from typing import TextIO
+
+from semilla.errors import InvalidConfigError, SemillaError
+from semilla.terminal.escape import escape_controls
+
+
+def print_error(error: SemillaError, *, command: str, stream: TextIO | None = None) -> None:
+    """Print the four lines of an error: what, what is safe, what to do next, where to read more."""
+    where = error.phase or command
+    help_command = f"semilla guide {error.category}"
+    lines = [
+        f"error[{error.category}] {where}: {describe_cause(error)}",
+        f"kept: {error.kept or _describe_kept(error)}",
+        f"next: {error.next_command or help_command}",
+        f"help: {help_command}",
+    ]
+    target = stream or sys.stderr
+    target.write("".join(_contain(line) + "\n" for line in lines))
+    target.flush()
+
+
+def describe_cause(error: SemillaError) -> str:
+    """Say the cause; a lone mistake of a configuration is the cause itself."""
+    if isinstance(error, InvalidConfigError) and len(error.mistakes) == 1:
+        return str(error.mistakes[0])
+    return error.message
+
+
+def print_text(text: str) -> None:
+    """Print text that may come from outside, its control characters made visible."""
+    sys.stdout.write(escape_controls(text) + "\n")
+
+
+def abandon_output() -> None:
+    """Point standard output nowhere once its reader left, or Python's last flush ends with exit code 120."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def is_interactive() -> bool:
+    """Tell whether somebody is there to answer a question."""
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def ask(question: str) -> bool:
+    """Ask a yes-or-no question on the terminal; anything but yes, the end of input included, is no."""
+    try:
+        answer = input(f"{escape_controls(question)} [y/N] ")
+    except EOFError:
+        return False
+    return answer.strip().lower() in {"y", "yes", "s", "sí", "si"}
+
+
+def quote(path: object) -> str:
+    """Quote a path for a command the user is to paste; one that looks like a flag gets ``./`` before it."""
+    text = str(path)
+    return shlex.quote(f"./{text}" if text.startswith("-") else text)
+
+
+def fold_lines(text: str) -> str:
+    """Put a text from outside on one line, its line breaks as in quoted verse."""
+    return " / ".join(line.strip() for line in escape_controls(text).splitlines() if line.strip())
+
+
+def _describe_kept(error: SemillaError) -> str:
+    if isinstance(error, InvalidConfigError):
+        return "nothing was started or changed"
+    return "every file that was complete; files are written whole or not at all"
+
+
+def _contain(line: str) -> str:
+    """Indent the further lines of a message, so that no text from outside can pose as a line of ours."""
+    first, *rest = escape_controls(line).splitlines() or [""]
+    return "\n".join([first, *("  " + one.strip() for one in rest)])

@@ -1,0 +1,42 @@
+"""Progress as plain lines, for logs, pipes and simple terminals: one per phase, epoch, warning and note."""
+
+from __future__ import annotations
+
+import sys
+
+from semilla.progress import EpochDone, Event, Note, PhaseFinished, Transferred, Warned
+from semilla.terminal.console import abandon_output, fold_lines
+from semilla.terminal.phrases import describe_epoch, describe_phase, format_size
+
+
+class PlainProgress:
+    """A listener that writes lines without control codes to standard output."""
+
+    def __call__(self, event: Event) -> None:
+        line = describe_event(event)
+        if line is not None:
+            self._write(line)
+
+    def _write(self, line: str) -> None:
+        try:
+            sys.stdout.write(fold_lines(line) + "\n")
+            sys.stdout.flush()
+        except OSError:
+            # The reader left or its disk is full; that is no reason to stop training.
+            abandon_output()
+
+
+def describe_event(event: Event) -> str | None:
+    """Word an event as one line, or None when plain output has nothing to say about it."""
+    match event:
+        case PhaseFinished():
+            return describe_phase(event)
+        case EpochDone():
+            return describe_epoch(event)
+        case Warned(text, topic):
+            return f"warning: {text} (semilla guide {topic})"
+        case Note(text):
+            return f"note: {text}"
+        case Transferred(name, done, total) if done == total:
+            return f"downloaded {name}: {format_size(done)}"
+    return None
