@@ -1,0 +1,1 @@
+"""Whether this machine can do what the configuration asks, found out before anything is downloaded."""

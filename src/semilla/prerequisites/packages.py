@@ -1,0 +1,123 @@
+"""Python and its packages: present, new enough, and not crashing when imported."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from semilla import interrupts
+from semilla.config import PipelineConfiguration
+from semilla.errors import DependencyError
+from semilla.prerequisites import probe
+from semilla.prerequisites.check import Check, fail_check, pass_check
+
+PACKAGES = ("numpy", "sentencepiece", "onnx", "onnxruntime", "py3langid", "urllib3", "torch")
+"""What ``semilla run`` imports; the slowest last, so that a crash of it hides none of the others."""
+TIMEOUT_S = 120.0
+INSTALL_COMMAND = "pip install --upgrade 'semilla[train]'"
+
+
+class PackageProbe:
+    """A child process that imports the packages while the other checks are made."""
+
+    def __init__(self, config: PipelineConfiguration) -> None:
+        self.wants_cuda = config.device == "cuda"
+        # -P: a file in the working directory named like a package must not be taken for it.
+        command = [sys.executable, "-P", str(Path(probe.__file__)), *PACKAGES]
+        self.child = subprocess.Popen(  # noqa: S603 - our own file, no shell
+            [*command, *(["--cuda"] if self.wants_cuda else [])],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+
+    def list_checks(self) -> list[Check]:
+        """Wait for the child and judge what it found."""
+        reports, ending = self._collect()
+        interrupts.check()  # Ctrl-C also reached the child: that it died then says nothing about packages
+        checks = [_judge_package(name, reports.get(name), ending=ending) for name in PACKAGES]
+        return [*checks, _judge_cuda(reports.get("cuda"))] if self.wants_cuda else checks
+
+    def stop(self) -> None:
+        """End the child if it still runs."""
+        if self.child.poll() is None:
+            self.child.kill()
+        self.child.communicate()
+
+    def _collect(self) -> tuple[dict[str, Any], str]:
+        try:
+            output, _ = self.child.communicate(timeout=TIMEOUT_S)
+            ending = _describe_ending(self.child.returncode)
+        except subprocess.TimeoutExpired:
+            self.child.kill()
+            output, _ = self.child.communicate()
+            ending = f"took more than {TIMEOUT_S:.0f} s"
+        lines = [line.removeprefix(probe.MARK) for line in output.splitlines() if line.startswith(probe.MARK)]
+        return {report["name"]: report for report in map(json.loads, lines)}, ending
+
+
+def check_python() -> Check:
+    found = ".".join(map(str, sys.version_info[:3]))
+    return pass_check("python", found=found, needed="3.11 or newer")
+
+
+def find_minimum(package: str) -> str | None:
+    """Read the oldest accepted version from Semilla's own metadata; None where it is not installed."""
+    try:
+        requirements = importlib.metadata.requires("semilla") or []
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    for requirement in requirements:
+        match = re.match(rf"{re.escape(package)}\s*(?:>=|==|~=)\s*([\d.]+)", requirement)
+        if match:
+            return match[1]
+    return None
+
+
+def is_older(version: str, minimum: str) -> bool:
+    """Compare release numbers; what follows them (``+cpu``, ``rc1``) does not count."""
+    return _read_release(version) < _read_release(minimum)
+
+
+def _read_release(version: str) -> tuple[int, ...]:
+    match = re.match(r"\d+(?:\.\d+)*", version)
+    numbers = [int(number) for number in match[0].split(".")] if match else []
+    while numbers and numbers[-1] == 0:
+        numbers.pop()
+    return tuple(numbers)
+
+
+def _judge_package(name: str, report: dict[str, Any] | None, *, ending: str) -> Check:
+    minimum = find_minimum(name)
+    needed = f"{minimum} or newer" if minimum else "any version"
+    if report is None:
+        found, cause = "crashed", f"importing {name} {ending}"
+    elif report.get("missing"):
+        found, cause = "missing", f"the package {name} is not installed"
+    elif "error" in report:
+        found, cause = "broken", f"the package {name} cannot be imported: {report['error']}"
+    elif minimum and is_older(report["version"], minimum):
+        found, cause = report["version"], f"{name} {report['version']} is too old, {minimum} is needed"
+    else:
+        return pass_check(name, found=report["version"], needed=needed)
+    return fail_check(name, DependencyError(cause, next_command=INSTALL_COMMAND), found=found, needed=needed)
+
+
+def _judge_cuda(report: dict[str, Any] | None) -> Check:
+    if report and report["available"]:
+        return pass_check("device", found="cuda", needed="cuda")
+    error = DependencyError("no CUDA device can be used here; train with --device cpu")
+    return fail_check("device", error, found="cpu only", needed="cuda")
+
+
+def _describe_ending(code: int) -> str:
+    return (
+        f"crashed Python with {signal.Signals(-code).name}" if code < 0 else f"ended Python with code {code}"
+    )

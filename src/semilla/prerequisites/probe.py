@@ -1,0 +1,38 @@
+"""Import packages one by one and report each on a line; run as a script, in a process that may crash.
+
+Usage: ``python -P probe.py [--cuda] PACKAGE ...``
+"""
+
+import importlib
+import importlib.metadata
+import json
+import sys
+
+MARK = "semilla-probe:"
+"""Begins our lines, for packages may print too while they are imported."""
+
+
+def probe_package(name: str) -> dict[str, object]:
+    try:
+        importlib.import_module(name)
+        return {"name": name, "version": importlib.metadata.version(name)}
+    except ModuleNotFoundError as error:
+        return {"name": name, "missing": error.name == name, "error": str(error)}
+    except Exception as error:
+        return {"name": name, "error": f"{type(error).__name__}: {error}"}
+
+
+def probe_cuda() -> dict[str, object]:
+    import torch  # noqa: PLC0415 - this is the point of the separate process
+
+    return {"name": "cuda", "available": torch.cuda.is_available()}
+
+
+def tell(report: dict[str, object]) -> None:
+    sys.stdout.write(MARK + json.dumps(report) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    for package in sys.argv[1:]:
+        tell(probe_cuda() if package == "--cuda" else probe_package(package))

@@ -1,0 +1,130 @@
+"""The text to learn from: a local source must be there; a remote one is asked once, and only warned about."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import socket
+import threading
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from difflib import get_close_matches
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+from semilla import __version__
+from semilla.config import PipelineConfiguration
+from semilla.corpus.catalogue import CATALOGUE, MIRRORS
+from semilla.errors import InvalidCorpusError, SemillaError, from_os_error
+from semilla.prerequisites.check import Check, advise, fail_check, pass_check
+
+TIMEOUT_S = 5.0
+"""For the whole answer: a server that sends a byte a second would never trip a timeout on silence."""
+HEAD_NOT_OFFERED = {405, 501}
+
+
+def check_source(config: PipelineConfiguration, *, reuses_corpus: bool = False) -> Check:
+    """Look at the source of the text; no server is asked for a corpus that is there or whose phase is skipped."""
+    source = config.corpus_source
+    if reuses_corpus or "corpus_download" in config.skip_phases:
+        return pass_check("corpus_source", found="the corpus is already here", needed="a corpus")
+    if source in CATALOGUE and not CATALOGUE[source].books:
+        return pass_check("corpus_source", found=f"{source}, made here", needed="a corpus")
+    address = find_address(config)
+    return _check_remote(address) if address else _check_local(source)
+
+
+def find_address(config: PipelineConfiguration) -> str | None:
+    """Return the first address a remote source would be fetched from, None for a local one."""
+    source = config.corpus_source
+    if source in CATALOGUE:
+        mirror = next(iter(config.corpus_mirrors or MIRRORS))
+        return f"{mirror.rstrip('/')}/{next(CATALOGUE[source].books[0].list_paths())}"
+    return source if source.lower().startswith(("http://", "https://")) else None
+
+
+def _check_local(source: str) -> Check:
+    error = _find_local_error(source)
+    if error is None:
+        return pass_check("corpus_source", found=source, needed="a corpus")
+    return fail_check(
+        "corpus_source", error, found="cannot be used", needed="a catalogue name, a URL, a file, a folder"
+    )
+
+
+def _find_local_error(source: str) -> SemillaError | None:
+    path = Path(source)
+    try:
+        if path.is_dir():
+            os.scandir(path).close()
+        elif path.is_file():
+            path.open("rb").close()
+        elif path.exists():
+            return InvalidCorpusError(f"{source} is neither a file nor a folder")
+        else:
+            return InvalidCorpusError(f"there is no file or catalogue entry {source!r}{_suggest(source)}")
+    except OSError as error:
+        return from_os_error(error, path)
+    return None
+
+
+def _suggest(source: str) -> str:
+    if "://" in source:
+        return "; addresses begin with http:// or https://"
+    path = Path(source)
+    neighbours: list[str] = []
+    with suppress(OSError):
+        neighbours = [neighbour.name for neighbour in path.parent.iterdir()]
+    near_files = [str(path.parent / name) for name in get_close_matches(path.name, neighbours, n=1)]
+    near_names = get_close_matches(source.lower(), CATALOGUE, n=1)
+    near = [*near_names, *near_files] or [f"one of {', '.join(CATALOGUE)}"]
+    return f"; did you mean {' or '.join(near)}?"
+
+
+def _check_remote(address: str) -> Check:
+    parts = urlsplit(address)
+    host = parts.hostname or ""
+    needed = "an answer; only a warning, the download tries again"
+    if urllib.request.getproxies().get(parts.scheme):
+        return pass_check("corpus_source", found=f"{host}, behind a proxy (not asked)", needed=needed)
+    problem = ask_server(parts)
+    if problem is None:
+        return pass_check("corpus_source", found=f"{host} answers", needed=needed)
+    advice = (
+        f"{host} did not answer as hoped: {problem}; a local file or --corpus-source sample needs no network"
+    )
+    return advise("corpus_source", advice, found=problem, needed=needed)
+
+
+def ask_server(parts: SplitResult) -> str | None:
+    """Send one HEAD request; return what is wrong with the answer, or None."""
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
+    try:
+        connection = kind(parts.hostname or "", parts.port, timeout=TIMEOUT_S)
+        with _cut_off(connection):
+            connection.request("HEAD", path, headers={"User-Agent": f"semilla/{__version__}"})
+            status = connection.getresponse().status
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return None if status < 400 or status in HEAD_NOT_OFFERED else f"it answered {status}"
+
+
+@contextmanager
+def _cut_off(connection: http.client.HTTPConnection) -> Iterator[None]:
+    """Shut the connection down when the time is up, whatever it is doing."""
+
+    def shut_down() -> None:
+        if connection.sock:
+            with suppress(OSError):
+                connection.sock.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(TIMEOUT_S, shut_down)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        connection.close()

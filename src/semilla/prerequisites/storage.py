@@ -1,0 +1,160 @@
+"""The output directory and its disk: can it be written, is there room for all that a run leaves there."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import shlex
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+from semilla.config import PipelineConfiguration
+from semilla.errors import (
+    DiskSpaceError,
+    InvalidConfigError,
+    PermissionDeniedError,
+    SemillaError,
+    StorageError,
+    from_os_error,
+)
+from semilla.model.shape import PARAMETER_BYTES, count_parameters
+from semilla.prerequisites.check import Check, fail_check, pass_check
+from semilla.records import names
+from semilla.records.files import TEMP_PREFIX, TEMP_SUFFIX, write_bytes
+
+MIB = 2**20
+CHECKPOINT_WEIGHTS = 3
+"""A checkpoint takes about three times the weights: the model and two moments of its optimizer."""
+NUM_CHECKPOINTS = 3 + 2 + 2 + 1
+"""Of epochs, between epochs, best and final, and one being written."""
+BUNDLE_WEIGHTS = 2
+SMALL_FILES_BYTES = 20 * MIB
+"""Tokenizer, status, metrics, log, report."""
+ARTIFACT_PATTERNS = (
+    names.CORPUS,
+    names.CORPUS_MANIFEST,
+    names.CHECKPOINT_PATTERN,
+    names.BEST_MODEL,
+    names.FINAL_MODEL,
+    "bilingual_*.*",
+    f"{names.DOWNLOADS}/**/*",
+    f"{names.BUNDLE}/**/*",
+)
+
+
+def check_directory(config: PipelineConfiguration) -> Check:
+    """Really write a file there, and leave no trace of it."""
+    directory = Path(config.output_directory)
+    needed = "a folder that can be written"
+    created: list[Path] = []
+    try:
+        created = make_directory(directory)
+        probe_path = directory / f"{TEMP_PREFIX}{secrets.token_hex(8)}{TEMP_SUFFIX}"
+        write_bytes(probe_path, b"semilla")
+        probe_path.unlink()
+    except SemillaError as error:
+        return fail_check("output_directory", error, found="cannot be written", needed=needed)
+    finally:
+        for folder in reversed(created):
+            with suppress(OSError):
+                folder.rmdir()
+    return pass_check("output_directory", found=str(directory), needed=needed)
+
+
+def make_directory(directory: Path) -> list[Path]:
+    """Create a directory with its parents and return what was created, outermost first."""
+    missing = [folder for folder in [directory, *directory.parents] if not os.path.lexists(folder)]
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        path = next((one for one in [directory, *directory.parents] if one.is_file()), directory)
+        raise StorageError(f"{path} is in the way: it is not a folder") from error
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise InvalidConfigError(f"output_directory has a name that is too long: {directory}") from error
+        raise from_os_error(error, directory) from error
+    return missing[::-1]
+
+
+def check_disk(config: PipelineConfiguration) -> Check:
+    """Compare free space with the need, then really allocate it: some volumes promise more than they have."""
+    directory = Path(config.output_directory)
+    parent = find_existing_parent(directory)
+    taken_bytes, need_bytes = measure_artifacts(directory), reckon_need_bytes(config)
+    have_bytes = shutil.disk_usage(parent).free + taken_bytes
+    found, needed = f"{have_bytes / MIB:,.0f} MB at {parent}", f"{need_bytes / MIB:,.0f} MB"
+    error: SemillaError | None = None
+    if have_bytes < need_bytes:
+        error = DiskSpaceError(f"a run needs {needed} of disk space and there are {found}")
+    else:
+        try:
+            allocate(need_bytes - taken_bytes, directory=parent, piece_bytes=max(list_file_sizes(config)))
+        except DiskSpaceError as refused:
+            error = DiskSpaceError(f"a run needs {needed} of disk space, which cannot be reserved: {refused}")
+        except PermissionDeniedError:
+            pass  # the check of the output directory tells of this
+    if error is None:
+        return pass_check("disk_space", found=found, needed=needed)
+    error.next_command = f"df -h {shlex.quote(str(parent))}"
+    return fail_check("disk_space", error, found=found, needed=needed)
+
+
+def reckon_need_bytes(config: PipelineConfiguration) -> int:
+    """Reckon what a run takes: the specification's formula, or what its files add up to if that is more."""
+    weights_bytes = count_parameters(config) * PARAMETER_BYTES
+    specified_bytes = config.corpus_size_mb * MIB + 3 * weights_bytes + 100 * MIB
+    return max(specified_bytes, sum(list_file_sizes(config)))
+
+
+def list_file_sizes(config: PipelineConfiguration) -> list[int]:
+    """Sizes of the files a run leaves, each at its most."""
+    weights_bytes = count_parameters(config) * PARAMETER_BYTES
+    corpus_bytes = max(config.corpus_size_mb * MIB, measure_source_bytes(config.corpus_source))
+    checkpoints = [CHECKPOINT_WEIGHTS * weights_bytes] * NUM_CHECKPOINTS
+    # The text lies there twice: as it was downloaded and as it was cleaned.
+    return [corpus_bytes, corpus_bytes, *checkpoints, BUNDLE_WEIGHTS * weights_bytes, SMALL_FILES_BYTES]
+
+
+def measure_source_bytes(source: str) -> int:
+    """Size of a local source, 0 for anything else."""
+    path = Path(source)
+    with suppress(OSError):
+        files = path.glob("**/*.txt") if path.is_dir() else [path]
+        return sum(file.stat().st_size for file in files)
+    return 0
+
+
+def measure_artifacts(directory: Path) -> int:
+    """Bytes that earlier runs took in ``directory``; the next run uses them again or replaces them."""
+    return sum(path.stat().st_size for path in _find_artifacts(directory))
+
+
+def find_existing_parent(path: Path) -> Path:
+    """Return the path itself or its nearest parent that exists: the file system it will stand on."""
+    return next(folder for folder in [path, *path.absolute().parents] if folder.is_dir())
+
+
+def allocate(size_bytes: int, *, directory: Path, piece_bytes: int) -> None:
+    """Reserve space for a moment in files no larger than a run's, which limits on file size would refuse too.
+
+    Raises DiskSpaceError when the file system refuses. Where it cannot reserve, there is nothing to learn.
+    """
+    with ExitStack() as stack:
+        for start in range(0, size_bytes, piece_bytes):
+            path = directory / f"{TEMP_PREFIX}{secrets.token_hex(8)}{TEMP_SUFFIX}"
+            try:
+                file = stack.enter_context(path.open("xb"))
+                path.unlink()  # without a name it is gone when this process is, however it ends
+                os.posix_fallocate(file.fileno(), 0, min(piece_bytes, size_bytes - start))
+            except OSError as error:
+                if error.errno in {errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}:
+                    return
+                raise from_os_error(error, directory) from error
+
+
+def _find_artifacts(directory: Path) -> Iterator[Path]:
+    for pattern in ARTIFACT_PATTERNS:
+        yield from (path for path in directory.glob(pattern) if path.is_file())
