@@ -138,9 +138,12 @@ def build_program_parser() -> Parser:
 def build_parser(name: str) -> Parser:
     """Build the parser of one command, importing its module."""
     command = import_module(COMMANDS[name][0])
-    parser = Parser(prog=f"semilla {name}", usage=f"semilla {name} {command.USAGE}", description=command.HELP)
+    parser = Parser(prog=f"semilla {name}", description=command.HELP)
     command.add_arguments(parser)
     add_debug(parser)
+    # argparse would print every flag once more.
+    words = [action.metavar or action.dest.upper() for action in parser._get_positional_actions()]
+    parser.usage = " ".join([parser.prog, *map(str, words), "[options]"])
     return parser
 
 

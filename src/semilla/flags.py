@@ -13,10 +13,10 @@ from semilla.sources import NO_VALUE, LoadedConfiguration, load_configuration
 
 
 def add_settings(parser: argparse.ArgumentParser, *, only: Collection[str] | None = None) -> None:
-    """Add ``--config`` and a flag per setting (``only`` these if given), grouped as the configuration is."""
-    parser.add_argument(
-        "--config", type=Path, metavar="FILE", help="TOML file with settings; flags and variables win over it"
-    )
+    """Add ``--config`` and a flag per setting, grouped as the configuration is; or flags of ``only`` some."""
+    if only is None:
+        help_text = "TOML file with settings; flags and variables win over it"
+        parser.add_argument("--config", type=Path, metavar="FILE", help=help_text)
     sections: dict[str | None, Any] = {}
     for setting in list_settings().values():
         if only is None or setting.name in only:
@@ -32,7 +32,9 @@ def load_arguments(arguments: argparse.Namespace) -> LoadedConfiguration:
     flags = {name: value for name, value in vars(arguments).items() if name in list_settings()}
     given = {name: _mark_missing(value) for name, value in flags.items() if value is not None}
     return load_configuration(
-        flags={**given, **_pair_unknown(arguments.unknown)}, environment=os.environ, file=arguments.config
+        flags={**given, **_pair_unknown(arguments.unknown)},
+        environment=os.environ,
+        file=getattr(arguments, "config", None),
     )
 
 

@@ -9,7 +9,6 @@ from semilla.flags import add_settings, load_arguments
 from semilla.terminal.console import ask, is_interactive
 from semilla.terminal.progress import show_progress
 
-USAGE = "[options]"
 HELP = """Train a model: check the machine, get the text, train a tokenizer and a model, validate both.
 Phases whose inputs are unchanged are reused. Every setting can also be given as an environment variable
 (SEMILLA_NUM_LAYERS) or in the file named by --config; flags win over variables, variables over the file."""

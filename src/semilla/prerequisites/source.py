@@ -25,7 +25,7 @@ HEAD_NOT_OFFERED = {405, 501}
 
 
 def check_source(config: PipelineConfiguration, *, reuses_corpus: bool = False) -> Check:
-    """Look at the source of the text; no server is asked for a corpus that is there or whose phase is skipped."""
+    """Look at the source of the text; no server is asked for a corpus that is here or is to be skipped."""
     source = config.corpus_source
     if reuses_corpus or "corpus_download" in config.skip_phases:
         return pass_check("corpus_source", found="the corpus is already here", needed="a corpus")

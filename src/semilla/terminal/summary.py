@@ -18,7 +18,7 @@ def print_summary(status: PipelineStatus, *, directory: Path) -> None:
     results = status.validation_results
     print_text(f"\nYour model is ready in {directory}\n")
     if results:
-        print_table([("  " + name, figure) for name, figure in list_figures(results)])
+        print_table(list(list_figures(results)), indent_columns=2)
         print_text("")
         print_findings(results)
         for sample in results.sample_generations[:MAX_SAMPLES]:
@@ -41,7 +41,7 @@ def print_findings(results: ValidationResults) -> None:
         for finding in results.findings
     ]
     if rows:
-        print_table(rows)
+        print_table(rows, indent_columns=2)
         print_text("")
 
 

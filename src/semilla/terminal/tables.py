@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -41,7 +42,9 @@ def can_draw() -> bool:
     return os.get_terminal_size(sys.stdout.fileno()).columns >= MIN_DRAWING_COLUMNS
 
 
-def print_table(rows: Sequence[Sequence[object]], *, headings: Sequence[str] = ()) -> None:
+def print_table(
+    rows: Sequence[Sequence[object]], *, headings: Sequence[str] = (), indent_columns: int = 0
+) -> None:
     """Print rows in aligned columns; long cells fold, none is cut."""
     columns = max(map(len, rows), default=0)
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=bool(headings), header_style="bold")
@@ -49,7 +52,16 @@ def print_table(rows: Sequence[Sequence[object]], *, headings: Sequence[str] = (
         table.add_column(headings[index] if headings else "", overflow="fold")
     for row in rows:
         table.add_row(*(make_cell(value) for value in row))
-    make_console().print(table)
+    console = make_console()
+    with console.capture() as capture:
+        console.print(Padding(table, (0, 0, 0, indent_columns)))
+    # rich fills every line to its full width.
+    print_lines(line.rstrip() for line in capture.get().splitlines())
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print lines that are safe already."""
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
 
 
 def make_cell(value: object) -> Text:

@@ -1,0 +1,92 @@
+"""``semilla clean``: remove exactly what runs created in a directory, and nothing else."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+
+from semilla.commands.status import read_true_status
+from semilla.errors import IntegrityError, InvalidConfigError, from_os_error
+from semilla.records import names
+from semilla.records.files import collect_garbage
+from semilla.records.lock import hold_lock
+from semilla.terminal.console import ask, is_interactive, print_text, quote
+from semilla.terminal.phrases import format_size
+
+HELP = """Remove what runs created in a directory: the artifacts its status lists, and the records of the run.
+Files that Semilla did not create stay. Asks first on a terminal; elsewhere --yes is needed."""
+
+OWN_FILES = (names.CONFIGURATION, names.METRICS, names.LOG, names.STATUS, names.LOCK)
+"""Removed last and in this order: until the status is gone, an interrupted cleaning can be repeated."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("directory", type=Path, metavar="DIR", help="output directory of a run")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    directory: Path = arguments.directory
+    read_true_status(directory)  # a directory without a run must not get a lock file
+    with hold_lock(directory):
+        status, _ = read_true_status(directory)
+        paths = find_removable(directory, status.artifacts_created)
+        size = format_size(sum(path.lstat().st_size for path in paths))
+        if not arguments.yes and not _is_agreed(
+            f"Remove {len(paths)} files ({size}) from {directory}?", directory
+        ):
+            print_text("Nothing was removed.")
+            return 0
+        remove_files(directory, paths)
+    print_text(f"Removed {len(paths)} files ({size}) from {directory}.")
+    return 0
+
+
+def find_removable(directory: Path, artifacts: list[str]) -> list[Path]:
+    """List the run's files that are there, own records last.
+
+    Raises IntegrityError when the status names anything that does not stand inside ``directory``.
+    """
+    unsafe = [name for name in artifacts if not _is_inside(directory, name)]
+    if unsafe:
+        raise IntegrityError(
+            f"{directory / names.STATUS} lists files outside the directory: {', '.join(map(repr, unsafe))}",
+            kept="everything; nothing was removed",
+        )
+    listed = [directory / name for name in dict.fromkeys(artifacts) if name not in OWN_FILES]
+    present = [path for path in listed if path.is_symlink() or path.is_file()]
+    return present + [directory / name for name in OWN_FILES if (directory / name).is_file()]
+
+
+def remove_files(directory: Path, paths: list[Path]) -> None:
+    """Remove the files, then the folders between them and ``directory`` that are empty now."""
+    folders = {folder for path in paths for folder in path.parents if folder.is_relative_to(directory)}
+    for folder in folders:
+        collect_garbage(folder)
+    for path in paths:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise from_os_error(error, path) from error
+    for folder in sorted(folders - {directory}, reverse=True):
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def _is_inside(directory: Path, name: str) -> bool:
+    pure = PurePosixPath(name)
+    if not pure.parts or pure.is_absolute() or ".." in pure.parts or "\0" in name:
+        return False
+    # A folder of the path may have become a link that leads elsewhere.
+    return (directory / name).parent.resolve().is_relative_to(directory.resolve())
+
+
+def _is_agreed(question: str, directory: Path) -> bool:
+    if is_interactive():
+        return ask(question)
+    raise InvalidConfigError(
+        f"there is no terminal to ask on: {question} Say --yes",
+        next_command=f"semilla clean {quote(directory)} --yes",
+        kept="everything; nothing was removed",
+    )

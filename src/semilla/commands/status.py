@@ -1,0 +1,91 @@
+"""``semilla status``: where a run stands, read without disturbing it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from semilla.errors import PHASES, InvalidConfigError
+from semilla.progress import EpochDone
+from semilla.records import names
+from semilla.records.lock import is_locked
+from semilla.records.metrics import read_metrics
+from semilla.records.status import PipelineStatus, read_status
+from semilla.terminal.console import fold_lines, print_text, quote
+from semilla.terminal.phrases import describe_epoch, format_duration
+from semilla.terminal.summary import print_findings
+from semilla.terminal.tables import print_table
+
+HELP = """Show where a run stands: phases, times, the last epoch, what went wrong.
+A run whose process is gone is shown as interrupted."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "directory",
+        type=Path,
+        nargs="?",
+        default=Path("data"),
+        metavar="DIR",
+        help="output directory (default: data)",
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print the status file's content, state corrected"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    directory: Path = arguments.directory
+    status, vanished = read_true_status(directory)
+    if arguments.json:
+        print_text(json.dumps(status.model_dump(mode="json"), ensure_ascii=False, indent=2))
+    else:
+        print_status(status, directory=directory, vanished=vanished)
+    return 0
+
+
+def read_true_status(directory: Path) -> tuple[PipelineStatus, bool]:
+    """Read the status; "running" without a holder of the lock means that the process vanished."""
+    status = read_status(directory)
+    if status is None:
+        raise InvalidConfigError(
+            f"there is no run in {directory}: {names.STATUS} is not there",
+            next_command=f"semilla run --output-dir {quote(directory)}",
+        )
+    vanished = status.run_state == "running" and not is_locked(directory)
+    if vanished:
+        status.interrupt()
+    return status, vanished
+
+
+def print_status(status: PipelineStatus, *, directory: Path, vanished: bool) -> None:
+    place = fold_lines(str(directory))
+    print_text(f"{place}: {status.run_state}, attempt {status.attempt}, begun {status.start_time}")
+    print_table([_describe_phase(status, phase) for phase in PHASES], indent_columns=2)
+    if (directory / names.METRICS).is_file():
+        history = read_metrics(directory / names.METRICS).epoch_history
+        if history:
+            best = min(history, key=lambda metrics: metrics.validation_loss)
+            print_text(describe_epoch(EpochDone(history[-1], is_best=history[-1] is best)))
+    if status.validation_results:
+        print_findings(status.validation_results)
+    if status.error_details:
+        error = status.error_details
+        print_text(f"{error.failed_phase} failed ({error.error_type}): {fold_lines(error.error_message)}")
+        print_text(f"help: semilla guide {fold_lines(error.error_type)}")
+    if vanished:
+        print_text("Its process is gone; unless it was stopped, memory likely ran out: semilla guide oom")
+    if status.run_state in {"interrupted", "failed"}:
+        print_text(f"next: semilla run --resume --output-dir {quote(directory)}")
+
+
+def _describe_phase(status: PipelineStatus, phase: str) -> tuple[str, str, str]:
+    spent = status.phase_timings.get(phase)
+    time_text = format_duration(spent) if spent is not None else ""
+    if phase in status.completed_phases:
+        entry = status.phase_records.get(phase)
+        return phase, entry.outcome if entry else "done", time_text
+    if phase == status.current_phase or (status.error_details and status.error_details.failed_phase == phase):
+        return phase, status.run_state, time_text
+    return phase, "to do", ""

@@ -1,0 +1,32 @@
+"""``semilla validate``: phase 5 again, on a model that is already trained."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from semilla.flags import add_settings, load_arguments
+from semilla.terminal.progress import show_progress
+
+HELP = """Validate a trained model again: export it, measure it, hold it against gates and targets.
+Ends with 5 when a gate is missed; the model is kept either way."""
+
+THRESHOLDS = ("max_validation_loss", "strict")
+"""What may differ from the run: how strictly it is judged."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("directory", type=Path, metavar="DIR", help="output directory of a run")
+    add_settings(parser, only=THRESHOLDS)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    loaded = load_arguments(arguments)
+    overrides = {name: getattr(loaded.config, name) for name in THRESHOLDS if name in loaded.explicit}
+    from semilla.pipeline import run_validation  # noqa: PLC0415 - not needed to refuse a wrong flag
+    from semilla.terminal.summary import print_summary  # noqa: PLC0415
+
+    with show_progress(title=str(arguments.directory)) as progress:
+        status = run_validation(arguments.directory, overrides=overrides, listeners=[progress])
+    print_summary(status, directory=arguments.directory)
+    return 0
