@@ -6,14 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from semilla import interrupts
 from semilla.config import PipelineConfiguration
 from semilla.corpus.manifest import Document, read_documents
 from semilla.errors import IntegrityError, OutOfMemoryError
 from semilla.model.generate import generate_sample
-from semilla.model.transformer import Transformer, initialize_weights
 from semilla.phases import PhaseRecord, get_sha256
 from semilla.progress import EpochDone, Note, Progress, StepDone
 from semilla.records import names
@@ -24,12 +21,12 @@ from semilla.tokenizer import Tokenizer, read_tokenizer
 from semilla.training.allocator import keep_freed_blocks
 from semilla.training.batches import TrainingData, build_data
 from semilla.training.checkpoint import Checkpoint, Provenance, check_compatibility, restore_state
-from semilla.training.environment import DTYPES, Environment, choose_environment
+from semilla.training.environment import Environment, choose_environment
 from semilla.training.evaluate import evaluate
-from semilla.training.loop import BestModel, EpochTotals, RunState, StepInfo, train
+from semilla.training.loop import StepInfo, train
 from semilla.training.memory import suggest_batch_size
-from semilla.training.optimizer import build_optimizers
 from semilla.training.persistence import TrainingFiles, list_checkpoints
+from semilla.training.state import BestModel, EpochTotals, RunState, build_state
 
 SAMPLE_TOKENS = 40
 SAMPLE_TEMPERATURE = 0.8
@@ -102,20 +99,6 @@ def _run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
     prompts = choose_prompts(documents)
     _train(state, config=config, data=data, files=files, tokenizer=tokenizer, prompts=prompts, progress=progress)
     return _describe(state, directory, environment=environment, data=data)
-
-
-def build_state(config: PipelineConfiguration, *, vocab_size: int, precision: str) -> RunState:
-    """A fresh model with its optimizers, before the first step."""
-    model = Transformer(
-        config.model_architecture,
-        vocab_size=vocab_size,
-        max_positions=config.training_hyperparameters.max_sequence_length,
-        dropout=config.training_hyperparameters.dropout,
-        compute_dtype=DTYPES[precision],
-    )
-    initialize_weights(model, generator=torch.Generator().manual_seed(config.seed))
-    model.to(config.device)
-    return RunState(model, build_optimizers(model, config.training_hyperparameters))
 
 
 def choose_prompts(documents: list[Document], *, num_words: int = 4) -> dict[str, str]:

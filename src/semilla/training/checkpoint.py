@@ -21,7 +21,7 @@ from semilla.errors import IncompatibleError, IntegrityError, OutOfMemoryError, 
 from semilla.records import names
 from semilla.records.files import write_bytes
 from semilla.records.metrics import EpochMetrics
-from semilla.training.loop import BestModel, EpochTotals, RunState
+from semilla.training.state import BestModel, EpochTotals, RunState
 
 FORMAT_VERSION = 1
 _COMMENT = b"semilla sha256 "

@@ -9,55 +9,17 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 
 from semilla.config import PipelineConfiguration, TrainingHyperparameters
 from semilla.errors import DivergedError
-from semilla.model.transformer import Transformer
-from semilla.records.metrics import EpochMetrics
 from semilla.training.batches import TrainingData, cut_batch, plan_epoch
 from semilla.training.loss import compute_training_loss
 from semilla.training.optimizer import set_learning_rate
 from semilla.training.schedule import compute_learning_rate
-
-
-@dataclass
-class EpochTotals:
-    """Sums over the steps of the epoch under way; saved with a checkpoint, so that its means survive a kill."""
-
-    nats: float = 0.0
-    tokens: int = 0
-    gradient_norm: float = 0.0
-    steps: int = 0
-    elapsed_s: float = 0.0
-
-
-@dataclass
-class BestModel:
-    """The weights with the lowest validation loss so far, and where they came from."""
-
-    epoch: int
-    validation_loss: float
-    weights: dict[str, torch.Tensor]
-
-
-@dataclass
-class RunState:
-    """All that training changes. ``step`` counts finished steps over all epochs."""
-
-    model: Transformer
-    optimizers: dict[str, torch.optim.Optimizer]
-    step: int = 0
-    totals: EpochTotals = field(default_factory=EpochTotals)
-    history: list[EpochMetrics] = field(default_factory=list)
-    best: BestModel | None = None
-
-    @property
-    def epoch(self) -> int:
-        """Epochs finished and measured."""
-        return len(self.history)
+from semilla.training.state import RunState
 
 
 @dataclass(frozen=True)

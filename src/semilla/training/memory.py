@@ -12,28 +12,47 @@ from pathlib import Path
 
 import psutil
 
-from semilla.config import PipelineConfiguration
+from semilla.config import PipelineConfiguration, TrainingHyperparameters
 from semilla.model.shape import count_parameters
 
 MIB = 1024 * 1024
 BASE_MB = 330.0
-"""A process with Python, torch and the corpus, before the first step."""
+"""A process with Python and torch and a first step's worth of workspace."""
+CORPUS_FACTOR = 8.0
+"""Text, its token ids, and what encoding it takes, per byte of corpus."""
 CHUNK_ROWS = 512
 """Rows of logits held at once by the loss."""
 _CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 
 
 def estimate_training_memory_mb(config: PipelineConfiguration) -> float:
-    """Peak resident memory of a training process in MiB."""
+    """Peak resident memory of a training process in MiB.
+
+    The factors are a least-squares fit to the measured peaks of 23 shapes (1 to 12 layers, width 64 to 512, context 32
+    to 2,048, 1,000 to 32,000 pieces, both number formats), all of which it meets within 11 %.
+    """
     architecture, settings = config.model_architecture, config.training_hyperparameters
     tokens = settings.batch_size * settings.max_sequence_length
-    width, hidden, layers = architecture.d_model, architecture.dim_feedforward, architecture.num_layers
-    number_bytes = 4.0  # bfloat16 halves this, but which one is used is only known where training runs
-    per_token = layers * (22 * width + 7 * hidden) + 6 * width
-    scores = 3 * layers * architecture.num_heads * tokens * settings.max_sequence_length
-    logits = 2.5 * min(tokens, CHUNK_ROWS) * config.tokenizer_vocab_size
-    weights = 9.0 * count_parameters(config)
-    return BASE_MB + (number_bytes * (tokens * per_token + scores + logits) + 4 * weights) / MIB
+    number_bytes = 2 if computes_in_bfloat16(settings) else 4
+    widths = 23 * architecture.d_model + 4.3 * architecture.dim_feedforward
+    activations = number_bytes * tokens * architecture.num_layers * widths
+    score_bytes = number_bytes * architecture.num_heads * tokens * settings.max_sequence_length
+    scores = (architecture.num_layers + 3.8) * score_bytes
+    logits = 3.7 * 4 * min(tokens, CHUNK_ROWS) * config.tokenizer_vocab_size
+    embeddings = config.tokenizer_vocab_size * architecture.d_model
+    weights = 4 * (2.6 * count_parameters(config) + 2.8 * embeddings)
+    return BASE_MB + CORPUS_FACTOR * config.corpus_size_mb + (activations + scores + logits + weights) / MIB
+
+
+def computes_in_bfloat16(settings: TrainingHyperparameters) -> bool:
+    """Will matrix products run in bfloat16? With ``auto``, where the processor has instructions for it."""
+    if settings.precision != "auto":
+        return settings.precision == "bfloat16"
+    try:
+        flags = Path("/proc/cpuinfo").read_text().split()
+    except OSError:
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
 def find_fitting_batch_size(config: PipelineConfiguration, *, budget_mb: float) -> int | None:

@@ -17,7 +17,7 @@ from semilla.training.checkpoint import (
     save_checkpoint,
     save_model,
 )
-from semilla.training.loop import RunState
+from semilla.training.state import RunState
 
 
 class TrainingFiles:

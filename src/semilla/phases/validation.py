@@ -1,0 +1,265 @@
+"""Phase 5: export the best model as it ships, and hold it against gates (must pass) and targets (should)."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from semilla import device, interrupts
+from semilla.config import PipelineConfiguration
+from semilla.corpus.manifest import Document, read_documents, read_manifest
+from semilla.device.budgets import BUDGETS, measure_in_child
+from semilla.errors import IntegrityError, ValidationFailureError
+from semilla.export.bundle import write_bundle
+from semilla.model.transformer import Transformer, describe_llama
+from semilla.phases import PhaseRecord, get_sha256
+from semilla.progress import ArtifactWritten, Note, Progress, Validated, Warned
+from semilla.quality import (
+    measure_copying,
+    measure_frequency_baseline,
+    measure_language_share,
+    measure_repetition,
+    measure_usual_repetition,
+    spell_ids,
+)
+from semilla.records import names
+from semilla.records.files import describe_artifact
+from semilla.records.metrics import OVERFITTING_GAP, TrainingMetrics, read_metrics
+from semilla.records.status import Finding, InferenceMetrics, ValidationResults
+from semilla.tokenizer import Tokenizer, read_tokenizer
+from semilla.training.batches import TrainingData, build_data
+from semilla.training.checkpoint import find_checkpoints, read_sealed
+from semilla.training.evaluate import Evaluation, evaluate
+
+SAMPLES_PER_LANGUAGE = 20
+SAMPLE_TOKENS = 120
+SAMPLE_TEMPERATURE = 0.8
+OPENING_WORDS = 4
+LEAST_GAIN_NATS = 1.0
+"""A model that is not random noise beats mere token frequencies by this much."""
+LEAST_LANGUAGE_SHARE = 0.9
+LONGEST_USUAL_COPY = 20
+"""Tokens: half of the samples may not hold a longer verbatim run of training text."""
+
+
+def read_inputs(config: PipelineConfiguration, records: Mapping[str, PhaseRecord]) -> dict[str, Any]:
+    """What the verdict depends on: the models, the metrics and the thresholds."""
+    trained = {
+        name: get_sha256(records, "model_training", name) for name in (names.BEST_MODEL, names.FINAL_MODEL, names.METRICS)
+    }
+    return {
+        **trained,
+        "corpus": get_sha256(records, "corpus_download", names.CORPUS),
+        "max_validation_loss": config.max_validation_loss,
+        "strict": config.strict,
+        "seed": config.seed,
+    }
+
+
+def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
+    """Export, measure, judge; raises ValidationFailureError after the results have been told."""
+    subject = _load_subject(config)
+    bundle_path = _export_bundle(config, subject, progress=progress)
+    best = evaluate(subject.model, subject.data)
+    interrupts.check()
+    texts = _draw_samples(config, bundle_path, subject.documents)
+    interrupts.check()
+    inference = InferenceMetrics.model_validate(measure_in_child(bundle_path))
+    findings = [
+        *_judge_artifacts(Path(config.output_directory)),
+        *_judge_loss(config, best, subject),
+        *_judge_budgets(inference),
+        *_judge_texts(texts, subject),
+    ]
+    last = subject.metrics.epoch_history[-1]
+    results = ValidationResults(
+        sample_generations=[text for language in texts.values() for text in language[:2]],
+        final_train_loss=last.train_loss,
+        final_val_loss=last.validation_loss,
+        inference_metrics=inference,
+        constitutional_compliance=all(finding.passed for finding in findings if finding.name in BUDGETS),
+        best_val_loss=best.loss,
+        bits_per_byte=best.bits_per_byte,
+        findings=findings,
+    )
+    progress(Validated(results))
+    warnings = _judge(findings, strict=config.strict, progress=progress)
+    return PhaseRecord(
+        "validation",
+        artifacts=[describe_artifact(path, root=bundle_path.parent) for path in sorted(bundle_path.iterdir())],
+        details={"best_val_loss": best.loss, "bits_per_byte": best.bits_per_byte},
+        warnings=warnings,
+    )
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """What is validated, loaded and verified."""
+
+    documents: list[Document]
+    tokenizer: Tokenizer
+    tokenizer_model: bytes
+    data: TrainingData
+    model: Transformer
+    metrics: TrainingMetrics
+
+
+def _load_subject(config: PipelineConfiguration) -> _Subject:
+    directory = Path(config.output_directory)
+    documents = read_documents(directory)
+    tokenizer_path = directory / f"{names.name_tokenizer(config.tokenizer_vocab_size)}.model"
+    tokenizer = read_tokenizer(tokenizer_path)
+    metrics = read_metrics(directory / names.METRICS)
+    if not metrics.epoch_history:
+        raise IntegrityError(f"{names.METRICS} holds no epochs")
+    settings = config.training_hyperparameters
+    data = build_data(
+        [(document.language, document.train_text, document.validation_text) for document in documents],
+        tokenizer,
+        batch_size=settings.batch_size,
+        length=settings.max_sequence_length,
+        seed=config.seed,
+    )
+    model = Transformer(
+        config.model_architecture, vocab_size=tokenizer.vocab_size, max_positions=settings.max_sequence_length
+    )
+    model.load_state_dict(read_sealed(directory / names.BEST_MODEL)["model_state"])
+    read_sealed(directory / names.FINAL_MODEL)
+    return _Subject(documents, tokenizer, tokenizer_path.read_bytes(), data, model.eval(), metrics)
+
+
+def _export_bundle(config: PipelineConfiguration, subject: _Subject, *, progress: Progress) -> Path:
+    directory = Path(config.output_directory)
+    manifest = read_manifest(directory)
+    weights = {name: tensor.detach().numpy() for name, tensor in subject.model.state_dict().items()}
+    bundle_path = directory / names.BUNDLE
+    write_bundle(
+        bundle_path,
+        weights=weights,
+        model=describe_llama(subject.model),
+        tokenizer_model=subject.tokenizer_model,
+        generation={"temperature": SAMPLE_TEMPERATURE},
+        provenance={
+            "corpus_sha256": manifest.corpus_sha256,
+            "documents": [
+                {"title": document.title, "language": document.language, "source": document.source}
+                for document in subject.documents
+            ],
+            "best_epoch": subject.metrics.final_metrics.best_epoch if subject.metrics.final_metrics else None,
+        },
+        languages=manifest.languages,
+    )
+    for path in sorted(bundle_path.iterdir()):
+        progress(ArtifactWritten(path))
+    return bundle_path
+
+
+def _draw_samples(
+    config: PipelineConfiguration, bundle_path: Path, documents: list[Document]
+) -> dict[str, list[str]]:
+    """Continue held-out openings with the bundle that ships; openings spread over each language's held-out text."""
+    model = device.load(bundle_path)
+    lines: dict[str, list[str]] = {}
+    for document in documents:
+        prose = [line for line in document.validation_text.splitlines()[1:] if len(line.split()) > 2 * OPENING_WORDS]
+        lines.setdefault(document.language, []).extend(prose)
+    texts: dict[str, list[str]] = {}
+    for language, candidates in lines.items():
+        step = max(1, len(candidates) // SAMPLES_PER_LANGUAGE)
+        openings = [" ".join(line.split()[:OPENING_WORDS]) for line in candidates[::step][:SAMPLES_PER_LANGUAGE]]
+        texts[language] = [
+            opening + model.generate(opening, seed=config.seed + i, max_tokens=SAMPLE_TOKENS)
+            for i, opening in enumerate(openings)
+        ]
+    return texts
+
+
+def _judge_artifacts(directory: Path) -> list[Finding]:
+    _, damaged = find_checkpoints(directory)
+    return [_compare("damaged_artifacts", "gate", len(damaged), "<=", 0, unit="files")]
+
+
+def _judge_loss(config: PipelineConfiguration, best: Evaluation, subject: _Subject) -> list[Finding]:
+    held_out = np.concatenate([text.tokens for text in subject.data.held_out])
+    baseline = measure_frequency_baseline(subject.data.stream, held_out, vocab_size=subject.tokenizer.vocab_size)
+    last = subject.metrics.epoch_history[-1]
+    return [
+        _compare("validation_loss", "gate", best.loss, "<", config.max_validation_loss, unit="nats per token"),
+        _compare("gain_over_frequencies", "gate", baseline - best.loss, ">=", LEAST_GAIN_NATS, unit="nats per token"),
+        _compare(
+            "overfitting_gap", "target", last.validation_loss - last.train_loss, "<=", OVERFITTING_GAP, unit="nats per token"
+        ),
+    ]
+
+
+def _judge_budgets(inference: InferenceMetrics) -> list[Finding]:
+    return [
+        _compare(name, "gate", getattr(inference, name), "<=", limit, unit=unit) for name, (limit, unit) in BUDGETS.items()
+    ]
+
+
+def _judge_texts(texts: Mapping[str, list[str]], subject: _Subject) -> list[Finding]:
+    training_text = spell_ids(subject.data.stream)
+    encoded = [subject.tokenizer.encode(text).tolist() for language in texts.values() for text in language]
+    usual = measure_usual_repetition(subject.data.stream, length=SAMPLE_TOKENS)
+    copies = [measure_copying(ids, training_text) for ids in encoded]
+    return [
+        *(
+            _compare(
+                f"language.{language}", "target", measure_language_share(samples, language), ">=", LEAST_LANGUAGE_SHARE
+            )
+            for language, samples in texts.items()
+        ),
+        _compare("repetition", "target", statistics.fmean(map(measure_repetition, encoded)), "<=", usual),
+        _compare("copying_median", "target", statistics.median(copies), "<=", LONGEST_USUAL_COPY, unit="tokens"),
+    ]
+
+
+def _compare(
+    name: str,
+    kind: Literal["gate", "target"],
+    value: float,
+    comparison: Literal["<", "<=", ">", ">="],
+    threshold: float,
+    *,
+    unit: str = "",
+) -> Finding:
+    passed = {"<": value < threshold, "<=": value <= threshold, ">": value > threshold, ">=": value >= threshold}
+    return Finding(
+        name=name,
+        kind=kind,
+        value=value if np.isfinite(value) else None,
+        threshold=threshold,
+        comparison=comparison,
+        unit=unit,
+        passed=bool(np.isfinite(value) and passed[comparison]),
+    )
+
+
+def _judge(findings: Iterable[Finding], *, strict: bool, progress: Progress) -> list[str]:
+    """Warn about missed targets, raise for missed gates (and targets, when strict)."""
+    missed = [finding for finding in findings if not finding.passed]
+    fatal = [finding for finding in missed if finding.kind == "gate" or strict]
+    warnings = [str(finding) for finding in missed if finding not in fatal]
+    for finding in missed:
+        if finding not in fatal:
+            progress(Warned(f"missed target {finding}", finding.name.split(".")[0].split("_")[0]))
+    if fatal:
+        raise ValidationFailureError(
+            "missed " + "; ".join(f"{finding.kind} {finding}, off by {_describe_miss(finding)}" for finding in fatal),
+            missed=[finding.name for finding in fatal],
+        )
+    progress(Note("Every gate is passed."))
+    return warnings
+
+
+def _describe_miss(finding: Finding) -> str:
+    return "an unknown amount" if finding.value is None else f"{abs(finding.value - finding.threshold):.4g}"
+
+

@@ -1,0 +1,64 @@
+"""All that training changes from step to step, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+
+from semilla.config import PipelineConfiguration
+from semilla.model.transformer import Transformer, initialize_weights
+from semilla.records.metrics import EpochMetrics
+from semilla.training.environment import DTYPES
+from semilla.training.optimizer import build_optimizers
+
+
+@dataclass
+class EpochTotals:
+    """Sums over the steps of the epoch under way; saved with a checkpoint, so that its means survive a kill."""
+
+    nats: float = 0.0
+    tokens: int = 0
+    gradient_norm: float = 0.0
+    steps: int = 0
+    elapsed_s: float = 0.0
+
+
+@dataclass
+class BestModel:
+    """The weights with the lowest validation loss so far, and where they came from."""
+
+    epoch: int
+    validation_loss: float
+    weights: dict[str, torch.Tensor]
+
+
+@dataclass
+class RunState:
+    """All that training changes. ``step`` counts finished steps over all epochs."""
+
+    model: Transformer
+    optimizers: dict[str, torch.optim.Optimizer]
+    step: int = 0
+    totals: EpochTotals = field(default_factory=EpochTotals)
+    history: list[EpochMetrics] = field(default_factory=list)
+    best: BestModel | None = None
+
+    @property
+    def epoch(self) -> int:
+        """Epochs finished and measured."""
+        return len(self.history)
+
+
+def build_state(config: PipelineConfiguration, *, vocab_size: int, precision: str) -> RunState:
+    """A fresh model with its optimizers, before the first step."""
+    model = Transformer(
+        config.model_architecture,
+        vocab_size=vocab_size,
+        max_positions=config.training_hyperparameters.max_sequence_length,
+        dropout=config.training_hyperparameters.dropout,
+        compute_dtype=DTYPES[precision],
+    )
+    initialize_weights(model, generator=torch.Generator().manual_seed(config.seed))
+    model.to(config.device)
+    return RunState(model, build_optimizers(model, config.training_hyperparameters))

@@ -1,0 +1,104 @@
+"""A checkpoint opens with plain torch.load, and no damaged byte gets past its seal."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+import torch
+
+from semilla.config import PipelineConfiguration
+from semilla.errors import IncompatibleError, IntegrityError
+from semilla.training.checkpoint import (
+    Checkpoint,
+    Provenance,
+    check_compatibility,
+    find_checkpoints,
+    prune_checkpoints,
+    read_sealed,
+    restore_state,
+    save_checkpoint,
+)
+from semilla.training.state import build_state
+
+PROVENANCE = Provenance(1, 1000, "corpus", "tokenizer", {"num_threads": 1})
+
+
+@pytest.fixture
+def path(tmp_path: Path, config: PipelineConfiguration) -> Path:
+    path = tmp_path / "checkpoint_step_5.pt"
+    state = build_state(config, vocab_size=1000, precision="float32")
+    state.step = 5
+    save_checkpoint(path, state, config=config, provenance=PROVENANCE)
+    return path
+
+
+def test_it_has_the_keys_of_the_specification_and_opens_with_torch(path: Path) -> None:
+    """The seal is a ZIP comment, which torch.load does not mind."""
+    content = torch.load(path, weights_only=True)
+    keys = {"epoch", "model_state", "optimizer_state", "training_config", "loss_history", "checkpoint_path"}
+    assert keys <= set(content)
+    assert content["checkpoint_path"] == path.name
+    assert set(content["optimizer_state"]) == {"adamw", "muon"}
+
+
+def test_every_flipped_bit_and_every_truncation_is_found(path: Path) -> None:
+    """Three hundred random bits, and cuts of all sizes."""
+    data = path.read_bytes()
+    draw = random.Random(1)
+    damaged = []
+    for _ in range(300):
+        at, bit = draw.randrange(len(data)), draw.randrange(8)
+        damaged.append(data[:at] + bytes([data[at] ^ 1 << bit]) + data[at + 1 :])
+    damaged += [data[:size] for size in (0, 1, 50, 79, 80, len(data) // 2, len(data) - 1)]
+    damaged += [data + b"x", bytes(len(data))]
+    for bad in damaged:
+        path.write_bytes(bad)
+        with pytest.raises(IntegrityError):
+            read_sealed(path)
+
+
+def test_a_damaged_checkpoint_is_skipped_with_its_reason(path: Path) -> None:
+    """The older one that verifies is found instead."""
+    newer = path.with_name("checkpoint_step_9.pt")
+    newer.write_bytes(path.read_bytes()[:-3])
+    (path.parent / "checkpoint_notes_1.pt").write_text("mine")
+    sound, skipped = find_checkpoints(path.parent)
+    assert [checkpoint.path for checkpoint in sound] == [path]
+    assert len(skipped) == 1
+    assert "checkpoint_step_9.pt" in skipped[0]
+
+
+def test_a_checkpoint_of_another_shape_is_refused_with_both_values(path: Path, config: PipelineConfiguration) -> None:
+    """Vocabulary and architecture must match; the error names old and new."""
+    other = config.model_copy(
+        update={"model_architecture": config.model_architecture.model_copy(update={"d_model": 128})}
+    )
+    wanted = Provenance(1, 2000, "corpus", "tokenizer", {})
+    with pytest.raises(IncompatibleError, match=r"d_model 64 -> 128.*vocab_size 1000 -> 2000"):
+        check_compatibility(Checkpoint(path, read_sealed(path)), config=other, provenance=wanted)
+
+
+def test_weights_that_are_not_numbers_are_refused(tmp_path: Path, config: PipelineConfiguration) -> None:
+    """A checkpoint may verify and still hold NaN; it is not restored."""
+    state = build_state(config, vocab_size=1000, precision="float32")
+    with torch.no_grad():
+        state.model.model.norm.weight[3] = float("nan")
+    bad = tmp_path / "checkpoint_epoch_1.pt"
+    save_checkpoint(bad, state, config=config, provenance=PROVENANCE)
+    with pytest.raises(IntegrityError, match="not finite"):
+        restore_state(build_state(config, vocab_size=1000, precision="float32"), Checkpoint(bad, read_sealed(bad)))
+
+
+def test_pruning_keeps_the_newest(tmp_path: Path) -> None:
+    """Three of the epochs and two of the steps, by number and not by name or time."""
+    for number in (2, 9, 10, 11):
+        (tmp_path / f"checkpoint_epoch_{number}.pt").touch()
+        (tmp_path / f"checkpoint_step_{number}.pt").touch()
+    prune_checkpoints(tmp_path)
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == [
+        "checkpoint_epoch_10.pt", "checkpoint_epoch_11.pt", "checkpoint_epoch_9.pt",
+        "checkpoint_step_10.pt", "checkpoint_step_11.pt",
+    ]  # fmt: skip

@@ -1,0 +1,25 @@
+"""The learning rate rises, peaks at the base rate, and falls to a small remainder."""
+
+from __future__ import annotations
+
+import pytest
+
+from semilla.training.schedule import FINAL_SHARE, compute_learning_rate
+
+
+def test_the_rate_rises_to_the_base_and_falls_to_the_remainder() -> None:
+    """The peak is the base rate, at the end of the warm-up."""
+    rates = [compute_learning_rate(s, total_steps=1000, base=3e-4, warmup_fraction=0.1) for s in range(1000)]
+    peak = rates.index(max(rates))
+    assert 99 <= peak <= 100
+    assert max(rates) == pytest.approx(3e-4)
+    assert rates[:peak] == sorted(rates[:peak])
+    assert rates[peak + 1 :] == sorted(rates[peak + 1 :], reverse=True)
+    assert rates[-1] == pytest.approx(FINAL_SHARE * 3e-4, rel=0.01)
+
+
+@pytest.mark.parametrize("total_steps", [1, 2, 3])
+def test_very_short_runs_have_a_rate(total_steps: int) -> None:
+    """A run of one step trains at the base rate."""
+    for step in range(total_steps):
+        assert compute_learning_rate(step, total_steps=total_steps, base=1e-3, warmup_fraction=0) > 0
