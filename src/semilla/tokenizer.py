@@ -11,11 +11,12 @@ import json
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -159,23 +160,32 @@ def _split_long_line(line: str) -> Iterator[str]:
 
 def _train_in_child(sentences: str, request: dict[str, Any]) -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-P", "-m", "semilla.tokenizer", json.dumps(request)]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
-    ) as child:
+    with (
+        _store(sentences) as stdin,
+        subprocess.Popen(
+            command, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+        ) as child,
+    ):
         deadline_s = time.monotonic() + TRAINING_TIMEOUT_S
-        unsent: bytes | None = sentences.encode()
         try:
             while True:
                 try:
-                    stdout, stderr = child.communicate(unsent, timeout=0.2)
+                    stdout, stderr = child.communicate(timeout=0.2)
                     return subprocess.CompletedProcess(command, child.returncode, stdout, stderr)
                 except subprocess.TimeoutExpired:
-                    unsent = None
                     interrupts.check()
                     if time.monotonic() > deadline_s:
                         raise StorageError(f"tokenizer training took over {TRAINING_TIMEOUT_S} s") from None
         finally:
             child.kill()
+
+
+def _store(text: str) -> IO[bytes]:
+    """Lay text ready in an unnamed file: what ``communicate`` had not sent at a timeout, it never sends."""
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+    file.write(text.encode())
+    file.seek(0)
+    return file
 
 
 def _accept(outcome: subprocess.CompletedProcess[bytes]) -> TrainedTokenizer:
