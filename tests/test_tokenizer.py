@@ -103,6 +103,6 @@ def test_damaged_models_are_refused() -> None:
 def test_more_text_than_a_pipe_holds_reaches_the_trainer() -> None:
     """A text of many pipe buffers is trained on, however long the child takes to start reading."""
     text = make_text(lines=20_000)
-    assert len(text) > 2**20
+    assert len(text) > 2**19
     result = tok.train_tokenizer([text], vocab_size=1000, model_type="char", is_size_explicit=False)
     assert tok.Tokenizer(result.model).vocab_size == result.vocab_size
