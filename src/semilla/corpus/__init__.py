@@ -1,1 +1,1 @@
-""""""
+"""The text to learn from: found, fetched, cleaned, split and described."""

@@ -1,0 +1,197 @@
+"""Documents -> the corpus file and its manifest: cut in two, hashed, languages told, duplicates dropped."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from math import ceil
+from pathlib import Path
+
+from semilla import interrupts
+from semilla.corpus.language import detect_languages
+from semilla.corpus.manifest import (
+    CorpusManifest,
+    DocumentEntry,
+    LanguageShare,
+    Provenance,
+    write_manifest,
+)
+from semilla.corpus.split import VALIDATION_SHARE, OverlapGauge, find_cut
+from semilla.errors import InvalidCorpusError
+from semilla.progress import ArtifactWritten, Progress, Warned
+from semilla.records import names
+from semilla.records.files import open_atomic
+
+MIN_CORPUS_CHARACTERS = 2000
+_MAX_OVERLAP = 0.1
+_MIN_LANGUAGE_SHARE = 0.05
+_MB = 1 << 20
+
+
+@dataclass
+class PreparedDocument:
+    """A clean document on its way into the corpus; its text ends in one line break."""
+
+    title: str
+    text: str
+    provenance: Provenance
+    author: str | None = None
+    language: str | None = None
+    """None: detect it."""
+    expected_sha256: str | None = None
+    removed: dict[str, int] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    """For the manifest alone: true, but nothing to look into."""
+
+
+@dataclass
+class Assembly:
+    """Builds one corpus; ``languages`` and sizes are those the configuration names."""
+
+    output_directory: Path
+    source: str
+    progress: Progress
+    languages: tuple[str, ...] = ()
+    expected_bytes: int = 0
+    sequence_length: int = 0
+    entries: list[DocumentEntry] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    _overlap: OverlapGauge = field(default_factory=OverlapGauge)
+    _validation_characters: int = 0
+
+    def write(self, documents: Iterable[PreparedDocument]) -> CorpusManifest:
+        """Write corpus and manifest; raises InvalidCorpusError when there is too little text to train on."""
+        path = self.output_directory / names.CORPUS
+        digest = hashlib.sha256()
+        with open_atomic(path) as file:
+            for document in documents:
+                interrupts.check()
+                body = self._enter(document)
+                digest.update(body)
+                file.write(body)
+            self._refuse_too_little()
+        self.progress(ArtifactWritten(path))
+        manifest = self._describe(digest.hexdigest())
+        self.progress(ArtifactWritten(write_manifest(self.output_directory, manifest)))
+        return manifest
+
+    def warn(self, text: str) -> None:
+        """Tell of something the user should look into, and remember it for the manifest."""
+        self.warnings.append(text)
+        self.progress(Warned(text, topic="invalid_corpus"))
+
+    def _enter(self, document: PreparedDocument) -> bytes:
+        """Note where a document will stand and return what to write; nothing when it is there already."""
+        body = document.text.encode("utf-8")
+        sha256 = hashlib.sha256(body).hexdigest()
+        same = next((entry for entry in self.entries if entry.sha256 == sha256), None)
+        if same:
+            self.warn(
+                f"{document.title}: the same text as {same.title}, left out: it would validate what it taught"
+            )
+            return b""
+        for warning in document.warnings:
+            self.warn(warning)
+        drifted = document.expected_sha256 not in {None, sha256}
+        if drifted:
+            self.warn(
+                f"{document.title}: the text is not the one this version of Semilla knows (corpus drift)"
+            )
+        cut = find_cut(document.text)
+        self._overlap.add(document.text, cut=cut)
+        self._validation_characters += len(document.text) - cut
+        shares = self._tell_languages(document)
+        start = self.entries[-1].end_byte if self.entries else 0
+        self.entries.append(
+            DocumentEntry(
+                title=document.title,
+                author=document.author,
+                language=next(iter(shares)),
+                language_shares=shares,
+                provenance=document.provenance,
+                sha256=sha256,
+                corpus_drift=drifted,
+                start_byte=start,
+                cut_byte=start + len(document.text[:cut].encode("utf-8")),
+                end_byte=start + len(body),
+                characters=len(document.text),
+                removed=document.removed,
+                warnings=[*document.warnings, *document.remarks],
+            )
+        )
+        return body
+
+    def _tell_languages(self, document: PreparedDocument) -> dict[str, float]:
+        if document.language:
+            return {document.language: 1.0}
+        if len(self.languages) == 1:
+            return {self.languages[0]: 1.0}
+        return detect_languages(document.text, allowed=self.languages)
+
+    def _refuse_too_little(self) -> None:
+        found = sum(entry.characters for entry in self.entries)
+        if found < MIN_CORPUS_CHARACTERS or self._validation_characters < self.sequence_length:
+            minimum = max(MIN_CORPUS_CHARACTERS, ceil(self.sequence_length / VALIDATION_SHARE))
+            raise InvalidCorpusError(
+                f"the corpus is too small: {found:,} characters of text, and at least {minimum:,} are needed "
+                f"(a tenth validates, and must hold a sequence of {self.sequence_length} tokens)"
+            )
+
+    def _describe(self, corpus_sha256: str) -> CorpusManifest:
+        shares = self._share_out()
+        self._advise(shares)
+        for entry in self.entries:
+            # A language below a twentieth of the corpus is a quotation or a mistake of the detector.
+            if entry.language not in shares:
+                entry.language = next(iter(shares))
+        train_bytes = sum(entry.cut_byte - entry.start_byte for entry in self.entries)
+        return CorpusManifest(
+            source=self.source,
+            corpus_sha256=corpus_sha256,
+            corpus_bytes=self.entries[-1].end_byte,
+            corpus_characters=sum(entry.characters for entry in self.entries),
+            train_bytes=train_bytes,
+            validation_bytes=self.entries[-1].end_byte - train_bytes,
+            validation_characters=self._validation_characters,
+            languages=list(shares),
+            language_shares=shares,
+            corpus_drift=any(entry.corpus_drift for entry in self.entries),
+            validation_overlap=self._overlap.share,
+            warnings=self.warnings,
+            documents=self.entries,
+        )
+
+    def _share_out(self) -> dict[str, LanguageShare]:
+        """Divide the corpus between its languages, the largest first; small ones go to the largest."""
+        num_bytes, num_characters = Counter[str](), Counter[str]()
+        for entry in self.entries:
+            for language, share in entry.language_shares.items():
+                num_bytes[language] += round(share * (entry.end_byte - entry.start_byte))
+                num_characters[language] += round(share * entry.characters)
+        total = self.entries[-1].end_byte
+        largest = max(num_bytes, key=lambda language: num_bytes[language])
+        for language in [one for one, count in num_bytes.items() if count < _MIN_LANGUAGE_SHARE * total]:
+            num_bytes[largest] += num_bytes.pop(language)
+            num_characters[largest] += num_characters.pop(language)
+        return {
+            language: LanguageShare(bytes=count, characters=num_characters[language], share=count / total)
+            for language, count in num_bytes.most_common()
+        }
+
+    def _advise(self, shares: dict[str, LanguageShare]) -> None:
+        for language in self.languages:
+            if language not in shares:
+                self.warn(f"the corpus was to hold {language}, but less than a twentieth of it is")
+        size = self.entries[-1].end_byte
+        if self.expected_bytes and not self.expected_bytes / 2 <= size <= self.expected_bytes * 2:
+            self.warn(
+                f"the corpus holds {size / _MB:.2f} MB, corpus_size_mb expects {self.expected_bytes / _MB:g}"
+            )
+        if self._overlap.share > _MAX_OVERLAP:
+            self.warn(
+                f"{self._overlap.share:.0%} of the validation text also stands in the training text: "
+                "is something in there twice? The validation loss will flatter"
+            )
