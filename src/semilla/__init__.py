@@ -1,3 +1,42 @@
-"""Semilla grows a small language model from a seed of text, on a laptop CPU."""
+"""Semilla grows a small language model from a seed of text, on a laptop CPU.
+
+    import semilla
+
+    status = semilla.run(semilla.PipelineConfiguration(corpus_source="sample"))
+    print(semilla.load("data").generate("Once upon a time"))
+
+Names are resolved when they are first used, so ``import semilla`` itself costs next to nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from semilla.config import PipelineConfiguration
+    from semilla.device.session import load
+    from semilla.errors import SemillaError
+    from semilla.pipeline import run_pipeline as run
+    from semilla.sources import load_configuration
 
 __version__ = "0.1.0"
+
+__all__ = ["PipelineConfiguration", "SemillaError", "__version__", "load", "load_configuration", "run"]
+
+_HOMES = {
+    "PipelineConfiguration": ("semilla.config", "PipelineConfiguration"),
+    "SemillaError": ("semilla.errors", "SemillaError"),
+    "load": ("semilla.device.session", "load"),
+    "load_configuration": ("semilla.sources", "load_configuration"),
+    "run": ("semilla.pipeline", "run_pipeline"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'semilla' has no attribute {name!r}")
+    module, attribute = _HOMES[name]
+    return getattr(import_module(module), attribute)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

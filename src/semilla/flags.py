@@ -52,8 +52,11 @@ def _add_flag(section: Any, setting: Setting) -> None:
 
 def _describe(setting: Setting) -> str:
     """Write the help: what it is, its range, its default (a lone % would start a format)."""
-    default = " ".join(setting.default) if setting.kind == "array" else setting.default
-    shown = {True: "yes", False: "no", "": "none"}.get(default, default)
+    shown = setting.default
+    if setting.kind == "boolean":
+        shown = "yes" if setting.default else "no"
+    elif setting.kind == "array":
+        shown = " ".join(setting.default) or "none"
     # The choices of a single value stand in its place holder already.
     has_range = setting.kind in {"integer", "number", "array"}
     return f"{setting.help} [{setting.allowed + '; ' if has_range else ''}default: {shown}]".replace(

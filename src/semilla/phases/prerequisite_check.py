@@ -9,6 +9,7 @@ from typing import Any
 from semilla import interrupts
 from semilla.config import PipelineConfiguration
 from semilla.corpus.manifest import read_manifest
+from semilla.corpus.source import resolve_source
 from semilla.errors import SemillaError
 from semilla.phases import PhaseRecord
 from semilla.prerequisites.advice import check_corpus_size, check_learning_rate, check_shape
@@ -79,6 +80,8 @@ def raise_failed(checks: list[Check]) -> None:
 def has_corpus(config: PipelineConfiguration) -> bool:
     """Tell whether a corpus of this source is already there, so that nothing will be fetched."""
     try:
-        return read_manifest(Path(config.output_directory)).source == config.corpus_source
+        return (
+            read_manifest(Path(config.output_directory)).source == resolve_source(config.corpus_source).shown
+        )
     except SemillaError:
         return False

@@ -6,16 +6,17 @@ import http.client
 import os
 import socket
 import threading
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from pathlib import Path
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from semilla import __version__
 from semilla.config import PipelineConfiguration
+from semilla.corpus.addresses import find_host, find_proxy
 from semilla.corpus.catalogue import CATALOGUE, MIRRORS
+from semilla.corpus.source import CorpusSource, resolve_source
 from semilla.errors import InvalidCorpusError, SemillaError, from_os_error
 from semilla.prerequisites.check import Check, advise, fail_check, pass_check
 
@@ -26,22 +27,22 @@ HEAD_NOT_OFFERED = {405, 501}
 
 def check_source(config: PipelineConfiguration, *, reuses_corpus: bool = False) -> Check:
     """Look at the source of the text; no server is asked for a corpus that is here or is to be skipped."""
-    source = config.corpus_source
+    source = resolve_source(config.corpus_source)
     if reuses_corpus or "corpus_download" in config.skip_phases:
         return pass_check("corpus_source", found="the corpus is already here", needed="a corpus")
-    if source in CATALOGUE and not CATALOGUE[source].books:
-        return pass_check("corpus_source", found=f"{source}, made here", needed="a corpus")
-    address = find_address(config)
-    return _check_remote(address) if address else _check_local(source)
+    if source.is_remote:
+        return _check_remote(_find_address(source, config))
+    if source.kind == "catalogue":
+        return pass_check("corpus_source", found=f"{source.value}, made here", needed="a corpus")
+    return _check_local(source.value)
 
 
-def find_address(config: PipelineConfiguration) -> str | None:
-    """Return the first address a remote source would be fetched from, None for a local one."""
-    source = config.corpus_source
-    if source in CATALOGUE:
-        mirror = next(iter(config.corpus_mirrors or MIRRORS))
-        return f"{mirror.rstrip('/')}/{next(CATALOGUE[source].books[0].list_paths())}"
-    return source if source.lower().startswith(("http://", "https://")) else None
+def _find_address(source: CorpusSource, config: PipelineConfiguration) -> str:
+    """Return the first address the source would be fetched from."""
+    if source.kind == "url":
+        return source.value
+    mirror = next(iter(config.corpus_mirrors or MIRRORS))
+    return f"{mirror.rstrip('/')}/{next(CATALOGUE[source.value].books[0].list_paths())}"
 
 
 def _check_local(source: str) -> Check:
@@ -83,12 +84,11 @@ def _suggest(source: str) -> str:
 
 
 def _check_remote(address: str) -> Check:
-    parts = urlsplit(address)
-    host = parts.hostname or ""
+    host = find_host(address)
     needed = "an answer; only a warning, the download tries again"
-    if urllib.request.getproxies().get(parts.scheme):
+    if find_proxy(address):
         return pass_check("corpus_source", found=f"{host}, behind a proxy (not asked)", needed=needed)
-    problem = ask_server(parts)
+    problem = ask_server(address)
     if problem is None:
         return pass_check("corpus_source", found=f"{host} answers", needed=needed)
     advice = (
@@ -97,8 +97,9 @@ def _check_remote(address: str) -> Check:
     return advise("corpus_source", advice, found=problem, needed=needed)
 
 
-def ask_server(parts: SplitResult) -> str | None:
+def ask_server(address: str) -> str | None:
     """Send one HEAD request; return what is wrong with the answer, or None."""
+    parts = urlsplit(address)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
     try:

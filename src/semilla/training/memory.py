@@ -6,13 +6,10 @@ against measured peaks).
 
 from __future__ import annotations
 
-import resource
-from contextlib import suppress
 from pathlib import Path
 
-import psutil
-
 from semilla.config import PipelineConfiguration, TrainingHyperparameters
+from semilla.machine import measure_available_mb
 from semilla.model.shape import count_parameters
 
 MIB = 1024 * 1024
@@ -22,7 +19,6 @@ CORPUS_FACTOR = 8.0
 """Text, its token ids, and what encoding it takes, per byte of corpus."""
 CHUNK_ROWS = 512
 """Rows of logits held at once by the loss."""
-_CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 
 
 def estimate_training_memory_mb(config: PipelineConfiguration) -> float:
@@ -72,20 +68,5 @@ def with_batch_size(config: PipelineConfiguration, batch_size: int) -> PipelineC
 def suggest_batch_size(config: PipelineConfiguration) -> int:
     """A smaller batch size to try after memory ran out: what the estimate allows now, at most half."""
     half = max(1, config.training_hyperparameters.batch_size // 2)
-    fitting = find_fitting_batch_size(with_batch_size(config, half), budget_mb=0.9 * read_available_mb())
+    fitting = find_fitting_batch_size(with_batch_size(config, half), budget_mb=0.9 * measure_available_mb())
     return fitting or 1
-
-
-def read_available_mb() -> float:
-    """Memory this process may still take, in MiB: the machine's, or less under a control group or a resource limit."""
-    process = psutil.Process()
-    used = process.memory_info().rss
-    limits = [psutil.virtual_memory().available + used]
-    for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA):
-        soft, _ = resource.getrlimit(kind)
-        if soft != resource.RLIM_INFINITY:
-            limits.append(soft)
-    for path in _CGROUP_LIMITS:
-        with suppress(OSError, ValueError):
-            limits.append(int(path.read_text()))
-    return min(limits) / MIB
