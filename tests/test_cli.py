@@ -22,7 +22,6 @@ from semilla.config import PipelineConfiguration
 from semilla.errors import (
     CATEGORIES,
     EXIT_CODES,
-    DependencyError,
     IntegrityError,
     InterruptedRunError,
     LockedError,
@@ -295,7 +294,7 @@ def test_errors_inside_a_phase_end_with_its_ordinal(place, monkeypatch, capsys, 
 
 def test_next_command_repeats_the_run_with_resume(place, monkeypatch, capsys):
     """Where an error knows no better, the same run continued comes next, quoted for a shell."""
-    fail_with(monkeypatch, DependencyError("gone"))
+    fail_with(monkeypatch, NetworkError("gone"))
     cli.main(["run", "--no-resume", "--output-dir", "mi salida"])
     assert "next: semilla run --output-dir 'mi salida' --resume\n" in capsys.readouterr().err
 

@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 from semilla import __version__
 from semilla.errors import (
     EXIT_CODES,
+    PASSING,
     DependencyError,
     InternalError,
     InterruptedRunError,
@@ -209,7 +210,9 @@ def suggest_command(error: SemillaError, *, command: str, words: Sequence[str]) 
         return f"semilla {command} --help" if command in COMMANDS else "semilla --help"
     if isinstance(error, InternalError):
         return again if "--debug" in words else f"{again} --debug"
+    if error.category not in PASSING:
+        return f"semilla guide {error.category}"
     if command == "run":
         kept = [word for word in words if word not in {"--resume", "--no-resume"}]
         return shlex.join(["semilla", *kept, "--resume"])
-    return again if isinstance(error, InterruptedRunError) else f"semilla guide {error.category}"
+    return again

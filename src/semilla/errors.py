@@ -237,6 +237,9 @@ CATEGORIES: dict[str, type[SemillaError]] = {
 }
 """Category -> error class; the first four are the specification's, the others are additions."""
 
+PASSING = {"network", "disk_space", "io_error", "interrupted", "locked"}
+"""Categories whose cause goes away by itself or outside Semilla: the same run, resumed, is worth another try."""
+
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 

@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from semilla.errors import PHASES, InvalidConfigError
+from semilla.errors import PASSING, PHASES, InvalidConfigError
 from semilla.progress import EpochDone
 from semilla.records import names
 from semilla.records.lock import is_locked
@@ -73,10 +73,12 @@ def print_status(status: PipelineStatus, *, directory: Path, vanished: bool) -> 
     if status.error_details:
         error = status.error_details
         print_text(f"{error.failed_phase} failed ({error.error_type}): {fold_lines(error.error_message)}")
-        print_text(f"help: semilla guide {fold_lines(error.error_type)}")
+        print_text(f"next: semilla guide {fold_lines(error.error_type)}")
     if vanished:
         print_text("Its process is gone; unless it was stopped, memory likely ran out: semilla guide oom")
-    if status.run_state in {"interrupted", "failed"}:
+    if status.run_state == "interrupted" or (
+        status.error_details and status.error_details.error_type in PASSING
+    ):
         print_text(f"next: semilla run --resume --output-dir {quote(directory)}")
 
 

@@ -65,8 +65,8 @@ def search_entries(
 ) -> tuple[TroubleshootingEntry, ...]:
     """Find the entries for a topic or for words of a symptom, best first; empty when no word is known."""
     wanted = _list_words(" ".join(words))
-    named = {"_".join(words).lower().replace("-", "_"), *(word.lower() for word in words)}
-    scores = {entry: _score(entry, wanted) + 1000 * (entry.topic in named) for entry in entries}
+    name = "_".join(words).lower().replace("-", "_")
+    scores = {entry: _score(entry, wanted) + 1000 * (entry.topic == name) for entry in entries}
     found = sorted((entry for entry in entries if scores[entry] > 0), key=lambda entry: -scores[entry])
     return tuple(found)
 
@@ -93,8 +93,8 @@ def _parse_entry(topic: str, symptom: str, body: str) -> TroubleshootingEntry:
 
 def _list_words(text: str) -> set[str]:
     words = set(re.findall(r"[\w.]+", text.lower().replace("_", " "))) - _STOP_WORDS
-    # A plural, a past or a gerund finds its stem: "losses", "stopped", "decreasing".
-    return {re.sub(r"(?:es|s|ed|ing)$", "", word) if len(word) > 4 else word for word in words}
+    # A plural, a past or a gerund finds its stem: "losses", "repeated", "decreasing".
+    return {re.sub(r"(?:es|s|ed|ing|e)$", "", word) if len(word) > 4 else word for word in words}
 
 
 def _score(entry: TroubleshootingEntry, wanted: set[str]) -> int:

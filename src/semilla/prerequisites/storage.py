@@ -26,12 +26,13 @@ from semilla.records import names
 from semilla.records.files import TEMP_PREFIX, TEMP_SUFFIX, write_bytes
 
 MIB = 2**20
-CHECKPOINT_WEIGHTS = 3
-"""A checkpoint takes about three times the weights: the model and two moments of its optimizer."""
-NUM_CHECKPOINTS = 3 + 2 + 2 + 1
-"""Of epochs, between epochs, best and final, and one being written."""
-BUNDLE_WEIGHTS = 2
-SMALL_FILES_BYTES = 20 * MIB
+CHECKPOINT_WEIGHTS = 4
+"""A checkpoint takes up to four times the weights: those, the best, two moments of the optimizer."""
+NUM_CHECKPOINTS = 3 + 2 + 1
+"""Of epochs, between epochs, and one being written."""
+MODEL_WEIGHTS = 2 + 2
+"""Best model, final model, the bundle's, and one of them being written."""
+SMALL_FILES_BYTES = 5 * MIB
 """Tokenizer, status, metrics, log, report."""
 ARTIFACT_PATTERNS = (
     names.CORPUS,
@@ -115,7 +116,7 @@ def list_file_sizes(config: PipelineConfiguration) -> list[int]:
     corpus_bytes = max(config.corpus_size_mb * MIB, measure_source_bytes(config.corpus_source))
     checkpoints = [CHECKPOINT_WEIGHTS * weights_bytes] * NUM_CHECKPOINTS
     # The text lies there twice: as it was downloaded and as it was cleaned.
-    return [corpus_bytes, corpus_bytes, *checkpoints, BUNDLE_WEIGHTS * weights_bytes, SMALL_FILES_BYTES]
+    return [corpus_bytes, corpus_bytes, *checkpoints, *[weights_bytes] * MODEL_WEIGHTS, SMALL_FILES_BYTES]
 
 
 def measure_source_bytes(source: str) -> int:

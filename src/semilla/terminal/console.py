@@ -67,7 +67,8 @@ def quote(path: object) -> str:
 
 def fold_lines(text: str) -> str:
     """Put a text from outside on one line, its line breaks as in quoted verse."""
-    return " / ".join(line.strip() for line in escape_controls(text).splitlines() if line.strip())
+    lines = escape_controls(text.replace("\t", " ")).split("\n")
+    return " / ".join(line.strip() for line in lines if line.strip())
 
 
 def _describe_kept(error: SemillaError) -> str:

@@ -120,15 +120,19 @@ class LiveProgress:
             place = f"step {step.step:,} of {step.total_steps:,}"
             left = f"{format_duration(step.remaining_s)} left"
             lines.append(self._draw_row(_draw_bar(step.step, step.total_steps), Text(f"{place}, {left}")))
-            spark = Text(draw_sparkline(self.losses, width=self._measure_bar()), style=STEM)
-            figures = (
-                f"loss {step.loss:.3f}  rate {step.learning_rate:.1e}  {step.tokens_per_second:,.0f} tokens/s"
-            )
-            lines.append(self._draw_row(spark, Text(figures, style="dim")))
+            rate = f"{step.learning_rate:.1e}".replace("e-0", "e-")
+            figures = f"loss {step.loss:.3f}  rate {rate}  {step.tokens_per_second:,.0f} tokens/s"
+            lines.append(self._draw_losses(figures))
+        elif self.losses:
+            lines.append(self._draw_losses(f"loss {self.losses[0]:.2f} → {self.losses[-1]:.2f}"))
         if self.epoch:
             lines.append(Text("   " + describe_epoch(self.epoch)))
             lines += [self._draw_sample(sample) for sample in self.epoch.metrics.sample_outputs]
         return lines
+
+    def _draw_losses(self, figures: str) -> Table:
+        spark = Text(draw_sparkline(self.losses, width=self._measure_bar()), style=STEM)
+        return self._draw_row(spark, Text(figures, style="dim"))
 
     def _draw_sample(self, sample: str) -> Text:
         text = Text("   “" + fold_lines(sample) + "”", style="italic dim", no_wrap=True, overflow="ellipsis")

@@ -26,7 +26,8 @@ def format_size(size_bytes: float) -> str:
 def describe_phase(event: PhaseFinished) -> str:
     """One line for a finished phase: its place, its name, how it ended, the time it took."""
     place = f"[{PHASES.index(event.phase) + 1}/{len(PHASES)}]"
-    return f"{place} {event.phase}: {event.outcome} ({format_duration(event.elapsed_s)})"
+    spent = f" ({format_duration(event.elapsed_s)})" if event.outcome == "done" else ""
+    return f"{place} {event.phase}: {event.outcome}{spent}"
 
 
 def describe_epoch(event: EpochDone) -> str:

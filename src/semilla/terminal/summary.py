@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from semilla.records import names
+from semilla.records.metrics import read_metrics
 from semilla.records.status import PipelineStatus, ValidationResults
 from semilla.terminal.console import fold_lines, print_text, quote
 from semilla.terminal.tables import print_table
 
 MAX_SAMPLES = 4
 SAMPLE_CHARACTERS = 240
+OPENINGS = {"en": "Once upon a time", "es": "Había una vez"}
 
 
 def print_summary(status: PipelineStatus, *, directory: Path) -> None:
@@ -18,13 +21,12 @@ def print_summary(status: PipelineStatus, *, directory: Path) -> None:
     results = status.validation_results
     print_text(f"\nYour model is ready in {directory}\n")
     if results:
-        print_table(list(list_figures(results)), indent_columns=2)
+        print_table(list(list_figures(results, best_epoch=_find_best_epoch(directory))), indent_columns=2)
         print_text("")
         print_findings(results)
-        for sample in results.sample_generations[:MAX_SAMPLES]:
-            print_text(f"  “{shorten(sample)}”")
+        print_table([(code, f"“{shorten(text)}”") for code, text in pair_samples(results)], indent_columns=2)
         print_text("")
-    for command in list_commands(directory):
+    for command in list_commands(results, directory=directory):
         print_text(f"  next: {command}")
 
 
@@ -45,10 +47,11 @@ def print_findings(results: ValidationResults) -> None:
         print_text("")
 
 
-def list_figures(results: ValidationResults) -> Iterator[tuple[str, str]]:
+def list_figures(results: ValidationResults, *, best_epoch: int | None) -> Iterator[tuple[str, str]]:
     """Yield the figures worth reading, each with its name."""
     device = results.inference_metrics
-    yield "validation loss", f"{results.best_val_loss:.3f} best, {results.final_val_loss:.3f} last"
+    best = f"best (epoch {best_epoch})" if best_epoch else "best"
+    yield "validation loss", f"{results.best_val_loss:.3f} {best}, {results.final_val_loss:.3f} last"
     yield "training loss", f"{results.final_train_loss:.3f} last"
     if results.bits_per_byte:
         yield "bits per byte", ", ".join(f"{value:.3f} {key}" for key, value in results.bits_per_byte.items())
@@ -56,12 +59,34 @@ def list_figures(results: ValidationResults) -> Iterator[tuple[str, str]]:
     yield "memory", f"{device.rss_mb} MB resident, {device.peak_mb} MB peak"
 
 
-def list_commands(directory: Path) -> Iterator[str]:
+def pair_samples(results: ValidationResults) -> list[tuple[str, str]]:
+    """Pick one sample per language; the samples stand in the order of the languages that were judged."""
+    samples, languages = results.sample_generations, list_languages(results)
+    if not languages or len(samples) % len(languages):
+        return [("", sample) for sample in samples[:MAX_SAMPLES]]
+    return list(zip(languages, samples[:: len(samples) // len(languages) or 1], strict=False))
+
+
+def list_languages(results: ValidationResults | None) -> list[str]:
+    findings = results.findings if results else []
+    return [
+        finding.name.removeprefix("language.") for finding in findings if finding.name.startswith("language.")
+    ]
+
+
+def list_commands(results: ValidationResults | None, *, directory: Path) -> Iterator[str]:
     """Yield the commands to try next, ready to paste."""
     place = quote(directory)
-    yield f"semilla generate 'Once upon a time' --model {place}"
-    yield f"semilla generate 'Había una vez' --model {place}"
+    spoken = [OPENINGS[language] for language in list_languages(results) if language in OPENINGS]
+    for opening in spoken or OPENINGS.values():
+        yield f"semilla generate {quote(opening)} --model {place}"
     yield f"semilla status {place}"
+
+
+def _find_best_epoch(directory: Path) -> int | None:
+    path = directory / names.METRICS
+    final = read_metrics(path).final_metrics if path.is_file() else None
+    return final.best_epoch if final else None
 
 
 def shorten(text: str) -> str:

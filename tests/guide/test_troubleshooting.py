@@ -1,0 +1,143 @@
+"""The troubleshooting guide as data."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from semilla.cli import COMMANDS, build_parser
+from semilla.errors import CATEGORIES, PHASES, IntegrityError
+from semilla.guide import find_chapters
+from semilla.guide.troubleshooting import HEADINGS, load_entries, parse_entries, search_entries
+
+SOURCES = Path(__file__).parents[2] / "src" / "semilla"
+TOPICS = [entry.topic for entry in load_entries()]
+
+
+def test_every_category_has_its_entry():
+    """What an error prints as ``help:`` is always there to be looked up."""
+    assert set(CATEGORIES) <= set(TOPICS)
+    assert len(TOPICS) == len(set(TOPICS))
+
+
+def list_warning_topics() -> set[str]:
+    """Collect the topics that the sources give to ``Warned`` as literals."""
+    topics = set()
+    for path in SOURCES.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Warned":
+                values = [
+                    *node.args[1:],
+                    *(keyword.value for keyword in node.keywords if keyword.arg == "topic"),
+                ]
+                topics |= {value.value for value in values if isinstance(value, ast.Constant)}
+    return topics
+
+
+def test_every_warning_topic_has_its_entry():
+    """What a warning names as its topic is there, as are the topics of missed targets and of advice."""
+    found = list_warning_topics()
+    assert "vocabulary_size" in found
+    assert found | {
+        "overfitting",
+        "language",
+        "repetition",
+        "copying",
+        "corpus_size",
+        "learning_rate",
+    } <= set(TOPICS)
+
+
+@pytest.mark.parametrize("entry", load_entries(), ids=TOPICS)
+def test_entries_are_whole_and_lead_somewhere(entry):
+    """Each entry fills its four lists, names chapters that exist, and only flags and commands that exist."""
+    assert list(entry.sections) == list(HEADINGS)
+    assert all(entry.sections.values())
+    assert set(entry.related_sections) <= set(PHASES)
+    text = " ".join([*entry.possible_causes, *entry.solutions])
+    known = {flag for name in COMMANDS for flag in build_parser(name)._option_string_actions}
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) - known <= {"--upgrade"}
+    assert set(re.findall(r"`semilla (\w+)", text)) <= set(COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("words", "topic"),
+    [
+        ("oom", "oom"),
+        ("disk_space", "disk_space"),
+        ("disk-space", "disk_space"),
+        ("loss not decreasing", "loss"),
+        ("my losses do not decrease", "loss"),
+        ("disk full", "disk_space"),
+        ("out of memory", "oom"),
+        ("training is slow", "speed"),
+        ("val_loss much worse than training", "overfitting"),
+        ("it repeats itself", "repetition"),
+        ("proxy", "network"),
+        ("wrong language", "language"),
+        ("Ctrl-C", "interrupted"),
+    ],
+)
+def test_search_finds_topics_and_symptoms(words, topic):
+    """A topic finds its entry, and so do the words people use for a symptom."""
+    assert search_entries(load_entries(), words.split())[0].topic == topic
+
+
+@pytest.mark.parametrize("words", [["zzzz"], ["¿?"], ["the"], [""]])
+def test_search_finds_nothing_for_nothing(words):
+    """Unknown words and words that say nothing find no entry."""
+    assert search_entries(load_entries(), words) == ()
+
+
+ENTRY = """# Guía
+
+### eñe: una línea
+
+### loss: the loss 🌱
+
+**Symptom**
+
+- a sign that
+  goes on
+
+**Causes**
+
+- one
+- two
+
+**Solutions**
+
+- do
+
+**Related**
+
+- validation
+
+## Next part
+
+- not part of it
+"""
+
+
+def test_entries_are_read_from_their_fixed_shape():
+    """Headings and lists become an entry, continued lines are joined, the next heading ends it."""
+    (entry,) = parse_entries(ENTRY)
+    assert (entry.topic, entry.symptom) == ("loss", "the loss 🌱")
+    assert entry.signs == ("a sign that goes on",)
+    assert entry.possible_causes == ("one", "two")
+    assert entry.related_sections == ("validation",)
+
+
+@pytest.mark.parametrize("part", ["**Causes**", "- do\n", "**Related**\n\n- validation"])
+def test_another_shape_is_refused(part):
+    """A list that is missing or empty is a defect of the guide and is told."""
+    with pytest.raises(IntegrityError, match="'loss' needs the lists"):
+        parse_entries(ENTRY.replace(part, ""))
+
+
+def test_chapters_are_found_in_the_checkout():
+    """Outside an installed wheel the chapters are those of ``docs/guide``."""
+    assert (find_chapters() / "troubleshooting.md").is_file()

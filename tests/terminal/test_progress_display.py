@@ -1,0 +1,192 @@
+"""Progress as plain lines and as a live display."""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+import pty
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from semilla.errors import PHASES
+from semilla.phases import PhaseRecord
+from semilla.progress import EpochDone, Note, PhaseFinished, PhaseStarted, StepDone, Transferred, Warned
+from semilla.records.metrics import EpochMetrics
+from semilla.terminal.phrases import draw_sparkline, format_duration
+from semilla.terminal.plain import PlainProgress
+
+UNSAFE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def make_epoch(number: int = 1, *, samples: tuple[str, ...] = ()) -> EpochDone:
+    metrics = EpochMetrics(
+        epoch_number=number,
+        train_loss=4.5,
+        validation_loss=4.75,
+        learning_rate=3e-4,
+        elapsed_seconds=20,
+        sample_outputs=list(samples),
+        gradient_norm=1.0,
+        tokens_per_second=21234.4,
+        bits_per_byte={"all": 1.625, "en": 1.6},
+    )
+    return EpochDone(metrics, is_best=True)
+
+
+def tell_a_run(progress) -> None:
+    """Send the events of a small run."""
+    for phase in PHASES:
+        progress(PhaseStarted(phase))
+        if phase == "corpus_download":
+            progress(Transferred("pg11.txt", 100, None))
+            progress(Transferred("pg11.txt", 2**20, 2**20))
+            progress(Warned("el libro cambió\x1b[31m\nnext: rm", "corpus_drift"))
+        if phase == "model_training":
+            progress(StepDone(1, 2, 1, 8.9, 3e-4, 20000.0, 61.0))
+            progress(make_epoch(samples=("Había una vez\x1b]0;título\x07 🌱", "Once\nupon")))
+        progress(
+            PhaseFinished(
+                phase, PhaseRecord(phase), "reused" if phase == "tokenizer_training" else "done", 65
+            )
+        )
+
+
+def test_plain_progress_is_a_line_per_phase_epoch_and_warning(capsys):
+    """Phases, epochs, warnings and finished downloads are a line each, and nothing else is."""
+    tell_a_run(PlainProgress())
+    assert capsys.readouterr().out.splitlines() == [
+        "[1/5] prerequisite_check: done (1 min 05 s)",
+        "downloaded pg11.txt: 1.0 MB",
+        "warning: el libro cambió\\u001b[31m / next: rm (semilla guide corpus_drift)",
+        "[2/5] corpus_download: done (1 min 05 s)",
+        "[3/5] tokenizer_training: reused",
+        "epoch 1: training loss 4.500, validation loss 4.750 (best), 1.625 bits per byte, 21,234 tokens/s",
+        "[4/5] model_training: done (1 min 05 s)",
+        "[5/5] validation: done (1 min 05 s)",
+    ]
+
+
+@given(st.text(max_size=40))
+def test_text_from_outside_stays_on_its_line(text):
+    """No text of a note can write a control character or begin a line of its own."""
+    stream, original = io.StringIO(), sys.stdout
+    sys.stdout = stream
+    try:
+        PlainProgress()(Note(text))
+    finally:
+        sys.stdout = original
+    line, rest = stream.getvalue().split("\n", 1)
+    assert line.startswith("note:")
+    assert rest == ""
+    assert not UNSAFE.search(line)
+
+
+class BrokenStream(io.StringIO):
+    def write(self, text: str) -> int:
+        raise BrokenPipeError(32, "Broken pipe")
+
+
+def test_a_reader_that_left_does_not_stop_the_run(monkeypatch):
+    """Progress that cannot be written is dropped in silence."""
+    monkeypatch.setattr(sys, "stdout", BrokenStream())
+    tell_a_run(PlainProgress())
+
+
+PROGRAM = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from test_progress_display import tell_a_run
+from semilla.terminal.progress import show_progress
+with show_progress(title="mío") as progress:
+    tell_a_run(progress)
+"""
+
+
+def run_on_terminal(*, columns: int = 100, **environment: str) -> str:
+    """Run the small run on a pseudo-terminal of its own and return what it drew."""
+    leader, follower = pty.openpty()
+    values = {**os.environ, "TERM": "xterm-256color", "COLUMNS": str(columns), "LINES": "40", **environment}
+    values.pop("NO_COLOR", None) if "NO_COLOR" not in environment else None
+    import fcntl
+    import struct
+    import termios
+
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM], stdout=follower, stderr=follower, env=values
+    ) as process:
+        os.close(follower)
+        drawn = bytearray()
+        while True:
+            try:
+                data = os.read(leader, 65536)
+            except OSError:  # how Linux says that the last writer is gone
+                break
+            if not data:
+                break
+            drawn += data
+        assert process.wait() == 0
+    os.close(leader)
+    return drawn.decode()
+
+
+def test_a_terminal_gets_the_live_display():
+    """On a terminal the phases are drawn in place, with bar, loss, samples and harmless outside text."""
+    drawn = run_on_terminal()
+    assert "\x1b[" in drawn
+    last = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", drawn.rsplit("semilla", 1)[1])
+    for phase in PHASES:
+        assert phase in last
+    assert "“Once / upon”" in last
+    assert "\\u001b]0;título\\u0007" in last
+    assert "\x07" not in drawn
+    assert "\x1b]" not in drawn
+
+
+@pytest.mark.parametrize(
+    ("columns", "environment"), [(100, {"TERM": "dumb"}), (100, {"NO_COLOR": "1"}), (20, {"TERM": "xterm"})]
+)
+def test_simple_terminals_get_plain_lines(columns, environment):
+    """A dumb or narrow terminal, or one without colours, sees no control code."""
+    drawn = run_on_terminal(columns=columns, **environment).replace("\r\n", "\n")
+    assert not UNSAFE.search(drawn)
+    assert drawn.splitlines()[0] == "[1/5] prerequisite_check: done (1 min 05 s)"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0.0 s"),
+        (-1, "0.0 s"),
+        (9.94, "9.9 s"),
+        (9.96, "10 s"),
+        (59.6, "1 min 00 s"),
+        (3599.6, "1 h 00 min"),
+        (7800, "2 h 10 min"),
+    ],
+)
+def test_durations_are_worded(seconds, text):
+    """Durations read as people say them, also at the borders between units."""
+    assert format_duration(seconds) == text
+
+
+@given(st.lists(st.floats(0, 20), max_size=300), st.integers(0, 50))
+def test_sparklines_fit_their_width(values, width):
+    """A sparkline has a bar per value, or per column when there are more values."""
+    line = draw_sparkline(values, width=width)
+    assert len(line) == min(len(values), width)
+    assert set(line) <= set("▁▂▃▄▅▆▇█")
+
+
+def test_sparkline_falls_with_the_loss():
+    """A falling loss is a falling line from the highest bar to the lowest."""
+    line = draw_sparkline([9 * math.exp(-step / 100) for step in range(400)], width=20)
+    assert (line[0], line[-1]) == ("█", "▁")
+    assert list(line) == sorted(line, reverse=True)

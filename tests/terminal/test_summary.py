@@ -1,0 +1,93 @@
+"""The end of a run, in words."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from semilla.records.status import Finding, InferenceMetrics, PipelineStatus, ValidationResults
+from semilla.terminal.summary import list_commands, pair_samples, print_summary
+
+
+def make_results(
+    *, languages: tuple[str, ...] = ("en", "es"), samples: tuple[str, ...] = ()
+) -> ValidationResults:
+    gate = Finding(
+        name="validation_loss",
+        kind="gate",
+        value=4.31,
+        threshold=5,
+        comparison="<",
+        unit="nats per token",
+        passed=True,
+    )
+    missed = Finding(
+        name="repetition", kind="target", value=None, threshold=0.05, comparison="<=", passed=False
+    )
+    spoken = [
+        Finding(
+            name=f"language.{code}", kind="target", value=0.95, threshold=0.9, comparison=">=", passed=True
+        )
+        for code in languages
+    ]
+    return ValidationResults(
+        sample_generations=list(samples),
+        final_train_loss=3.9,
+        final_val_loss=4.4,
+        inference_metrics=InferenceMetrics(
+            latency_p95_ms=3,
+            latency_p95_us=2100.0,
+            latency_p50_us=1500.0,
+            latency_p99_us=2500.0,
+            first_token_ms=40.0,
+            tokens_per_sec=512.3,
+            rss_mb=68,
+            peak_mb=72,
+        ),
+        constitutional_compliance=True,
+        best_val_loss=4.31,
+        bits_per_byte={"all": 1.62},
+        findings=[gate, missed, *spoken],
+    )
+
+
+def test_summary_tells_place_figures_gates_samples_and_next_commands(capsys):
+    """Whoever reads only the end of a run learns where the model is, how good it is and what to type."""
+    samples = ("The old sailor 🌱", "second", "Había una vez\x1b[2J\nun año", "segunda")
+    status = PipelineStatus(validation_results=make_results(samples=samples))
+    print_summary(status, directory=Path("mi salida"))
+    text = capsys.readouterr().out
+    assert "Your model is ready in mi salida" in text
+    assert "4.310 best, 4.400 last" in text
+    assert "68 MB resident, 72 MB peak" in text
+    assert "missed  target  repetition" in text
+    assert "not measured" in text
+    assert "en  “The old sailor 🌱”" in text
+    assert "es  “Había una vez\\u001b[2J / un año”" in text
+    assert "next: semilla generate 'Había una vez' --model 'mi salida'" in text
+    assert "second" not in text
+
+
+def test_commands_match_the_languages_of_the_model():
+    """A one-language model gets an opening in its language, an unknown language gets the usual ones."""
+    commands = list(list_commands(make_results(languages=("es",)), directory=Path("-data")))
+    assert [shlex.split(command)[1:3] for command in commands] == [
+        ["generate", "Había una vez"],
+        ["status", "./-data"],
+    ]
+    assert len(list(list_commands(make_results(languages=("xx",)), directory=Path("data")))) == 3
+
+
+def test_samples_without_known_languages_are_shown_as_they_are():
+    """When samples cannot be told apart by language, the first ones are shown."""
+    assert pair_samples(make_results(languages=(), samples=("a", "b"))) == [("", "a"), ("", "b")]
+    assert pair_samples(make_results(samples=("a", "b", "c"))) == [("", "a"), ("", "b"), ("", "c")]
+    assert pair_samples(make_results(samples=("a", "b"))) == [("en", "a"), ("es", "b")]
+    assert pair_samples(make_results()) == []
+
+
+def test_a_long_sample_is_cut_at_the_end(capsys):
+    """A sample takes a paragraph, not a page."""
+    status = PipelineStatus(validation_results=make_results(languages=("en",), samples=("word " * 500,)))
+    print_summary(status, directory=Path("data"))
+    assert "word…”" in capsys.readouterr().out
