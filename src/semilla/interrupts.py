@@ -1,6 +1,6 @@
 """Ctrl-C and SIGTERM as a request that the run grants at its next safe point.
 
-The first signal asks, the second leaves at once: nothing is lost then either, for every artifact is complete or absent.
+The first signal asks, the second leaves at once; nothing is lost then either, for artifacts are complete or absent.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _requested: int | None = None
 
 
 def requested() -> bool:
-    """Has a signal asked the run to stop?"""
+    """True once a signal has asked the run to stop."""
     return _requested is not None
 
 
@@ -47,7 +47,7 @@ def granted() -> Iterator[None]:
         _requested = None
 
 
-def _remember(number: int, frame: FrameType | None) -> None:
+def _remember(number: int, _frame: FrameType | None) -> None:
     global _requested  # noqa: PLW0603
     if number == signal.SIGHUP:
         number = signal.SIGTERM

@@ -18,7 +18,6 @@ from typing import Any, get_args
 
 from semilla import interrupts
 from semilla.config import PipelineConfiguration
-from semilla.settings import to_toml
 from semilla.errors import (
     PHASES,
     IncompatibleError,
@@ -57,6 +56,7 @@ from semilla.records.status import (
     read_status,
     write_status,
 )
+from semilla.settings import to_toml
 
 logger = logging.getLogger("semilla")
 
@@ -115,7 +115,9 @@ def load_run_configuration(directory: Path) -> PipelineConfiguration:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
         return PipelineConfiguration.model_validate({**values, "output_directory": str(directory)})
     except FileNotFoundError:
-        raise IntegrityError(f"{directory} is not a run's directory: it has no {names.CONFIGURATION}") from None
+        raise IntegrityError(
+            f"{directory} is not a run's directory: it has no {names.CONFIGURATION}"
+        ) from None
     except OSError as error:
         raise from_os_error(error, path) from error
     except ValueError as error:
@@ -202,7 +204,9 @@ class Journal:
             case Validated(results):
                 self.status.validation_results = results
             case Warned(text) | Note(text):
-                logger.log(logging.WARNING if isinstance(event, Warned) else logging.INFO, "%s", ascii(text)[1:-1])
+                logger.log(
+                    logging.WARNING if isinstance(event, Warned) else logging.INFO, "%s", ascii(text)[1:-1]
+                )
             case EpochDone():
                 self._save()
             case _:
@@ -308,7 +312,9 @@ class Journal:
         self._save()
         self.tell(PhaseStarted(phase))
 
-    def _complete(self, phase: Phase, record: PhaseRecord, *, inputs: dict[str, Any], outcome: Outcome) -> None:
+    def _complete(
+        self, phase: Phase, record: PhaseRecord, *, inputs: dict[str, Any], outcome: Outcome
+    ) -> None:
         entry = PhaseEntry(
             inputs=inputs,
             artifacts=[artifact.as_json() for artifact in record.artifacts],
@@ -355,12 +361,16 @@ class Journal:
         return {phase: _restore(phase, self.status.phase_records[phase]) for phase in done}
 
     def _describe_kept(self) -> str:
-        checkpoints = sorted(self.directory.glob(names.CHECKPOINT_PATTERN), key=lambda path: path.stat().st_mtime_ns)
+        checkpoints = sorted(
+            self.directory.glob(names.CHECKPOINT_PATTERN), key=lambda path: path.stat().st_mtime_ns
+        )
         done = [phase for phase in self.status.completed_phases if phase != PHASES[0]]
         kept = [f"the results of {', '.join(done)}"] if done else []
         if self.phase == "model_training" and checkpoints:
             kept.append(f"{checkpoints[-1].name} and what it continues from")
-        return f"{' and '.join(kept)} in {self.directory}" if kept else "nothing was there yet, nothing is lost"
+        return (
+            f"{' and '.join(kept)} in {self.directory}" if kept else "nothing was there yet, nothing is lost"
+        )
 
     def _save(self) -> None:
         write_status(self.directory, self.status)

@@ -94,8 +94,16 @@ class ArtifactRemoved:
 
 
 Event: TypeAlias = (
-    PhaseStarted | PhaseFinished | Note | Warned | Transferred | StepDone | EpochDone | Validated
-    | ArtifactWritten | ArtifactRemoved
+    PhaseStarted
+    | PhaseFinished
+    | Note
+    | Warned
+    | Transferred
+    | StepDone
+    | EpochDone
+    | Validated
+    | ArtifactWritten
+    | ArtifactRemoved
 )
 Progress: TypeAlias = Callable[[Event], None]
 

@@ -23,7 +23,9 @@ def measure_repetition(ids: Ids) -> float:
     return 1 - len(set(grams)) / len(grams) if grams else 0.0
 
 
-def measure_usual_repetition(stream: Ids, *, length: int, quantile: float = 0.95, num_windows: int = 400) -> float:
+def measure_usual_repetition(
+    stream: Ids, *, length: int, quantile: float = 0.95, num_windows: int = 400
+) -> float:
     """The same share in windows of ``length`` tokens of a text, at a quantile: what is usual for it."""
     starts = np.linspace(0, max(0, len(stream) - length), num_windows).astype(int)
     shares = [measure_repetition(np.asarray(stream[start : start + length]).tolist()) for start in starts]

@@ -22,7 +22,14 @@ import numpy as np
 import numpy.typing as npt
 
 from semilla import interrupts
-from semilla.errors import IntegrityError, InvalidConfigError, InvalidCorpusError, Mistake, OutOfMemoryError, StorageError
+from semilla.errors import (
+    IntegrityError,
+    InvalidConfigError,
+    InvalidCorpusError,
+    Mistake,
+    OutOfMemoryError,
+    StorageError,
+)
 
 UNKNOWN_ID = 0
 BEGIN_ID = 1
@@ -61,7 +68,12 @@ class Tokenizer:
             self.processor = sentencepiece.SentencePieceProcessor(model_proto=model)
         except RuntimeError as error:
             raise IntegrityError(f"not a SentencePiece model: {error}") from error
-        found = [self.processor.unk_id(), self.processor.bos_id(), self.processor.eos_id(), self.processor.PieceToId("\n")]
+        found = [
+            self.processor.unk_id(),
+            self.processor.bos_id(),
+            self.processor.eos_id(),
+            self.processor.PieceToId("\n"),
+        ]
         if found != [UNKNOWN_ID, BEGIN_ID, END_ID, NEWLINE_ID]:
             raise IntegrityError(f"the tokenizer's special ids are {found}, not those of a Semilla tokenizer")
 
@@ -74,7 +86,7 @@ class Tokenizer:
         return np.array(self.processor.encode(text), dtype=np.int32)
 
     def decode(self, ids: Sequence[int] | Tokens) -> str:
-        """The text of ``ids``; a space that a word model had to spell in bytes comes back as SentencePiece's own mark."""
+        """The text of ``ids``; a word model spells the mark of a space in bytes, so it is turned back here."""
         return str(self.processor.decode([int(token) for token in ids])).replace(SPACE_MARK, " ")
 
     def list_pieces(self) -> list[tuple[str, float]]:
@@ -101,20 +113,29 @@ def train_tokenizer(
         fewer = f"the text has {trained.vocab_size} pieces of type {model_type}, fewer than {vocab_size}"
         return trained if trained.vocab_size == vocab_size else replace(trained, warning=fewer)
     if largest < SMALLEST_VOCAB_SIZE:
-        raise InvalidCorpusError(f"the text supports only {largest} pieces; it is too small or too uniform to learn from")
+        raise InvalidCorpusError(
+            f"the text supports only {largest} pieces; it is too small or too uniform to learn from"
+        )
     if is_size_explicit:
         raise InvalidConfigError(
             "the vocabulary is too large for this text",
-            mistakes=[Mistake("tokenizer_vocab_size", vocab_size, f"the text supports at most {largest} pieces", largest)],
+            mistakes=[
+                Mistake(
+                    "tokenizer_vocab_size", vocab_size, f"the text supports at most {largest} pieces", largest
+                )
+            ],
         )
     lowered = _accept(_train_in_child(sentences, {**request, "vocab_size": largest}))
-    warning = f"the text supports {lowered.vocab_size} pieces, fewer than the default {vocab_size}; using that"
+    warning = (
+        f"the text supports {lowered.vocab_size} pieces, fewer than the default {vocab_size}; using that"
+    )
     return TrainedTokenizer(lowered.model, lowered.vocab_size, warning)
 
 
 def split_sentences(text: str) -> Iterator[str]:
     """Cut text into training sentences of whole lines that SentencePiece does not drop for their length."""
-    buffer, size = [], 0
+    buffer: list[str] = []
+    size = 0
     for line in text.splitlines(keepends=True):
         for piece in _split_long_line(line):
             length = len(piece.encode())
@@ -137,16 +158,21 @@ def check_round_trip(tokenizer: Tokenizer, text: str) -> None:
     """Raise IntegrityError unless ``text`` decodes to itself; says where it first does not."""
     decoded = tokenizer.decode(tokenizer.encode(text))
     if decoded != text:
-        at = next((i for i, (a, b) in enumerate(zip(text, decoded, strict=False)) if a != b), min(len(text), len(decoded)))
+        at = next(
+            (i for i, (a, b) in enumerate(zip(text, decoded, strict=False)) if a != b),
+            min(len(text), len(decoded)),
+        )
         raise IntegrityError(
             f"the tokenizer does not give text back: {text[at : at + 20]!r} became {decoded[at : at + 20]!r}"
         )
 
 
 def format_vocabulary(tokenizer: Tokenizer) -> str:
-    """The pieces and scores as the ``.vocab`` file a person can read: one a line, line breaks shown as ``\\n``."""
-    return "".join(f"{piece.encode('unicode_escape').decode() if piece == chr(10) else piece}\t{score:.6g}\n"
-                   for piece, score in tokenizer.list_pieces())
+    """The pieces and scores as the ``.vocab`` file a person can read: one a line, a line break in its escaped form."""
+    return "".join(
+        f"{piece.encode('unicode_escape').decode() if piece == chr(10) else piece}\t{score:.6g}\n"
+        for piece, score in tokenizer.list_pieces()
+    )
 
 
 def _split_long_line(line: str) -> Iterator[str]:
@@ -162,7 +188,7 @@ def _train_in_child(sentences: str, request: dict[str, Any]) -> subprocess.Compl
     command = [sys.executable, "-P", "-m", "semilla.tokenizer", json.dumps(request)]
     with (
         _store(sentences) as stdin,
-        subprocess.Popen(
+        subprocess.Popen(  # noqa: S603 - our own interpreter and module
             command, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
         ) as child,
     ):

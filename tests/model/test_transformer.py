@@ -7,7 +7,14 @@ import torch
 
 from semilla.config import ModelArchitecture, PipelineConfiguration
 from semilla.model.shape import count_parameters
-from semilla.model.transformer import Dropout, Transformer, attend, compute_rotary_tables, initialize_weights, mix_seed
+from semilla.model.transformer import (
+    Dropout,
+    Transformer,
+    attend,
+    compute_rotary_tables,
+    initialize_weights,
+    mix_seed,
+)
 
 
 def make_model(**changes: object) -> Transformer:

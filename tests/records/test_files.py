@@ -40,9 +40,13 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_trace(tmp_path: Path, mon
     ("number", "kind"), [(28, DiskSpaceError), (122, DiskSpaceError), (27, DiskSpaceError), (30, PermissionDeniedError),
                          (13, PermissionDeniedError), (5, StorageError), (2, StorageError)]
 )  # fmt: skip
-def test_operating_system_errors_find_their_category(tmp_path: Path, monkeypatch, number: int, kind: type) -> None:
+def test_operating_system_errors_find_their_category(
+    tmp_path: Path, monkeypatch, number: int, kind: type
+) -> None:
     """Full, over quota, too large; read-only, forbidden; broken, vanished."""
-    monkeypatch.setattr(os, "fsync", lambda descriptor: (_ for _ in ()).throw(OSError(number, os.strerror(number))))
+    monkeypatch.setattr(
+        os, "fsync", lambda descriptor: (_ for _ in ()).throw(OSError(number, os.strerror(number)))
+    )
     with pytest.raises(kind):
         files.write_bytes(tmp_path / "x", b"")
 

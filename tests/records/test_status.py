@@ -38,7 +38,9 @@ def test_a_failed_run_goes_no_further_until_the_next_attempt() -> None:
     """The next attempt keeps the run's identity and begins at the first phase."""
     status = PipelineStatus()
     status.enter("prerequisite_check")
-    details = ErrorDetails(failed_phase="prerequisite_check", error_type="network", error_message="m", stderr_output="")
+    details = ErrorDetails(
+        failed_phase="prerequisite_check", error_type="network", error_message="m", stderr_output=""
+    )
     status.fail(details)
     assert status.current_phase == "failed"
     with pytest.raises(AssertionError):
@@ -65,7 +67,9 @@ def test_one_run_at_a_time(tmp_path: Path) -> None:
     assert not is_locked(tmp_path)
     code = "import sys, time, pathlib; from semilla.records.lock import hold_lock\n" \
            "with hold_lock(pathlib.Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"  # fmt: skip
-    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True) as child:
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    ) as child:
         assert child.stdout is not None
         assert child.stdout.readline() == "held\n"
         assert is_locked(tmp_path)

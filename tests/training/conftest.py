@@ -24,7 +24,9 @@ def make_config(**hyperparameters: object) -> PipelineConfiguration:
     )
 
 
-def make_data(*, num_tokens: int = 1200, vocab_size: int = 1000, config: PipelineConfiguration) -> TrainingData:
+def make_data(
+    *, num_tokens: int = 1200, vocab_size: int = 1000, config: PipelineConfiguration
+) -> TrainingData:
     draw = np.random.default_rng(0)
     # Token n + 1 is mostly token n plus one: something to learn.
     steps = (draw.random(num_tokens) < 0.1) * draw.integers(0, 50, num_tokens) + 1
@@ -32,7 +34,9 @@ def make_data(*, num_tokens: int = 1200, vocab_size: int = 1000, config: Pipelin
     cut = num_tokens * 9 // 10
     settings = config.training_hyperparameters
     held_out = (HeldOutText("en", stream[cut:], 300),)
-    return TrainingData(stream[:cut], held_out, settings.batch_size, settings.max_sequence_length, config.seed)
+    return TrainingData(
+        stream[:cut], held_out, settings.batch_size, settings.max_sequence_length, config.seed
+    )
 
 
 @pytest.fixture

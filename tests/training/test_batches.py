@@ -14,7 +14,9 @@ def make_data(num_tokens: int, length: int, seed: int = 0) -> TrainingData:
     return TrainingData(np.arange(num_tokens, dtype=np.int32), (), 4, length, seed)
 
 
-@given(length=st.integers(2, 40), extra=st.integers(0, 500), epoch=st.integers(1, 5), seed=st.integers(0, 2**62))
+@given(
+    length=st.integers(2, 40), extra=st.integers(0, 500), epoch=st.integers(1, 5), seed=st.integers(0, 2**62)
+)
 def test_windows_never_overlap_and_stay_inside(length: int, extra: int, epoch: int, seed: int) -> None:
     """Each training token is a target at most once an epoch, and no window leaves the text."""
     data = make_data(2 * length + extra, length, seed)

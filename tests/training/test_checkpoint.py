@@ -70,7 +70,9 @@ def test_a_damaged_checkpoint_is_skipped_with_its_reason(path: Path) -> None:
     assert "checkpoint_step_9.pt" in skipped[0]
 
 
-def test_a_checkpoint_of_another_shape_is_refused_with_both_values(path: Path, config: PipelineConfiguration) -> None:
+def test_a_checkpoint_of_another_shape_is_refused_with_both_values(
+    path: Path, config: PipelineConfiguration
+) -> None:
     """Vocabulary and architecture must match; the error names old and new."""
     other = config.model_copy(
         update={"model_architecture": config.model_architecture.model_copy(update={"d_model": 128})}
@@ -88,7 +90,9 @@ def test_weights_that_are_not_numbers_are_refused(tmp_path: Path, config: Pipeli
     bad = tmp_path / "checkpoint_epoch_1.pt"
     save_checkpoint(bad, state, config=config, provenance=PROVENANCE)
     with pytest.raises(IntegrityError, match="not finite"):
-        restore_state(build_state(config, vocab_size=1000, precision="float32"), Checkpoint(bad, read_sealed(bad)))
+        restore_state(
+            build_state(config, vocab_size=1000, precision="float32"), Checkpoint(bad, read_sealed(bad))
+        )
 
 
 def test_pruning_keeps_the_newest(tmp_path: Path) -> None:

@@ -46,7 +46,9 @@ def hash_state(state: RunState) -> str:
     return digest.hexdigest()
 
 
-def run_to_end(state: RunState, config: PipelineConfiguration, data: TrainingData, *, stop_at: int = 0) -> list[float]:
+def run_to_end(
+    state: RunState, config: PipelineConfiguration, data: TrainingData, *, stop_at: int = 0
+) -> list[float]:
     losses = []
     for info in loop.train(state, config=config, data=data):
         losses.append(info.loss)
@@ -96,7 +98,9 @@ def test_cut_at_any_step_and_resumed_training_ends_in_the_same_bits(tmp_path, op
         assert losses[0] == losses[1]
 
 
-def test_a_loss_that_is_not_finite_stops_before_the_update(config: PipelineConfiguration, data: TrainingData) -> None:
+def test_a_loss_that_is_not_finite_stops_before_the_update(
+    config: PipelineConfiguration, data: TrainingData
+) -> None:
     """The weights after the error are the weights before the step."""
     state = fresh(config)
     with torch.no_grad():

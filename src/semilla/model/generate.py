@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from semilla.model.transformer import Transformer, mix_seed
-from semilla.tokenizer import END_ID, NEWLINE_ID, UNKNOWN_ID, BEGIN_ID, Tokenizer
+from semilla.tokenizer import BEGIN_ID, END_ID, NEWLINE_ID, UNKNOWN_ID, Tokenizer
 
 
 @torch.no_grad()

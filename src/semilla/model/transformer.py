@@ -11,7 +11,7 @@ import math
 from typing import Any, NamedTuple
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - the name everyone knows it by
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from semilla.config import ModelArchitecture
@@ -25,6 +25,10 @@ class Transformer(nn.Module):
 
     Parameters are float32; matrix products run in ``compute_dtype``.
     """
+
+    cos_TK: Tensor
+    sin_TK: Tensor
+    mask_TT: Tensor
 
     def __init__(
         self,
@@ -62,16 +66,19 @@ class Transformer(nn.Module):
         self.dropout_generator.manual_seed(mix_seed(seed, step))
 
     @property
-    def output_weight_VD(self) -> Tensor:  # noqa: N802 - shape suffix
+    def output_weight_VD(self) -> Tensor:
         """The output layer's matrix: its own, or the embedding's when they are tied."""
-        return self.model.embed_tokens.weight if self.architecture.tie_embeddings else self.lm_head.weight
+        owner = self.model.embed_tokens if self.architecture.tie_embeddings else self.lm_head
+        return owner.weight
 
     def forward(self, ids_BT: Tensor) -> Tensor:
         """Hidden states [B, T, D] in ``compute_dtype`` for token ids [B, T]; T is at most ``max_positions``."""
         length = ids_BT.shape[1]
         dtype = self.compute_dtype
         positions = Positions(
-            self.cos_TK[:length].to(dtype), self.sin_TK[:length].to(dtype), self.mask_TT[:length, :length].to(dtype)
+            self.cos_TK[:length].to(dtype),
+            self.sin_TK[:length].to(dtype),
+            self.mask_TT[:length, :length].to(dtype),
         )
         return self.model(ids_BT, positions, dtype)  # type: ignore[no-any-return]
 
@@ -116,7 +123,8 @@ class Layer(nn.Module):
 
     def forward(self, hidden_BTD: Tensor, positions: Positions) -> Tensor:
         hidden_BTD = hidden_BTD + self.dropout(self.self_attn(self.input_layernorm(hidden_BTD), positions))
-        return hidden_BTD + self.dropout(self.mlp(self.post_attention_layernorm(hidden_BTD)))
+        hidden_BTD = hidden_BTD + self.dropout(self.mlp(self.post_attention_layernorm(hidden_BTD)))
+        return hidden_BTD
 
 
 class Attention(nn.Module):
@@ -138,7 +146,7 @@ class Attention(nn.Module):
         return self.o_proj(mixed_BHTK.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
 
     def _split_heads(self, x_BTD: Tensor) -> Tensor:
-        return x_BTD.unflatten(2, (self.num_heads, -1)).transpose(1, 2)
+        return torch.unflatten(x_BTD, 2, (self.num_heads, -1)).transpose(1, 2)
 
 
 class FeedForward(nn.Module):

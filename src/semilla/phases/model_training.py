@@ -54,7 +54,8 @@ def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
             raise
         batch_size = suggest_batch_size(config)
         raise OutOfMemoryError(
-            f"memory ran out with --batch-size {config.training_hyperparameters.batch_size}; try --batch-size {batch_size}",
+            f"memory ran out with --batch-size {config.training_hyperparameters.batch_size}; "
+            f"try --batch-size {batch_size}",
             next_command=f"semilla run --resume --batch-size {batch_size} --output-dir {config.output_directory}",
         ) from error
 
@@ -94,10 +95,16 @@ def _run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
     replaced = [c for c in checkpoints if c.provenance.lineage != provenance.lineage]
     status = read_status(directory)
     files = TrainingFiles(
-        config, run_id=status.pipeline_id if status else "", provenance=provenance, replaces=replaced, progress=progress
+        config,
+        run_id=status.pipeline_id if status else "",
+        provenance=provenance,
+        replaces=replaced,
+        progress=progress,
     )
     prompts = choose_prompts(documents)
-    _train(state, config=config, data=data, files=files, tokenizer=tokenizer, prompts=prompts, progress=progress)
+    _train(
+        state, config=config, data=data, files=files, tokenizer=tokenizer, prompts=prompts, progress=progress
+    )
     return _describe(state, directory, environment=environment, data=data)
 
 
@@ -107,7 +114,9 @@ def choose_prompts(documents: list[Document], *, num_words: int = 4) -> dict[str
     for document in documents:
         if document.language not in prompts:
             lines = document.validation_text.splitlines()[1:]
-            line = next((line for line in lines if len(line.split()) > 2 * num_words), document.validation_text)
+            line = next(
+                (line for line in lines if len(line.split()) > 2 * num_words), document.validation_text
+            )
             prompts[document.language] = " ".join(line.split()[:num_words])
     return prompts
 
@@ -130,18 +139,17 @@ def _choose_start(
         return newest
     boundary = next((c for c in checkpoints if c.is_epoch_end), None)
     where = f"the end of epoch {boundary.content['epoch']}" if boundary else "the first step"
-    progress(Note(f"Batch size, sequence length or seed changed inside an epoch: training goes on from {where}."))
+    progress(
+        Note(f"Batch size, sequence length or seed changed inside an epoch: training goes on from {where}.")
+    )
     return boundary
 
 
 def _cuts_batches_alike(checkpoint: Checkpoint, config: PipelineConfiguration) -> bool:
-    saved = checkpoint.content["training_config"]
-    wanted = config.training_hyperparameters
-    return (
-        saved["training_hyperparameters"]["batch_size"] == wanted.batch_size
-        and saved["training_hyperparameters"]["max_sequence_length"] == wanted.max_sequence_length
-        and saved["seed"] == config.seed
-    )
+    saved, wanted = checkpoint.content["training_config"], config.training_hyperparameters
+    settings = saved["training_hyperparameters"]
+    before = (settings["batch_size"], settings["max_sequence_length"], saved["seed"])
+    return bool(before == (wanted.batch_size, wanted.max_sequence_length, config.seed))
 
 
 def _continues_exactly(
@@ -149,11 +157,15 @@ def _continues_exactly(
 ) -> bool:
     """Say how the run goes on; False when its end cannot be that of a run never interrupted."""
     content = start.content
-    progress(Note(f"Continuing from {start.path.name}: {content['epoch']} epochs, {content['step']} steps done."))
+    progress(
+        Note(f"Continuing from {start.path.name}: {content['epoch']} epochs, {content['step']} steps done.")
+    )
     saved, wanted = content["training_config"], config.model_dump(mode="json")
     before = {**saved["training_hyperparameters"], "seed": saved["seed"]}
     after = {**wanted["training_hyperparameters"], "seed": wanted["seed"]}
-    changes = [f"{k} {before.get(k)} -> {v}" for k, v in after.items() if k != "num_threads" and before.get(k) != v]
+    changes = [
+        f"{k} {before.get(k)} -> {v}" for k, v in after.items() if k != "num_threads" and before.get(k) != v
+    ]
     changes += environment.describe_changes(start.provenance.environment)
     if changes:
         progress(Note(f"Not bit-identical to an uninterrupted run, because of: {', '.join(changes)}."))
@@ -221,7 +233,12 @@ def _finish_epoch(state: RunState, info: StepInfo, *, data: TrainingData) -> tup
 def _draw_samples(state: RunState, tokenizer: Tokenizer, prompts: dict[str, str], *, seed: int) -> list[str]:
     return [
         generate_sample(
-            state.model, tokenizer, prompt, num_tokens=SAMPLE_TOKENS, temperature=SAMPLE_TEMPERATURE, seed=seed
+            state.model,
+            tokenizer,
+            prompt,
+            num_tokens=SAMPLE_TOKENS,
+            temperature=SAMPLE_TEMPERATURE,
+            seed=seed,
         )
         for prompt in prompts.values()
     ]
@@ -262,4 +279,6 @@ def _describe(
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:
-    return any(phrase in str(error) for phrase in ("can't allocate memory", "not enough memory", "out of memory"))
+    return any(
+        phrase in str(error) for phrase in ("can't allocate memory", "not enough memory", "out of memory")
+    )

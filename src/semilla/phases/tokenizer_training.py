@@ -60,7 +60,9 @@ def adopt(config: PipelineConfiguration) -> PhaseRecord:
     """Take the tokenizer that is there as the result; raises IntegrityError when there is none."""
     model_path, vocabulary_path = _locate(config)
     if not model_path.is_file() or not vocabulary_path.is_file():
-        raise IntegrityError(f"tokenizer_training cannot be skipped: {model_path} and its .vocab are not both there")
+        raise IntegrityError(
+            f"tokenizer_training cannot be skipped: {model_path} and its .vocab are not both there"
+        )
     tokenizer = read_tokenizer(model_path)
     by_language: dict[str, list[str]] = {}
     for document in read_documents(model_path.parent):
@@ -71,7 +73,8 @@ def adopt(config: PipelineConfiguration) -> PhaseRecord:
         details={
             "vocab_size": tokenizer.vocab_size,
             "bytes_per_token": {
-                language: round(measure_compression(tokenizer, texts), 3) for language, texts in by_language.items()
+                language: round(measure_compression(tokenizer, texts), 3)
+                for language, texts in by_language.items()
             },
         },
     )

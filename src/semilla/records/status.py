@@ -20,6 +20,11 @@ RunState = Literal["running", "interrupted", "failed", "complete"]
 Outcome = Literal["done", "reused", "skipped"]
 
 
+def now() -> str:
+    """The time in ISO 8601, UTC, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
 class ErrorDetails(Record):
     """Why a run failed; ``stderr_output`` is the last 50 lines of error output."""
 
@@ -36,6 +41,7 @@ class InferenceMetrics(Record):
     latency_p95_us: float
     latency_p50_us: float
     latency_p99_us: float
+    first_token_ms: float
     tokens_per_sec: float
     rss_mb: int
     peak_mb: int
@@ -54,7 +60,9 @@ class Finding(Record):
 
     def __str__(self) -> str:
         value = "not measured" if self.value is None else f"{self.value:.4g}"
-        return f"{self.name} = {value} (needs {self.comparison} {self.threshold:g} {self.unit})".replace(" )", ")")
+        return f"{self.name} = {value} (needs {self.comparison} {self.threshold:g} {self.unit})".replace(
+            " )", ")"
+        )
 
 
 class ValidationResults(Record):
@@ -89,7 +97,7 @@ class PipelineStatus(Record):
     """The run as a whole, as kept in ``pipeline_status.json``."""
 
     pipeline_id: str = Field(default_factory=lambda: str(uuid.uuid4()))
-    start_time: str = Field(default_factory=lambda: now())
+    start_time: str = Field(default_factory=now)
     current_phase: CurrentPhase = "prerequisite_check"
     completed_phases: list[str] = Field(default_factory=list)
     phase_timings: dict[str, float] = Field(default_factory=dict)
@@ -99,13 +107,15 @@ class PipelineStatus(Record):
 
     run_state: RunState = "running"
     attempt: int = 1
-    updated_at: str = Field(default_factory=lambda: now())
+    updated_at: str = Field(default_factory=now)
     process_id: int = 0
     phase_records: dict[str, PhaseEntry] = Field(default_factory=dict)
 
     def enter(self, phase: Phase) -> None:
         """Move to ``phase``: the first one, or the one right after the last completed."""
-        expected = PHASES[len(self.completed_phases)] if len(self.completed_phases) < len(PHASES) else "complete"
+        expected = (
+            PHASES[len(self.completed_phases)] if len(self.completed_phases) < len(PHASES) else "complete"
+        )
         assert self.run_state == "running", f"cannot enter {phase} while {self.run_state}"
         assert phase == expected, f"cannot enter {phase}: {expected} comes next"
         self.current_phase = phase
@@ -135,11 +145,6 @@ class PipelineStatus(Record):
         self.completed_phases, self.error_details, self.validation_results = [], None, None
 
 
-def now() -> str:
-    """The time in ISO 8601, UTC, to the millisecond."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
 def write_status(directory: Path, status: PipelineStatus) -> None:
     status.updated_at = now()
     write_json(directory / names.STATUS, status.model_dump(mode="json"))
@@ -153,4 +158,6 @@ def read_status(directory: Path) -> PipelineStatus | None:
     try:
         return PipelineStatus.model_validate(read_json(path))
     except ValidationError as error:
-        raise IntegrityError(f"{path} is not a pipeline status: {error.error_count()} fields are wrong") from error
+        raise IntegrityError(
+            f"{path} is not a pipeline status: {error.error_count()} fields are wrong"
+        ) from error

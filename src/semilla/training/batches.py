@@ -54,7 +54,9 @@ def build_data(
 
     Raises InvalidCorpusError when the text does not fill one window of ``length`` tokens.
     """
-    stream = np.concatenate([np.append(np.int32(BEGIN_ID), tokenizer.encode(train)) for _, train, _ in documents])
+    stream = np.concatenate(
+        [np.append(np.int32(BEGIN_ID), tokenizer.encode(train)) for _, train, _ in documents]
+    )
     held_out = tuple(
         HeldOutText(language, tokenizer.encode(validation), len(validation.encode()))
         for language, _, validation in documents

@@ -56,14 +56,16 @@ class Checkpoint:
 
     @property
     def is_epoch_end(self) -> bool:
-        return self.content["totals"]["steps"] == 0
+        return bool(self.content["totals"]["steps"] == 0)
 
     @property
     def provenance(self) -> Provenance:
         return Provenance(**self.content["provenance"])
 
 
-def save_checkpoint(path: Path, state: RunState, *, config: PipelineConfiguration, provenance: Provenance) -> None:
+def save_checkpoint(
+    path: Path, state: RunState, *, config: PipelineConfiguration, provenance: Provenance
+) -> None:
     """Write everything an exact resume needs, under the specification's keys and a few of our own."""
     content = {
         "epoch": state.epoch,
@@ -86,7 +88,12 @@ def save_checkpoint(path: Path, state: RunState, *, config: PipelineConfiguratio
 
 
 def save_model(
-    path: Path, weights: dict[str, torch.Tensor], *, epoch: int, config: PipelineConfiguration, provenance: Provenance
+    path: Path,
+    weights: dict[str, torch.Tensor],
+    *,
+    epoch: int,
+    config: PipelineConfiguration,
+    provenance: Provenance,
 ) -> None:
     """Write weights alone (``best_model.pt``, ``final_model.pt``), under the same keys and with the same seal."""
     content = {
@@ -113,7 +120,9 @@ def read_sealed(path: Path) -> dict[str, Any]:
         raise IntegrityError(f"{path.name} cannot be read: {error}") from error
     version = content.get("format_version") if isinstance(content, dict) else None
     if version != FORMAT_VERSION:
-        raise IntegrityError(f"{path.name} has format {version!r}; this version of Semilla reads {FORMAT_VERSION}")
+        raise IntegrityError(
+            f"{path.name} has format {version!r}; this version of Semilla reads {FORMAT_VERSION}"
+        )
     return dict(content)
 
 
@@ -164,7 +173,10 @@ def check_compatibility(
     checkpoint: Checkpoint, *, config: PipelineConfiguration, provenance: Provenance
 ) -> None:
     """Raise IncompatibleError, naming both values, unless ``checkpoint`` fits vocabulary, architecture and text."""
-    saved, wanted = checkpoint.content["training_config"]["model_architecture"], config.model_architecture.model_dump()
+    saved, wanted = (
+        checkpoint.content["training_config"]["model_architecture"],
+        config.model_architecture.model_dump(),
+    )
     pairs = {name: (saved.get(name), wanted[name]) for name in wanted}
     pairs["vocab_size"] = (checkpoint.provenance.vocab_size, provenance.vocab_size)
     pairs["corpus"] = (checkpoint.provenance.corpus_sha256[:12], provenance.corpus_sha256[:12])

@@ -32,7 +32,11 @@ class Environment:
 
     def describe_changes(self, earlier: dict[str, Any]) -> list[str]:
         """What differs from an earlier environment, as ``name old -> new``."""
-        return [f"{name} {earlier.get(name)} -> {new}" for name, new in asdict(self).items() if earlier.get(name) != new]
+        return [
+            f"{name} {earlier.get(name)} -> {new}"
+            for name, new in asdict(self).items()
+            if earlier.get(name) != new
+        ]
 
 
 def choose_environment(

@@ -24,7 +24,7 @@ from semilla.training.state import RunState
 
 @dataclass(frozen=True)
 class StepInfo:
-    """One finished step: ``loss`` in nats per token, ``learning_rate`` the base rate, ``gradient_norm`` before clipping."""
+    """One finished step: ``loss`` in nats per token, the base ``learning_rate``, the norm before clipping."""
 
     step: int
     epoch: int
@@ -66,13 +66,16 @@ def take_step(
     model = state.model
     inputs, targets = (torch.from_numpy(part).to(model.device) for part in batch)
     rate = compute_learning_rate(
-        state.step, total_steps=total_steps, base=settings.learning_rate, warmup_fraction=settings.warmup_fraction
+        state.step,
+        total_steps=total_steps,
+        base=settings.learning_rate,
+        warmup_fraction=settings.warmup_fraction,
     )
     set_learning_rate(state.optimizers, rate)
     model.train()
     model.seed_dropout(data.seed, state.step)
     loss_tensor = compute_training_loss(model(inputs), model.output_weight_VD, targets)
-    loss_tensor.backward()
+    torch.autograd.backward(loss_tensor)
     norm_tensor = torch.nn.utils.clip_grad_norm_(model.parameters(), settings.max_gradient_norm)
     loss, norm = loss_tensor.item(), norm_tensor.item()
     if not (math.isfinite(loss) and math.isfinite(norm)):

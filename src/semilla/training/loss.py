@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import Tensor
 
 CHUNK_ROWS = 512
@@ -37,7 +37,8 @@ class ChunkedCrossEntropy(torch.autograd.Function):
             grad_weight += probabilities.t() @ hidden_ND[rows]
         ctx.save_for_backward(grad_hidden, grad_weight)
         ctx.num_rows = hidden_ND.shape[0]
-        return total / ctx.num_rows
+        mean: Tensor = total / ctx.num_rows
+        return mean
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, None]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import torch
+
 from semilla.config import PipelineConfiguration
 from semilla.progress import ArtifactRemoved, ArtifactWritten, Note, Progress
 from semilla.records import names
@@ -78,9 +80,9 @@ class TrainingFiles:
         self._remove(prune_checkpoints(self.directory))
         return path
 
-    def _save_model(self, name: str, weights: dict[str, object], *, epoch: int) -> None:
+    def _save_model(self, name: str, weights: dict[str, torch.Tensor], *, epoch: int) -> None:
         path = self.directory / name
-        save_model(path, weights, epoch=epoch, config=self.config, provenance=self.provenance)  # type: ignore[arg-type]
+        save_model(path, weights, epoch=epoch, config=self.config, provenance=self.provenance)
         self.progress(ArtifactWritten(path))
 
     def _remove(self, paths: list[Path]) -> None:
