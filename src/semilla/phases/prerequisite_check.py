@@ -83,5 +83,5 @@ def has_corpus(config: PipelineConfiguration) -> bool:
         return (
             read_manifest(Path(config.output_directory)).source == resolve_source(config.corpus_source).shown
         )
-    except SemillaError:
+    except (SemillaError, OSError):
         return False

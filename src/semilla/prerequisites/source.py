@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from semilla import __version__
 from semilla.config import PipelineConfiguration
-from semilla.corpus.addresses import find_host, find_proxy
+from semilla.corpus.addresses import find_host, find_proxy, redact_credentials
 from semilla.corpus.catalogue import CATALOGUE, MIRRORS
 from semilla.corpus.source import CorpusSource, resolve_source
 from semilla.errors import InvalidCorpusError, SemillaError, from_os_error
@@ -85,6 +85,9 @@ def _suggest(source: str) -> str:
 
 def _check_remote(address: str) -> Check:
     host = find_host(address)
+    if not host:
+        error = InvalidCorpusError(f"{redact_credentials(address)} is not an address")
+        return fail_check("corpus_source", error, found="cannot be used", needed="an address with a host")
     needed = "an answer; only a warning, the download tries again"
     if find_proxy(address):
         return pass_check("corpus_source", found=f"{host}, behind a proxy (not asked)", needed=needed)
@@ -109,14 +112,18 @@ def ask_server(address: str) -> str | None:
             status = connection.getresponse().status
     except (OSError, http.client.HTTPException, ValueError) as error:
         return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return None if status < 400 or status in HEAD_NOT_OFFERED else f"it answered {status}"
+    # The credentials of an address are kept for the download; without them a 401 is the answer hoped for.
+    is_fine = status < 400 or status in HEAD_NOT_OFFERED or (status == 401 and parts.username)
+    return None if is_fine else f"it answered {status}"
 
 
 @contextmanager
 def _cut_off(connection: http.client.HTTPConnection) -> Iterator[None]:
     """Shut the connection down when the time is up, whatever it is doing."""
+    is_late = threading.Event()
 
     def shut_down() -> None:
+        is_late.set()
         if connection.sock:
             with suppress(OSError):
                 connection.sock.shutdown(socket.SHUT_RDWR)
@@ -129,3 +136,6 @@ def _cut_off(connection: http.client.HTTPConnection) -> Iterator[None]:
     finally:
         timer.cancel()
         connection.close()
+    # A head that was cut off parses like a whole one.
+    if is_late.is_set():
+        raise TimeoutError(f"no whole answer within {TIMEOUT_S:g} s")

@@ -122,7 +122,7 @@ def list_file_sizes(config: PipelineConfiguration) -> list[int]:
 def measure_source_bytes(source: str) -> int:
     """Size of a local source, 0 for anything else."""
     path = Path(source)
-    with suppress(OSError):
+    with suppress(OSError):  # not there, or no path at all
         files = path.glob("**/*.txt") if path.is_dir() else [path]
         return sum(file.stat().st_size for file in files)
     return 0
@@ -135,7 +135,7 @@ def measure_artifacts(directory: Path) -> int:
 
 def find_existing_parent(path: Path) -> Path:
     """Return the path itself or its nearest parent that exists: the file system it will stand on."""
-    return next(folder for folder in [path, *path.absolute().parents] if folder.is_dir())
+    return next(folder for folder in [path, *path.absolute().parents] if _is_directory(folder))
 
 
 def allocate(size_bytes: int, *, directory: Path, piece_bytes: int) -> None:
@@ -156,6 +156,11 @@ def allocate(size_bytes: int, *, directory: Path, piece_bytes: int) -> None:
                 raise from_os_error(error, directory) from error
 
 
+def _is_directory(path: Path) -> bool:
+    # Path.is_dir would raise for a name that is too long.
+    return os.path.isdir(path)  # noqa: PTH112
+
+
 def _find_artifacts(directory: Path) -> Iterator[Path]:
-    for pattern in ARTIFACT_PATTERNS:
+    for pattern in ARTIFACT_PATTERNS if _is_directory(directory) else ():
         yield from (path for path in directory.glob(pattern) if path.is_file())

@@ -1,0 +1,114 @@
+"""Memory that is there against memory that is needed."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+from semilla import machine
+from semilla.cli import build_parser
+from semilla.config import PipelineConfiguration, TrainingHyperparameters
+from semilla.errors import OutOfMemoryError
+from semilla.flags import load_arguments
+from semilla.model.shape import count_parameters
+from semilla.prerequisites import memory
+from semilla.prerequisites.memory import check_memory
+from semilla.training.memory import estimate_training_memory_mb
+
+LARGE = PipelineConfiguration(
+    training_hyperparameters=TrainingHyperparameters(batch_size=128, max_sequence_length=512)
+)
+
+
+@pytest.fixture
+def give(monkeypatch):
+    """Set how much memory there is."""
+    return lambda available_mb: monkeypatch.setattr(memory, "measure_available_mb", lambda: available_mb)
+
+
+def test_ten_per_cent_are_left_aside(give):
+    """What the estimate asks for must fit in nine tenths of what is available."""
+    need_mb = estimate_training_memory_mb(LARGE)
+    give(need_mb / 0.9 + 1)
+    assert check_memory(LARGE).ok
+    give(need_mb / 0.9 - 1)
+    assert not check_memory(LARGE).ok
+
+
+def test_too_little_memory_names_the_largest_batch_that_fits(give, monkeypatch):
+    """The message and the next command give a batch size that passes, and no larger one would."""
+    available_mb = estimate_training_memory_mb(LARGE) * 0.7
+    give(available_mb)
+    error = check_memory(LARGE).error
+    assert isinstance(error, OutOfMemoryError)
+    assert "reduce batch_size from 128 to " in error.message
+    words = shlex.split(error.next_command)
+    arguments, unknown = build_parser("run").parse_known_args(words[2:])
+    arguments.unknown = unknown
+    suggested = load_arguments(arguments).config
+    settings = suggested.training_hyperparameters
+    assert settings.max_sequence_length == 512
+    assert check_memory(suggested).ok
+    one_more = settings.model_copy(update={"batch_size": settings.batch_size + 1})
+    assert not check_memory(suggested.model_copy(update={"training_hyperparameters": one_more})).ok
+
+
+def test_when_nothing_fits_other_ways_out_are_named(give):
+    """Without room for a single sequence the length and the model are to blame."""
+    give(50)
+    error = check_memory(LARGE).error
+    assert "not even one sequence" in error.message
+    assert "max_sequence_length" in error.message
+
+
+@pytest.mark.parametrize(("tied", "count"), [(True, 1_352_320), (False, 2_376_320)])
+def test_parameters_of_the_default_shape(tied, count):
+    """The default shape has the parameters the design counts, tied and untied."""
+    config = PipelineConfiguration(model_architecture={"tie_embeddings": tied})
+    assert count_parameters(config) == count
+    assert count_parameters(config, vocab_size=1000) == count - 7000 * 128 * (1 if tied else 2)
+
+
+def test_a_resource_limit_is_the_memory_there_is():
+    """Under ``ulimit -v`` no more than the limit is available."""
+    code = (
+        "import resource; from semilla.machine import measure_available_mb\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (700 * 2**20, 700 * 2**20)); print(measure_available_mb())"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert float(result.stdout) <= 700
+
+
+@pytest.mark.parametrize(
+    ("limit_name", "usage_name", "stat"),
+    [
+        ("memory.max", "memory.current", "anon 5\ninactive_file 30\n"),
+        ("memory.limit_in_bytes", "memory.usage_in_bytes", "cache 9\ntotal_inactive_file 30\n"),
+    ],
+)
+def test_every_control_group_above_counts(tmp_path, limit_name, usage_name, stat):
+    """Room is limit less usage plus cache that makes way, in the group and in each one around it."""
+    inner = tmp_path / "outer" / "inner"
+    inner.mkdir(parents=True)
+    for folder, limit, usage in (
+        (inner, "max", "1"),
+        (inner.parent, "1000", "400"),
+        (tmp_path, "5000", "100"),
+    ):
+        (folder / limit_name).write_text(limit)
+        (folder / usage_name).write_text(usage)
+        (folder / "memory.stat").write_text(stat)
+    rooms = machine._climb(tmp_path, "/outer/inner", limit=limit_name, usage=usage_name)
+    assert list(rooms) == [630, 4930]
+
+
+def test_a_group_that_is_not_visible_is_passed_over(tmp_path):
+    """In a container the named group may not exist; then the root of the mount counts."""
+    (tmp_path / "memory.max").write_text("1000\n")
+    (tmp_path / "memory.current").write_text("10\n")
+    (tmp_path / "memory.stat").write_text("anon 1\n")
+    rooms = machine._climb(tmp_path, "/docker/abc", limit="memory.max", usage="memory.current")
+    assert list(rooms) == [990]

@@ -1,0 +1,145 @@
+"""Packages, looked at from a process that may crash."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from pathlib import Path
+
+import pytest
+
+from semilla.config import PipelineConfiguration
+from semilla.errors import DependencyError
+from semilla.prerequisites import packages
+from semilla.prerequisites.packages import PACKAGES, PackageProbe, find_minimum, is_older
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """Put modules on the child's path, with a version each, and probe only them."""
+
+    def place(**sources: str) -> None:
+        for name, source in sources.items():
+            (tmp_path / f"{name}.py").write_text(source)
+            info = tmp_path / f"{name}-0.0.9.dist-info"
+            info.mkdir()
+            (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 0.0.9\n")
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+        monkeypatch.setattr(packages, "PACKAGES", tuple(sources))
+
+    return place
+
+
+def probe(**changes):
+    probe = PackageProbe(PipelineConfiguration(**changes))
+    try:
+        return {check.name: check for check in probe.list_checks()}
+    finally:
+        probe.stop()
+
+
+def test_packages_are_imported_and_told_with_their_version(install):
+    """A sound package passes; what it prints on the way does not matter."""
+    install(semilla_sound='print(\'{"name": "noise"}\')')
+    check = probe()["semilla_sound"]
+    assert check.ok
+    assert check.found == "0.0.9"
+
+
+@pytest.mark.parametrize(
+    ("source", "found", "cause"),
+    [
+        ("raise ImportError('libx.so: undefined symbol')", "broken", "undefined symbol"),
+        ("raise RuntimeError('¡ay!')", "broken", "RuntimeError: ¡ay!"),
+        ("import semilla_other_missing_package", "broken", "semilla_other_missing_package"),
+        ("import os; os.kill(os.getpid(), 11)", "crashed", "crashed Python with SIGSEGV"),
+        ("import os; os._exit(3)", "crashed", "ended Python with code 3"),
+    ],
+)
+def test_broken_packages_are_told_with_their_error(install, source, found, cause):
+    """A package that raises or crashes is named with what happened and with the install line."""
+    install(semilla_fine="", semilla_broken=source)
+    checks = probe()
+    assert checks["semilla_fine"].ok
+    check = checks["semilla_broken"]
+    assert (check.ok, check.required, check.found) == (False, True, found)
+    assert isinstance(check.error, DependencyError)
+    assert cause in check.error.message
+    assert check.error.next_command == "pip install --upgrade 'semilla[train]'"
+
+
+def test_a_missing_package_is_told(install, monkeypatch):
+    """A package that is not there is missing, not broken."""
+    install()
+    monkeypatch.setattr(packages, "PACKAGES", ("semilla_absent",))
+    assert probe()["semilla_absent"].error.message == "the package semilla_absent is not installed"
+
+
+def test_a_package_that_hangs_is_left(install, monkeypatch):
+    """An import that does not end is ended after a while."""
+    install(semilla_slow="import time; time.sleep(600)")
+    monkeypatch.setattr(packages, "TIMEOUT_S", 1.0)
+    assert "took more than 1 s" in probe()["semilla_slow"].error.message
+
+
+def test_old_packages_are_told_with_the_version_needed(install, monkeypatch):
+    """A version below the metadata's minimum fails, naming both."""
+    install(semilla_old="")
+    monkeypatch.setattr(packages, "find_minimum", lambda package: "1.2")
+    assert probe()["semilla_old"].error.message == "semilla_old 0.0.9 is too old, 1.2 is needed"
+
+
+def test_files_in_the_working_directory_are_not_taken_for_packages(install, tmp_path, monkeypatch):
+    """A numpy.py beside the user's text shadows nothing."""
+    install(semilla_fine="")
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "semilla_fine.py").write_text("raise RuntimeError('shadowed')")
+    monkeypatch.chdir(tmp_path / "here")
+    assert probe()["semilla_fine"].ok
+
+
+@pytest.mark.parametrize("available", [True, False])
+def test_a_graphics_card_is_only_asked_for_when_it_is_wanted(install, available):
+    """``device = cuda`` needs a card that torch can use; cpu asks nothing."""
+    install(torch=f"class cuda:\n    is_available = staticmethod(lambda: {available})")
+    assert "device" not in probe()
+    check = probe(device="cuda")["device"]
+    assert check.ok is available
+    assert available or "--device cpu" in check.error.message
+
+
+@pytest.mark.parametrize(
+    ("version", "minimum", "older"),
+    [
+        ("2.13.0+cpu", "2.13.0", False),
+        ("2.9.1", "2.13", True),
+        ("2.13", "2.13.0", False),
+        ("3.0.0rc1", "2.13", False),
+        ("0.2.10", "0.2.9", False),
+        ("1.26", "1.26.4", True),
+    ],
+)
+def test_versions_compare_as_numbers(version, minimum, older):
+    """Ten is more than nine, and what follows the numbers does not count."""
+    assert is_older(version, minimum) is older
+
+
+def test_minimums_come_from_the_package_metadata(monkeypatch):
+    """The versions needed are those of pyproject.toml; without metadata any version will do."""
+    assert find_minimum("torch") == "2.13.0"
+    assert all(find_minimum(name) for name in PACKAGES)
+    assert find_minimum("semilla_absent") is None
+
+    def refuse(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "requires", refuse)
+    assert find_minimum("torch") is None
+
+
+def test_stopping_leaves_no_child(install):
+    """A probe that is no longer wanted ends its child."""
+    install(semilla_slow="import time; time.sleep(600)")
+    probe = PackageProbe(PipelineConfiguration())
+    probe.stop()
+    assert probe.child.returncode is not None
+    assert not Path(f"/proc/{probe.child.pid}").exists()

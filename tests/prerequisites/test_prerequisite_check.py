@@ -1,0 +1,164 @@
+"""Phase 1 as a whole."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+
+from semilla import cli
+from semilla.config import PipelineConfiguration, TrainingHyperparameters
+from semilla.errors import DiskSpaceError, InvalidCorpusError
+from semilla.phases import prerequisite_check
+from semilla.phases.prerequisite_check import check_all, has_corpus, read_inputs, run
+from semilla.prerequisites import memory
+from semilla.prerequisites.check import fail_check, pass_check
+from semilla.prerequisites.packages import PACKAGES
+from semilla.progress import Warned, silent
+
+NAMES = [
+    "output_directory",
+    "disk_space",
+    "memory",
+    "corpus_source",
+    "parameters",
+    "corpus_size",
+    "learning_rate",
+]
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def _without_packages(monkeypatch):
+    """Leave out the one slow check."""
+    monkeypatch.setattr("semilla.prerequisites.packages.PACKAGES", ())
+
+
+def test_everything_is_checked_and_nothing_left_behind(place):
+    """Every check is made, each with a verdict, and the working directory stays as it was."""
+    checks = check_all(PipelineConfiguration(corpus_source="sample"))
+    assert [check.name for check in checks] == ["python", *PACKAGES, *NAMES]
+    assert [check.name for check in checks if not check.ok] == []
+    assert list(place.iterdir()) == []
+
+
+@pytest.mark.usefixtures("_without_packages")
+def test_failures_are_told_together(place):
+    """The first failure is the error, and its message tells the others too."""
+    (place / "data").write_text("in the way")
+    with pytest.raises(Exception, match="in the way") as caught:
+        run(PipelineConfiguration(corpus_source="quento.txt"), progress=silent)
+    error = caught.value
+    assert error.phase == "prerequisite_check"
+    assert error.status == 1
+    assert "\nalso invalid_corpus: there is no file" in str(error)
+    assert str(error) == error.message
+
+
+@pytest.mark.usefixtures("_without_packages")
+def test_advice_becomes_warnings_with_a_topic(place):
+    """Unusual settings pass, and are warned about with the topic to look up."""
+    config = PipelineConfiguration(
+        corpus_source="sample",
+        corpus_size_mb=101,
+        training_hyperparameters=TrainingHyperparameters(batch_size=65, learning_rate=0.001),
+    )
+    events = []
+    record = run(config, progress=events.append)
+    assert [(type(event), event.topic) for event in events] == [
+        (Warned, "corpus_size"),
+        (Warned, "learning_rate"),
+    ]
+    assert record.warnings == [event.text for event in events]
+    assert record.details["parameters"].startswith("1,352,320 parameters")
+    json.dumps(record.details, allow_nan=False)
+    assert read_inputs(config, {}) == {}
+
+
+@pytest.mark.usefixtures("_without_packages")
+@pytest.mark.parametrize(
+    ("changes", "advised"),
+    [
+        ({"corpus_size_mb": 1}, False),
+        ({"corpus_size_mb": 100}, False),
+        ({"corpus_size_mb": 101}, True),
+        ({"training_hyperparameters": {"batch_size": 65}}, False),
+        ({"training_hyperparameters": {"batch_size": 64, "learning_rate": 0.01}}, False),
+        ({"training_hyperparameters": {"batch_size": 65, "learning_rate": 0.00031}}, True),
+    ],
+)
+def test_advice_begins_where_it_should(place, changes, advised):
+    """Advice is given just outside what is usual, and not at its borders."""
+    checks = check_all(PipelineConfiguration(corpus_source="sample", **changes))
+    assert any(check.advice for check in checks) is advised
+
+
+@pytest.mark.usefixtures("_without_packages")
+def test_a_name_too_long_ends_with_64(place, capsys):
+    """What the configuration alone decides is 64, also when phase 1 finds it."""
+    assert cli.main(["check", "--corpus-source", "sample", "--output-dir", "x" * 300]) == 64
+    assert "error[invalid_config] prerequisite_check:" in capsys.readouterr().err
+
+
+def test_a_corpus_of_the_same_source_counts_as_there(place):
+    """Only a manifest of this very source makes the request to its server needless."""
+    assert not has_corpus(PipelineConfiguration())
+    (place / "data").mkdir()
+    (place / "data" / "corpus_manifest.json").write_text("{damaged")
+    assert not has_corpus(PipelineConfiguration())
+
+
+# ---- as a command
+
+
+def replace_checks(monkeypatch, *checks):
+    monkeypatch.setattr("semilla.commands.check.check_all", lambda config, **kwargs: list(checks))
+
+
+def test_check_prints_the_whole_table_also_when_some_fail(place, monkeypatch, capsys):
+    """Every verdict is shown before the error, and the exit code is the phase's."""
+    full = fail_check("disk_space", DiskSpaceError("full"), found="1 MB", needed="160 MB")
+    gone = fail_check("corpus_source", InvalidCorpusError("gone"), found="nothing", needed="a corpus")
+    replace_checks(monkeypatch, pass_check("python", found="3.11", needed="3.11"), full, gone)
+    assert cli.main(["check"]) == 1
+    output = capsys.readouterr()
+    assert [line.split()[:2] for line in output.out.splitlines()[1:]] == [
+        ["ok", "python"],
+        ["failed", "disk_space"],
+        ["failed", "corpus_source"],
+    ]
+    assert output.err.startswith("error[disk_space] prerequisite_check: full\n  also invalid_corpus: gone\n")
+
+
+def test_check_speaks_json(place, monkeypatch, capsys):
+    """``--json`` gives the verdicts to programs, failures included."""
+    full = fail_check("disk_space", DiskSpaceError("full ñ"), found="1 MB", needed="160 MB")
+    replace_checks(monkeypatch, pass_check("python", found="3.11", needed="3.11"), full)
+    assert cli.main(["check", "--json"]) == 1
+    verdicts = json.loads(capsys.readouterr().out)
+    assert [verdict["verdict"] for verdict in verdicts] == ["ok", "failed"]
+    assert verdicts[1]["category"] == "disk_space"
+    assert verdicts[1]["message"] == "full ñ"
+
+
+@pytest.mark.usefixtures("_without_packages")
+def test_predicted_lack_of_memory_ends_with_1(place, monkeypatch, capsys):
+    """A run that would not fit fails before it starts and suggests a smaller batch."""
+    monkeypatch.setattr(memory, "measure_available_mb", lambda: 9000.0)
+    argv = ["check", "--corpus-source=sample", "--batch-size=128", "--max-sequence-length=2048"]
+    assert cli.main([*argv, "--tokenizer-vocab-size=32000"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error[oom] prerequisite_check:")
+    assert "reduce batch_size from 128 to " in error
+
+
+def test_the_phase_needs_no_torch():
+    """The parent process judges without importing what it judges."""
+    assert prerequisite_check.__name__ in sys.modules
+    assert "torch" not in vars(prerequisite_check)
