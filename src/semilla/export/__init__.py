@@ -1,1 +1,1 @@
-""""""
+"""A trained model in the formats others read."""

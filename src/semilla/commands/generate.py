@@ -1,0 +1,128 @@
+"""``semilla generate``: text from a finished model."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import stat
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from semilla.device.bundle import RANGES, GenerationSettings
+from semilla.errors import InvalidConfigError, Mistake
+from semilla.terminal.escape import escape_controls
+
+if TYPE_CHECKING:
+    from semilla.device.session import TextStream
+
+HELP = "text from a finished model, without torch"
+
+LARGEST_PROMPT_BYTES = 2**20
+"""Far more than a model can see; a prompt beyond it is a mistake."""
+
+DEFAULTS = GenerationSettings()
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "prompt",
+        nargs="?",
+        metavar="PROMPT",
+        help="text to continue; - or a pipe: read it from standard input; else begin a paragraph",
+    )
+    parser.add_argument(
+        "--model",
+        default="./data/",
+        metavar="DIR",
+        help="a bundle, or a run's output directory (default: ./data/)",
+    )
+    for name, (_, _, allowed) in RANGES.items():
+        default = getattr(DEFAULTS, name)
+        text = f"{allowed} (default: the model's own, usually {default})"
+        metavar = "N" if isinstance(default, int) else "X"
+        parser.add_argument("--" + name.replace("_", "-"), type=type(default), metavar=metavar, help=text)
+    parser.add_argument(
+        "--seed", type=int, metavar="N", help="the same seed gives the same text (default: a new one)"
+    )
+    parser.add_argument(
+        "--stop", action="append", metavar="TEXT", help="end before this text; may be given more than once"
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print prompt, text, tokens, seed and timings as JSON"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    changes: dict[str, Any] = {name: getattr(arguments, name) for name in (*RANGES, "stop")}
+    DEFAULTS.change(**changes)  # mistakes are told before anything is loaded
+    prompt = read_prompt(arguments.prompt)
+    start_s = time.perf_counter()
+    from semilla.device.session import load  # noqa: PLC0415 - --help and mistakes need not wait for the runtime
+
+    model = load(arguments.model)
+    load_s = time.perf_counter() - start_s
+    stream = model.stream(prompt, seed=arguments.seed, **changes)
+    if arguments.json:
+        report = describe_text(stream, prompt=prompt, load_s=load_s)
+        sys.stdout.write(escape_controls(json.dumps(report, ensure_ascii=False, indent=2)) + "\n")
+    else:
+        show(stream)
+    return 0
+
+
+def show(stream: TextStream) -> None:
+    """Print the pieces as they come."""
+    for piece in stream:
+        sys.stdout.write(escape_controls(piece))
+        sys.stdout.flush()
+    sys.stdout.write("\n")
+
+
+def describe_text(stream: TextStream, *, prompt: str, load_s: float) -> dict[str, Any]:
+    """Generate the whole text and tell how long that took, in seconds from where loading ended."""
+    start_s = time.perf_counter()
+    pieces = [next(stream, "")]
+    first_piece_s = time.perf_counter() - start_s
+    pieces += stream
+    total_s = time.perf_counter() - start_s
+    return {
+        "prompt": prompt,
+        "text": "".join(pieces),
+        "tokens": len(stream.token_ids),
+        "seed": stream.seed,
+        "timings": {
+            "load_s": round(load_s, 4),
+            "first_piece_s": round(first_piece_s, 4),
+            "total_s": round(total_s, 4),
+            "tokens_per_sec": round(len(stream.token_ids) / total_s, 1),
+        },
+    }
+
+
+def read_prompt(argument: str | None) -> str:
+    """Take the prompt from the command line, or from standard input without its last line break."""
+    if argument not in (None, "-"):
+        return argument or ""
+    if argument is None and not is_piped():
+        return ""
+    data = b"" if sys.stdin is None else sys.stdin.buffer.read(LARGEST_PROMPT_BYTES + 1)
+    if len(data) > LARGEST_PROMPT_BYTES:
+        raise InvalidConfigError(f"the prompt on standard input is larger than {LARGEST_PROMPT_BYTES} bytes")
+    try:
+        return data.decode("utf-8").removesuffix("\n")
+    except UnicodeDecodeError as error:
+        mistake = Mistake("prompt", data[error.start : error.start + 8], "must be UTF-8 text")
+        raise InvalidConfigError(
+            "the prompt on standard input cannot be read:", mistakes=[mistake]
+        ) from error
+
+
+def is_piped() -> bool:
+    """Tell whether standard input is a pipe or a file: /dev/null and terminals hold no prompt."""
+    try:
+        mode = os.fstat(sys.stdin.fileno()).st_mode
+    except (AttributeError, OSError, ValueError):  # closed, or replaced by something without a descriptor
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISREG(mode)

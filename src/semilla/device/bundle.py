@@ -1,0 +1,204 @@
+"""The bundle: a folder with all a device needs, read only after its hashes were found right.
+
+``model.onnx`` is the network, ``tokenizer.model`` the SentencePiece model, and ``bundle.json`` says how they
+belong together: shape, generation defaults, origin, and the SHA-256 and size of the other two. Its own
+``sha256`` covers the rest of its content, because cards and sticks lose bits too. The folder may be moved or
+copied as a whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypedDict, Unpack
+
+from semilla.errors import IncompatibleError, IntegrityError, InvalidConfigError, Mistake
+from semilla.records import names
+from semilla.records.files import Artifact, read_json, verify_artifact
+
+DESCRIPTION = "bundle.json"
+MODEL = "model.onnx"
+TOKENIZER = "tokenizer.model"
+BUNDLE_VERSION = 1
+"""Raised when a bundle written today could not be read by the reader of yesterday."""
+SIZES = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "max_position_embeddings")
+"""What the runtime needs to know of the model's shape."""
+
+RANGES: dict[str, tuple[float, float, str]] = {
+    "max_tokens": (1, 1_000_000, "1 to 1000000"),
+    "temperature": (0, 10, "0 to 10; 0 always takes the likeliest token"),
+    "top_k": (0, 1_000_000, "0 to 1000000; 0 considers every token"),
+    "top_p": (1e-6, 1, "above 0, up to 1; 1 considers every token"),
+    "repetition_penalty": (0.1, 10, "0.1 to 10; 1 leaves repeated tokens alone"),
+}
+"""Setting -> smallest value, largest value, and how to say it."""
+
+
+class SettingChanges(TypedDict, total=False):
+    """Settings to change for one text; those left out or None keep the bundle's defaults."""
+
+    max_tokens: int | None
+    temperature: float | None
+    top_k: int | None
+    top_p: float | None
+    repetition_penalty: float | None
+    stop: tuple[str, ...] | list[str] | None
+
+
+@dataclass(frozen=True)
+class GenerationSettings:
+    """How tokens are chosen; ``stop`` are texts that end the generation and are not part of it.
+
+    Raises InvalidConfigError, listing every value out of its range.
+    """
+
+    max_tokens: int = 200
+    temperature: float = 0.8
+    top_k: int = 40
+    top_p: float = 0.95
+    repetition_penalty: float = 1.1
+    stop: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "stop", tuple(self.stop))
+        mistakes = [mistake for name in RANGES if (mistake := _find_mistake(name, getattr(self, name)))]
+        if not all(isinstance(text, str) and text for text in self.stop):
+            mistakes.append(Mistake("stop", self.stop, "must be texts of at least one character"))
+        if mistakes:
+            raise InvalidConfigError("these settings cannot be used:", mistakes=mistakes)
+
+    def change(self, **changes: Unpack[SettingChanges]) -> GenerationSettings:
+        given: dict[str, Any] = {name: value for name, value in changes.items() if value is not None}
+        return replace(self, **given)
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle whose files were verified. ``model`` uses the names of Hugging Face's LlamaConfig."""
+
+    directory: Path
+    model: Mapping[str, Any]
+    settings: GenerationSettings
+    start_token_ids: tuple[int, ...]
+    languages: tuple[str, ...]
+    licence: str
+    provenance: Mapping[str, Any]
+
+    @property
+    def model_path(self) -> Path:
+        return self.directory / MODEL
+
+    @property
+    def tokenizer_path(self) -> Path:
+        return self.directory / TOKENIZER
+
+
+def read_bundle(path: Path) -> Bundle:
+    """Find the bundle at ``path``, a bundle or a run's output directory, and verify it.
+
+    Raises InvalidConfigError when there is nothing at ``path``, IntegrityError when there is no bundle or a
+    damaged one, and IncompatibleError when a newer Semilla wrote it.
+    """
+    directory = find_bundle(path)
+    try:
+        return _parse(directory, _read_description(directory))
+    except IntegrityError as error:
+        if directory.name == names.BUNDLE:
+            error.next_command = f"semilla validate {shlex.quote(str(directory.parent))}"
+        raise
+
+
+def find_bundle(path: Path) -> Path:
+    """Find the bundle's folder: ``path`` itself, or ``bundle`` inside it."""
+    if path.is_file():
+        raise _refuse_file(path)
+    for directory in (path, path / names.BUNDLE):
+        if (directory / DESCRIPTION).is_file():
+            return directory
+    where = shlex.quote(str(path))
+    if not path.is_dir():
+        raise InvalidConfigError(
+            f"there is no folder {path}", next_command=f"semilla run --output-dir {where}"
+        )
+    raise IntegrityError(
+        f"{path} holds no finished model: neither {DESCRIPTION} nor {names.BUNDLE}/{DESCRIPTION} is there",
+        next_command=f"semilla status {where}",
+    )
+
+
+def hash_description(description: Mapping[str, Any]) -> str:
+    """SHA-256 of the content of ``bundle.json``, whatever its layout, without its own ``sha256``."""
+    content = {key: value for key, value in description.items() if key != "sha256"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _refuse_file(path: Path) -> IntegrityError:
+    folder = path.parent
+    is_exported = (folder / names.BUNDLE / DESCRIPTION).is_file()
+    command = "generate --model" if is_exported else "validate"
+    return IntegrityError(
+        f"{path} is a single file; text is generated from a bundle, the folder that validation exports "
+        "from a checkpoint. Checkpoints themselves are opened by training alone",
+        next_command=f"semilla {command} {shlex.quote(str(folder))}",
+    )
+
+
+def _read_description(directory: Path) -> dict[str, Any]:
+    path = directory / DESCRIPTION
+    description = read_json(path)
+    if not isinstance(description, dict) or not isinstance(description.get("bundle_version"), int):
+        raise IntegrityError(f"{path} does not describe a bundle")
+    if description["bundle_version"] > BUNDLE_VERSION:
+        raise IncompatibleError(
+            f"{path} has version {description['bundle_version']}; this Semilla reads up to {BUNDLE_VERSION}",
+            next_command="pip install --upgrade semilla",
+        )
+    if description.get("sha256") != hash_description(description):
+        raise IntegrityError(f"{path} is not what was written: its SHA-256 differs")
+    return description
+
+
+def _parse(directory: Path, description: dict[str, Any]) -> Bundle:
+    try:
+        files = [Artifact(name, **description["files"][name]) for name in (MODEL, TOKENIZER)]
+        generation = dict(description["generation"])
+        bundle = Bundle(
+            directory=directory,
+            model=description["model"],
+            start_token_ids=tuple(generation.pop("start_token_ids")),
+            settings=GenerationSettings(**generation),
+            languages=tuple(description["languages"]),
+            licence=description["licence"],
+            provenance=description["provenance"],
+        )
+        _check_shape(bundle.model, bundle.start_token_ids)
+    except (KeyError, TypeError, ValueError, InvalidConfigError) as error:
+        raise IntegrityError(f"{directory / DESCRIPTION} cannot be used: {error!r}") from error
+    for file in files:
+        verify_artifact(file, root=directory)
+    return bundle
+
+
+def _check_shape(model: Mapping[str, Any], start_token_ids: tuple[Any, ...]) -> None:
+    """Raise ValueError unless the runtime can reckon with these numbers."""
+    sizes = [model[name] for name in SIZES]
+    if not all(type(size) is int and 0 < size < 2**20 for size in sizes):
+        raise ValueError(f"impossible sizes {dict(zip(SIZES, sizes, strict=True))}")
+    if not start_token_ids or any(type(token) is not int for token in start_token_ids):
+        raise ValueError(f"impossible start tokens {start_token_ids}")
+    if not all(0 <= token < model["vocab_size"] for token in start_token_ids):
+        raise ValueError(f"start tokens {start_token_ids} are not in the vocabulary")
+
+
+def _find_mistake(name: str, value: Any) -> Mistake | None:
+    smallest, largest, allowed = RANGES[name]
+    is_whole = isinstance(getattr(GenerationSettings, name), int)
+    if isinstance(value, bool) or not isinstance(value, int if is_whole else (int, float)):
+        return Mistake(name, value, f"must be a {'whole ' if is_whole else ''}number, {allowed}")
+    if smallest <= value <= largest:
+        return None
+    return Mistake(name, value, f"must be {allowed}", largest if value > largest else smallest)

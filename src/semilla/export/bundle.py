@@ -1,0 +1,69 @@
+"""Writes the folder that ships to a device; ``semilla.device.bundle`` says what is in it and reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from semilla import __version__
+from semilla.device.bundle import (
+    BUNDLE_VERSION,
+    DESCRIPTION,
+    MODEL,
+    TOKENIZER,
+    GenerationSettings,
+    hash_description,
+)
+from semilla.errors import IncompatibleError, from_os_error
+from semilla.export.onnx import Weights, build_graph
+from semilla.records.files import describe_artifact, write_bytes, write_json
+from semilla.tokenizer import NEWLINE_ID, Tokenizer
+
+
+def write_bundle(
+    directory: Path,
+    *,
+    weights: Weights,
+    model: Mapping[str, Any],
+    tokenizer_model: bytes,
+    generation: Mapping[str, Any],
+    provenance: Mapping[str, Any],
+    languages: Sequence[str] = (),
+    licence: str = "",
+) -> None:
+    """Write the bundle of ``weights``, named and shaped as ``semilla.export.onnx.build_graph`` asks.
+
+    ``generation`` overrides the defaults of GenerationSettings. The description is written last, so a bundle
+    that was cut short does not verify. Raises IncompatibleError when tokenizer and model differ in
+    vocabulary.
+    """
+    settings = asdict(GenerationSettings(**generation))
+    vocab_size = Tokenizer(tokenizer_model).vocab_size
+    if vocab_size != model["vocab_size"]:
+        raise IncompatibleError(f"the tokenizer has {vocab_size} pieces, the model {model['vocab_size']}")
+    graph = build_graph(weights, model=model)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise from_os_error(error, directory) from error
+    write_bytes(directory / MODEL, graph)
+    write_bytes(directory / TOKENIZER, tokenizer_model)
+    description = {
+        "bundle_version": BUNDLE_VERSION,
+        "semilla_version": __version__,
+        "model": dict(model),
+        # A line start is what the model saw most often; the begin-of-text token it hardly saw at all.
+        "generation": {**settings, "stop": list(settings["stop"]), "start_token_ids": [NEWLINE_ID]},
+        "languages": list(languages),
+        "licence": licence,
+        "provenance": dict(provenance),
+        "files": {name: _describe(directory, name) for name in (MODEL, TOKENIZER)},
+    }
+    write_json(directory / DESCRIPTION, {**description, "sha256": hash_description(description)})
+
+
+def _describe(directory: Path, name: str) -> dict[str, Any]:
+    artifact = describe_artifact(directory / name, root=directory)
+    return {"sha256": artifact.sha256, "size_bytes": artifact.size_bytes}

@@ -1,0 +1,226 @@
+"""The network as an ONNX graph, written node by node with standard operators only.
+
+One call reads T tokens at positions P, P+1, ... and needs the keys and values of the P tokens before them.
+The cache belongs to the caller and stays where it is: the graph takes its first P rows and returns only the T
+new ones, so a step copies nothing that grows with the context. On x86_64, against a graph that returns the
+whole concatenated cache, a step at the end of the context takes 0.9 times as long at the default shape, 0.6
+times at 4 layers of width 256 and 512 tokens, and only one cache is held in memory.
+
+Inputs: ``input_ids`` int64 [1, T]; for each layer i ``past.i.key`` and ``past.i.value`` float32 [P,
+hidden_size]. Outputs: ``logits`` float32 [1, vocab_size] of the last token (or [T, vocab_size] of all); for
+each layer ``new.i.key`` (already rotated) and ``new.i.value`` float32 [T, hidden_size].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from semilla import __version__
+from semilla.errors import IncompatibleError, IntegrityError
+
+Weights: TypeAlias = Mapping[str, npt.NDArray[Any]]
+
+# Read by every onnxruntime since 1.11; the next opset only moves an attribute of ReduceMean to an input.
+OPSET = 17
+IR_VERSION = 8
+
+# Not minus infinity: it must survive being added to a score. exp(-1e30) is 0 in float32.
+MASKED = -1e30
+
+
+def build_graph(weights: Weights, *, model: Mapping[str, Any], all_positions: bool = False) -> bytes:
+    """Build the ONNX model of ``weights``, tensors named as in Hugging Face's LlamaForCausalLM.
+
+    ``model`` uses the names of LlamaConfig. With ``all_positions`` the logits of every token are returned,
+    [T, V]. Raises IncompatibleError when a tensor is missing or has another shape than ``model`` says, and
+    IntegrityError when one holds a value that is not finite.
+    """
+    check_weights(weights, model=model)
+    graph = _Graph(weights, model)
+    x = graph.embed()
+    for layer in range(model["num_hidden_layers"]):
+        x = graph.attend(x, layer)
+        x = graph.feed_forward(x, layer)
+    graph.project(x if all_positions else graph.add("Gather", x, graph.const("last", [-1]), axis=0))
+    return graph.serialize(all_positions=all_positions)
+
+
+def list_shapes(model: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    """Name and shape of every tensor a model of this configuration has."""
+    width, hidden = model["hidden_size"], model["intermediate_size"]
+    shapes: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": (model["vocab_size"], width)}
+    for layer in range(model["num_hidden_layers"]):
+        block = {f"self_attn.{name}_proj": (width, width) for name in "qkvo"}
+        block |= {
+            "mlp.gate_proj": (hidden, width),
+            "mlp.up_proj": (hidden, width),
+            "mlp.down_proj": (width, hidden),
+        }
+        norms = {"input_layernorm": (width,), "post_attention_layernorm": (width,)}
+        shapes |= {f"model.layers.{layer}.{name}.weight": shape for name, shape in (block | norms).items()}
+    shapes["model.norm.weight"] = (width,)
+    if not model["tie_word_embeddings"]:
+        shapes["lm_head.weight"] = (model["vocab_size"], width)
+    return shapes
+
+
+def check_weights(weights: Weights, *, model: Mapping[str, Any]) -> None:
+    for name, shape in list_shapes(model).items():
+        if name not in weights:
+            raise IncompatibleError(f"the model has no tensor {name}, which its configuration asks for")
+        if weights[name].shape != shape:
+            raise IncompatibleError(
+                f"tensor {name} has shape {weights[name].shape}, its configuration says {shape}"
+            )
+        if not np.isfinite(weights[name]).all():
+            raise IntegrityError(f"tensor {name} holds values that are not finite numbers")
+
+
+class _Graph:
+    """Nodes and constants in the making; values are referred to by name, as ONNX does."""
+
+    def __init__(self, weights: Weights, model: Mapping[str, Any]) -> None:
+        self.weights = weights
+        self.model = model
+        self.heads: int = model["num_attention_heads"]
+        self.width: int = model["hidden_size"]
+        self.head_width = self.width // self.heads
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: dict[str, onnx.TensorProto] = {}
+
+    def add(self, operator: str, *inputs: str, to: str | None = None, **attributes: Any) -> str:
+        """Append a node with one output, named ``to`` or else after its place, and return that name."""
+        output = to or f"{operator.lower()}_{len(self.nodes)}"
+        self.nodes.append(helper.make_node(operator, inputs, [output], **attributes))
+        return output
+
+    def split(self, x: str, sizes: Sequence[int], *, axis: int) -> list[str]:
+        outputs = [f"split_{len(self.nodes)}_{part}" for part in range(len(sizes))]
+        lengths = self.const("sizes_" + "_".join(map(str, sizes)), sizes)
+        self.nodes.append(helper.make_node("Split", [x, lengths], outputs, axis=axis))
+        return outputs
+
+    def const(self, name: str, value: npt.ArrayLike) -> str:
+        """Name a constant: float32, or int64 when the values are integers."""
+        if name not in self.constants:
+            array = np.asarray(value)
+            array = array.astype(np.int64 if array.dtype.kind == "i" else np.float32, order="C")
+            self.constants[name] = numpy_helper.from_array(array, name)
+        return name
+
+    def reshape(self, x: str, *shape: int) -> str:
+        return self.add("Reshape", x, self.const("shape_" + "_".join(map(str, shape)), shape))
+
+    def multiply(self, x: str, *names: str) -> str:
+        """Multiply the rows of ``x`` by the matrices ``names``, laid side by side into one product."""
+        matrix = np.concatenate([self.weights[f"{name}.weight"] for name in names])
+        return self.add("MatMul", x, self.const("+".join(names), matrix.T))
+
+    def normalize(self, x: str, name: str) -> str:
+        """RMSNorm, in the one arrangement of nodes that onnxruntime fuses into a single kernel."""
+        square = self.add("Pow", x, self.const("two", 2.0))
+        mean = self.add("ReduceMean", square, axes=[-1], keepdims=1)
+        root = self.add("Sqrt", self.add("Add", mean, self.const("epsilon", self.model["rms_norm_eps"])))
+        return self.add("Mul", self.add("Div", x, root), self.const(name, self.weights[f"{name}.weight"]))
+
+    def embed(self) -> str:
+        """Embed the tokens [T, width]; also lay out what all layers share: rotations and causal mask."""
+        ids = self.reshape("input_ids", -1)
+        past = self.add("Shape", "past.0.key", end=1)
+        new = self.add("Shape", ids)
+        end = self.add("Add", past, new)
+        cosines, sines = compute_rotations(self.model)
+        for name, table in (("cosines", cosines), ("sines", sines)):
+            whole = self.const(f"all_{name}", table)
+            self.add("Slice", whole, past, end, self.const("axis_0", [0]), to=name)
+        full = self.add(
+            "ConstantOfShape",
+            self.add("Concat", new, end, axis=0),
+            value=numpy_helper.from_array(np.array([MASKED], np.float32)),
+        )
+        # Token t of the new ones, at position P + t, sees positions 0 to P + t.
+        first_hidden = self.add("Squeeze", self.add("Add", past, self.const("one", [1])))
+        self.add("Trilu", full, first_hidden, upper=1, to="mask")
+        return self.add("Gather", self.const("embedding", self.weights["model.embed_tokens.weight"]), ids)
+
+    def rotate(self, x: str) -> str:
+        """Turn queries and keys [T, n, head_width] by their position; the sine table has the signs."""
+        first, second = self.split(x, [self.head_width // 2] * 2, axis=-1)
+        swapped = self.add("Concat", second, first, axis=-1)
+        return self.add("Add", self.add("Mul", x, "cosines"), self.add("Mul", swapped, "sines"))
+
+    def attend(self, x: str, layer: int) -> str:
+        names = [f"model.layers.{layer}.self_attn.{name}_proj" for name in "qkv"]
+        normed = self.normalize(x, f"model.layers.{layer}.input_layernorm")
+        qkv = self.reshape(self.multiply(normed, *names), 0, 3 * self.heads, self.head_width)
+        qk, value = self.split(qkv, [2 * self.heads, self.heads], axis=1)
+        query, key = self.split(self.rotate(qk), [self.heads, self.heads], axis=1)
+        keys = self.remember(key, f"{layer}.key")
+        values = self.remember(value, f"{layer}.value")
+        scaled = self.add("Mul", query, self.const("scale", self.head_width**-0.5))
+        scores = self.add("MatMul", self.transpose(scaled, 1, 0, 2), self.transpose(keys, 1, 2, 0))
+        shares = self.add("Softmax", self.add("Add", scores, "mask"), axis=-1)
+        mixed = self.transpose(self.add("MatMul", shares, self.transpose(values, 1, 0, 2)), 1, 0, 2)
+        rows = self.reshape(mixed, 0, self.width)
+        return self.add("Add", x, self.multiply(rows, f"model.layers.{layer}.self_attn.o_proj"))
+
+    def remember(self, x: str, name: str) -> str:
+        """Put out ``x`` [T, heads, head_width] as new rows, and return all [P + T, heads, head_width]."""
+        rows = self.add("Reshape", x, self.const("rows", [0, self.width]), to=f"new.{name}")
+        return self.reshape(self.add("Concat", f"past.{name}", rows, axis=0), 0, self.heads, self.head_width)
+
+    def transpose(self, x: str, *order: int) -> str:
+        return self.add("Transpose", x, perm=order)
+
+    def feed_forward(self, x: str, layer: int) -> str:
+        prefix = f"model.layers.{layer}.mlp"
+        normed = self.normalize(x, f"model.layers.{layer}.post_attention_layernorm")
+        both = self.multiply(normed, f"{prefix}.gate_proj", f"{prefix}.up_proj")
+        gate, up = self.split(both, [self.model["intermediate_size"]] * 2, axis=-1)
+        swish = self.add("Mul", gate, self.add("Sigmoid", gate))
+        return self.add("Add", x, self.multiply(self.add("Mul", swish, up), f"{prefix}.down_proj"))
+
+    def project(self, x: str) -> None:
+        """Score every token; Gemm reads the tied embedding as it lies, without a transposed copy."""
+        tied = self.model["tie_word_embeddings"]
+        matrix = "embedding" if tied else self.const("lm_head", self.weights["lm_head.weight"])
+        self.add("Gemm", self.normalize(x, "model.norm"), matrix, transB=1, to="logits")
+
+    def serialize(self, *, all_positions: bool) -> bytes:
+        caches = [
+            f"{layer}.{kind}" for layer in range(self.model["num_hidden_layers"]) for kind in ("key", "value")
+        ]
+        inputs = [helper.make_tensor_value_info("input_ids", TensorProto.INT64, [1, "T"])]
+        inputs += [_describe(f"past.{name}", "P", self.width) for name in caches]
+        outputs = [_describe("logits", "T" if all_positions else 1, self.model["vocab_size"])]
+        outputs += [_describe(f"new.{name}", "T", self.width) for name in caches]
+        graph = helper.make_graph(self.nodes, "semilla", inputs, outputs, list(self.constants.values()))
+        whole = helper.make_model(
+            graph,
+            opset_imports=[helper.make_opsetid("", OPSET)],
+            ir_version=IR_VERSION,
+            producer_name="semilla",
+            producer_version=__version__,
+        )
+        onnx.checker.check_model(whole)
+        serialized: bytes = whole.SerializeToString()
+        return serialized
+
+
+def compute_rotations(model: Mapping[str, Any]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Cosines and signed sines [context, 1, head_width] of the half-split layout (Su et al. 2021)."""
+    head_width = model["hidden_size"] // model["num_attention_heads"]
+    speeds = model["rope_theta"] ** -(np.arange(0, head_width, 2) / head_width)
+    angles = np.outer(np.arange(model["max_position_embeddings"]), speeds)[:, None, :]
+    cosines, sines = np.cos(angles), np.sin(angles)
+    return np.concatenate([cosines, cosines], axis=-1), np.concatenate([-sines, sines], axis=-1)
+
+
+def _describe(name: str, rows: str | int, columns: int) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, [rows, columns])

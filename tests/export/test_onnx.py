@@ -1,0 +1,193 @@
+"""The exported graph computes what the network computes, whole or token by token."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnxruntime
+import pytest
+from tiny_bundle import describe_model, draw_weights, train_tiny_tokenizer, write_tiny_bundle
+
+from semilla.device.session import load
+from semilla.errors import IncompatibleError, IntegrityError
+from semilla.export.bundle import write_bundle
+from semilla.export.onnx import build_graph
+
+Array = npt.NDArray[Any]
+SHAPES: list[dict[str, Any]] = [
+    {},
+    {"tie_word_embeddings": False},
+    {"num_hidden_layers": 1, "num_attention_heads": 1, "hidden_size": 16},
+    {"num_hidden_layers": 3, "num_attention_heads": 8, "intermediate_size": 96, "rope_theta": 500.0},
+]
+TOLERANCE = 1e-4
+
+
+def compute_reference(weights: dict[str, Array], model: dict[str, Any], ids: Array) -> Array:
+    """Logits [T, V] of a Llama decoder, written down from the papers, in float64 and without a cache."""
+    heads, width = model["num_attention_heads"], model["hidden_size"]
+    half = width // heads // 2
+
+    def product(x: Array, name: str) -> Array:
+        return x @ weights[f"{name}.weight"].astype(np.float64).T
+
+    def norm(x: Array, name: str) -> Array:
+        root = np.sqrt((x**2).mean(axis=1, keepdims=True) + model["rms_norm_eps"])
+        return x / root * weights[f"{name}.weight"]
+
+    def turn(x: Array) -> Array:
+        """Rotate each pair (i, i + half) as a complex number by position times theta ** (-i / half)."""
+        speed = model["rope_theta"] ** (-np.arange(half) / half)
+        turned = (x[..., :half] + 1j * x[..., half:]) * np.exp(1j * np.outer(np.arange(len(x)), speed))[
+            :, None
+        ]
+        return np.concatenate([turned.real, turned.imag], axis=-1)
+
+    x = weights["model.embed_tokens.weight"][ids].astype(np.float64)
+    for layer in range(model["num_hidden_layers"]):
+        block = f"model.layers.{layer}"
+        normed = norm(x, f"{block}.input_layernorm")
+        q, k, v = (
+            product(normed, f"{block}.self_attn.{n}_proj").reshape(len(ids), heads, 2 * half) for n in "qkv"
+        )
+        scores = np.einsum("thk,shk->hts", turn(q), turn(k)) / np.sqrt(2 * half)
+        scores[:, np.triu(np.ones((len(ids), len(ids)), dtype=bool), 1)] = -np.inf
+        shares = np.exp(scores - scores.max(axis=2, keepdims=True))
+        shares /= shares.sum(axis=2, keepdims=True)
+        mixed = np.einsum("hts,shk->thk", shares, v).reshape(len(ids), width)
+        x = x + product(mixed, f"{block}.self_attn.o_proj")
+        normed = norm(x, f"{block}.post_attention_layernorm")
+        gate = product(normed, f"{block}.mlp.gate_proj")
+        x = x + product(
+            gate / (1 + np.exp(-gate)) * product(normed, f"{block}.mlp.up_proj"), f"{block}.mlp.down_proj"
+        )
+    output = "model.embed_tokens" if model["tie_word_embeddings"] else "lm_head"
+    return product(norm(x, "model.norm"), output)
+
+
+def run_graph(graph: bytes, model: dict[str, Any], ids: Array) -> Array:
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    empty = np.zeros((0, model["hidden_size"]), np.float32)
+    feed = {value.name: empty for value in session.get_inputs()[1:]}
+    logits: Array = session.run(["logits"], {**feed, "input_ids": ids[None]})[0]
+    return logits
+
+
+def draw_ids(model: dict[str, Any]) -> Array:
+    """As many tokens as the context holds."""
+    return np.random.default_rng(1).integers(3, model["vocab_size"], model["max_position_embeddings"])
+
+
+@pytest.mark.parametrize("changes", SHAPES)
+def test_whole_text_gives_the_reference_logits(changes: dict[str, Any]) -> None:
+    """Reading a full context at once gives the logits of the textbook formulas at every position."""
+    model = describe_model(**changes)
+    weights, ids = draw_weights(model), draw_ids(model)
+    expected = compute_reference(weights, model, ids)
+    assert expected.std() > 0.5, "logits this flat would agree with anything"
+    logits = run_graph(build_graph(weights, model=model, all_positions=True), model, ids)
+    assert np.abs(logits - expected).max() <= TOLERANCE
+    last = run_graph(build_graph(weights, model=model), model, ids)
+    assert np.abs(last - expected[-1:]).max() <= TOLERANCE
+
+
+@pytest.mark.parametrize("changes", SHAPES)
+def test_single_steps_give_the_reference_logits(changes: dict[str, Any], tmp_path: Path) -> None:
+    """Token by token through the cache, the shipped runtime gives the logits of the textbook formulas."""
+    model = describe_model(**changes)
+    ids = draw_ids(model)
+    expected = compute_reference(draw_weights(model), model, ids)
+    runtime = load(write_tiny_bundle(tmp_path, **changes))
+    assert np.abs(runtime.score(ids) - expected).max() <= TOLERANCE
+
+
+@pytest.mark.parametrize("cut", [1, 7, 31])
+def test_a_text_may_be_read_in_parts(cut: int, tmp_path: Path) -> None:
+    """Several tokens on top of a filled cache see each other and the cache, and nothing that comes later."""
+    model = describe_model()
+    ids = draw_ids(model)
+    expected = compute_reference(draw_weights(model), model, ids)
+    context = load(write_tiny_bundle(tmp_path)).open_context()
+    assert np.abs(context.read(ids[:cut]) - expected[cut - 1]).max() <= TOLERANCE
+    assert np.abs(context.read(ids[cut:]) - expected[-1]).max() <= TOLERANCE
+
+
+@pytest.mark.parametrize("tie_embeddings", [True, False])
+def test_the_trained_network_and_its_bundle_agree(tmp_path: Path, *, tie_embeddings: bool) -> None:
+    """The torch network's weights and description, taken as they are, give the torch network's logits."""
+    torch = pytest.importorskip("torch")
+    from semilla.config import ModelArchitecture
+    from semilla.model.transformer import Transformer, describe_llama
+
+    torch.manual_seed(0)
+    vocab_size = describe_model()["vocab_size"]
+    architecture = ModelArchitecture(num_layers=2, d_model=64, num_heads=4, tie_embeddings=tie_embeddings)
+    network = Transformer(architecture, vocab_size=vocab_size, max_positions=32).eval()
+    with torch.no_grad():
+        for tensor in network.parameters():
+            tensor.copy_(torch.randn_like(tensor) * 0.2 + (tensor.ndim == 1))
+        ids = draw_ids({"vocab_size": vocab_size, "max_position_embeddings": 32})
+        expected = network.compute_logits(network(torch.from_numpy(ids)[None]))[0].numpy()
+    write_bundle(
+        tmp_path,
+        weights={name: tensor.numpy() for name, tensor in network.state_dict().items()},
+        model=describe_llama(network),
+        tokenizer_model=train_tiny_tokenizer(),
+        generation={},
+        provenance={},
+    )
+    assert expected.std() > 0.1
+    assert np.abs(load(tmp_path).score(ids) - expected).max() <= TOLERANCE
+
+
+def test_only_standard_operators_are_used() -> None:
+    """Any ONNX runtime can read the graph: no operator of a private domain, an opset five years old."""
+    model = describe_model()
+    graph = onnx.load_model_from_string(build_graph(draw_weights(model), model=model))
+    assert {node.domain for node in graph.graph.node} == {""}
+    assert [(opset.domain, opset.version) for opset in graph.opset_import] == [("", 17)]
+
+
+def test_the_same_weights_give_the_same_bytes() -> None:
+    """Exporting twice gives the same file, and other weights another."""
+    model = describe_model()
+    first, second, other = (build_graph(draw_weights(model, seed=seed), model=model) for seed in (0, 0, 1))
+    assert first == second != other
+
+
+def test_tied_embeddings_are_stored_once() -> None:
+    """Tying saves the bytes of one matrix of the vocabulary."""
+    tied, untied = (describe_model(tie_word_embeddings=tied) for tied in (True, False))
+    sizes = [len(build_graph(draw_weights(model), model=model)) for model in (tied, untied)]
+    matrix_bytes = 4 * tied["vocab_size"] * tied["hidden_size"]
+    assert matrix_bytes <= sizes[1] - sizes[0] < matrix_bytes + 500
+
+
+def test_a_missing_tensor_is_named() -> None:
+    """Weights that lack a tensor are refused with its name."""
+    model = describe_model()
+    weights = draw_weights(model)
+    del weights["model.layers.1.mlp.up_proj.weight"]
+    with pytest.raises(IncompatibleError, match=r"model\.layers\.1\.mlp\.up_proj\.weight"):
+        build_graph(weights, model=model)
+
+
+def test_a_tensor_of_another_shape_is_named() -> None:
+    """Weights of another shape than described are refused with both shapes."""
+    model = describe_model()
+    weights = draw_weights(describe_model(intermediate_size=64))
+    with pytest.raises(IncompatibleError, match=r"\(64, 32\).*\(48, 32\)"):
+        build_graph(weights, model=model)
+
+
+def test_weights_that_are_not_numbers_are_refused() -> None:
+    """A NaN never reaches a device."""
+    model = describe_model()
+    weights = draw_weights(model)
+    weights["model.norm.weight"][3] = np.nan
+    with pytest.raises(IntegrityError, match="finite"):
+        build_graph(weights, model=model)
