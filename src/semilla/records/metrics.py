@@ -7,8 +7,9 @@ from pathlib import Path
 from statistics import pvariance
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from semilla.errors import IntegrityError
 from semilla.records.files import read_json, write_json
 
 CONVERGENCE_VARIANCE = 1e-3
@@ -74,4 +75,7 @@ def write_metrics(path: Path, metrics: TrainingMetrics) -> None:
 def read_metrics(path: Path) -> TrainingMetrics:
     """Read ``training_metrics.json``; raises IntegrityError when it is damaged."""
     content: Any = read_json(path)
-    return TrainingMetrics.model_validate(content)
+    try:
+        return TrainingMetrics.model_validate(content)
+    except ValidationError as error:
+        raise IntegrityError(f"{path} holds no training metrics: {error.error_count()} fields are wrong") from error

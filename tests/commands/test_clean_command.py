@@ -1,0 +1,154 @@
+"""``semilla clean``: exactly what runs created, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import pytest
+
+from semilla import cli
+from semilla.commands import clean
+from semilla.records import names
+from semilla.records.lock import hold_lock
+from semilla.records.status import PipelineStatus, write_status
+
+ARTIFACTS = [
+    "configuration.toml",
+    "corpus_bilingual.txt",
+    "best_model.pt",
+    "bundle/model.onnx",
+    "models/1.0.0/best_model.pt",
+    "never_written.pt",
+]
+
+
+@pytest.fixture
+def directory(tmp_path):
+    """A finished run's directory with a user's own files among its artifacts."""
+    place = tmp_path / "mi salida"
+    for name in [*ARTIFACTS[:-1], "training_metrics.json", "semilla.log", "notas ñ.txt", "models/mine.pt"]:
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / name).write_text(name)
+    (place / ".semilla-0011.tmp").write_text("left by a killed writer")
+    (place / "bundle" / ".semilla-0012.tmp").write_text("left by a killed writer")
+    write_status(place, PipelineStatus(artifacts_created=ARTIFACTS))
+    return place
+
+
+def list_files(directory):
+    return sorted(path.relative_to(directory).as_posix() for path in directory.rglob("*"))
+
+
+def write_artifacts(directory, *artifacts: str) -> None:
+    write_status(directory, PipelineStatus(artifacts_created=list(artifacts)))
+
+
+def test_exactly_what_runs_created_is_removed(directory, capsys):
+    """Artifacts, records, temporary files and emptied folders go; the user's files and their folders stay."""
+    assert cli.main(["clean", str(directory), "--yes"]) == 0
+    assert list_files(directory) == ["models", "models/mine.pt", "notas ñ.txt"]
+    assert "Removed 9 files" in capsys.readouterr().out
+
+
+def test_without_a_terminal_it_needs_yes(directory, capsys):
+    """Nobody can be asked: nothing is removed, and the message gives the command that would."""
+    before = list_files(directory)
+    assert cli.main(["clean", str(directory)]) == 64
+    error = capsys.readouterr().err
+    assert "Remove 9 files" in error
+    assert f"next: semilla clean '{directory}' --yes" in error
+    assert set(list_files(directory)) - set(before) == {names.LOCK}
+
+
+@pytest.mark.parametrize(
+    ("answer", "removed"), [("y\n", True), ("Sí\n", True), ("n\n", False), ("\n", False), ("", False)]
+)
+def test_on_a_terminal_it_asks(directory, monkeypatch, capsys, answer, removed):
+    """Only a clear yes removes anything; no, nothing and the end of input do not."""
+    read, write = os.pipe()
+    os.write(write, answer.encode())
+    os.close(write)
+    monkeypatch.setattr(sys, "stdin", os.fdopen(read, encoding="utf-8"))
+    monkeypatch.setattr(clean, "is_interactive", lambda: True)
+    with sys.stdin:
+        assert cli.main(["clean", str(directory)]) == 0
+    assert (directory / "best_model.pt").exists() is not removed
+    assert ("Nothing was removed." in capsys.readouterr().out) is not removed
+
+
+@pytest.mark.parametrize(
+    "name", ["../outside.txt", "/etc/hostname", "a/../../outside.txt", "", ".", "a\0b", ".."]
+)
+def test_a_tampered_status_removes_nothing(directory, capsys, name):
+    """A status that names anything outside the directory is refused as a whole."""
+    (directory.parent / "outside.txt").write_text("mine")
+    write_artifacts(directory, "best_model.pt", name)
+    assert cli.main(["clean", str(directory), "--yes"]) == 65
+    assert capsys.readouterr().err.startswith("error[integrity] clean:")
+    assert (directory.parent / "outside.txt").exists()
+    assert (directory / "best_model.pt").exists()
+
+
+def test_a_folder_that_leads_elsewhere_is_refused(directory, tmp_path, capsys):
+    """A link in the place of a folder must not carry the cleaning out of the directory."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "model.onnx").write_text("mine")
+    (directory / "linked").symlink_to(tmp_path / "elsewhere")
+    write_artifacts(directory, "linked/model.onnx")
+    assert cli.main(["clean", str(directory), "--yes"]) == 65
+    assert (tmp_path / "elsewhere" / "model.onnx").exists()
+
+
+def test_a_link_in_the_place_of_a_file_goes_and_its_target_stays(directory, tmp_path):
+    """Of a linked artifact the link is removed, not what it points to."""
+    (tmp_path / "elsewhere.txt").write_text("mine")
+    (directory / "linked.txt").symlink_to(tmp_path / "elsewhere.txt")
+    write_artifacts(directory, "linked.txt")
+    assert cli.main(["clean", str(directory), "--yes"]) == 0
+    assert not (directory / "linked.txt").is_symlink()
+    assert (tmp_path / "elsewhere.txt").read_text() == "mine"
+
+
+def test_a_folder_named_as_an_artifact_stays(directory):
+    """Only files are artifacts; a folder of that name was made by somebody else."""
+    (directory / "best_model.pt").unlink()
+    (directory / "best_model.pt").mkdir()
+    assert cli.main(["clean", str(directory), "--yes"]) == 0
+    assert (directory / "best_model.pt").is_dir()
+
+
+def test_a_directory_that_is_in_use_is_left_alone(directory, capsys):
+    """While a run holds the directory nothing is removed; exit code 75."""
+    before = list_files(directory)
+    with hold_lock(directory):
+        assert cli.main(["clean", str(directory), "--yes"]) == 75
+    assert "error[locked]" in capsys.readouterr().err
+    assert set(list_files(directory)) - {names.LOCK} == set(before)
+
+
+def test_a_directory_without_a_run_is_not_touched(tmp_path):
+    """Where no run was, no lock is left either."""
+    (tmp_path / "mine.txt").write_text("ñ")
+    assert cli.main(["clean", str(tmp_path), "--yes"]) == 64
+    assert list_files(tmp_path) == ["mine.txt"]
+
+
+def test_an_interrupted_cleaning_can_be_repeated(directory, monkeypatch, capsys):
+    """The status goes last, so that what is left can still be cleaned."""
+    unlink, count = clean.Path.unlink, 0
+
+    def fail_later(self, **kwargs):
+        nonlocal count
+        count += 1
+        if count > 4:
+            raise PermissionError(13, "Permission denied", str(self))
+        unlink(self, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(clean.Path, "unlink", fail_later)
+        assert cli.main(["clean", str(directory), "--yes"]) == 74
+    assert "error[permission]" in capsys.readouterr().err
+    assert (directory / names.STATUS).exists()
+    assert cli.main(["clean", str(directory), "--yes"]) == 0
+    assert list_files(directory) == ["models", "models/mine.pt", "notas ñ.txt"]

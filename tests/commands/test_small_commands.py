@@ -1,0 +1,106 @@
+"""``config``, ``guide`` and ``validate`` as a user meets them."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from semilla import cli, pipeline
+from semilla.commands.validate import THRESHOLDS
+from semilla.config import PipelineConfiguration
+from semilla.errors import CATEGORIES
+from semilla.records.status import PipelineStatus
+from semilla.settings import list_settings
+
+
+def test_config_show_tells_the_origin_of_each_value(monkeypatch, tmp_path, capsys):
+    """The table has a line per setting with value and origin."""
+    (tmp_path / "run.toml").write_text("seed = 4\n")
+    monkeypatch.setenv("SEMILLA_NUM_EPOCHS", "5")
+    argv = ["config", "show", "--num-layers=3", "--config", str(tmp_path / "run.toml")]
+    assert cli.main(argv) == 0
+    rows = {line.split()[0]: line.split()[1:3] for line in capsys.readouterr().out.splitlines()}
+    assert rows["num_layers"] == ["3", "flag"]
+    assert rows["num_epochs"] == ["5", "environment"]
+    assert rows["seed"] == ["4", "file"]
+    assert rows["d_model"] == ["128", "default"]
+    assert set(list_settings()) < set(rows)
+
+
+def test_config_show_in_shell_can_be_sourced():
+    """What the shell format prints sets the variables it names, values quoted."""
+    name = 'it\'s $HOME\\ "ñ"'
+    program = f"{sys.executable} -m semilla config show --format shell --output-dir {shlex.quote(name)}"
+    script = f"{program} > script; . ./script; {sys.executable} -m semilla config show --format json"
+    result = subprocess.run(
+        ["sh", "-c", f"cd $(mktemp -d); {script}"], capture_output=True, text=True, check=True
+    )
+    assert json.loads(result.stdout)["output_directory"] == name
+
+
+def test_config_show_in_toml_can_be_given_back(tmp_path, capsys):
+    """The toml format with ``--config`` is the same configuration."""
+    assert cli.main(["config", "show", "--format", "toml", "--strict", "--corpus-languages", "en,es"]) == 0
+    (tmp_path / "again.toml").write_text(capsys.readouterr().out, encoding="utf-8")
+    assert cli.main(["config", "show", "--format", "json", "--config", str(tmp_path / "again.toml")]) == 0
+    config = PipelineConfiguration.model_validate_json(capsys.readouterr().out)
+    assert config == PipelineConfiguration(strict=True, corpus_languages=("en", "es"))
+
+
+def test_config_schema_is_the_json_schema(capsys):
+    """The schema names every setting with its range."""
+    assert cli.main(["config", "schema"]) == 0
+    schema = json.loads(capsys.readouterr().out)
+    assert schema["$defs"]["ModelArchitecture"]["properties"]["num_layers"]["maximum"] == 12
+    assert schema["properties"]["skip_phases"]["items"]["enum"] == ["corpus_download", "tokenizer_training"]
+
+
+def test_guide_lists_topics_shows_entries_and_searches(capsys):
+    """Without words all topics; with a topic its entry; with other words the best entry and what else fits."""
+    assert cli.main(["guide"]) == 0
+    assert {line.split()[0] for line in capsys.readouterr().out.splitlines()} > set(CATEGORIES)
+    assert cli.main(["guide", "oom"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("oom: ")
+    assert all(f"\n{heading}\n" in text for heading in ("Symptom", "Causes", "Solutions", "Related"))
+    assert cli.main(["guide", "loss", "not", "decreasing"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("loss: ")
+    assert "semilla guide overfitting" in text
+    assert cli.main(["guide", "--json", "oom"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["topic"] == "oom"
+
+
+def test_every_category_is_one_command_away(capsys):
+    """The ``help:`` line of every error works."""
+    for category in CATEGORIES:
+        assert cli.main(["guide", category]) == 0
+        assert capsys.readouterr().out.startswith(f"{category}: ")
+
+
+@pytest.mark.parametrize(
+    ("argv", "overrides"),
+    [
+        ([], {}),
+        (["--max-validation-loss", "5.5"], {"max_validation_loss": 5.5}),
+        (["--strict"], {"strict": True}),
+        (["--no-strict"], {"strict": False}),
+    ],
+)
+def test_validate_passes_only_what_was_said(monkeypatch, tmp_path, argv, overrides):
+    """Thresholds that were not given stay those of the run."""
+    seen = []
+
+    def run_validation(directory, **kwargs):
+        seen.append((directory, kwargs["overrides"]))
+        return PipelineStatus()
+
+    monkeypatch.setattr(pipeline, "run_validation", run_validation)
+    assert cli.main(["validate", str(tmp_path), *argv]) == 0
+    assert seen == [(Path(tmp_path), overrides)]
+    assert set(overrides) <= set(THRESHOLDS)

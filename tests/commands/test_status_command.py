@@ -1,0 +1,124 @@
+"""``semilla status``: where a run stands."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+
+import pytest
+
+from semilla import cli
+from semilla.records import names
+from semilla.records.metrics import EpochMetrics, TrainingMetrics, write_metrics
+from semilla.records.status import ErrorDetails, PhaseEntry, PipelineStatus, write_status
+
+
+@pytest.fixture
+def training(tmp_path):
+    """A directory whose status says that model_training runs; its second epoch was the worse one."""
+    status = PipelineStatus(process_id=1, phase_timings={"prerequisite_check": 2.0, "corpus_download": 65.0})
+    for phase in ("prerequisite_check", "corpus_download", "tokenizer_training"):
+        status.enter(phase)
+        status.complete_phase(phase, PhaseEntry(outcome="reused" if phase == "corpus_download" else "done"))
+    status.enter("model_training")
+    write_status(tmp_path, status)
+    write_metrics(
+        tmp_path / names.METRICS,
+        TrainingMetrics(
+            run_id=status.pipeline_id,
+            epoch_history=[
+                EpochMetrics(
+                    epoch_number=number,
+                    train_loss=5.0,
+                    validation_loss=loss,
+                    learning_rate=3e-4,
+                    elapsed_seconds=9,
+                    sample_outputs=["Había una vez"],
+                    gradient_norm=1.0,
+                    tokens_per_second=20000.0,
+                    bits_per_byte={"all": 1.7},
+                )
+                for number, loss in ((1, 5.5), (2, 5.75))
+            ],
+        ),
+    )
+    return tmp_path
+
+
+def hold(directory):
+    """Hold the lock as a run does."""
+    file = (directory / names.LOCK).open("a+")
+    fcntl.flock(file, fcntl.LOCK_EX)
+    return file
+
+
+def test_a_running_run_is_shown_phase_by_phase(training, capsys):
+    """Each phase has its outcome and its time, and the last epoch its figures."""
+    with hold(training):
+        assert cli.main(["status", str(training)]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines[0][1:4] == ["running,", "attempt", "1,"]
+    assert lines[1:6] == [
+        ["prerequisite_check", "done", "2.0", "s"],
+        ["corpus_download", "reused", "1", "min", "05", "s"],
+        ["tokenizer_training", "done"],
+        ["model_training", "running"],
+        ["validation", "to", "do"],
+    ]
+    assert lines[6][:2] == ["epoch", "2:"]
+    assert "(best)," not in lines[6]
+    assert len(lines) == 7
+
+
+def test_running_without_a_holder_of_the_lock_is_interrupted(training, capsys):
+    """A run whose process was killed is shown as interrupted, with what likely happened and what to do."""
+    assert cli.main(["status", str(training)]) == 0
+    text = capsys.readouterr().out
+    assert ": interrupted, attempt 1" in text
+    assert "semilla guide oom" in text
+    assert f"next: semilla run --resume --output-dir {training}" in text
+
+
+def test_json_tells_the_same_as_the_file_with_the_true_state(training, capsys):
+    """``--json`` is the status file, only the state corrected; the file itself stays as it was."""
+    before = (training / names.STATUS).read_bytes()
+    assert cli.main(["status", str(training), "--json"]) == 0
+    shown, written = json.loads(capsys.readouterr().out), json.loads(before)
+    assert written["run_state"] == "running"
+    assert shown == {**written, "run_state": "interrupted"}
+    assert (training / names.STATUS).read_bytes() == before
+
+
+@pytest.mark.parametrize(("category", "repeats"), [("network", True), ("invalid_corpus", False)])
+def test_a_failed_run_tells_what_went_wrong(training, capsys, category, repeats):
+    """The error stands with its topic; a run is only to be repeated when that can help."""
+    status = PipelineStatus.model_validate_json((training / names.STATUS).read_text())
+    message = "el servidor \x1b[31mcayó\nnext: rm"
+    status.fail(
+        ErrorDetails(
+            failed_phase="model_training", error_type=category, error_message=message, stderr_output=""
+        )
+    )
+    write_status(training, status)
+    assert cli.main(["status", str(training)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "  model_training      failed" in lines
+    assert f"model_training failed ({category}): el servidor \\u001b[31mcayó / next: rm" in lines
+    assert f"next: semilla guide {category}" in lines
+    assert (f"next: semilla run --resume --output-dir {training}" in lines) is repeats
+
+
+def test_a_directory_without_a_run_is_a_wrong_command(tmp_path, capsys):
+    """Where no status is, there is nothing to show and nothing is created."""
+    assert cli.main(["status", str(tmp_path)]) == 64
+    assert "there is no run in" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", [names.STATUS, names.METRICS])
+@pytest.mark.parametrize("content", ["{", "[]", '{"run_state": "asleep"}', "", "\x00\xff"])
+def test_damaged_records_are_told(training, capsys, name, content):
+    """A status or metrics file that cannot be read is damaged data, not a crash."""
+    (training / name).write_text(content, encoding="latin-1")
+    assert cli.main(["status", str(training)]) == 65
+    assert capsys.readouterr().err.startswith("error[integrity] status:")
