@@ -8,6 +8,7 @@ import json
 import pytest
 
 from semilla import cli
+from semilla.commands import status as status_command
 from semilla.records import names
 from semilla.records.metrics import EpochMetrics, TrainingMetrics, write_metrics
 from semilla.records.status import ErrorDetails, PhaseEntry, PipelineStatus, write_status
@@ -106,6 +107,26 @@ def test_a_failed_run_tells_what_went_wrong(training, capsys, category, repeats)
     assert f"model_training failed ({category}): el servidor \\u001b[31mcayó / next: rm" in lines
     assert f"next: semilla guide {category}" in lines
     assert (f"next: semilla run --resume --output-dir {training}" in lines) is repeats
+
+
+def test_watching_shows_each_change_until_the_run_ends(training, monkeypatch, capsys):
+    """``--watch`` prints the status again when it changed, and ends with the run."""
+    looks = []
+
+    def sleep(seconds):
+        looks.append(seconds)
+        if len(looks) == 2:
+            changed = PipelineStatus.model_validate_json((training / names.STATUS).read_text())
+            changed.interrupt()
+            changed.updated_at = "later"
+            (training / names.STATUS).write_text(changed.model_dump_json())
+
+    monkeypatch.setattr(status_command.time, "sleep", sleep)
+    with hold(training):
+        assert cli.main(["status", str(training), "--watch"]) == 0
+    headings = [line.split(",")[0] for line in capsys.readouterr().out.splitlines() if ", attempt" in line]
+    assert [heading.split(": ")[1] for heading in headings] == ["running", "interrupted"]
+    assert len(looks) == 2
 
 
 def test_a_directory_without_a_run_is_a_wrong_command(tmp_path, capsys):

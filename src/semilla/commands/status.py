@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
+import time
 from pathlib import Path
 
 from semilla.errors import PASSING, PHASES, InvalidConfigError
@@ -15,10 +17,13 @@ from semilla.records.status import PipelineStatus, read_status
 from semilla.terminal.console import fold_lines, print_text, quote
 from semilla.terminal.phrases import describe_epoch, format_duration
 from semilla.terminal.summary import print_findings
-from semilla.terminal.tables import print_table
+from semilla.terminal.tables import can_draw, make_console, print_table
 
 HELP = """Show where a run stands: phases, times, the last epoch, what went wrong.
 A run whose process is gone is shown as interrupted."""
+
+WATCH_S = 1.0
+"""Between two looks; the status changes with each artifact, epoch and phase."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="output directory (default: data)",
     )
+    parser.add_argument("--watch", action="store_true", help="show every change until the run ends")
     parser.add_argument(
         "--json", action="store_true", help="print the status file's content, state corrected"
     )
@@ -37,12 +43,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     directory: Path = arguments.directory
-    status, vanished = read_true_status(directory)
+    shown = ""
+    while True:
+        status, vanished = read_true_status(directory)
+        if status.updated_at != shown or vanished:
+            show_status(status, directory=directory, vanished=vanished, arguments=arguments)
+            shown = status.updated_at
+        if not arguments.watch or status.run_state != "running":
+            return 0
+        time.sleep(WATCH_S)
+
+
+def show_status(
+    status: PipelineStatus, *, directory: Path, vanished: bool, arguments: argparse.Namespace
+) -> None:
+    """Print the status in the form that was asked for; a screen that is watched is wiped first."""
     if arguments.json:
         print_text(json.dumps(status.model_dump(mode="json"), ensure_ascii=False, indent=2))
-    else:
-        print_status(status, directory=directory, vanished=vanished)
-    return 0
+        return
+    if arguments.watch and can_draw():
+        make_console().clear()
+    print_status(status, directory=directory, vanished=vanished)
+    sys.stdout.flush()
 
 
 def read_true_status(directory: Path) -> tuple[PipelineStatus, bool]:
