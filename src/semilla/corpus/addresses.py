@@ -65,15 +65,15 @@ def resolve_redirect(url: str, location: str) -> str:
     if location.startswith("//"):
         raise RefusedRedirectError("its target names no scheme")
     try:
-        parts = urlsplit(urljoin(url, location))
-        has_port = parts.port is None or parts.port > 0
+        target, parts = urlsplit(location), urlsplit(urljoin(url, location))
+        has_host = bool(parts.hostname) and parts.port != 0 and not (target.scheme and not target.netloc)
     except ValueError as error:
         raise RefusedRedirectError("its target is malformed") from error
     if parts.scheme not in {"http", "https"}:
-        raise RefusedRedirectError(f"its target is a {parts.scheme or 'nameless'} address")
+        raise RefusedRedirectError(f"its target is a {parts.scheme} address")
     if "@" in parts.netloc:
         raise RefusedRedirectError("its target carries credentials")
-    if not parts.hostname or not has_port:
+    if not has_host:
         raise RefusedRedirectError("its target names no host")
     return urlunsplit(parts._replace(fragment=""))
 

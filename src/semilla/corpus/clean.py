@@ -2,8 +2,8 @@
 
 The text is NFC, ends in a single line break, and holds no control characters, no runs of spaces and neither
 U+2581 nor U+2585, which SentencePiece uses for itself. Prefaces and title pages stay; credits, licences,
-captions, page numbers and the underscores of ``_italics_`` go (see ``gutenberg``). Everything taken out is
-counted.
+captions, page numbers and the underscores of ``_italics_`` go (see ``gutenberg`` and ``apparatus``).
+Everything taken out is counted.
 """
 
 from __future__ import annotations
@@ -13,14 +13,9 @@ import unicodedata
 from collections import Counter
 from dataclasses import dataclass, field
 
+from semilla.corpus.apparatus import strip_apparatus, strip_marks
 from semilla.corpus.decode import decode_text
-from semilla.corpus.gutenberg import (
-    Body,
-    is_from_gutenberg,
-    strip_apparatus,
-    strip_header_and_licence,
-    strip_marks,
-)
+from semilla.corpus.gutenberg import Body, names_gutenberg, strip_header_and_licence
 from semilla.corpus.paragraphs import PICTURE_GAP, join_wrapped_lines, measure_wrap_column
 from semilla.errors import InvalidCorpusError
 
@@ -30,6 +25,9 @@ _CONTROLS = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\u00ad\ufeff\ufffe\uffff]")
 _RESERVED = str.maketrans({"\u2581": "_", "\u2585": "\u2588"})
 _SPACES = re.compile(r"[^\S\n]+")
 _ODD_SPACES = re.compile(r"[^\S\n \t]")
+_MARK_RUN = re.compile(r"[^\w\s!-~]{31,}")
+_MAX_STACKED_MARKS = 30
+"""As in Unicode's Stream-Safe Text Format (UAX 15): sorting a stack takes time with its square."""
 _BLANK_LINES = re.compile(r"\n{2,}")
 _BLANK_RUN = re.compile(r"\n{3,}")
 
@@ -65,8 +63,8 @@ def clean_file(data: bytes, *, name: str, encoding: str = "auto") -> CleanText:
     decoded, encoding = decode_text(data, name=name, encoding=encoding)
     text, replaced = normalise_characters(decoded)
     body = strip_header_and_licence(text)
-    _refuse_half_a_book(len(body.text), len(text), name=name)
-    from_gutenberg = body.markers != "none" or is_from_gutenberg(text)
+    _refuse_half_a_book(body, len(text), name=name)
+    from_gutenberg = body.markers != "none" or names_gutenberg(text)
     if from_gutenberg:
         strip_apparatus(body)
     lines = _arrange_lines(body, from_gutenberg=from_gutenberg)
@@ -93,7 +91,20 @@ def normalise_characters(text: str) -> tuple[str, Counter[str]]:
     if counts["reserved_characters"]:
         text = text.translate(_RESERVED)
     text = _ODD_SPACES.sub(" ", text.expandtabs(8))
-    return unicodedata.normalize("NFC", text), counts
+    unstacked = _MARK_RUN.sub(_unstack_marks, text)
+    counts["stacked_marks"] = len(text) - len(unstacked)
+    return unicodedata.normalize("NFC", unstacked), counts
+
+
+def _unstack_marks(run: re.Match[str]) -> str:
+    """Keep the first marks of every stack of accents."""
+    kept: list[str] = []
+    height = 0
+    for one in run[0]:
+        height = height + 1 if unicodedata.combining(one) else 0
+        if height <= _MAX_STACKED_MARKS:
+            kept.append(one)
+    return "".join(kept)
 
 
 def _arrange_lines(body: Body, *, from_gutenberg: bool) -> str:
@@ -108,9 +119,10 @@ def _arrange_lines(body: Body, *, from_gutenberg: bool) -> str:
     return _BLANK_LINES.sub("\n", lines) if from_gutenberg else _BLANK_RUN.sub("\n\n", lines)
 
 
-def _refuse_half_a_book(num_kept: int, num_all: int, *, name: str) -> None:
-    boilerplate = min(num_all - num_kept, _MAX_HEADER_CHARACTERS + _MAX_LICENCE_CHARACTERS)
-    if num_kept * 2 < num_all - boilerplate:
+def _refuse_half_a_book(body: Body, num_all: int, *, name: str) -> None:
+    num_kept = len(body.text)
+    expected_loss = body.num_pieces * (_MAX_HEADER_CHARACTERS + _MAX_LICENCE_CHARACTERS)
+    if num_kept * 2 < num_all - min(num_all - num_kept, expected_loss):
         raise InvalidCorpusError(
             f"{name}: its Project Gutenberg markers leave {num_kept:,} of {num_all:,} characters, "
             "less than half; remove the misplaced marker, or the markers altogether"

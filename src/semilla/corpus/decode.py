@@ -24,7 +24,7 @@ _MAGIC = {
 _BOMS = {
     b"\xff\xfe\x00\x00": "utf-32",
     b"\x00\x00\xfe\xff": "utf-32",
-    b"\xef\xbb\xbf": "utf-8-sig",
+    b"\xef\xbb\xbf": "utf-8",
     b"\xff\xfe": "utf-16",
     b"\xfe\xff": "utf-16",
 }
@@ -65,7 +65,7 @@ def decode_text(data: bytes, *, name: str, encoding: str = "auto") -> tuple[str,
     _refuse_other_formats(data, name=name)
     for mark, marked in _BOMS.items():
         if data.startswith(mark):
-            return _decode_marked(data, marked, name=name), marked.removesuffix("-sig")
+            return _decode_marked(data, marked, name=name), marked
     try:
         return data.decode("utf-8"), "utf-8"
     except UnicodeDecodeError as error:
@@ -115,10 +115,10 @@ def _refuse_other_formats(data: bytes, *, name: str) -> None:
 
 def _decode_marked(data: bytes, encoding: str, *, name: str) -> str:
     try:
-        return data.decode(encoding)
+        return data.decode(encoding).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         raise InvalidCorpusError(
-            f"{name} is marked as {encoding.removesuffix('-sig')}, which byte {error.start:,} does not fit"
+            f"{name} is marked as {encoding}, which byte {error.start:,} does not fit"
         ) from error
 
 

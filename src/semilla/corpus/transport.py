@@ -20,6 +20,7 @@ from urllib3.exceptions import (
     ConnectTimeoutError,
     HTTPError,
     NameResolutionError,
+    NewConnectionError,
     ProxyError,
     ReadTimeoutError,
     SSLError,
@@ -182,7 +183,7 @@ def describe_failure(error: Exception, *, policy: FetchPolicy, expired: bool = F
 def _name_reason(error: BaseException, policy: FetchPolicy) -> str:
     if isinstance(error, NameResolutionError):
         return "its name cannot be resolved"
-    if isinstance(error, ConnectTimeoutError):
+    if isinstance(error, ConnectTimeoutError) and not isinstance(error, NewConnectionError):
         return f"no connection within {policy.connect_timeout_s:g} s"
     if isinstance(error, ReadTimeoutError):
         return f"silent for {policy.read_timeout_s:g} s"

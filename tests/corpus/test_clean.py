@@ -1,0 +1,340 @@
+"""What comes out of a file: its text, whole, with nothing around it."""
+
+from __future__ import annotations
+
+import time
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from semilla.corpus.clean import CleanText, clean_file, normalise_characters
+from semilla.errors import InvalidCorpusError
+
+LICENCE = (
+    "\n*** START: FULL LICENSE ***\n\nTHE FULL PROJECT GUTENBERG LICENSE\nPLEASE READ THIS\n\n"
+    + "1.A. By reading or using any part of this work, you indicate that you agree.\n\n" * 30
+    + "This Web site includes information about Project Gutenberg-tm, including\n"
+    "how to subscribe to our email newsletter to hear about new eBooks.\n"
+)
+BODY = (
+    "CAPÍTULO I\n\n"
+    "En un lugar de la Mancha, de cuyo nombre no quiero acordarme, no ha mucho\n"
+    "tiempo que vivía un hidalgo de los de lanza en astillero, adarga antigua,\n"
+    "rocín flaco y galgo corredor.\n\n"
+    "—¿Y el ama? —preguntó el niño.\n\n"
+    "“Nothing is certain,” said the cat — and it smiled at the whole of the\n"
+    "company, one after another, until only the smile was left. 🌱\n\n"
+) * 4
+HEADER = "The Project Gutenberg eBook of Prueba\n\nTitle: Prueba\n\nAuthor: Ana Núñez\n\n"
+
+
+def clean(text: str) -> CleanText:
+    return clean_file(text.encode(), name="libro.txt")
+
+
+def wrap(body: str, *, start: str = "THE", end: str = "THE") -> str:
+    return (
+        f"{HEADER}*** START OF {start} PROJECT GUTENBERG EBOOK PRUEBA ***\n\n{body}\n"
+        f"*** END OF {end} PROJECT GUTENBERG EBOOK PRUEBA ***\n{LICENCE}"
+    )
+
+
+EXPECTED = clean(wrap(BODY)).text
+
+
+def test_paragraphs_become_lines() -> None:
+    """A wrapped paragraph becomes one line; headings and speech keep their own."""
+    assert EXPECTED.split("\n")[:4] == [
+        "CAPÍTULO I",
+        "En un lugar de la Mancha, de cuyo nombre no quiero acordarme, no ha mucho tiempo que vivía un hidalgo "
+        "de los de lanza en astillero, adarga antigua, rocín flaco y galgo corredor.",
+        "—¿Y el ama? —preguntó el niño.",
+        "“Nothing is certain,” said the cat — and it smiled at the whole of the company, one after another, "
+        "until only the smile was left. 🌱",
+    ]
+    assert EXPECTED.endswith("🌱\n")
+
+
+def test_metadata() -> None:
+    """The header tells title and author, and everything around the text is counted."""
+    result = clean(wrap(BODY))
+    assert (result.title, result.author, result.markers) == ("Prueba", "Ana Núñez", "both")
+    assert result.removed["boilerplate_characters"] > len(LICENCE)
+    assert result.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("*** START OF THIS PROJECT GUTENBERG EBOOK X ***", "*** END OF THIS PROJECT GUTENBERG EBOOK X ***"),
+        ("***START OF THE PROJECT GUTENBERG EBOOK X***", "***END OF THE PROJECT GUTENBERG EBOOK X***"),
+        (
+            "*** START OF THE PROJECT GUTENBERG EBOOK THE LIFE\nAND ADVENTURES OF\nX ***",
+            "*** END OF THE PROJECT GUTENBERG EBOOK THE LIFE\nAND ADVENTURES OF X ***",
+        ),
+        (
+            "*END*THE SMALL PRINT! FOR PUBLIC DOMAIN ETEXTS*Ver.04.29.93*END*",
+            "End of the Project Gutenberg Etext of X",
+        ),
+        (
+            "**END THE SMALL PRINT! FOR PUBLIC DOMAIN ETEXTS*Ver.04.08.01*END**",
+            "End of Project Gutenberg's X, by Y",
+        ),
+        ("*** START OF THE PROJECT GUTENBERG EBOOK X ***", "Ende dieses Projekt Gutenberg Etextes X\nvon Y"),
+        ("*** START OF THE PROJECT GUTENBERG EBOOK X ***", "Fin de Project Gutenberg, X"),
+        ("*** START OF THE PROJECT GUTENBERG EBOOK X ***", "End of The Project Gutenberg Etext of X"),
+    ],
+)
+def test_markers(before: str, after: str) -> None:
+    """Every form of the markers is found, also when its title wraps over several lines."""
+    result = clean(f"{HEADER}{before}\n\n{BODY}\n{after}\n{LICENCE}")
+    assert result.text == EXPECTED
+    assert result.markers == "both"
+
+
+def test_licence_heading_is_no_start_marker() -> None:
+    """The bare START of the licence after the end does not begin a second text."""
+    assert "agree" not in clean(wrap(BODY)).text
+
+
+def test_end_words_inside_a_sentence_end_nothing() -> None:
+    """A sentence that mentions an end does not cut the book: patterns stand at a line's beginning."""
+    sentence = (
+        "It was, he thought, near the\nend of all the projects of old Gutenberg, and the END OF THE DAY.\n\n"
+    )
+    assert "the END OF THE DAY." in clean(wrap(BODY + sentence + BODY)).text
+
+
+def test_missing_end_marker() -> None:
+    """Without an end marker the text goes on to the licence or the end of the file, and a warning says so."""
+    for after in ("", LICENCE):
+        result = clean(f"{HEADER}*** START OF THE PROJECT GUTENBERG EBOOK X ***\n{BODY}{after}")
+        assert result.text == EXPECTED
+        assert "no end marker" in result.warnings[0]
+
+
+def test_no_markers() -> None:
+    """A text without markers is kept whole; only one that names Project Gutenberg draws a warning."""
+    assert clean(BODY).text == EXPECTED
+    assert clean(BODY).warnings == ()
+    result = clean(f"A Project Gutenberg text.\n\n{BODY}")
+    assert result.text == EXPECTED
+    assert "no marker" in result.warnings[0]
+
+
+def test_two_books_in_one_file() -> None:
+    """A file of several books keeps each of them and no licence."""
+    result = clean(wrap(BODY) + wrap(BODY, start="THIS", end="THIS"))
+    assert result.text == EXPECTED * 2
+
+
+def test_licence_in_the_middle() -> None:
+    """A licence between two chapters goes, and the chapters after it stay."""
+    assert clean(wrap(BODY + LICENCE + "\n\n" + BODY)).text == EXPECTED * 2
+
+
+def test_misplaced_marker_is_an_error() -> None:
+    """Markers that would leave less than half of a book are refused rather than believed."""
+    text = wrap(BODY + "\nEnd of Project Gutenberg's first part\n\n" + BODY * 100)
+    with pytest.raises(InvalidCorpusError, match="less than half"):
+        clean(text)
+
+
+def test_short_text_with_a_long_licence() -> None:
+    """A poem shorter than the licence around it is a text like any other."""
+    assert clean(wrap("Soy un poema\nmuy breve.\n")).text == "Soy un poema\nmuy breve.\n"
+
+
+# ---- what interrupts a text
+
+
+def inside(extra: str) -> CleanText:
+    return clean(wrap(f"{BODY}{extra}\n\n{BODY}"))
+
+
+@pytest.mark.parametrize(
+    ("extra", "kind"),
+    [
+        ("[Illustration]", "pictures"),
+        ("[Illustration: “A note for Miss Bennet”\n\n[_Copyright 1894 by George Allen._]]", "pictures"),
+        ("     [Ilustración: El niño]", "pictures"),
+        ("{12}", "page_numbers"),
+        ("[Pg 128]", "page_numbers"),
+        ("[12]", "page_numbers"),
+        ("*       *       *       *       *", "ornaments"),
+        ("“He came down to see the place”                                        2", "index_lines"),
+        ("     1.  THE OLD SEA-DOG . . . . . . . . . .  11", "index_lines"),
+        ("This text belongs to Project\nGutenberg and its volunteers.", "trademark_paragraphs"),
+    ],
+)
+def test_interruptions_go(extra: str, kind: str) -> None:
+    """Pictures, page numbers, ornaments, index lines and mentions of the trademark go, each counted."""
+    result = inside(extra)
+    assert result.text == EXPECTED * 2
+    assert result.removed[kind] == 1
+
+
+@pytest.mark.parametrize(
+    "front",
+    [
+        "Produced by Ana and the Online Distributed\nProofreading Team at https://www.pgdp.net\n\n",
+        "E-text prepared by Ana\n\n",
+        "[Nota del transcriptor: La ortografía fue conservada.]\n\n",
+        "TRANSCRIBER\u2019S NOTE\n\n  * Accents were kept.\n\n  * Italics are _so_.\n\n\n",
+        "Transcriber's Note:\n\nThe accents of the original were kept.\n\n",
+    ],
+)
+def test_front_matter_goes(front: str) -> None:
+    """Credits and transcribers' notes right after the start go; what follows them stays."""
+    assert clean(wrap(front + BODY)).text == EXPECTED
+
+
+def test_back_matter_goes() -> None:
+    """A transcriber's list of corrections at the end goes, whatever its length."""
+    back = "Typographical errors corrected by the etext transcriber:\n\nmd sight=> my sight {pg 226}\n\nI I=> I\n"
+    assert clean(wrap(BODY * 9 + back)).text == EXPECTED * 9
+
+
+def test_paragraph_across_a_picture() -> None:
+    """A paragraph that a picture tore in two is one again."""
+    torn = (
+        "Lady Lucas quieted her fears a little by starting the idea of his\n\n[Illustration:\n\n     “The Party”\n]\n\n"
+        "being gone to London only to get a large party for the ball and for all\nof us.\n"
+    )
+    assert "the idea of his being gone to London" in inside(torn).text
+
+
+def test_chapter_heading_inside_a_picture() -> None:
+    """A chapter heading that was drawn as a picture is kept as a heading."""
+    assert "\nChapter I.\n" in inside("[Illustration: ·PRIDE AND PREJUDICE·\n\n\nChapter I.]").text
+
+
+def test_typing_marks() -> None:
+    """Italics lose their underscores, double hyphens become dashes, layout marks and note numbers go."""
+    marked = (
+        "He was _so_ sure of it--or perhaps only _almost so_, for he was a man of--\n"
+        "much doubt--that M^{rs.} Long,[3] of ---- Street, wrote: /* NIND “Sir, */"
+    )
+    plain = (
+        "He was so sure of it—or perhaps only almost so, for he was a man of—much doubt—that Mrs. Long, "
+        "of ---- Street, wrote: “Sir,"
+    )
+    assert plain in inside(marked).text
+
+
+# ---- texts that are not from Project Gutenberg
+
+
+def test_plain_lines_stay() -> None:
+    """Lines that were never wrapped stay as they are, with single blank lines between groups of them."""
+    text = "Uno dos_tres -- [12].\nFour five.\n\n\n\n_Seis_   siete\t🌱  \n"
+    assert clean(text).text == "Uno dos_tres -- [12].\nFour five.\n\n_Seis_ siete 🌱\n"
+
+
+def test_sentence_per_line_stays() -> None:
+    """A list of sentences, one a line, is not taken for wrapped paragraphs."""
+    lines = [
+        f"The {animal} has gone to the {place}, and nobody knows why."
+        for animal in ("cat", "elephant", "hen")
+        for place in ("sea", "mountains", "market of the old town", "moon")
+    ]
+    assert clean("\n".join(lines)).text.splitlines() == lines
+
+
+def test_mention_deep_in_a_text() -> None:
+    """A text that mentions Project Gutenberg late keeps the mention: it is not a Gutenberg file."""
+    text = "Palabra tras palabra.\n" * 200 + "I found it at Project Gutenberg.\n"
+    assert clean(text).text == text
+
+
+# ---- characters
+
+
+@pytest.mark.parametrize("line_break", ["\r\n", "\r", "\x85", "\u2028", "\u2029"])
+def test_line_breaks(line_break: str) -> None:
+    """Every kind of line break gives the same text."""
+    assert clean(wrap(BODY).replace("\n", line_break)).text == EXPECTED
+
+
+def test_byte_order_mark() -> None:
+    """A byte order mark gives the same text too."""
+    assert clean_file(wrap(BODY).encode("utf-8-sig"), name="f").text == EXPECTED
+
+
+def test_composed_form() -> None:
+    """Accents typed as separate characters are composed."""
+    assert clean(unicodedata.normalize("NFD", wrap(BODY))).text == EXPECTED
+
+
+def test_control_characters_go_and_are_counted() -> None:
+    """Control characters vanish, counted; colours of a terminal lose what makes them work."""
+    result = clean("hola\0 \x1b[31mmundo\x07\x9b \ufeffsoft\u00adly" + " palabra" * 100)
+    assert result.text.startswith("hola [31mmundo softly palabra")
+    assert result.removed["control_characters"] == 6
+
+
+def test_reserved_characters_are_replaced_and_counted() -> None:
+    """The two characters SentencePiece keeps for itself are replaced, and names of control tokens stay text."""
+    result = clean("<s> uno▁dos </s>\n▅ <unk> <pad>\n")
+    assert result.text == "<s> uno_dos </s>\n█ <unk> <pad>\n"
+    assert result.removed["reserved_characters"] == 2
+
+
+def test_emoji_and_scripts_stay() -> None:
+    """Joined emoji, characters beyond the first plane and right-to-left text come through."""
+    text = "👩🏽‍🚀 𐌰𐌱𐌲 שלום \u202eabc\u202c ñandú\n"
+    assert clean(text).text == text
+
+
+def test_stacked_accents() -> None:
+    """A stack of ten thousand accents is cut to thirty, and does not take the square of its height in time."""
+    began_s = time.monotonic()
+    result = clean("a" + "\u0301\u0327" * 200_000 + "b " + "—" * 60 + "\n")
+    assert time.monotonic() - began_s < 20
+    assert result.text.endswith("b " + "—" * 60 + "\n")
+    assert result.removed["stacked_marks"] == 400_000 - 30
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "[Illustration " * 40_000,
+        "/* " * 100_000,
+        "_" * 300_001,
+        "* " * 150_000 + "x",
+        " ." * 150_000,
+        "*** START OF THE PROJECT GUTENBERG\n" * 8_000,
+        "THE FULL PROJECT GUTENBERG LICENSE\n" * 2_000 + "x" * 200_000,
+        "{1}[" * 80_000,
+        "Title: x\n   y" * 20_000,
+        " " * 300_000 + "x",
+        "a\n" * 150_000,
+    ],
+    ids=range(11),
+)
+def test_hostile_texts_take_no_square_of_time(hostile: str) -> None:
+    """Texts made to send a pattern back and forth are cleaned, or refused, in time."""
+    began_s = time.monotonic()
+    for text in (hostile, wrap(BODY + hostile), f"{HEADER}{hostile}"):
+        try:
+            clean(text)
+        except InvalidCorpusError:
+            continue
+    assert time.monotonic() - began_s < 30
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=300))
+def test_cleaning_any_text(text: str) -> None:
+    """Any text comes out normalised, and cleaning it again changes nothing, or it held no text."""
+    try:
+        result = clean_file(text.encode(), name="f").text
+    except InvalidCorpusError:
+        return
+    assert result == normalise_characters(result)[0]
+    assert result.endswith("\n")
+    assert not {"  ", "\n\n\n", "\u2581", "\u2585", "\r", "\0"} & {
+        result[i : i + n] for n in (1, 2, 3) for i in range(len(result))
+    }
+    assert clean_file(result.encode(), name="f").text == result

@@ -1,0 +1,129 @@
+"""Which bytes are which characters, and which files are no text at all."""
+
+from __future__ import annotations
+
+import gzip
+
+import pytest
+
+from semilla.corpus.decode import decode_text, find_declared_encoding, looks_like_html
+from semilla.errors import InvalidCorpusError
+
+TEXT = "¿Mañana? — “Sí”, dijo el niño. 🌱\n"
+PLAIN = "¿Mañana? Sí, dijo el niño.\n"
+HEADER = "Title: Prueba\r\n\r\nCharacter set encoding: {}\r\n\r\n*** START OF THIS PROJECT GUTENBERG EBOOK X ***\r\n"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+def test_unicode_files(encoding: str) -> None:
+    """A byte order mark tells UTF-8, UTF-16 and UTF-32 apart and does not become part of the text."""
+    assert decode_text(TEXT.encode(encoding), name="f") == (TEXT, encoding.removesuffix("-sig"))
+
+
+@pytest.mark.parametrize("label", ["ISO-8859-1", "ISO Latin-1", "iso-8859-1", "Latin1"])
+def test_declared_latin_1(label: str) -> None:
+    """A header's declaration is followed when the bytes are not UTF-8."""
+    data = (HEADER.format(label) + PLAIN).encode("latin-1")
+    text, encoding = decode_text(data, name="f")
+    assert text.endswith(PLAIN)
+    assert encoding == "latin-1"
+
+
+def test_bytes_win_over_the_label() -> None:
+    """A file labelled Latin-1 that is UTF-8 is read as UTF-8."""
+    text, encoding = decode_text((HEADER.format("ISO-8859-1") + TEXT).encode("utf-8-sig"), name="f")
+    assert text.endswith(TEXT)
+    assert encoding == "utf-8"
+
+
+def test_declared_latin_1_with_quotes_of_cp1252() -> None:
+    """Bytes 0x80 to 0x9f under a Latin-1 label are the quotes and dashes of cp1252."""
+    spoken = "“Sí — mañana…” dijo el niño.\n"
+    text, encoding = decode_text((HEADER.format("ISO-8859-1") + spoken).encode("cp1252"), name="f")
+    assert text.endswith(spoken)
+    assert encoding == "cp1252"
+
+
+def test_file_name_of_eight_bit_texts() -> None:
+    """A header of the 1990s that names the file 2407-8.txt declares Latin-1."""
+    data = f"******This file should be named 2407-8.txt or 2407-8.zip******\r\n{PLAIN}".encode("latin-1")
+    assert decode_text(data, name="f")[1] == "latin-1"
+
+
+@pytest.mark.parametrize("label", ["hex", "rot13", "unicode_escape", "utf-7", "\x1b[31m", "", "ASCII"])
+def test_other_labels_are_ignored(label: str) -> None:
+    """Only names of text encodings are taken from a header, never another codec of the language."""
+    assert find_declared_encoding(HEADER.format(label).encode()) is None
+
+
+@pytest.mark.parametrize(
+    ("data", "guess"),
+    [
+        ("El año pasado la ñandú".encode("latin-1"), "latin-1"),
+        ("“Mañana”, dijo".encode("cp1252"), "cp1252"),
+        ("señal \x8d".encode("latin-1"), "latin-1"),
+    ],
+)
+def test_undecodable_file(data: bytes, guess: str) -> None:
+    """A file in another encoding is an error with the byte, its place, the likely encoding and the flag."""
+    with pytest.raises(InvalidCorpusError) as caught:
+        decode_text(data, name="nota.txt")
+    offset = next(place for place, byte in enumerate(data) if byte > 0x7F)
+    message = str(caught.value)
+    assert f"byte 0x{data[offset]:02x} at offset {offset}" in message
+    assert f"--corpus-encoding {guess}" in message
+    assert message.isascii()
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1252"])
+def test_given_encoding(encoding: str) -> None:
+    """The encoding the user names reads what declares none; UTF-8 stays UTF-8."""
+    assert decode_text(PLAIN.encode(encoding), name="f", encoding=encoding) == (PLAIN, encoding)
+    assert decode_text(TEXT.encode(), name="f", encoding=encoding) == (TEXT, "utf-8")
+
+
+def test_given_encoding_that_does_not_fit() -> None:
+    """Bytes the given encoding does not define are an error that names both encodings tried."""
+    with pytest.raises(InvalidCorpusError, match=r"not UTF-8 nor cp1252.*looks like latin-1"):
+        decode_text(b"ma\xf1ana \x81", name="f", encoding="cp1252")
+
+
+def test_damaged_unicode() -> None:
+    """A file that carries a byte order mark and breaks its promise is an error with the place."""
+    with pytest.raises(InvalidCorpusError, match="marked as utf-8, which byte 7 does not fit"):
+        decode_text(b"\xef\xbb\xbfma\xc3\xb1\xf1ana", name="f")
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (b"", "empty"),
+        (b" \r\n\t\r\n", "empty"),
+        (b"\xef\xbb\xbf", "empty"),
+        (b"\0\0\0", "empty"),
+        (b"\x89PNG\r\n\x1a\n" + b"a" * 99, "PNG"),
+        (b"PK\x03\x04" + b"a" * 99, "ZIP"),
+        (gzip.compress(b"hola"), "gzip"),
+        (b"%PDF-1.7\n", "PDF"),
+        (b"hola\0mundo" * 20, "binary"),
+        (bytes(range(256)) * 4, "binary"),
+        (TEXT.encode("utf-16-le"), "binary"),
+        (b"\n <!DOCTYPE html>\n<p>hola", "HTML"),
+        (b"\xef\xbb\xbf<HTML><body>hola", "HTML"),
+        (b"<?xml version='1.0'?><!-- c --><html>", "HTML"),
+    ],
+)
+def test_files_that_are_no_text(data: bytes, kind: str) -> None:
+    """Empty, binary and HTML files are refused by what they are, not by their names."""
+    with pytest.raises(InvalidCorpusError, match=kind):
+        decode_text(data, name="libro.txt")
+
+
+def test_html_in_a_text_is_text() -> None:
+    """A text that speaks of HTML further on is not taken for a page."""
+    assert not looks_like_html(b"A page begins with <html> or <!DOCTYPE html>.")
+
+
+def test_few_control_codes_are_tolerated() -> None:
+    """A stray NUL in a long text does not make it binary."""
+    assert "\0" in decode_text(b"palabra " * 100 + b"\0", name="f")[0]

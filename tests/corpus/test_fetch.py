@@ -1,0 +1,392 @@
+"""One request at a time: what a server may do to us, and what we make of it."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import shutil
+import signal
+import ssl
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from servers import (
+    LoopbackServer,
+    Reply,
+    dribble,
+    find_closed_port,
+    redirect,
+    send,
+    send_endlessly,
+    send_raw,
+    stall,
+)
+
+from semilla import __version__, interrupts
+from semilla.corpus.fetch import Fetched, Fetcher, FetchFailure, FetchPolicy
+from semilla.errors import InterruptedRunError
+from semilla.progress import Event, Transferred
+
+TEXT = "El niño preguntó: «¿Y la señora?» — “The cat is here!” 🌱\n".encode() * 40
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
+QUICK: dict[str, Any] = {"connect_timeout_s": 2.0, "read_timeout_s": 0.3, "deadline_s": 5.0, "pause_s": 0.0}
+
+
+@pytest.fixture(autouse=True)
+def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+def fetch(reply: Reply, **changes: Any) -> bytes:
+    """Ask a server with one reply for one file."""
+    file = io.BytesIO()
+    with LoopbackServer({"/book": reply}) as server:
+        Fetcher(FetchPolicy(**{**QUICK, **changes})).fetch(f"{server.url}/book", file, name="book")
+    return file.getvalue()
+
+
+def fail(reply: Reply, **changes: Any) -> FetchFailure:
+    with pytest.raises(FetchFailure) as caught:
+        fetch(reply, **changes)
+    return caught.value
+
+
+def test_fetch_whole_file() -> None:
+    """A file arrives byte for byte, and its size and hash are reported."""
+    events: list[Event] = []
+    file = io.BytesIO()
+    with LoopbackServer({"/book": send(TEXT)}) as server:
+        fetcher = Fetcher(FetchPolicy(**QUICK), progress=events.append)
+        fetched = fetcher.fetch(f"{server.url}/book", file, name="book")
+    assert file.getvalue() == TEXT
+    assert fetched.size_bytes == len(TEXT)
+    assert events == [Transferred("book", len(TEXT), len(TEXT))]
+
+
+def test_request_names_itself_and_asks_for_plain_bytes() -> None:
+    """The request carries an honest name with the version and asks for no compression."""
+    with LoopbackServer({"/book": send(TEXT)}) as server:
+        Fetcher(FetchPolicy(**QUICK)).fetch(f"{server.url}/book", io.BytesIO(), name="book")
+        head = server.heads[0].decode()
+    assert f"User-Agent: semilla/{__version__} " in head
+    assert "Accept-Encoding: identity" in head
+
+
+def test_chunked_body() -> None:
+    """A chunked body is put together, and its end is the zero chunk, not the closed connection."""
+    chunks = b"".join(f"{len(part):x}\r\n".encode() + part + b"\r\n" for part in (TEXT[:700], TEXT[700:]))
+    assert fetch(send_raw(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n")) == TEXT
+
+
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        (send(TEXT[:400], length=1000), "broke after 400 of 1,000 bytes"),
+        (send_raw(HEAD + b"Transfer-Encoding: chunked\r\n\r\n400\r\n" + TEXT[:400]), "broke in the middle"),
+        (send_raw(HEAD + b"Transfer-Encoding: chunked\r\n\r\nnonsense\r\n"), "broke in the middle"),
+        (send_raw(b""), "without response"),
+        (send_raw(b"\x16\x03\x01 these are not the words of a web server\r\n\r\n"), ""),
+        (send_raw(TEXT), ""),
+        (send_raw(b"HTTP/1.1 200 OK\r\n" + b"X-Long: " + b"x" * 100_000 + b"\r\n\r\n"), ""),
+        (send_raw(b"HTTP/1.1 200 OK\r\n" + b"X-Many: x\r\n" * 10_000 + b"\r\n"), "100 headers"),
+        (stall, "silent for 0.3 s"),
+        (send(TEXT, status="503 Service Unavailable"), "HTTP 503 Service Unavailable"),
+        (send(TEXT, status="500 Oh \x1b[31m no"), "HTTP 500 Oh \\x1b[31m no"),
+    ],
+    ids=[
+        "short body",
+        "cut chunk",
+        "bad chunk size",
+        "no answer",
+        "garbage",
+        "HTTP 0.9",
+        "long header",
+        "many headers",
+        "silence",
+        "503",
+        "hostile reason",
+    ],
+)
+def test_failures_worth_a_retry(reply: Reply, words: str) -> None:
+    """What may be an accident of the network is told apart and may be tried again."""
+    failure = fail(reply)
+    assert failure.kind == "retry"
+    assert words in failure.reason
+    assert failure.reason.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind", "words"),
+    [
+        (send(TEXT, status="404 Not Found"), "gone", "HTTP 404"),
+        (send(TEXT, status="410 Gone"), "gone", "HTTP 410"),
+        (send(TEXT, status="403 Forbidden"), "stop", "HTTP 403"),
+        (send(TEXT, status="429 Too Many Requests"), "stop", "HTTP 429"),
+        (send(b"", status="304 Not Modified"), "stop", "HTTP 304"),
+        (send(TEXT, status="206 Partial Content"), "stop", "HTTP 206"),
+        (send(b""), "empty", "empty"),
+        (send(b" \r\n"), "empty", "empty"),
+        (send(TEXT, content_type="text/html; charset=utf-8"), "stop", "HTML page"),
+        (send(b"\xef\xbb\xbf\n<!DOCTYPE html>\n<title>Captcha</title>"), "stop", "HTML page"),
+        (send(b"<?xml version='1.0'?>\n<HTML lang=es><body>hola"), "stop", "HTML page"),
+        (send(gzip.compress(TEXT), headers={"Content-Encoding": "gzip"}), "stop", "compressed"),
+        (send(TEXT, headers={"Content-Encoding": "gzip, br"}), "stop", "compressed"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "reply",
+)
+def test_failures_no_retry_would_mend(reply: Reply, kind: str, words: str) -> None:
+    """Refusals, pages in place of books and compressed bodies are not asked for again."""
+    failure = fail(reply)
+    assert failure.kind == kind
+    assert words in failure.reason
+
+
+def test_dribbling_server() -> None:
+    """A server that sends a byte now and then is given up for its rate, long before the deadline."""
+    began_s = time.monotonic()
+    failure = fail(
+        dribble(b"x", prefix=HEAD + b"Content-Length: 1000000\r\n\r\n"), rate_window_s=0.3, deadline_s=60.0
+    )
+    assert failure.kind == "retry"
+    assert "too slow" in failure.reason
+    assert time.monotonic() - began_s < 30
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        dribble(b"X-Header: x\r\n", prefix=b"HTTP/1.1 200 OK\r\n"),
+        send_endlessly(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        dribble(TEXT, prefix=HEAD + b"\r\n"),
+    ],
+    ids=["headers without end", "100 Continue without end", "body of unknown length"],
+)
+def test_deadline(reply: Reply) -> None:
+    """Whatever part of the answer has no end, the deadline ends it."""
+    failure = fail(reply, deadline_s=0.5, read_timeout_s=20.0, rate_window_s=60.0)
+    assert failure.kind == "retry"
+    assert "not done within 0.5 s" in failure.reason
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [send(TEXT, length=10_000_000), send_endlessly(HEAD + b"\r\n", b"palabra " * 1000)],
+    ids=["announced", "unannounced"],
+)
+def test_size_cap(reply: Reply) -> None:
+    """A body above the cap is refused, announced or not, and not a byte more than the cap is kept."""
+    file = io.BytesIO()
+    with (
+        LoopbackServer({"/book": reply}) as server,
+        pytest.raises(FetchFailure, match="larger than 1 MB") as caught,
+    ):
+        Fetcher(FetchPolicy(**QUICK, max_bytes=1 << 20)).fetch(f"{server.url}/book", file, name="book")
+    assert caught.value.kind == "stop"
+    assert len(file.getvalue()) <= 1 << 20
+
+
+def test_nobody_listens() -> None:
+    """A refused connection says so."""
+    with pytest.raises(FetchFailure, match="connection refused") as caught:
+        Fetcher(FetchPolicy(**QUICK)).fetch(
+            f"http://127.0.0.1:{find_closed_port()}/", io.BytesIO(), name="book"
+        )
+    assert caught.value.kind == "retry"
+
+
+def test_unknown_host() -> None:
+    """A name that cannot be resolved says so; .invalid never can."""
+    with pytest.raises(FetchFailure, match="cannot be resolved"):
+        Fetcher(FetchPolicy(**QUICK)).fetch("http://semilla.invalid/book", io.BytesIO(), name="book")
+
+
+# ---- encryption
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for 127.0.0.1 that nobody vouches for, with its key in the same file."""
+    if not shutil.which("openssl"):
+        pytest.skip("needs the openssl program to make a certificate")
+    path = tmp_path_factory.mktemp("tls") / "certificate.pem"
+    request = (
+        "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1"
+    )
+    command = ["openssl", *request.split(), "-keyout", str(path), "-out", str(path.with_suffix(".crt"))]
+    subprocess.run(command, check=True, capture_output=True)
+    path.write_bytes(path.read_bytes() + path.with_suffix(".crt").read_bytes())
+    return path
+
+
+@pytest.mark.parametrize("is_trusted", [False, True])
+def test_certificate(certificate: Path, is_trusted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An encrypted server is believed when its certificate is trusted, and not asked for anything otherwise."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    file = io.BytesIO()
+    with LoopbackServer({"/book": send(TEXT)}, tls=context) as server:
+        if is_trusted:
+            monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+            Fetcher(FetchPolicy(**QUICK)).fetch(f"{server.url}/book", file, name="book")
+            assert file.getvalue() == TEXT
+        else:
+            with pytest.raises(FetchFailure, match="its TLS certificate is not valid") as caught:
+                Fetcher(FetchPolicy(**QUICK)).fetch(f"{server.url}/book", file, name="book")
+            assert caught.value.kind == "stop"
+            assert not server.requests
+
+
+# ---- redirects
+
+
+def follow(location: str, **changes: Any) -> Fetched:
+    with LoopbackServer({"/book": redirect(location), "/there": send(TEXT)}) as server:
+        fetcher = Fetcher(FetchPolicy(**{**QUICK, **changes}))
+        return fetcher.fetch(f"{server.url}/book", io.BytesIO(), name="book")
+
+
+def test_redirect_followed() -> None:
+    """A redirect on the same server is followed, and the final address is told."""
+    assert follow("/there").url.endswith("/there")
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "file:///etc/passwd",
+        "ftp://ftp.example.org/book",
+        "data:text/plain,hola",
+        "gopher://example.org/",
+        "//example.org/book",
+        "http://user:secret@127.0.0.1/book",
+        "http://",
+        "http://[::1/book",
+        "http://127.0.0.1:99999/",
+        "/there now",
+        "\\\\example.org\\book",
+        "/there\x1b[31m",
+    ],
+)
+def test_redirect_refused(location: str) -> None:
+    """A redirect may only lead to a plain http or https address."""
+    with pytest.raises(FetchFailure, match="a redirect is refused") as caught:
+        follow(location)
+    assert caught.value.kind == "stop"
+    assert "secret" not in caught.value.reason
+
+
+def test_redirect_loop() -> None:
+    """Six redirects are one too many, and five requests follow the first."""
+    with LoopbackServer({"/book": redirect("/book")}) as server:
+        with pytest.raises(FetchFailure, match="more than 5 redirects"):
+            Fetcher(FetchPolicy(**QUICK)).fetch(f"{server.url}/book", io.BytesIO(), name="book")
+        assert len(server.requests) == 6
+
+
+@pytest.fixture
+def two_networks() -> Iterator[tuple[LoopbackServer, LoopbackServer]]:
+    """A server that counts as public and redirects to another that counts as private."""
+    with LoopbackServer({"/book": send(TEXT)}, address="127.0.0.1") as private:
+        public = LoopbackServer({"/book": redirect(f"{private.url}/book")}, address="127.0.0.2")
+        with public:
+            yield public, private
+
+
+def test_redirect_into_private_network(two_networks: tuple[LoopbackServer, LoopbackServer]) -> None:
+    """A public server cannot make us ask a private one, and the private one sees no request."""
+    public, private = two_networks
+    policy = FetchPolicy(**QUICK, is_public=lambda address: address == "127.0.0.2")
+    with pytest.raises(FetchFailure, match="private network") as caught:
+        Fetcher(policy).fetch(f"{public.url}/book", io.BytesIO(), name="book")
+    assert caught.value.kind == "stop"
+    assert not private.requests
+
+
+def test_redirect_to_typed_host(two_networks: tuple[LoopbackServer, LoopbackServer]) -> None:
+    """A private host that the user typed may be redirected to."""
+    public, private = two_networks
+    policy = FetchPolicy(**QUICK, is_public=lambda address: address == "127.0.0.2")
+    fetcher = Fetcher(policy, typed_hosts=frozenset({"127.0.0.1"}))
+    assert fetcher.fetch(f"{public.url}/book", io.BytesIO(), name="book").size_bytes == len(TEXT)
+    assert private.requests == ["/book"]
+
+
+def test_credentials_stay_with_their_host() -> None:
+    """A password in a typed address is sent to its host and not on to where that redirects."""
+    with LoopbackServer({"/book": send(TEXT)}) as other:
+        with LoopbackServer({"/book": redirect(f"{other.url}/book")}) as server:
+            url = f"{server.url}/book".replace("//", "//ana:se%20creto@")
+            Fetcher(FetchPolicy(**QUICK)).fetch(url, io.BytesIO(), name="book")
+            assert b"authorization: Basic YW5hOnNlIGNyZXRv" in server.heads[0]
+        assert b"authorization" not in other.heads[0].lower()
+
+
+# ---- proxies, courtesy, interruption
+
+
+def test_proxy_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The proxy that the environment names is asked for the whole address."""
+    with LoopbackServer({"http://example.org/book": send(TEXT)}) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url.replace("//", "//ana:secreto@"))
+        fetched = Fetcher(FetchPolicy(**QUICK)).fetch("http://example.org/book", io.BytesIO(), name="book")
+        assert b"Proxy-Authorization: Basic " in proxy.heads[0].title()
+    assert fetched.url == "http://example.org/book"
+
+
+def test_dead_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy that does not answer is blamed, not the server behind it."""
+    monkeypatch.setenv("http_proxy", f"127.0.0.1:{find_closed_port()}")
+    with pytest.raises(FetchFailure, match="the proxy does not work: connection refused"):
+        Fetcher(FetchPolicy(**QUICK)).fetch("http://example.org/book", io.BytesIO(), name="book")
+
+
+class FakeTime:
+    """A clock that only sleeping moves."""
+
+    def __init__(self) -> None:
+        self.now_s = 100.0
+
+    def sleep(self, seconds: float) -> None:
+        self.now_s += seconds
+
+    def clock(self) -> float:
+        return self.now_s
+
+
+def test_pause_between_requests_to_a_public_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two seconds pass between two requests to one public host, none between different ones or local ones."""
+    clock = FakeTime()
+    policy = FetchPolicy(sleep=clock.sleep, clock=clock.clock)
+    with LoopbackServer(otherwise=send(TEXT)) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        fetcher = Fetcher(policy)
+        for url, expected_s in (
+            ("http://one.example.org/a", 0.0),
+            ("http://two.example.org/b", 0.0),
+            ("http://one.example.org/c", 2.0),
+            ("http://127.0.0.1/d", 0.0),
+            ("http://127.0.0.1/e", 0.0),
+        ):
+            before_s = clock.now_s
+            fetcher.fetch(url, io.BytesIO(), name="book")
+            assert clock.now_s - before_s == pytest.approx(expected_s), url
+
+
+def test_interruption_of_a_stalled_download() -> None:
+    """A signal ends a download that waits for a silent server, without waiting for the timeout."""
+    with LoopbackServer({"/book": stall}) as server, interrupts.granted():
+        timer = threading.Timer(0.3, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT))
+        timer.start()
+        began_s = time.monotonic()
+        with pytest.raises(InterruptedRunError) as caught:
+            Fetcher(FetchPolicy(read_timeout_s=60.0)).fetch(f"{server.url}/book", io.BytesIO(), name="book")
+        timer.join()
+    assert caught.value.status == 130
+    assert time.monotonic() - began_s < 30

@@ -1,0 +1,211 @@
+"""What the corpus file and its manifest promise each other, and what happens when one breaks its promise."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from semilla.corpus.assembly import Assembly, PreparedDocument
+from semilla.corpus.manifest import CorpusManifest, Provenance, read_documents, read_manifest
+from semilla.errors import IncompatibleError, IntegrityError, InvalidCorpusError
+from semilla.progress import ArtifactWritten, Event, Warned
+from semilla.records import names
+
+ENGLISH = "".join(
+    f"The little girl went {number} times to the sea, and the “small” ball was lost.\n"
+    for number in range(60)
+)
+SPANISH = "".join(
+    f"El niño soñó {number} veces con la montaña: «¿Dónde está el pingüino? 🌱»\n" for number in range(60)
+)
+
+
+def make_document(text: str, **changes: Any) -> PreparedDocument:
+    values: dict[str, Any] = {"title": "Prueba", "provenance": Provenance(source="prueba.txt"), **changes}
+    return PreparedDocument(text=text, **values)
+
+
+def assemble(
+    folder: Path, *documents: PreparedDocument, events: list[Event] | None = None, **changes: Any
+) -> CorpusManifest:
+    listener = (events if events is not None else []).append
+    return Assembly(folder, source="prueba", progress=listener, **changes).write(documents)
+
+
+def test_documents_come_back(tmp_path: Path) -> None:
+    """What was written is read back, cut in two, with its languages told."""
+    manifest = assemble(tmp_path, make_document(ENGLISH, title="Sea"), make_document(SPANISH, title="Sueño"))
+    documents = read_documents(tmp_path)
+    assert [document.train_text + document.validation_text for document in documents] == [ENGLISH, SPANISH]
+    assert [document.language for document in documents] == ["en", "es"]
+    assert [document.title for document in documents] == ["Sea", "Sueño"]
+    assert (tmp_path / names.CORPUS).read_text(encoding="utf-8") == ENGLISH + SPANISH
+    assert read_manifest(tmp_path) == manifest
+
+
+def test_figures_add_up(tmp_path: Path) -> None:
+    """Sizes, parts and shares of the manifest are those of the file."""
+    manifest = assemble(tmp_path, make_document(ENGLISH), make_document(SPANISH))
+    size = (tmp_path / names.CORPUS).stat().st_size
+    assert manifest.corpus_bytes == manifest.train_bytes + manifest.validation_bytes == size
+    assert manifest.corpus_characters == len(ENGLISH + SPANISH)
+    assert manifest.languages == ["es", "en"]
+    assert sum(share.bytes for share in manifest.language_shares.values()) == size
+    assert manifest.language_shares["es"].bytes == len(SPANISH.encode())
+    assert sum(share.share for share in manifest.language_shares.values()) == pytest.approx(1.0)
+    assert manifest.validation_characters == sum(len(one.validation_text) for one in read_documents(tmp_path))
+
+
+def test_both_files_are_announced(tmp_path: Path) -> None:
+    """Listeners hear of the corpus and of the manifest once they stand."""
+    events: list[Event] = []
+    assemble(tmp_path, make_document(SPANISH), events=events)
+    written = [event.path.name for event in events if isinstance(event, ArtifactWritten)]
+    assert written == [names.CORPUS, names.CORPUS_MANIFEST]
+
+
+def test_document_in_two_languages(tmp_path: Path) -> None:
+    """A document in two languages counts for both, so that both are sampled and checked later."""
+    manifest = assemble(tmp_path, make_document(ENGLISH + SPANISH))
+    assert sorted(manifest.languages) == ["en", "es"]
+    assert manifest.language_shares["en"].share == pytest.approx(0.5, abs=0.1)
+
+
+def test_given_languages(tmp_path: Path) -> None:
+    """One named language is believed; of several, one that is hardly there draws a warning."""
+    assert assemble(tmp_path, make_document(ENGLISH), languages=("pt",)).languages == ["pt"]
+    events: list[Event] = []
+    manifest = assemble(tmp_path, make_document(ENGLISH), languages=("en", "es"), events=events)
+    assert manifest.languages == ["en"]
+    assert any("to hold es" in event.text for event in events if isinstance(event, Warned))
+
+
+def test_same_text_twice(tmp_path: Path) -> None:
+    """A text that is there already is left out, for its end would be learnt from and measured on."""
+    manifest = assemble(tmp_path, make_document(SPANISH), make_document(SPANISH, title="Otra vez"))
+    assert len(manifest.documents) == 1
+    assert "Otra vez: the same text" in manifest.warnings[0]
+
+
+def test_overlapping_texts(tmp_path: Path) -> None:
+    """A text whose end another text teaches draws a warning: validation would flatter."""
+    manifest = assemble(tmp_path, make_document(SPANISH), make_document(SPANISH + ENGLISH))
+    assert manifest.validation_overlap == pytest.approx(1 / 3, abs=0.05)
+    assert any("flatter" in warning for warning in manifest.warnings)
+
+
+def test_drift(tmp_path: Path) -> None:
+    """A body that is not the one the catalogue knows is recorded and told, not refused."""
+    events: list[Event] = []
+    manifest = assemble(tmp_path, make_document(SPANISH, expected_sha256="0" * 64), events=events)
+    assert manifest.corpus_drift
+    assert manifest.documents[0].corpus_drift
+    assert any("drift" in event.text for event in events if isinstance(event, Warned))
+    again = make_document(SPANISH, expected_sha256=manifest.documents[0].sha256)
+    assert not assemble(tmp_path, again).corpus_drift
+
+
+@pytest.mark.parametrize(("expected_mb", "is_told"), [(3, True), (0.005, False), (0.001, True)])
+def test_unexpected_size(tmp_path: Path, expected_mb: float, is_told: bool) -> None:
+    """A corpus twice or half the expected size draws a warning."""
+    manifest = assemble(tmp_path, make_document(SPANISH), expected_bytes=int(expected_mb * (1 << 20)))
+    assert any("corpus_size_mb" in warning for warning in manifest.warnings) is is_told
+
+
+@pytest.mark.parametrize(
+    ("length", "sequence_length", "minimum"), [(1900, 128, "2,000"), (6000, 1024, "10,240")]
+)
+def test_too_little_text(tmp_path: Path, length: int, sequence_length: int, minimum: str) -> None:
+    """Too little text to train on or to validate with is an error that names the least, and leaves no file."""
+    text = (SPANISH * 2)[:length].rstrip() + "\n"
+    with pytest.raises(InvalidCorpusError, match=f"at least {minimum} are needed"):
+        assemble(tmp_path, make_document(text), sequence_length=sequence_length)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_document_at_all(tmp_path: Path) -> None:
+    """No text at all is too little text."""
+    with pytest.raises(InvalidCorpusError, match="0 characters"):
+        assemble(tmp_path)
+
+
+# ---- damage
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "grow", "remove"])
+def test_damaged_corpus(tmp_path: Path, damage: str) -> None:
+    """A corpus that is not, byte for byte, what the manifest describes is never read."""
+    assemble(tmp_path, make_document(SPANISH))
+    path = tmp_path / names.CORPUS
+    data = path.read_bytes()
+    if damage == "remove":
+        path.unlink()
+    else:
+        path.write_bytes(
+            {"flip": bytes([data[0] ^ 1]) + data[1:], "cut": data[:-1], "grow": data + b"x"}[damage]
+        )
+    with pytest.raises(IntegrityError):
+        read_documents(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("documents", 0, "cut_byte"), 10**9),
+        (("documents", 0, "cut_byte"), -1),
+        (("documents", 0, "start_byte"), 3),
+        (("documents", 0, "end_byte"), 100),
+        (("documents", 0, "sha256"), "0" * 64),
+        (("documents",), []),
+        (("documents",), "none"),
+        (("corpus_sha256",), None),
+        (("corpus_bytes",), 7),
+    ],
+)
+def test_damaged_manifest(tmp_path: Path, place: tuple[Any, ...], value: object) -> None:
+    """A manifest whose offsets, hashes or fields do not fit is an integrity error, never a wrong text."""
+    assemble(tmp_path, make_document(SPANISH))
+    path = tmp_path / names.CORPUS_MANIFEST
+    values = target = json.loads(path.read_text(encoding="utf-8"))
+    for key in place[:-1]:
+        target = target[key]
+    target[place[-1]] = value
+    path.write_text(json.dumps(values), encoding="utf-8")
+    with pytest.raises(IntegrityError):
+        read_documents(tmp_path)
+
+
+def test_cut_inside_a_character(tmp_path: Path) -> None:
+    """An offset inside a character is found even when every hash is right."""
+    assemble(tmp_path, make_document("ñ" * 3000 + "\n"))
+    path = tmp_path / names.CORPUS_MANIFEST
+    values = json.loads(path.read_text(encoding="utf-8"))
+    values["documents"][0]["cut_byte"] += 1
+    path.write_text(json.dumps(values), encoding="utf-8")
+    with pytest.raises(IntegrityError, match="inside a character"):
+        read_documents(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"schema_version": 1}', "\x00"])
+def test_manifest_that_is_none(tmp_path: Path, content: str) -> None:
+    """A file that is no manifest is an integrity error with its path."""
+    (tmp_path / names.CORPUS_MANIFEST).write_text(content, encoding="utf-8")
+    with pytest.raises(IntegrityError, match="corpus_manifest"):
+        read_manifest(tmp_path)
+
+
+def test_manifest_of_a_newer_format(tmp_path: Path) -> None:
+    """A manifest of a newer format is told apart from a damaged one."""
+    (tmp_path / names.CORPUS_MANIFEST).write_text('{"schema_version": 2}', encoding="utf-8")
+    with pytest.raises(IncompatibleError, match="newer Semilla"):
+        read_manifest(tmp_path)
+
+
+def test_missing_manifest(tmp_path: Path) -> None:
+    """A missing manifest is an error with the command that makes one."""
+    with pytest.raises(IntegrityError) as caught:
+        read_manifest(tmp_path)
+    assert str(caught.value.next_command).startswith("semilla run")

@@ -1,0 +1,126 @@
+"""Names, addresses, files and folders: which is which, and which are not read."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from semilla.corpus import source as module
+from semilla.corpus.source import fingerprint_files, list_text_files, read_text_file, resolve_source
+from semilla.errors import InvalidCorpusError, PermissionDeniedError
+
+
+def test_kinds(tmp_path: Path) -> None:
+    """A catalogue name, an address, a folder and a file are told apart."""
+    assert resolve_source("gutenberg").kind == "catalogue"
+    assert resolve_source("HTTPS://example.org/book.txt").kind == "url"
+    assert resolve_source(str(tmp_path)).kind == "folder"
+    assert resolve_source(str(tmp_path / "libro.txt")).kind == "file"
+    assert resolve_source("ftp://example.org/book.txt").kind == "file"
+    assert [resolve_source(name).is_remote for name in ("gutenberg", "sample", "http://x/")] == [
+        True,
+        False,
+        True,
+    ]
+
+
+def test_catalogue_name_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A catalogue name means the catalogue although a file of that name is there, which is remembered."""
+    monkeypatch.chdir(tmp_path)
+    assert resolve_source("sample").hidden_path is None
+    Path("sample").write_text("hola", encoding="utf-8")
+    assert resolve_source("sample").kind == "catalogue"
+    assert resolve_source("sample").hidden_path == Path("sample")
+    assert resolve_source("./sample").kind == "file"
+
+
+def test_credentials_are_hidden() -> None:
+    """What is recorded of an address holds no password."""
+    assert resolve_source("https://ana:secreto@example.org/a@b").shown == "https://***@example.org/a@b"
+
+
+def test_files_of_a_folder(tmp_path: Path) -> None:
+    """A folder means its .txt files, sorted, those of folders inside it too; hidden ones and others do not count."""
+    for name in ("b.txt", "a.TXT", "ñandú.txt", "sub/c.txt", ".hidden.txt", ".git/d.txt", "notes.md"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(name, encoding="utf-8")
+    (tmp_path / "folder.txt").mkdir()
+    files = list_text_files(resolve_source(str(tmp_path)))
+    assert [path.relative_to(tmp_path).as_posix() for path in files] == [
+        "a.TXT",
+        "b.txt",
+        "sub/c.txt",
+        "ñandú.txt",
+    ]
+
+
+def test_folder_without_texts(tmp_path: Path) -> None:
+    """A folder without a text is an error that says so."""
+    with pytest.raises(InvalidCorpusError, match=r"no \.txt file"):
+        list_text_files(resolve_source(str(tmp_path)))
+
+
+def test_symbolic_link_is_followed(tmp_path: Path) -> None:
+    """A link to a file is read as the file."""
+    (tmp_path / "real").write_bytes(b"hola")
+    (tmp_path / "link.txt").symlink_to(tmp_path / "real")
+    assert read_text_file(tmp_path / "link.txt") == b"hola"
+
+
+def test_files_that_could_block(tmp_path: Path) -> None:
+    """Pipes, devices and folders are refused at once, not waited for."""
+    os.mkfifo(tmp_path / "pipe.txt")
+    for path in (tmp_path / "pipe.txt", Path("/dev/zero"), tmp_path):
+        with pytest.raises(InvalidCorpusError, match="not a regular file"):
+            read_text_file(path)
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    """A missing file is an error with its path."""
+    with pytest.raises(InvalidCorpusError, match="there is no file"):
+        read_text_file(tmp_path / "nada.txt")
+
+
+def test_file_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file above the limit is refused, however large it claims to be."""
+    monkeypatch.setattr(module, "MAX_FILE_BYTES", 1 << 20)
+    path = tmp_path / "enorme.txt"
+    with path.open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(InvalidCorpusError, match="larger than 1 MB"):
+        read_text_file(path)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_forbidden_file(tmp_path: Path) -> None:
+    """A file that may not be read is a permission error."""
+    path = tmp_path / "privado.txt"
+    path.write_bytes(b"hola")
+    path.chmod(0)
+    with pytest.raises(PermissionDeniedError):
+        read_text_file(path)
+
+
+def test_fingerprint_shows_every_change(tmp_path: Path) -> None:
+    """Editing, adding or removing a file changes what the corpus is known by; nothing else does."""
+    source = resolve_source(str(tmp_path))
+    assert fingerprint_files(source) == []
+    (tmp_path / "a.txt").write_bytes(b"uno")
+    first = fingerprint_files(source)
+    (tmp_path / "notes.md").write_bytes(b"x")
+    os.utime(tmp_path / "a.txt", (0, 0))
+    assert fingerprint_files(source) == first
+    (tmp_path / "a.txt").write_bytes(b"dos")
+    second = fingerprint_files(source)
+    (tmp_path / "b.txt").write_bytes(b"dos")
+    assert len({str(first), str(second), str(fingerprint_files(source))}) == 3
+
+
+def test_fingerprint_of_what_cannot_be_read(tmp_path: Path) -> None:
+    """Fingerprints never fail or wait: what cannot be read has none."""
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", tmp_path / "nada"):
+        assert fingerprint_files(resolve_source(str(path)))[0]["sha256"] is None
