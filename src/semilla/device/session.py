@@ -84,11 +84,12 @@ class Model:
 
     def encode(self, prompt: str) -> Ids:
         """Encode a prompt behind the tokens of a line start."""
-        try:
-            ids = self.tokenizer.encode(unicodedata.normalize("NFC", prompt))
-        except UnicodeEncodeError as error:
+        if any(
+            "\ud800" <= character <= "\udfff" for character in prompt
+        ):  # undecodable bytes of a command line
             mistake = Mistake("prompt", prompt, "must be valid Unicode text")
-            raise InvalidConfigError("the prompt cannot be read:", mistakes=[mistake]) from error
+            raise InvalidConfigError("the prompt cannot be read:", mistakes=[mistake])
+        ids = self.tokenizer.encode(unicodedata.normalize("NFC", prompt))
         return np.concatenate([np.array(self.bundle.start_token_ids, np.int64), ids])
 
     def score(self, token_ids: Sequence[int] | Ids) -> Scores:

@@ -1,0 +1,156 @@
+"""``semilla generate``, as a process of its own."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny_bundle import write_tiny_bundle
+
+from semilla.commands import generate
+from semilla.device.session import load
+from semilla.errors import InvalidConfigError
+from semilla.terminal.escape import escape_controls
+
+OPTIONS = ["--seed", "5", "--max-tokens", "20"]
+
+
+@pytest.fixture(scope="module")
+def bundle_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_bundle(tmp_path_factory.mktemp("model") / "bundle")
+
+
+@pytest.fixture(scope="module")
+def expected(bundle_dir: Path) -> str:
+    return load(bundle_dir).generate("Había una vez", seed=5, max_tokens=20)
+
+
+def run_semilla(*words: object, **kwargs: Any) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-P", "-m", "semilla", "generate", *map(str, words)]
+    kwargs = {"stdin": subprocess.DEVNULL} | kwargs if "input" not in kwargs else kwargs
+    return subprocess.run(command, check=False, capture_output=True, encoding="utf-8", timeout=60, **kwargs)
+
+
+def test_the_continuation_is_written(bundle_dir: Path, expected: str) -> None:
+    """Standard output holds the text and a line break, standard error nothing."""
+    done = run_semilla("Había una vez", "--model", bundle_dir, *OPTIONS)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == escape_controls(expected) + "\n"
+
+
+@pytest.mark.parametrize("words", [[], ["-"]])
+def test_a_piped_prompt_is_read(bundle_dir: Path, expected: str, words: list[str]) -> None:
+    """Without PROMPT, or with -, the prompt comes from a pipe; its last line break is not part of it."""
+    done = run_semilla(*words, "--model", bundle_dir, *OPTIONS, input="Había una vez\n")
+    assert done.stdout == escape_controls(expected) + "\n"
+
+
+def test_without_a_prompt_a_paragraph_is_begun(bundle_dir: Path) -> None:
+    """Nothing to read means a text from its beginning."""
+    done = run_semilla("--model", bundle_dir, *OPTIONS)
+    expected = load(bundle_dir).generate(seed=5, max_tokens=20)
+    assert done.stdout == escape_controls(expected) + "\n"
+
+
+def test_json_tells_what_is_needed_to_repeat_it(bundle_dir: Path) -> None:
+    """Prompt, text, number of tokens, seed and timings; the seed brings the same text again."""
+    done = run_semilla("¿Qué", "--model", bundle_dir, "--max-tokens", 15, "--json")
+    report = json.loads(done.stdout)
+    assert list(report) == ["prompt", "text", "tokens", "seed", "timings"]
+    assert (report["prompt"], report["tokens"]) == ("¿Qué", 15)
+    assert report["text"] == load(bundle_dir).generate("¿Qué", seed=report["seed"], max_tokens=15)
+    assert all(value >= 0 for value in report["timings"].values())
+
+
+def test_settings_reach_the_model(bundle_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every flag changes the text as the same setting of the library does."""
+    words = "--temperature 2 --top-k 0 --top-p 0.5 --repetition-penalty 3 --stop a --stop é --max-tokens 60 --seed 1"
+    parser = argparse.ArgumentParser()
+    generate.add_arguments(parser)
+    assert generate.run(parser.parse_args(["x", "--model", str(bundle_dir), *words.split()])) == 0
+    expected = load(bundle_dir).generate(
+        "x", temperature=2, top_k=0, top_p=0.5, repetition_penalty=3, stop=["a", "é"], max_tokens=60, seed=1
+    )
+    assert capsys.readouterr().out == escape_controls(expected) + "\n"
+    assert expected != load(bundle_dir).generate("x", max_tokens=60, seed=1)
+
+
+def test_a_reader_that_leaves_ends_it_quietly(bundle_dir: Path) -> None:
+    """When the other end of the pipe is gone, the program ends without an error."""
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    command = [sys.executable, "-P", "-m", "semilla", "generate", "x", "--model", str(bundle_dir), *OPTIONS]
+    done = subprocess.run(
+        command, check=False, stdin=subprocess.DEVNULL, stdout=write_end, stderr=subprocess.PIPE, timeout=60
+    )
+    os.close(write_end)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "cause"),
+    [
+        (["x", "--temperature", "-1", "--top-p", "2"], 64, "top_p = 2.0"),
+        (["x", "--temperature", "nan"], 64, "temperature = nan"),
+        (["x", "--top-k", "many"], 64, "--top-k"),
+        (["x", "--seed", "-1"], 64, "seed = -1"),
+        (["x", "--model", "nowhere"], 64, "no folder nowhere"),
+        (["x", "--model", "best_model.pt"], 65, "bundle"),
+        (["x", "--model", "."], 65, "no finished model"),
+    ],
+)
+def test_mistakes_end_with_their_code(
+    tmp_path: Path, bundle_dir: Path, words: list[str], code: int, cause: str
+) -> None:
+    """Settings out of range and missing folders are 64, files that are no bundle 65; nothing is written."""
+    (tmp_path / "best_model.pt").write_bytes(b"PK\x03\x04")
+    model = [] if "--model" in words else ["--model", bundle_dir]
+    done = run_semilla(*words, *model, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert cause in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("data", "message"), [(b"ni\xf1a", "UTF-8"), (b"x" * (generate.LARGEST_PROMPT_BYTES + 1), "larger")]
+)
+def test_input_that_cannot_be_a_prompt_is_refused(
+    monkeypatch: pytest.MonkeyPatch, data: bytes, message: str
+) -> None:
+    """Latin-1 and whole libraries on standard input are mistakes."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+    with pytest.raises(InvalidConfigError, match=message):
+        generate.read_prompt("-")
+
+
+def test_a_closed_standard_input_is_no_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program started without standard input begins a paragraph and does not wait."""
+    monkeypatch.setattr(sys, "stdin", None)
+    assert (generate.read_prompt(None), generate.read_prompt("-")) == ("", "")
+
+
+def test_generated_control_characters_are_shown(
+    bundle_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A model that generates an escape sequence cannot reach the terminal with it; JSON keeps the exact text."""
+    from semilla.device import session
+
+    model = load(bundle_dir)
+    ids = [int(token) for token in model.tokenizer.encode("a\x1b[2J\u202eñ")]
+    parser = argparse.ArgumentParser()
+    generate.add_arguments(parser)
+    for words in ([], ["--json"]):
+        tokens = iter([*ids, 2])
+        monkeypatch.setattr(session, "pick_token", lambda *_, tokens=tokens, **__: next(tokens))
+        generate.run(parser.parse_args(["x", "--model", str(bundle_dir), *words]))
+    shown, _, report = capsys.readouterr().out.partition("\n")
+    assert shown == r"a\u001b[2J\u202eñ"
+    assert "\u202e" not in report
+    assert json.loads(report)["text"] == "a\x1b[2J\u202eñ"
