@@ -9,14 +9,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semilla import tokenizer as tok
-from semilla.errors import IntegrityError, InvalidConfigError, InvalidCorpusError
+from semilla.errors import IntegrityError, InvalidCorpusError
 
-WORDS = ["la", "niña", "mira", "el", "río", "y", "pregunta", "¿qué", "hay", "allí?", "—¡Un", "pingüino!", "the", "cat", "sat", "near", "an", "old", "tree", "while", "rain", "fell", "slowly", "over", "mountains", "under", "bright", "stars", "canción", "corazón", "pequeño", "jardín", "árbol", "camión", "señora", "mañana", "dinner"]
+WORDS = """
+    la niña mira el río y pregunta ¿qué hay allí? —¡Un pingüino! the cat sat near an old tree while rain fell slowly
+    over mountains under bright stars canción corazón pequeño jardín árbol camión señora mañana dinner
+""".split()  # noqa: SIM905 - reads as the text it is
 
 
 def make_text(seed: int = 0, lines: int = 600) -> str:
     draw = random.Random(seed)
     return "".join(" ".join(draw.choices(WORDS, k=draw.randint(4, 14))) + ".\n" for _ in range(lines))
+
+
+def make_rich_text() -> str:
+    draw = random.Random(1)
+    words = [
+        "".join(draw.choices(["ma", "rí", "lo", "ñu", "te", "ca", "bri", "gue"], k=4)) for _ in range(3000)
+    ]
+    return "".join(" ".join(words[i : i + 6]) + ".\n" for i in range(0, 3000, 6)) * 2
 
 
 @pytest.fixture(scope="module", params=["unigram", "bpe", "char", "word"])
@@ -65,14 +76,19 @@ def test_training_twice_gives_the_same_bytes() -> None:
 
 def test_a_vocabulary_asked_for_but_too_large_is_an_error_with_the_largest_possible() -> None:
     """The error names the largest value, and that value works."""
-    with pytest.raises(InvalidConfigError) as caught:
-        tok.train_tokenizer([make_text()], vocab_size=8000, model_type="unigram", is_size_explicit=True)
-    largest = caught.value.mistakes[0].nearest
-    assert isinstance(largest, int)
+    with pytest.raises(InvalidCorpusError, match="tokenizer_vocab_size = 8000") as caught:
+        tok.train_tokenizer([make_rich_text()], vocab_size=8000, model_type="unigram", is_size_explicit=True)
+    largest = int(caught.value.message.rsplit(" ", 1)[1])
     again = tok.train_tokenizer(
-        [make_text()], vocab_size=largest, model_type="unigram", is_size_explicit=True
+        [make_rich_text()], vocab_size=largest, model_type="unigram", is_size_explicit=True
     )
     assert again.vocab_size == largest
+
+
+def test_a_text_too_poor_for_any_choice_says_so() -> None:
+    """Below the smallest size that may be asked for, no size is suggested."""
+    with pytest.raises(InvalidCorpusError, match="give it more text"):
+        tok.train_tokenizer([make_text()], vocab_size=1500, model_type="unigram", is_size_explicit=True)
 
 
 def test_a_default_vocabulary_too_large_is_lowered_and_says_so() -> None:

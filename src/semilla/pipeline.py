@@ -81,7 +81,8 @@ def run_pipeline(
             journal.tell(Note("Nothing to do: this run is finished and nothing it depends on has changed."))
             return journal.status
         config = _decide_resume(config, journal, resume=resume, ask=ask)
-        journal.start_attempt(config)
+        journal.start_attempt()
+        journal.write_configuration(config)
         for phase in PHASE_NAMES:
             journal.run_phase(phase, config)
         journal.finish()
@@ -100,7 +101,7 @@ def run_validation(
                 f"{directory} holds no finished training: {unfinished[0]} is not done",
                 next_command=f"semilla run --resume --output-dir {directory}",
             )
-        journal.start_attempt(config)
+        journal.start_attempt()
         for phase in PHASE_NAMES[:4]:
             journal.keep_phase(phase)
         journal.run_phase("validation", config, again=True)
@@ -222,7 +223,7 @@ class Journal:
 
     # ---- phases
 
-    def start_attempt(self, config: PipelineConfiguration) -> None:
+    def start_attempt(self) -> None:
         """Write down what is about to run: same run, next attempt; after a complete run, a new one."""
         if self.was_complete:
             kept = self.status
@@ -234,9 +235,12 @@ class Journal:
         self.status.process_id = os.getpid()
         self.started = True
         self.phase = PHASE_NAMES[0]
+        self._save()
+
+    def write_configuration(self, config: PipelineConfiguration) -> None:
+        """Keep the resolved configuration beside what it leads to, before anything runs."""
         write_text(self.directory / names.CONFIGURATION, to_toml(config))
         self.tell(ArtifactWritten(self.directory / names.CONFIGURATION))
-        self._save()
 
     def run_phase(self, phase: Phase, config: PipelineConfiguration, *, again: bool = False) -> None:
         """Reuse, skip or run one phase."""
@@ -254,9 +258,8 @@ class Journal:
         if reusable:
             self._complete(phase, reusable, inputs=self.status.phase_records[phase].inputs, outcome="reused")
             return
-        for later in PHASES[PHASES.index(phase) :]:
-            self.status.phase_records.pop(later, None)
-        self._save()
+        if self.status.phase_records.pop(phase, None):
+            self._save()
         inputs = module.read_inputs(config, self._list_records())
         record = module.run(config, progress=self.tell)
         self._complete(phase, record, inputs=inputs, outcome="done")

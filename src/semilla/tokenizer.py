@@ -24,7 +24,6 @@ import numpy.typing as npt
 from semilla import interrupts
 from semilla.errors import (
     IntegrityError,
-    InvalidConfigError,
     InvalidCorpusError,
     Mistake,
     OutOfMemoryError,
@@ -42,6 +41,8 @@ SPACE_MARK = "\u2581"
 NUM_BYTE_PIECES = 256
 SMALLEST_VOCAB_SIZE = NUM_BYTE_PIECES + 44
 """Below this a vocabulary is hardly more than bytes: the text has nothing to learn from."""
+SMALLEST_CHOICE = 1000
+"""The smallest vocabulary a configuration may ask for."""
 LARGEST_SENTENCE_BYTES = 4000
 """SentencePiece silently drops training sentences over 4,192 bytes."""
 TRAINING_TIMEOUT_S = 3600
@@ -100,7 +101,7 @@ def train_tokenizer(
 ) -> TrainedTokenizer:
     """Train on ``texts`` in a child process, so that a crash inside the library cannot take the run along.
 
-    ``vocab_size`` larger than the text supports is an error when it was asked for (InvalidConfigError with the largest
+    ``vocab_size`` larger than the text supports is an error when it was asked for (InvalidCorpusError with the largest
     possible value) and is lowered to that value when it was not. One thread by default: the result is the same bytes
     each time.
     """
@@ -117,14 +118,10 @@ def train_tokenizer(
             f"the text supports only {largest} pieces; it is too small or too uniform to learn from"
         )
     if is_size_explicit:
-        raise InvalidConfigError(
-            "the vocabulary is too large for this text",
-            mistakes=[
-                Mistake(
-                    "tokenizer_vocab_size", vocab_size, f"the text supports at most {largest} pieces", largest
-                )
-            ],
-        )
+        allowed = f"the text supports at most {largest} pieces"
+        if largest < SMALLEST_CHOICE:
+            raise InvalidCorpusError(f"tokenizer_vocab_size = {vocab_size}: {allowed}; give it more text")
+        raise InvalidCorpusError(str(Mistake("tokenizer_vocab_size", vocab_size, allowed, largest)))
     lowered = _accept(_train_in_child(sentences, {**request, "vocab_size": largest}))
     warning = (
         f"the text supports {lowered.vocab_size} pieces, fewer than the default {vocab_size}; using that"

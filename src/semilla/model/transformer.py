@@ -123,8 +123,8 @@ class Layer(nn.Module):
 
     def forward(self, hidden_BTD: Tensor, positions: Positions) -> Tensor:
         hidden_BTD = hidden_BTD + self.dropout(self.self_attn(self.input_layernorm(hidden_BTD), positions))
-        hidden_BTD = hidden_BTD + self.dropout(self.mlp(self.post_attention_layernorm(hidden_BTD)))
-        return hidden_BTD
+        fed_BTD: Tensor = self.dropout(self.mlp(self.post_attention_layernorm(hidden_BTD)))
+        return hidden_BTD + fed_BTD
 
 
 class Attention(nn.Module):
