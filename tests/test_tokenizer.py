@@ -14,7 +14,7 @@ from semilla.errors import IntegrityError, InvalidCorpusError
 WORDS = """
     la niña mira el río y pregunta ¿qué hay allí? —¡Un pingüino! the cat sat near an old tree while rain fell slowly
     over mountains under bright stars canción corazón pequeño jardín árbol camión señora mañana dinner
-""".split()  # noqa: SIM905 - reads as the text it is
+""".split()
 
 
 def make_text(seed: int = 0, lines: int = 600) -> str:
@@ -24,10 +24,8 @@ def make_text(seed: int = 0, lines: int = 600) -> str:
 
 def make_rich_text() -> str:
     draw = random.Random(1)
-    words = [
-        "".join(draw.choices(["ma", "rí", "lo", "ñu", "te", "ca", "bri", "gue"], k=4)) for _ in range(3000)
-    ]
-    return "".join(" ".join(words[i : i + 6]) + ".\n" for i in range(0, 3000, 6)) * 2
+    words = ["".join(draw.choices("aeiouáéílmnñrstbcdp", k=6)) for _ in range(2000)]
+    return "".join(" ".join(draw.choices(words, k=8)) + ".\n" for _ in range(1500))
 
 
 @pytest.fixture(scope="module", params=["unigram", "bpe", "char", "word"])

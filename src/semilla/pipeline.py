@@ -383,8 +383,8 @@ def _decide_resume(
     config: PipelineConfiguration, journal: Journal, *, resume: bool | None, ask: Callable[[str], bool] | None
 ) -> PipelineConfiguration:
     """Settle whether training continues from checkpoints of a run that did not finish."""
-    if resume is None and "resume_from_checkpoint" in config.model_fields_set:
-        resume = config.resume_from_checkpoint
+    if resume is None and config.resume_from_checkpoint:
+        resume = True
     unfinished = list(journal.directory.glob(names.CHECKPOINT_PATTERN))
     if resume is None and unfinished and "model_training" not in journal.status.phase_records:
         if ask is None:
