@@ -206,6 +206,13 @@ def test_paragraph_across_a_picture() -> None:
     assert "the idea of his being gone to London" in inside(torn).text
 
 
+def test_picture_without_blank_lines() -> None:
+    """A picture right between two lines of a paragraph leaves the paragraph whole."""
+    torn = "Lady Lucas quieted her fears a little by starting the idea of his\n{}\nbeing gone to London.\n   "
+    for picture in ("[Illustration]", "   [Pg 12]", "[Illustration: A ball]\n[Illustration]"):
+        assert "the idea of his being gone to London." in inside(torn.format(picture)).text
+
+
 def test_chapter_heading_inside_a_picture() -> None:
     """A chapter heading that was drawn as a picture is kept as a heading."""
     assert "\nChapter I.\n" in inside("[Illustration: ·PRIDE AND PREJUDICE·\n\n\nChapter I.]").text

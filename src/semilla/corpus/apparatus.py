@@ -64,7 +64,7 @@ def strip_apparatus(body: Body) -> None:
     removed, text = body.removed, body.text
     text, removed["pictures"] = _remove_pictures(text)
     text = _filter_blocks(text, removed)
-    text, removed["page_numbers"] = _PAGE_NUMBER_LINE.subn(PICTURE_GAP, text)
+    text, removed["page_numbers"] = _PAGE_NUMBER_LINE.subn(f"\n{PICTURE_GAP}\n", text)
     text, removed["index_lines"] = _INDEX_LINE.subn("", text)
     body.text, removed["ornaments"] = _ORNAMENT.subn("", text)
 
@@ -87,7 +87,7 @@ def strip_marks(text: str, *, removed: Counter[str]) -> str:
 def _remove_pictures(text: str) -> tuple[str, int]:
     def keep_heading(picture: re.Match[str]) -> str:
         heading = _DRAWN_HEADING.search(picture[0])
-        return f"\n{heading[1]}\n" if heading else PICTURE_GAP
+        return f"\n{heading[1] if heading else PICTURE_GAP}\n"
 
     text, num_blocks = _PICTURE_LINE.subn(keep_heading, text)
     text, num_inline = _PICTURE.subn("", text)
@@ -125,16 +125,22 @@ def _classify_block(block: str, *, is_front: bool, is_back: bool, note: str | No
         return "transcriber_notes"
     if is_front and _CREDITS.match(opening):
         return "credits"
-    if _TRADEMARK.search(block) and block.count("\n") < _MAX_TRADEMARK_LINES:
+    if _names_trademark(block) and block.count("\n") < _MAX_TRADEMARK_LINES:
         return "trademark_paragraphs"
     return None
 
 
+def _names_trademark(text: str) -> bool:
+    # Finding a plain word is far faster than trying a pattern at every place.
+    lowered = text.lower()
+    return any(word in lowered for word in ("gutenberg", "pglaf", "pgdp")) and bool(_TRADEMARK.search(text))
+
+
 def _drop_trademark_lines(block: str, removed: Counter[str]) -> str:
     """Take single lines out of a block too long to go as a whole."""
-    if not _TRADEMARK.search(block):
+    if not _names_trademark(block):
         return block
     lines = block.split("\n")
-    kept = [line for line in lines if not _TRADEMARK.search(line)]
+    kept = [line for line in lines if not _names_trademark(line)]
     removed["trademark_lines"] += len(lines) - len(kept)
     return "\n".join(kept)

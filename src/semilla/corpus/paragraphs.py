@@ -24,7 +24,6 @@ _MIN_TORN = 60
 _BREAKS = re.compile(r"\n(?:[ \t]*\n)+")
 _SENTENCE_END = re.compile(r"""(?:[.!?…:—]|--)["'”’»)\]_]*$""")  # noqa: RUF001 - quotes as texts have them
 _SENTENCE_START = re.compile(r"""["'“‘«¿¡(\[_—–-]|\d""")  # noqa: RUF001
-_DASH_END = re.compile(r"(?:—|(?<!-)--)$")
 _DASH_START = re.compile(r"—|--(?!-)")
 _PUNCTUATED = re.compile(r"""[.,;:!?]["'”’»)_]*$""")  # noqa: RUF001
 
@@ -48,13 +47,13 @@ def join_wrapped_lines(text: str, *, column: int) -> list[str]:
     glue = _find_dash_glue(text)
     paragraphs: list[str] = []
     after_gap = False
-    for block in _BREAKS.split(text.strip("\n")):
-        if block.strip(" ") in {"", PICTURE_GAP}:
-            after_gap = after_gap or PICTURE_GAP in block
+    for block in _BREAKS.split("\n".join(line.rstrip(" ") for line in text.split("\n")).strip("\n")):
+        if block in {"", PICTURE_GAP}:
+            after_gap = after_gap or bool(block)
             continue
         joined = _join_block(block.split("\n"), column=column, glue=glue)
         if paragraphs and _goes_on(paragraphs[-1], joined, after_gap=after_gap):
-            paragraphs[-1] = _glue(paragraphs[-1], joined.pop(0), glue=glue)
+            paragraphs[-1] += _find_joint(paragraphs[-1], joined[0], glue=glue) + joined.pop(0)
         paragraphs += joined
         after_gap = False
     return paragraphs
@@ -65,17 +64,18 @@ def _join_block(lines: list[str], *, column: int, glue: str) -> list[str]:
     pairs = list(pairwise(lines))
     wrapped = [_is_wrapped(line, after, column=column) for line, after in pairs]
     is_prose = sum(wrapped) * 2 >= len(wrapped) or _is_wrapped_entry(lines)
-    joined = [lines[0].strip()]
+    joined = [[lines[0].strip()]]
     for is_wrapped, (line, after) in zip(wrapped, pairs, strict=True):
         if is_prose:
             is_apart = _starts_anew(line, after, is_wrapped=is_wrapped)
         else:
             is_apart = not (_is_full(line, after, column=column) and _reads_on(line, after))
+        line, after = line.strip(), after.strip()
         if is_apart:
-            joined.append(after.strip())
+            joined.append([after])
         else:
-            joined[-1] = _glue(joined[-1], after.strip(), glue=glue)
-    return joined
+            joined[-1] += [_find_joint(line, after, glue=glue), after]
+    return ["".join(parts) for parts in joined]
 
 
 def _is_wrapped(line: str, after: str, *, column: int) -> bool:
@@ -97,13 +97,13 @@ def _is_wrapped_entry(lines: list[str]) -> bool:
         2 <= len(lines) <= 4
         and len(lines[0].strip()) >= 40
         and not _PUNCTUATED.search(lines[-1].rstrip())
-        and not any(_SENTENCE_END.search(line.rstrip()) for line in lines)
+        and not any(_ends_sentence(line.rstrip()) for line in lines)
     )
 
 
 def _starts_anew(line: str, after: str, *, is_wrapped: bool) -> bool:
     """Tell whether ``after`` starts a paragraph in a wrapped block: indented, or after a short last line."""
-    if not _SENTENCE_END.search(line.rstrip()):
+    if not _ends_sentence(line.rstrip()):
         return False
     indent, next_indent = (len(one) - len(one.lstrip()) for one in (line, after))
     opening = after.lstrip()
@@ -117,7 +117,7 @@ def _goes_on(paragraph: str, following: list[str], *, after_gap: bool) -> bool:
     if not following[0][:1].islower():
         return False
     if after_gap:
-        return not _SENTENCE_END.search(paragraph)
+        return not _ends_sentence(paragraph)
     return (
         len(following) == 1
         and len(paragraph) >= _MIN_TORN
@@ -131,8 +131,15 @@ def _find_dash_glue(text: str) -> str:
     return "" if num_touching >= len(re.findall(r"\w(?:—|--) \w", text)) else " "
 
 
-def _glue(line: str, after: str, *, glue: str) -> str:
-    if _DASH_END.search(line) or _DASH_START.match(after):
-        return f"{line}{glue}{after}"
+def _find_joint(line: str, after: str, *, glue: str) -> str:
+    """What to put between two lines that are one: mostly a space."""
+    ends_in_dash = line.endswith("—") or (line.endswith("--") and not line.endswith("---"))
+    if ends_in_dash or _DASH_START.match(after):
+        return glue
     is_split_at_hyphen = line.endswith("-") and line[-2:-1].isalpha() and after[:1].isalpha()
-    return f"{line}{after}" if is_split_at_hyphen else f"{line} {after}"
+    return "" if is_split_at_hyphen else " "
+
+
+def _ends_sentence(text: str) -> bool:
+    # Only the tail: the text may be a whole chapter, asked about once a line.
+    return _SENTENCE_END.search(text[-20:]) is not None
