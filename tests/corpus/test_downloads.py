@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from servers import LoopbackServer, Reply, find_closed_port, send, send_raw, sta
 from semilla.corpus.catalogue import Book
 from semilla.corpus.downloads import Download, Downloader
 from semilla.corpus.fetch import Fetcher, FetchPolicy
-from semilla.errors import InvalidConfigError, InvalidCorpusError, NetworkError
+from semilla.errors import DiskSpaceError, InvalidConfigError, InvalidCorpusError, NetworkError
 from semilla.progress import ArtifactWritten, Event, Note
 
 BOOK = Book(2000, "Don Quijote", "Miguel de Cervantes Saavedra", "es")
@@ -239,6 +240,20 @@ def test_failed_attempt_keeps_an_earlier_file(tmp_path: Path) -> None:
             Bench(tmp_path).obtain(server)
     assert path.read_bytes() == b"damaged"
     assert not list(path.parent.glob("*.tmp"))
+
+
+def test_full_disk_is_not_the_network(bench: Bench) -> None:
+    """A disk that is full is told as such at once, without asking the server again, and leaves nothing behind."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with LoopbackServer({NEWEST: send(TEXT * 200)}) as server:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
+        try:
+            with pytest.raises(DiskSpaceError, match=r"pg2000\.txt"):
+                bench.obtain(server)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert server.requests == [NEWEST]
+    assert list(bench.folder.iterdir()) == []
 
 
 def test_page_name_never_comes_from_the_server(bench: Bench) -> None:

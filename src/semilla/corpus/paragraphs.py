@@ -70,11 +70,10 @@ def _join_block(lines: list[str], *, column: int, glue: str) -> list[str]:
             is_apart = _starts_anew(line, after, is_wrapped=is_wrapped)
         else:
             is_apart = not (_is_full(line, after, column=column) and _reads_on(line, after))
-        line, after = line.strip(), after.strip()
         if is_apart:
-            joined.append([after])
+            joined.append([after.strip()])
         else:
-            joined[-1] += [_find_joint(line, after, glue=glue), after]
+            joined[-1] += [_find_joint(line.strip(), after.strip(), glue=glue), after.strip()]
     return ["".join(parts) for parts in joined]
 
 
