@@ -102,6 +102,8 @@ class Watchdog:
 
     def guard(self, connection: socket.socket) -> None:
         self._sockets.append(connection)
+        if self.expired:
+            self._cut()
 
     def _watch(self) -> None:
         end_s = time.monotonic() + self.deadline_s
