@@ -64,7 +64,8 @@ def test_json_tells_what_is_needed_to_repeat_it(bundle_dir: Path) -> None:
     done = run_semilla("¿Qué", "--model", bundle_dir, "--max-tokens", 15, "--json")
     report = json.loads(done.stdout)
     assert list(report) == ["prompt", "text", "tokens", "seed", "timings"]
-    assert (report["prompt"], report["tokens"]) == ("¿Qué", 15)
+    assert report["prompt"] == "¿Qué"
+    assert 0 <= report["tokens"] <= 15
     assert report["text"] == load(bundle_dir).generate("¿Qué", seed=report["seed"], max_tokens=15)
     assert all(value >= 0 for value in report["timings"].values())
 

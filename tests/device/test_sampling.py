@@ -83,14 +83,16 @@ def test_banned_tokens_are_never_drawn(temperature: float) -> None:
 
 
 @given(
-    scores=st.lists(st.integers(-50, 50), min_size=1, max_size=700),
-    count=st.integers(0, 60),
+    seed=st.integers(0, 2**32 - 1),
+    size=st.integers(1, 1500),
+    count=st.integers(0, 80),
+    levels=st.integers(1, 99),
 )
-def test_the_best_are_those_of_a_full_sort(scores: list[int], count: int) -> None:
+def test_the_best_are_those_of_a_full_sort(seed: int, size: int, count: int, levels: int) -> None:
     """The quick selection finds what sorting everything finds, ties included."""
-    table = np.array(scores, np.float32)
-    expected = sorted(range(len(scores)), key=lambda token: (-scores[token], token))[: count or None]
-    assert find_best(table, count).tolist() == expected
+    scores = np.random.default_rng(seed).integers(0, levels, size).astype(np.float32)
+    expected = sorted(range(size), key=lambda token: (-scores[token], token))[: count or None]
+    assert find_best(scores, count).tolist() == expected
 
 
 def test_probabilities_sum_to_one() -> None:

@@ -211,9 +211,10 @@ class PieceDecoder:
         is_byte = self._processor.IsByte(token)
         spelled = bytes([int(piece[3:5], 16)]) if is_byte else piece.encode()  # byte pieces look like <0xC3>
         text = self._held + self._characters.decode(spelled).replace(SPACE_MARK, " ")
-        ends = [place for stop in self._stop if (place := text.find(stop)) >= 0]
-        self.is_stopped = bool(ends)
-        certain = min(ends) if ends else len(text) - self._measure_overlap(text)
+        # Whichever is complete first, however tokens cut it: "b" ends "ab" even where "abc" might have come.
+        found = [(place + len(stop), place) for stop in self._stop if (place := text.find(stop)) >= 0]
+        self.is_stopped = bool(found)
+        certain = min(found)[1] if found else len(text) - self._measure_overlap(text)
         self._held = text[certain:]
         return text[:certain]
 
