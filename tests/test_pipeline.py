@@ -352,7 +352,7 @@ def test_interrupted_and_resumed_the_run_ends_in_the_same_bits(
         *SMALL,
     ]
     with subprocess.Popen(
-        [*command, *options],
+        [*command, *LONGER],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
