@@ -11,6 +11,7 @@ import pytest
 from semilla.corpus.assembly import Assembly, PreparedDocument
 from semilla.corpus.manifest import CorpusManifest, Provenance, read_documents, read_manifest
 from semilla.errors import IncompatibleError, IntegrityError, InvalidCorpusError
+from semilla.guide.troubleshooting import load_entries
 from semilla.progress import ArtifactWritten, Event, Warned
 from semilla.records import names
 
@@ -33,6 +34,13 @@ def assemble(
 ) -> CorpusManifest:
     listener = (events if events is not None else []).append
     return Assembly(folder, source="prueba", progress=listener, **changes).write(documents)
+
+
+def list_topics(events: list[Event]) -> list[str]:
+    """Topics of the guide that the warnings point to, after making sure that each is an entry of it."""
+    topics = [event.topic for event in events if isinstance(event, Warned)]
+    assert set(topics) <= {entry.topic for entry in load_entries()}
+    return topics
 
 
 def test_documents_come_back(tmp_path: Path) -> None:
@@ -81,6 +89,18 @@ def test_given_languages(tmp_path: Path) -> None:
     manifest = assemble(tmp_path, make_document(ENGLISH), languages=("en", "es"), events=events)
     assert manifest.languages == ["en"]
     assert any("to hold es" in event.text for event in events if isinstance(event, Warned))
+    assert list_topics(events) == ["language"]
+
+
+def test_unexpected_size(tmp_path: Path) -> None:
+    """Less than half or more than twice the expected size draws a warning with both figures."""
+    size, events = len(SPANISH.encode()), list[Event]()
+    for expected_bytes in (size * 2, size // 2 + 1):
+        assemble(tmp_path, make_document(SPANISH), expected_bytes=expected_bytes, events=events)
+    assert list_topics(events) == []
+    for expected_bytes in (size * 2 + 2, size // 2 - 1):
+        assemble(tmp_path, make_document(SPANISH), expected_bytes=expected_bytes, events=events)
+    assert list_topics(events) == ["corpus_size"] * 2
 
 
 def test_same_text_twice(tmp_path: Path) -> None:
@@ -104,6 +124,7 @@ def test_drift(tmp_path: Path) -> None:
     assert manifest.corpus_drift
     assert manifest.documents[0].corpus_drift
     assert any("drift" in event.text for event in events if isinstance(event, Warned))
+    assert list_topics(events) == ["corpus_drift"]
     again = make_document(SPANISH, expected_sha256=manifest.documents[0].sha256)
     assert not assemble(tmp_path, again).corpus_drift
 

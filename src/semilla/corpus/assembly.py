@@ -78,10 +78,10 @@ class Assembly:
         self.progress(ArtifactWritten(write_manifest(self.output_directory, manifest)))
         return manifest
 
-    def warn(self, text: str) -> None:
+    def warn(self, text: str, *, topic: str = "invalid_corpus") -> None:
         """Tell of something the user should look into, and remember it for the manifest."""
         self.warnings.append(text)
-        self.progress(Warned(text, topic="invalid_corpus"))
+        self.progress(Warned(text, topic=topic))
 
     def _enter(self, document: PreparedDocument) -> bytes:
         """Note where a document will stand and return what to write; nothing when it is there already."""
@@ -98,7 +98,8 @@ class Assembly:
         drifted = document.expected_sha256 not in {None, sha256}
         if drifted:
             self.warn(
-                f"{document.title}: the text is not the one this version of Semilla knows (corpus drift)"
+                f"{document.title}: the text is not the one this version of Semilla knows (corpus drift)",
+                topic="corpus_drift",
             )
         cut = find_cut(document.text)
         self._overlap.add(document.text, cut=cut)
@@ -184,11 +185,14 @@ class Assembly:
     def _advise(self, shares: dict[str, LanguageShare]) -> None:
         for language in self.languages:
             if language not in shares:
-                self.warn(f"the corpus was to hold {language}, but less than a twentieth of it is")
+                self.warn(
+                    f"the corpus was to hold {language}, but less than a twentieth of it is", topic="language"
+                )
         size = self.entries[-1].end_byte
         if self.expected_bytes and not self.expected_bytes / 2 <= size <= self.expected_bytes * 2:
             self.warn(
-                f"the corpus holds {size / _MB:.2f} MB, corpus_size_mb expects {self.expected_bytes / _MB:g}"
+                f"the corpus holds {size / _MB:.2f} MB, corpus_size_mb expects {self.expected_bytes / _MB:g}",
+                topic="corpus_size",
             )
         if self._overlap.share > _MAX_OVERLAP:
             self.warn(

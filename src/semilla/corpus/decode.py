@@ -56,11 +56,19 @@ _ENCODINGS = {
 """What headers may declare; other names are not looked up, for codecs do more than decode text."""
 
 
+class UndecodableError(InvalidCorpusError):
+    """Bytes that are neither UTF-8 nor what their file declares; ``guess`` is the encoding to try."""
+
+    def __init__(self, message: str, *, guess: str) -> None:
+        super().__init__(message)
+        self.guess = guess
+
+
 def decode_text(data: bytes, *, name: str, encoding: str = "auto") -> tuple[str, str]:
     """Decode a text file; return the text and the encoding found.
 
     A byte order mark wins, then strict UTF-8, then what a Gutenberg header declares, then ``encoding``.
-    Raises InvalidCorpusError for empty, binary and HTML files and for bytes that fit none of these.
+    Raises InvalidCorpusError for empty, binary and HTML files, UndecodableError for bytes that fit none of these.
     """
     _refuse_other_formats(data, name=name)
     for mark, marked in _BOMS.items():
@@ -75,10 +83,10 @@ def decode_text(data: bytes, *, name: str, encoding: str = "auto") -> tuple[str,
         if fitting:
             return fitting
     guess = _guess_encoding(data)
-    raise InvalidCorpusError(
+    raise UndecodableError(
         f"{name} is not {_name_tried(encoding)}: {_describe_place(data, failure.start)}; "
         f"it looks like {guess}: give --corpus-encoding {guess}",
-        next_command=f"semilla run --corpus-encoding {guess}",
+        guess=guess,
     )
 
 

@@ -11,12 +11,14 @@ from semilla.corpus.addresses import find_host
 from semilla.corpus.assembly import PreparedDocument
 from semilla.corpus.catalogue import CATALOGUE, MIRRORS, Book
 from semilla.corpus.clean import CleanText, clean_file
+from semilla.corpus.decode import UndecodableError
 from semilla.corpus.downloads import Download, Downloader
 from semilla.corpus.fetch import Fetcher, FetchPolicy
 from semilla.corpus.manifest import Provenance
 from semilla.corpus.sample import generate_corpus
 from semilla.corpus.source import CorpusSource, list_text_files, read_text_file, resolve_source
 from semilla.progress import Note, Progress, Warned
+from semilla.settings import to_command
 
 _MB = 1 << 20
 
@@ -80,7 +82,15 @@ def _clean_download(downloader: Downloader, download: Download, config: Pipeline
     data = read_text_file(downloader.directory / download.file_name)
     # The older trees name their Latin-1 files so, whatever their headers say or leave out.
     encoding = "latin-1" if download.url.endswith("-8.txt") else config.corpus_encoding
-    return clean_file(data, name=download.url, encoding=encoding)
+    return _clean(data, config, name=download.url, encoding=encoding)
+
+
+def _clean(data: bytes, config: PipelineConfiguration, *, name: str, encoding: str) -> CleanText:
+    try:
+        return clean_file(data, name=name, encoding=encoding)
+    except UndecodableError as error:
+        error.next_command = to_command(config, corpus_encoding=error.guess)
+        raise
 
 
 def _prepare_book(book: Book, clean: CleanText, download: Download) -> PreparedDocument:
@@ -123,7 +133,7 @@ def _read_local(
         if source.kind == "folder" and not data.strip():
             progress(Warned(f"{path} is empty: left out", topic="invalid_corpus"))
             continue
-        clean = clean_file(data, name=str(path), encoding=config.corpus_encoding)
+        clean = _clean(data, config, name=str(path), encoding=config.corpus_encoding)
         num_unmarked += clean.markers == "none"
         origin = Provenance(source=str(path), file_sha256=hashlib.sha256(data).hexdigest())
         yield _prepare(clean, title=path.stem, origin=origin)

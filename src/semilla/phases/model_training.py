@@ -17,6 +17,7 @@ from semilla.records import names
 from semilla.records.files import describe_artifact, hash_file
 from semilla.records.metrics import EpochMetrics
 from semilla.records.status import read_status
+from semilla.settings import to_command
 from semilla.tokenizer import Tokenizer, read_tokenizer
 from semilla.training.allocator import keep_freed_blocks
 from semilla.training.batches import TrainingData, build_data
@@ -56,7 +57,7 @@ def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
         raise OutOfMemoryError(
             f"memory ran out with --batch-size {config.training_hyperparameters.batch_size}; "
             f"try --batch-size {batch_size}",
-            next_command=f"semilla run --resume --batch-size {batch_size} --output-dir {config.output_directory}",
+            next_command=to_command(config, batch_size=batch_size, resume_from_checkpoint=True),
         ) from error
 
 
@@ -130,7 +131,7 @@ def _choose_start(
         if num_damaged:
             raise IntegrityError(
                 "no checkpoint can be read; say --no-resume to start over",
-                next_command=f"semilla run --no-resume --output-dir {config.output_directory}",
+                next_command=f"{to_command(config, resume_from_checkpoint=False)} --no-resume",
             )
         progress(Note("Nothing to resume from: the training starts at the first step."))
         return None
