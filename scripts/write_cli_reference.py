@@ -1,0 +1,40 @@
+"""Write docs/cli.md from every command's --help; with --check, only tell whether it is current."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+os.environ["COLUMNS"] = "100"
+
+from semilla.cli import COMMANDS, build_parser, build_program_parser
+
+TARGET = Path(__file__).parents[1] / "docs" / "cli.md"
+INTRODUCTION = """# Command line
+
+<!-- Written by scripts/docs from --help; changes belong there. -->
+"""
+
+
+def describe_cli() -> str:
+    parsers = [build_program_parser(), *map(build_parser, COMMANDS)]
+    for parser in parsers[1:]:
+        parser.epilog = None  # the exit codes are the same everywhere
+    parts = [f"## {parser.prog}\n\n```text\n{parser.format_help().strip()}\n```\n" for parser in parsers]
+    return "\n".join([INTRODUCTION, *parts])
+
+
+def main() -> int:
+    text = describe_cli()
+    if "--check" not in sys.argv:
+        TARGET.write_text(text, encoding="utf-8")
+        return 0
+    is_current = TARGET.is_file() and TARGET.read_text(encoding="utf-8") == text
+    if not is_current:
+        print(f"{TARGET} is not current; run scripts/docs")
+    return 0 if is_current else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
