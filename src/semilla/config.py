@@ -82,7 +82,7 @@ class TrainingHyperparameters(Group):
     """Share of all steps over which the learning rate rises linearly; a cosine brings it down after that."""
     weight_decay: float = Field(0.1, ge=0, le=1)
     """Decoupled weight decay of the matrices."""
-    dropout: float = Field(0.1, ge=0, le=0.5)
+    dropout: float = Field(0.2, ge=0, le=0.5)
     """Probability of dropping an activation while training."""
     max_gradient_norm: float = Field(1.0, gt=0, le=100)
     """Gradients with a larger norm are scaled down to it."""
