@@ -92,17 +92,6 @@ def test_given_languages(tmp_path: Path) -> None:
     assert list_topics(events) == ["language"]
 
 
-def test_unexpected_size(tmp_path: Path) -> None:
-    """Less than half or more than twice the expected size draws a warning with both figures."""
-    size, events = len(SPANISH.encode()), list[Event]()
-    for expected_bytes in (size * 2, size // 2 + 1):
-        assemble(tmp_path, make_document(SPANISH), expected_bytes=expected_bytes, events=events)
-    assert list_topics(events) == []
-    for expected_bytes in (size * 2 + 2, size // 2 - 1):
-        assemble(tmp_path, make_document(SPANISH), expected_bytes=expected_bytes, events=events)
-    assert list_topics(events) == ["corpus_size"] * 2
-
-
 def test_same_text_twice(tmp_path: Path) -> None:
     """A text that is there already is left out, for its end would be learnt from and measured on."""
     manifest = assemble(tmp_path, make_document(SPANISH), make_document(SPANISH, title="Otra vez"))
