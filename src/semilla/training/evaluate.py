@@ -13,7 +13,7 @@ from semilla.training.batches import TrainingData, cut_held_out
 from semilla.training.loss import sum_token_losses
 
 EVALUATION_TOKENS = 8192
-"""Tokens per forward pass; more only takes memory."""
+"""Tokens per forward pass at most; more only takes memory."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,9 @@ def evaluate(model: Transformer, data: TrainingData) -> Evaluation:
     nats: dict[str, float] = defaultdict(float)
     num_bytes: dict[str, int] = defaultdict(int)
     num_tokens = 0
+    # No more sequences than a training step takes: with a small batch the evaluation would set the peak of memory.
+    batch_size = min(data.batch_size, max(1, EVALUATION_TOKENS // data.length))
     for text in data.held_out:
-        batch_size = max(1, EVALUATION_TOKENS // data.length)
         for inputs, targets in cut_held_out(text, length=data.length, batch_size=batch_size):
             hidden = model(torch.from_numpy(inputs).to(model.device))
             nats[text.language] += sum_token_losses(

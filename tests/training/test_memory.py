@@ -1,0 +1,106 @@
+"""The estimate of training memory against peaks that were really measured, each in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from semilla.config import PipelineConfiguration, TrainingHyperparameters
+from semilla.training.memory import (
+    computes_in_bfloat16,
+    estimate_training_memory_mb,
+    find_fitting_batch_size,
+    with_batch_size,
+)
+
+MEASURE = """
+import resource, sys
+import numpy as np
+from itertools import islice
+from semilla.config import PipelineConfiguration
+from semilla.training.allocator import keep_freed_blocks
+from semilla.training.batches import HeldOutText, TrainingData
+from semilla.training.environment import choose_environment
+from semilla.training.evaluate import evaluate
+from semilla.training.loop import train
+from semilla.training.state import build_state
+
+config = PipelineConfiguration.model_validate_json(sys.argv[1])
+keep_freed_blocks()
+settings, vocab_size = config.training_hyperparameters, config.tokenizer_vocab_size
+environment = choose_environment(settings, device="cpu")
+tokens = np.random.default_rng(0).integers(4, vocab_size, 280_000).astype(np.int32)
+held_out = (HeldOutText("es", tokens[:10_000], 30_000),)
+data = TrainingData(tokens, held_out, settings.batch_size, settings.max_sequence_length, config.seed)
+state = build_state(config, vocab_size=vocab_size, precision=environment.precision)
+for _ in islice(train(state, config=config, data=data), 2):
+    pass
+evaluate(state.model, data)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
+def make_config(
+    *, layers: int, width: int, heads: int, inner: int, batch: int, length: int, pieces: int, precision: str
+) -> PipelineConfiguration:
+    architecture = {"num_layers": layers, "d_model": width, "num_heads": heads, "dim_feedforward": inner}
+    settings = {"batch_size": batch, "max_sequence_length": length, "precision": precision, "num_threads": 1}
+    return PipelineConfiguration.model_validate(
+        {
+            "model_architecture": architecture,
+            "training_hyperparameters": settings,
+            "tokenizer_vocab_size": pieces,
+            "corpus_size_mb": 1,
+        }
+    )
+
+
+def measure_peak_mb(config: PipelineConfiguration) -> float:
+    """Peak resident memory of a fresh process that takes two steps and measures the validation loss."""
+    command = [sys.executable, "-c", MEASURE, json.dumps(config.model_dump(mode="json"))]
+    result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    return float(result.stdout)
+
+
+DEFAULT = {
+    "layers": 2, "width": 128, "heads": 4, "inner": 256, "batch": 32, "length": 128, "pieces": 8000,
+    "precision": "float32",
+}  # fmt: skip
+SHAPES = {
+    "default": DEFAULT,
+    "deep": {**DEFAULT, "layers": 12, "batch": 16, "pieces": 1000},
+    "many pieces": {**DEFAULT, "layers": 1, "width": 256, "batch": 4, "length": 64, "pieces": 32000},
+    "long context": {**DEFAULT, "width": 64, "heads": 8, "batch": 2, "length": 1024, "pieces": 1000},
+    "one sequence": {**DEFAULT, "width": 512, "heads": 16, "inner": 2048, "batch": 1, "pieces": 1000},
+}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_the_estimate_is_within_a_quarter_of_the_measured_peak(name: str) -> None:
+    """For shapes whose memory goes to different things: activations, embeddings, attention scores, hardly any."""
+    config = make_config(**SHAPES[name])
+    assert estimate_training_memory_mb(config) == pytest.approx(measure_peak_mb(config), rel=0.25)
+
+
+@pytest.mark.skipif(
+    not computes_in_bfloat16(TrainingHyperparameters()), reason="this processor has no bfloat16 instructions"
+)
+def test_the_estimate_knows_the_number_format() -> None:
+    """Half the width, less memory, and as near to what is measured."""
+    wide, narrow = (
+        make_config(**{**DEFAULT, "precision": precision}) for precision in ("float32", "bfloat16")
+    )
+    assert estimate_training_memory_mb(narrow) < estimate_training_memory_mb(wide)
+    assert estimate_training_memory_mb(narrow) == pytest.approx(measure_peak_mb(narrow), rel=0.25)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 31, 32])
+def test_the_fitting_batch_size_is_the_largest_that_fits(batch_size: int) -> None:
+    """One more sequence would not fit; nothing at all fits below the memory of one."""
+    config = make_config(**DEFAULT)
+    budget_mb = estimate_training_memory_mb(with_batch_size(config, batch_size))
+    assert find_fitting_batch_size(config, budget_mb=budget_mb) == batch_size
+    assert find_fitting_batch_size(config, budget_mb=budget_mb - 0.1) == (batch_size - 1 or None)
