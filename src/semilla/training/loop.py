@@ -15,7 +15,8 @@ import torch
 
 from semilla.config import PipelineConfiguration, TrainingHyperparameters
 from semilla.errors import DivergedError
-from semilla.training.batches import TrainingData, cut_batch, plan_epoch
+from semilla.training.batches import TrainingData, Windows, cut_batch, plan_epoch
+from semilla.training.candidates import draw_candidates
 from semilla.training.loss import compute_training_loss
 from semilla.training.optimizer import set_learning_rate
 from semilla.training.schedule import compute_learning_rate
@@ -56,7 +57,7 @@ def train(state: RunState, *, config: PipelineConfiguration, data: TrainingData)
 def take_step(
     state: RunState,
     settings: TrainingHyperparameters,
-    batch: tuple[object, object],
+    batch: tuple[Windows, Windows],
     *,
     total_steps: int,
     data: TrainingData,
@@ -74,7 +75,12 @@ def take_step(
     set_learning_rate(state.optimizers, rate)
     model.train()
     model.seed_dropout(data.seed, state.step)
-    loss_tensor = compute_training_loss(model(inputs), model.output_weight_VD, targets)
+    candidates = (
+        draw_candidates(batch[1], vocab_size=model.vocab_size, seed=data.seed, step=state.step)
+        if state.step < settings.sampled_output * total_steps
+        else None
+    )
+    loss_tensor = compute_training_loss(model(inputs), model.output_weight_VD, targets, candidates=candidates)
     torch.autograd.backward(loss_tensor)
     norm_tensor = torch.nn.utils.clip_grad_norm_(model.parameters(), settings.max_gradient_norm)
     loss, norm = loss_tensor.item(), norm_tensor.item()
