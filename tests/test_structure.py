@@ -1,0 +1,226 @@
+"""What holds the code together: who may import whom, what the README says is where, and what nobody may call."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "src" / "semilla"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+LAYERS = """
+__main__                                        the program
+cli                                             argv -> command -> exit code
+commands                                        one module per command
+terminal   flags   guide                        what commands show, and what they are told
+pipeline                                        the main job
+journal                                         the main job's status
+phases                                          read inputs, call what is below, return a record
+prerequisites                                   phase 1
+training   export                               phases 4 and 5
+corpus     model   device   quality             phase 2, the network, the runtime, the quality of its text
+tokenizer                                       phase 3; everyone above reads it
+records    machine   sources                    artifacts on disk; memory; where settings come from
+settings                                        the knobs, one by one
+config     progress   interrupts                for everyone
+errors                                          for everyone
+"""
+"""Every module and package of ``src/semilla``, once. Each may import what stands on lower lines, and itself.
+
+Between two of the same line nothing is imported. ``semilla/__init__.py`` is left out: it only holds the version, which
+everyone may read, and hands out public names when they are first used. A new module gets its place here.
+"""
+LAYER_OF = {
+    name: number
+    for number, line in enumerate(LAYERS.strip().splitlines())
+    for name in re.split(r" {10,}", line)[0].split()
+}
+
+PRINTING = {
+    "__main__.py": "refuses a Python too old to import the rest",
+    "tokenizer.py": "its child process hands the model over on standard output",
+    "device/budgets.py": "its child process hands the measurements over on standard output",
+    "prerequisites/probe.py": "its child process hands the versions over on standard output",
+}
+"""Modules that write to a standard stream without being ``cli``, ``commands`` or ``terminal``, and why."""
+
+
+def list_top_level() -> set[str]:
+    """Names of what stands directly in ``src/semilla``, as a reader of the folder sees it."""
+    shown = {path.name + "/" * path.is_dir() for path in PACKAGE.iterdir() if not path.name.startswith(".")}
+    return shown - {"__pycache__/", "py.typed"}  # the empty mark of a typed package explains itself to tools
+
+
+def find_imports(tree: ast.AST, *, package: str) -> Iterator[str]:
+    """Modules of ours that a module imports when it runs, at its top or inside a function.
+
+    ``package`` is the one the module stands in. What is imported for type checkers alone does not count.
+    """
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.startswith("semilla."))
+        elif isinstance(node, ast.ImportFrom):
+            levels = package.split(".")
+            base = ".".join(levels[: len(levels) - node.level + 1]) if node.level else ""
+            origin = ".".join(filter(None, [base, node.module]))
+            if origin.split(".")[0] == "semilla":
+                yield from (f"{origin}.{alias.name}" for alias in node.names)
+        else:
+            yield from find_imports(node, package=package)
+
+
+def find_wrong_imports(tree: ast.AST, *, place: str, package: str) -> list[str]:
+    """Imports that do not lead to a lower layer; ``place`` is the top-level module or package that imports."""
+    targets = {name.split(".")[1] for name in find_imports(tree, package=package)} - {"__version__", place}
+    return sorted(target for target in targets if LAYER_OF[target] <= LAYER_OF[place])
+
+
+def locate(path: Path) -> tuple[str, str]:
+    """Top-level name a file belongs to, and the package it stands in."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return parts[0], ".".join(["semilla", *parts[:-1]])
+
+
+def name_module(path: Path) -> str:
+    return path.relative_to(PACKAGE).as_posix()
+
+
+def test_every_module_has_its_layer() -> None:
+    """The table names what exists and nothing else, and nothing twice."""
+    placed = [name for line in LAYERS.strip().splitlines() for name in re.split(r" {10,}", line)[0].split()]
+    existing = {name.removesuffix("/").removesuffix(".py") for name in list_top_level()} - {"__init__"}
+    assert sorted(placed) == sorted(existing)
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in MODULES if path != PACKAGE / "__init__.py"], ids=name_module
+)
+def test_imports_lead_downwards(path: Path) -> None:
+    """No module imports from its own line of the table or from a higher one."""
+    place, package = locate(path)
+    assert find_wrong_imports(ast.parse(path.read_bytes()), place=place, package=package) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "wrong"),
+    [
+        ("from semilla.errors import PHASES", []),
+        ("from semilla import __version__, interrupts", []),
+        ("from semilla import pipeline", ["pipeline"]),
+        ("def run():\n    import semilla.terminal.console", ["terminal"]),
+        ("try:\n    from semilla.phases.validation import run\nexcept ImportError: ...", ["phases"]),
+        ("from ..training import loop", ["training"]),
+        ("from .clean import clean_file", []),
+        ("from semilla.model import transformer", ["model"]),
+        ("if TYPE_CHECKING:\n    from semilla.pipeline import run_pipeline", []),
+    ],
+)
+def test_the_direction_is_really_checked(code: str, wrong: list[str]) -> None:
+    """An import in ``corpus`` is found wherever it stands and however it is written."""
+    assert find_wrong_imports(ast.parse(code), place="corpus", package="semilla.corpus") == wrong
+
+
+# ---- what is where
+
+
+def read_tree(markdown: str) -> list[str]:
+    """Entries of the README's tree of ``src/semilla``, as they stand there."""
+    found = re.search(r"^```\w*\nsrc/semilla/\n(.*?)^```", markdown, re.M | re.S)
+    lines = found[1].splitlines() if found else []
+    return [line.split()[0] for line in lines if re.match(r" {2,4}\S", line)]
+
+
+def test_the_readme_shows_what_is_where() -> None:
+    """Its tree has one entry for each file and folder of ``src/semilla``, with a comment, and no other."""
+    markdown = (ROOT / "README.md").read_text(encoding="utf-8")
+    entries = read_tree(markdown)
+    if not entries:
+        pytest.skip("the README has no tree yet")
+    assert sorted(entries) == sorted(list_top_level())
+    assert [entry for entry in entries if not re.search(rf"^ +{re.escape(entry)} +\S", markdown, re.M)] == []
+
+
+@pytest.mark.parametrize(
+    "name", ["LICENSE", "CHANGELOG.md", "CONTRIBUTING.md", "README.md", "src/semilla/py.typed"]
+)
+def test_what_a_project_should_have(name: str) -> None:
+    """Licence, changes and how to contribute are where everyone looks for them."""
+    assert (ROOT / name).is_file()
+
+
+# ---- what nobody may call
+
+
+def find_dangers(tree: ast.AST) -> list[str]:
+    """Calls that run text as code or as a shell command, load pickles, or lose characters in silence."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names]
+            banned = {"pickle", "cPickle", "dill", "joblib", "shelve", "marshal"}
+            found += [name for name in names if name.split(".")[0] in banned]
+        if not isinstance(node, ast.Call):
+            continue
+        name, options = ast.unparse(node.func), {one.arg: ast.unparse(one.value) for one in node.keywords}
+        if name in {"eval", "exec", "os.system", "os.popen", "subprocess.getoutput"}:
+            found.append(name)
+        found += [f"shell={options['shell']}"] if options.get("shell", "False") != "False" else []
+        found += ["errors='ignore'"] if options.get("errors") == "'ignore'" else []
+        if name in {"torch.load", "np.load", "numpy.load"}:
+            wanted = {"weights_only": "True"} if name == "torch.load" else {"allow_pickle": "False"}
+            found += [name] if not wanted.items() <= options.items() else []
+        if name.endswith((".decode", ".encode")) and "'ignore'" in [ast.unparse(one) for one in node.args]:
+            found.append("errors='ignore'")
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_module)
+def test_nothing_dangerous_is_called(path: Path) -> None:
+    """No shell, no evaluated text, no pickle, no character dropped in silence."""
+    assert find_dangers(ast.parse(path.read_bytes())) == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "subprocess.run(command, shell=True)",
+        "os.system('ls')",
+        "eval('1')",
+        "exec('x = 1')",
+        "import pickle",
+        "from pickle import loads",
+        "torch.load(path)",
+        "torch.load(path, weights_only=False)",
+        "np.load(path)",
+        "path.read_text(errors='ignore')",
+        "data.decode('utf-8', 'ignore')",
+    ],
+)
+def test_dangers_are_really_found(code: str) -> None:
+    """Each of them draws the gate's attention."""
+    assert len(find_dangers(ast.parse(code))) == 1
+
+
+def writes_to_the_screen(tree: ast.AST) -> bool:
+    """Tell whether a module prints or takes hold of a standard stream."""
+    names = {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    prints = any(isinstance(node, ast.Call) and ast.unparse(node.func) == "print" for node in ast.walk(tree))
+    return prints or any(re.match(r"(sys|os)\.(stdout|stderr|__std\w+__)\b", name) for name in names)
+
+
+def test_only_the_terminal_prints() -> None:
+    """Beside ``cli``, ``commands`` and ``terminal`` only those listed with a reason write to a standard stream."""
+    writing = {
+        name_module(path)
+        for path in MODULES
+        if locate(path)[0] not in {"cli", "commands", "terminal"}
+        and writes_to_the_screen(ast.parse(path.read_bytes()))
+    }
+    assert writing == set(PRINTING)
