@@ -1,0 +1,69 @@
+"""The sample corpus: one document of stories per language, of the size asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import accumulate, product
+
+from semilla.corpus.sample.stories import tell_story
+from semilla.corpus.sample.terms import Language
+from semilla.errors import InvalidConfigError
+
+TITLES: dict[Language, str] = {"en": "Semilla: little stories", "es": "Semilla: cuentos pequeños"}
+_BLANK_LINE = "\n\n"
+
+
+@dataclass(frozen=True)
+class SampleDocument:
+    """Stories in one language, separated by a blank line; inside a story each paragraph and speech is a line."""
+
+    language: Language
+    title: str
+    text: str
+
+
+def generate_corpus(*, seed: int, size_bytes: int) -> list[SampleDocument]:
+    """Tell stories in English and Spanish, about half of ``size_bytes`` (UTF-8) each, at least one, none cut.
+
+    The same arguments give the same bytes everywhere; a larger size continues the same stories. Raises
+    InvalidConfigError when no size is given.
+    """
+    if size_bytes < 1:
+        raise InvalidConfigError(f"a corpus of {size_bytes} bytes cannot be made; ask for at least 1")
+    # Up to one story beyond the half, so that the two counts can be fitted to the size.
+    english = _tell_stories("en", seed=seed, size_bytes=size_bytes // 2, num_extra=1)
+    shortest = sum(map(_measure, english[:-2]))
+    spanish = _tell_stories("es", seed=seed, size_bytes=size_bytes - shortest)
+    num_english, num_spanish = _fit_counts(english, spanish, size_bytes=size_bytes)
+    return [_bind("en", english[:num_english]), _bind("es", spanish[:num_spanish])]
+
+
+def _tell_stories(language: Language, *, seed: int, size_bytes: int, num_extra: int = 0) -> list[str]:
+    """Tell stories until they fill ``size_bytes`` or just exceed it, and then some extra ones."""
+    stories: list[str] = []
+    while size_bytes > 0 or not stories:
+        stories.append(tell_story(language, seed=seed, index=len(stories)).text)
+        size_bytes -= _measure(stories[-1])
+    told = len(stories)
+    return stories + [tell_story(language, seed=seed, index=told + extra).text for extra in range(num_extra)]
+
+
+def _measure(story: str) -> int:
+    """Bytes of a story with the two line ends behind it."""
+    return len(story.encode()) + len(_BLANK_LINE)
+
+
+def _fit_counts(english: list[str], spanish: list[str], *, size_bytes: int) -> tuple[int, int]:
+    """Find how many stories of each come closest to the size; between equals, the counts nearest to two halves."""
+    totals = [list(accumulate(map(_measure, stories), initial=0)) for stories in (english, spanish)]
+
+    def measure_misfit(counts: tuple[int, int]) -> int:
+        in_english, in_spanish = totals[0][counts[0]], totals[1][counts[1]]
+        return 4 * abs(in_english + in_spanish - 2 - size_bytes) + abs(in_english - in_spanish)
+
+    options = product(range(max(1, len(english) - 2), len(english) + 1), range(1, len(spanish) + 1))
+    return min(options, key=measure_misfit)
+
+
+def _bind(language: Language, stories: list[str]) -> SampleDocument:
+    return SampleDocument(language, TITLES[language], _BLANK_LINE.join(stories) + "\n")

@@ -1,0 +1,27 @@
+"""How stories often begin: prompts for a model trained on them."""
+
+from __future__ import annotations
+
+OPENINGS: dict[str, tuple[str, ...]] = {
+    "en": (
+        "Once upon a time, there was a",
+        "There was once a kind girl",
+        "This is the story of a brave boy",
+        "Everyone knew that",
+        "Not so long ago, a",
+        "Do you know the story of",
+    ),
+    "es": (
+        "Había una vez un",
+        "Érase una vez una niña",
+        "Esta es la historia de un niño",
+        "Todos sabían que",
+        "Hace no mucho tiempo,",
+        "¿Conoces la historia de",
+    ),
+}
+
+
+def list_openings(language: str) -> tuple[str, ...]:
+    """The openings of a language; none for a language the stories are not told in."""
+    return OPENINGS.get(language, ())

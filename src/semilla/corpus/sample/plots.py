@@ -1,0 +1,120 @@
+"""What can happen: the plots of ``material/plots/``, and the facts that are chosen before a story is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from random import Random
+from typing import Any, TypeAlias, TypeVar
+
+from semilla.corpus.sample.lexicon import Entry, Lexicon, make_entry, read_tables
+from semilla.corpus.sample.templates import Template, compile_lines
+from semilla.corpus.sample.terms import LANGUAGES, Language
+from semilla.errors import InternalError
+
+Alternatives = Mapping[Language, tuple[Template, ...]]
+T = TypeVar("T")
+
+_MAX_TRIES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Character:
+    """Somebody with a name; ``kind`` is a noun: a girl, an owl, a baker."""
+
+    kind: Entry
+    name: Entry
+
+
+Fact: TypeAlias = Entry | Character
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """One step of a plot; ``chance`` is how often it is told."""
+
+    alternatives: Alternatives
+    chance: float
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    key: str
+    cast: Mapping[str, str]
+    facts: Mapping[str, str]
+    values: Mapping[str, tuple[Entry, ...]]
+    beats: tuple[Beat, ...]
+
+
+def pick(rng: Random, items: tuple[T, ...] | list[T]) -> T:
+    """Choose one. ``Random.choice`` is not promised to give the same on every Python; ``random()`` is."""
+    return items[int(rng.random() * len(items))]
+
+
+def load_plots() -> tuple[tuple[Plot, ...], dict[str, Alternatives]]:
+    """Read every plot, and the banks that all of them share."""
+    tables = dict(read_tables("plots"))
+    shared = tables.pop("shared")
+    banks = {name: _compile_alternatives(name, bank) for name, bank in shared["bank"].items()}
+    return tuple(_make_plot(key, table, shared["facts"]) for key, table in tables.items()), banks
+
+
+def _make_plot(key: str, table: dict[str, Any], shared_facts: dict[str, str]) -> Plot:
+    values = {
+        name: tuple(_make_value(f"{key}.{name}.{place}", row) for place, row in enumerate(rows))
+        for name, rows in table.get("values", {}).items()
+    }
+    own_facts = table.get("facts", {})
+    facts = own_facts | {name: query for name, query in shared_facts.items() if name not in own_facts}
+    beats = tuple(Beat(_compile_alternatives(key, beat), beat.get("chance", 1.0)) for beat in table["beat"])
+    return Plot(key, table["cast"], facts, values, beats)
+
+
+def _make_value(key: str, row: dict[str, Any]) -> Entry:
+    return make_entry(key, {"en": "", "es": "", **row}, part="phrase", category="value")
+
+
+def _compile_alternatives(key: str, table: dict[str, Any]) -> Alternatives:
+    alternatives = {language: compile_lines(table[language]) for language in LANGUAGES}
+    if not all(alternatives.values()):
+        raise InternalError(f"{key!r} has a beat or bank without a line")
+    return alternatives
+
+
+def choose_facts(plot: Plot, rng: Random, lexicon: Lexicon) -> dict[str, Fact]:
+    """Settle who and what a story is about; no two facts share a word, no two characters an initial."""
+    facts: dict[str, Fact] = {}
+    used: set[str] = set()
+    for name, query in plot.cast.items():
+        facts[name] = _choose_character(query, rng, lexicon, used)
+    for name, query in plot.facts.items():
+        facts[name] = _pick_unused(_find_candidates(query, facts, lexicon), rng, used)
+    for name, entries in plot.values.items():
+        facts[name] = pick(rng, entries)
+    return facts
+
+
+def _choose_character(query: str, rng: Random, lexicon: Lexicon, used: set[str]) -> Character:
+    kind = _pick_unused(lexicon.select(query), rng, used)
+    names = lexicon.select("girl-name" if kind.terms["es"].gender == "f" else "boy-name")
+    return Character(kind, _pick_unused(names, rng, used))
+
+
+def _find_candidates(query: str, facts: Mapping[str, Fact], lexicon: Lexicon) -> tuple[Entry, ...]:
+    """Resolve ``colour for thing``: the colours that go with the fact ``thing``."""
+    query, _, target_name = query.partition(" for ")
+    if not target_name:
+        return lexicon.select(query)
+    target = facts[target_name]
+    return lexicon.select_for(query, target.kind if isinstance(target, Character) else target)
+
+
+def _pick_unused(candidates: tuple[Entry, ...], rng: Random, used: set[str]) -> Entry:
+    """Pick an entry none of whose marks is taken, or any when luck does not find one: small pools may be all taken."""
+    entry = pick(rng, candidates)
+    for _ in range(_MAX_TRIES):
+        if used.isdisjoint(entry.marks):
+            break
+        entry = pick(rng, candidates)
+    used.update(entry.marks)
+    return entry

@@ -1,0 +1,62 @@
+"""Syllables and stress of Spanish words, as far as spelling depends on them."""
+
+from __future__ import annotations
+
+_VOWELS = "aeiouáéíóúü"
+_WEAK = "iuü"
+_ACCENTS = str.maketrans("áéíóú", "aeiou")
+_ACCENTED = str.maketrans("aeiou", "áéíóú")
+
+
+def strip_accents(word: str) -> str:
+    return word.translate(_ACCENTS)
+
+
+def has_accent(word: str) -> bool:
+    return word != strip_accents(word)
+
+
+def find_nuclei(word: str) -> list[str]:
+    """Split off the vowels of each syllable: ``abuela`` gives a, ue, a; ``tío`` gives í, o."""
+    nuclei: list[str] = []
+    previous = -2
+    for place, letter in enumerate(word):
+        if letter not in _VOWELS or _is_silent(word, place):
+            continue
+        is_diphthong = previous == place - 1 and (word[place - 1] in _WEAK or letter in _WEAK)
+        if is_diphthong:
+            nuclei[-1] += letter
+        else:
+            nuclei.append(letter)
+        previous = place
+    return nuclei
+
+
+def _is_silent(word: str, place: int) -> bool:
+    is_after_qg = word[place - 1 : place] in ("q", "g")
+    return word[place] == "u" and is_after_qg and word[place + 1 : place + 2] in tuple("eiéí")
+
+
+def count_after_stress(word: str) -> int:
+    """Count the syllables after the stressed one of a word that is written without an accent."""
+    return 1 if word[-1] in "aeiouns" and len(find_nuclei(word)) > 1 else 0
+
+
+def accentuate(word: str, *, num_after: int) -> str:
+    """Write an accent on the syllable that has ``num_after`` syllables behind it."""
+    end = len(word)
+    for nucleus in reversed(find_nuclei(word)[len(find_nuclei(word)) - 1 - num_after :]):
+        end = word.rfind(nucleus, 0, end)
+    stressed = find_nuclei(word)[-1 - num_after]
+    place = end + next((at for at, letter in enumerate(stressed) if letter in "aeo"), len(stressed) - 1)
+    return word[:place] + word[place].translate(_ACCENTED) + word[place + 1 :]
+
+
+def starts_with_stressed_a(noun: str) -> bool:
+    """Tell whether a feminine noun takes the article el: agua, hada, águila, but not abeja."""
+    head = noun.split(" ", maxsplit=1)[0].removeprefix("h")
+    if head.startswith("á"):
+        return True
+    is_unaccented = not has_accent(head)
+    num_syllables = len(find_nuclei(head))
+    return head.startswith("a") and is_unaccented and num_syllables - count_after_stress(head) == 1

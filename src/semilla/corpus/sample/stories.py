@@ -1,0 +1,166 @@
+"""Telling: a plot and its facts become a story in one language, in words chosen on the way."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from random import Random
+
+from semilla.corpus.sample.english import English
+from semilla.corpus.sample.lexicon import Entry, Lexicon, load_lexicon
+from semilla.corpus.sample.plots import Alternatives, Character, Fact, Plot, choose_facts, load_plots, pick
+from semilla.corpus.sample.spanish import Spanish
+from semilla.corpus.sample.templates import BankSlot, Choice, Node, Slot, Template, Word
+from semilla.corpus.sample.terms import Gender, Language, Term
+from semilla.errors import InternalError
+
+TWIN_SHARE = 0.5
+"""Share of the stories that are told in both languages with the same facts."""
+
+_SPEECH_MARKS = ('"', "—")
+_SENTENCE_START = re.compile(r'((?:^—?|[.!?] )["«¿¡]*)([a-zà-ÿ])', re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Library:
+    """All the data, read once."""
+
+    lexicon: Lexicon
+    plots: tuple[Plot, ...]
+    banks: Mapping[str, Alternatives]
+    grammars: Mapping[Language, English | Spanish]
+
+
+@dataclass(frozen=True)
+class Story:
+    language: Language
+    plot: str
+    is_twin: bool
+    text: str
+
+
+@cache
+def load_library() -> Library:
+    lexicon = load_lexicon()
+    plots, banks = load_plots()
+    verbs = lexicon.irregular_verbs
+    return Library(lexicon, plots, banks, {"en": English(verbs["en"]), "es": Spanish(verbs["es"])})
+
+
+def tell_story(language: Language, *, seed: int, index: int) -> Story:
+    """The story number ``index`` of a language, a pure function of its arguments.
+
+    Twins draw plot and facts from a stream both languages share, and their words each from its own.
+    """
+    library = load_library()
+    is_twin = _make_rng(seed, index, "twin").random() < TWIN_SHARE
+    rng = _make_rng(seed, index, "facts" if is_twin else language)
+    plot = _deal_plot(library.plots, seed=seed, index=index, stream="facts" if is_twin else language)
+    facts = choose_facts(plot, rng, library.lexicon)
+    teller = _Teller(language, library, facts, _make_rng(seed, index, f"words {language}"))
+    told = [beat for beat in plot.beats if rng.random() < beat.chance]
+    text = lay_out([teller.tell(beat.alternatives[language]) for beat in told])
+    return Story(language, plot.key, is_twin, library.grammars[language].finish(text))
+
+
+def _make_rng(seed: int, index: int, stream: str) -> Random:
+    digest = hashlib.sha256(f"{seed}/{index}/{stream}".encode()).digest()
+    return Random(int.from_bytes(digest[:8], "big"))  # noqa: S311 - stories, not secrets
+
+
+def _deal_plot(plots: tuple[Plot, ...], *, seed: int, index: int, stream: str) -> Plot:
+    """Deal the plots like cards, so that each is told once before any is told again."""
+    deal, place = divmod(index, len(plots))
+    rng = _make_rng(seed, deal, f"plots {stream}")
+    deck = list(plots)
+    for last in range(len(deck) - 1, 0, -1):
+        other = int(rng.random() * (last + 1))
+        deck[last], deck[other] = deck[other], deck[last]
+    return deck[place]
+
+
+class _Teller:
+    """Renders templates about one story's facts; never takes an alternative twice while others are left."""
+
+    def __init__(self, language: Language, library: Library, facts: Mapping[str, Fact], rng: Random) -> None:
+        self.language = language
+        self.grammar = library.grammars[language]
+        self.banks = library.banks
+        self.facts = facts
+        self.rng = rng
+        self.told: set[int] = set()
+
+    def tell(self, alternatives: tuple[Template, ...]) -> str:
+        fresh = [template for template in alternatives if id(template) not in self.told]
+        template = pick(self.rng, fresh or alternatives)
+        self.told.add(id(template))
+        return self._render(template)
+
+    def _render(self, template: Template) -> str:
+        return "".join([node if isinstance(node, str) else self._render_node(node) for node in template])
+
+    def _render_node(self, node: Node) -> str:
+        if isinstance(node, Slot):
+            return self._render_slot(node)
+        if isinstance(node, Choice):
+            return self._render(pick(self.rng, node.options))
+        assert isinstance(node, BankSlot)
+        if node.name not in self.banks:
+            raise InternalError(f"there is no bank {node.name!r}")
+        return self.tell(self.banks[node.name][self.language])
+
+    def _render_slot(self, slot: Slot) -> str:
+        terms = [self._resolve(word) for word in slot.words]
+        targets = [self._resolve_target(word) for word in slot.targets]
+        text = self.grammar.render_phrase(terms, target=_join_targets(targets) if targets else None)
+        return text[:1].upper() + text[1:] if slot.is_capitalised else text
+
+    def _resolve_target(self, word: Word) -> Term:
+        if word.base not in self.facts:
+            raise InternalError(f"there is no fact {word.base!r} to agree with")
+        return self._resolve(word)
+
+    def _resolve(self, word: Word) -> Term:
+        fact, forms = self.facts.get(word.base), word.forms
+        if fact is None:
+            return Term(word.base, "literal", "".join(forms))
+        if isinstance(fact, Character):
+            if not forms:
+                return fact.name.terms[self.language]
+            fact, forms = fact.kind, forms[forms[0] == "kind" :]
+        return self._resolve_entry(fact, forms[0] if forms else "")
+
+    def _resolve_entry(self, entry: Entry, form: str) -> Term:
+        if form not in entry.forms:
+            return entry.get_term(self.language, form)
+        return Term(self.tell(entry.forms[form][self.language]), "phrase")
+
+
+def _join_targets(terms: list[Term]) -> Term:
+    """Two or more count as one plural, masculine in Spanish unless all are feminine."""
+    if len(terms) == 1:
+        return terms[0]
+    gender: Gender = "f" if all(term.gender == "f" for term in terms) else "m"
+    return Term(" and ".join(term.text for term in terms), "name", gender=gender, is_plural=True)
+
+
+def lay_out(pieces: list[str]) -> str:
+    """Run narrative sentences together into paragraphs; give each speech a line of its own; ``//`` breaks a line."""
+    lines: list[str] = []
+    for piece in pieces:
+        for place, part in enumerate(piece.split("//")):
+            line = capitalise(part.strip())
+            is_speech = line.startswith(_SPEECH_MARKS)
+            if place or not lines or is_speech or lines[-1].startswith(_SPEECH_MARKS):
+                lines.append(line)
+            else:
+                lines[-1] = f"{lines[-1]} {line}".strip()
+    return "\n".join(line for line in lines if line)
+
+
+def capitalise(text: str) -> str:
+    """Begin every line and sentence with a capital letter."""
+    return _SENTENCE_START.sub(lambda match: match[1] + match[2].upper(), text)
