@@ -78,6 +78,13 @@ def test_commands_match_the_languages_of_the_model():
     assert len(list(list_commands(make_results(languages=("xx",)), directory=Path("data")))) == 3
 
 
+def test_languages_without_a_usual_opening_begin_like_their_sample():
+    """A French model is not asked to go on with an English fairy tale."""
+    results = make_results(languages=("fr", "es"), samples=("Il était une fois un été 🌱", "b", "Un día", "d"))
+    commands = list(list_commands(results, directory=Path("data")))
+    assert [shlex.split(command)[2] for command in commands[:-1]] == ["Il était une fois", "Había una vez"]
+
+
 def test_samples_without_known_languages_are_shown_as_they_are():
     """When samples cannot be told apart by language, the first ones are shown."""
     assert pair_samples(make_results(languages=(), samples=("a", "b"))) == [("", "a"), ("", "b")]

@@ -14,6 +14,7 @@ from semilla.terminal.tables import print_table
 MAX_SAMPLES = 4
 SAMPLE_CHARACTERS = 240
 OPENINGS = {"en": "Once upon a time", "es": "Había una vez"}
+OPENING_WORDS = 4
 
 
 def print_summary(status: PipelineStatus, *, directory: Path) -> None:
@@ -77,10 +78,17 @@ def list_languages(results: ValidationResults | None) -> list[str]:
 def list_commands(results: ValidationResults | None, *, directory: Path) -> Iterator[str]:
     """Yield the commands to try next, ready to paste."""
     place = quote(directory)
-    spoken = [OPENINGS[language] for language in list_languages(results) if language in OPENINGS]
-    for opening in spoken or OPENINGS.values():
+    for opening in list_openings(results) or OPENINGS.values():
         yield f"semilla generate {quote(opening)} --model {place}"
     yield f"semilla status {place}"
+
+
+def list_openings(results: ValidationResults | None) -> list[str]:
+    """List an opening for each language of the model: a usual one, or the first words of its sample."""
+    samples = dict(pair_samples(results)) if results else {}
+    first_words = {language: " ".join(text.split()[:OPENING_WORDS]) for language, text in samples.items()}
+    openings = {**first_words, **OPENINGS}
+    return [openings[language] for language in list_languages(results) if openings.get(language)]
 
 
 def _find_best_epoch(directory: Path) -> int | None:
