@@ -141,10 +141,16 @@ def test_the_readme_shows_what_is_where() -> None:
     """Its tree has one entry for each file and folder of ``src/semilla``, with a comment, and no other."""
     markdown = (ROOT / "README.md").read_text(encoding="utf-8")
     entries = read_tree(markdown)
-    if not entries:
-        pytest.skip("the README has no tree yet")
     assert sorted(entries) == sorted(list_top_level())
     assert [entry for entry in entries if not re.search(rf"^ +{re.escape(entry)} +\S", markdown, re.M)] == []
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/install.md", "docs/experiments.md"])
+def test_links_between_pages_resolve(page: str) -> None:
+    """Every link that is not an address names a file that is there."""
+    path = ROOT / page
+    links = re.findall(r"\]\(([^)#]+)", path.read_text(encoding="utf-8"))
+    assert [link for link in links if "://" not in link and not (path.parent / link).exists()] == []
 
 
 @pytest.mark.parametrize(

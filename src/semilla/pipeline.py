@@ -31,7 +31,7 @@ from semilla.records.files import collect_garbage, is_intact, verify_artifact, w
 from semilla.records.lock import hold_lock
 from semilla.records.log import record_log
 from semilla.records.status import Phase, PipelineStatus
-from semilla.settings import to_toml
+from semilla.settings import to_command, to_toml
 
 PHASE_NAMES: tuple[Phase, ...] = get_args(Phase)
 assert PHASE_NAMES == PHASES
@@ -73,7 +73,7 @@ def run_validation(
         if unfinished:
             raise IncompatibleError(
                 f"{directory} holds no finished training: {unfinished[0]} is not done",
-                next_command=f"semilla run --resume --output-dir {directory}",
+                next_command=to_command(config, resume_from_checkpoint=True),
             )
         journal.start_attempt()
         for phase in PHASE_NAMES[:4]:
@@ -149,7 +149,7 @@ def decide_resume(
             raise InvalidConfigError(
                 f"{journal.directory} holds {len(unfinished)} checkpoints of a training that did not finish: "
                 "say --resume to continue it or --no-resume to start over",
-                next_command=f"semilla run --resume --output-dir {journal.directory}",
+                next_command=to_command(config, resume_from_checkpoint=True),
                 kept="every checkpoint",
             )
         resume = ask(f"{journal.directory} holds a training that did not finish. Continue it?")

@@ -50,6 +50,15 @@ TRAINING_TIMEOUT_S = 3600
 Tokens = npt.NDArray[np.int32]
 
 
+class VocabularyTooLargeError(InvalidCorpusError):
+    """The text does not support the vocabulary asked for; ``largest`` is the size that it does."""
+
+    def __init__(self, vocab_size: int, *, largest: int) -> None:
+        allowed = f"the text supports at most {largest} pieces"
+        super().__init__(str(Mistake("tokenizer_vocab_size", vocab_size, allowed, largest)))
+        self.largest = largest
+
+
 @dataclass(frozen=True)
 class TrainedTokenizer:
     """A serialised SentencePiece model and the number of pieces it really has."""
@@ -101,8 +110,8 @@ def train_tokenizer(
 ) -> TrainedTokenizer:
     """Train on ``texts`` in a child process, so that a crash inside the library cannot take the run along.
 
-    ``vocab_size`` larger than the text supports is an error when it was asked for (InvalidCorpusError with the largest
-    possible value) and is lowered to that value when it was not. One thread by default: the result is the same bytes
+    ``vocab_size`` larger than the text supports is an error when it was asked for (VocabularyTooLargeError) and is
+    lowered to the largest possible value when it was not. One thread by default: the result is the same bytes
     each time.
     """
     sentences = json.dumps([sentence for text in texts for sentence in split_sentences(text)])
@@ -118,10 +127,11 @@ def train_tokenizer(
             f"the text supports only {largest} pieces; it is too small or too uniform to learn from"
         )
     if is_size_explicit:
-        allowed = f"the text supports at most {largest} pieces"
         if largest < SMALLEST_CHOICE:
-            raise InvalidCorpusError(f"tokenizer_vocab_size = {vocab_size}: {allowed}; give it more text")
-        raise InvalidCorpusError(str(Mistake("tokenizer_vocab_size", vocab_size, allowed, largest)))
+            raise InvalidCorpusError(
+                f"tokenizer_vocab_size = {vocab_size}: the text supports at most {largest} pieces; give it more text"
+            )
+        raise VocabularyTooLargeError(vocab_size, largest=largest)
     lowered = _accept(_train_in_child(sentences, {**request, "vocab_size": largest}))
     warning = (
         f"the text supports {lowered.vocab_size} pieces, fewer than the default {vocab_size}; using that"

@@ -80,7 +80,9 @@ def test_commands_match_the_languages_of_the_model():
 
 def test_languages_without_a_usual_opening_begin_like_their_sample():
     """A French model is not asked to go on with an English fairy tale."""
-    results = make_results(languages=("fr", "es"), samples=("Il était une fois un été 🌱", "b", "Un día", "d"))
+    results = make_results(
+        languages=("fr", "es"), samples=("Il était une fois un été 🌱", "b", "Un día", "d")
+    )
     commands = list(list_commands(results, directory=Path("data")))
     assert [shlex.split(command)[2] for command in commands[:-1]] == ["Il était une fois", "Había una vez"]
 

@@ -163,7 +163,13 @@ def measure_in_child(bundle_path: Path, *, timeout_s: float = TIMEOUT_S) -> dict
     command = [sys.executable, "-P", "-m", "semilla.device.budgets", str(bundle_path)]
     try:
         child = subprocess.run(  # noqa: S603 - our own interpreter and module
-            command, env=clean, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout_s, check=False
+            command,
+            env=clean,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=timeout_s,
+            check=False,
+            start_new_session=True,  # Ctrl-C is for the run to grant, not for the child to take
         )
     except subprocess.TimeoutExpired as error:
         raise ValidationFailureError(

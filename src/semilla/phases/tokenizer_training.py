@@ -13,8 +13,10 @@ from semilla.phases import PhaseRecord, get_sha256
 from semilla.progress import ArtifactWritten, Progress, Warned
 from semilla.records import names
 from semilla.records.files import describe_artifact, write_bytes, write_text
+from semilla.settings import to_command
 from semilla.tokenizer import (
     Tokenizer,
+    VocabularyTooLargeError,
     check_round_trip,
     format_vocabulary,
     measure_compression,
@@ -35,12 +37,16 @@ def read_inputs(config: PipelineConfiguration, records: Mapping[str, PhaseRecord
 def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
     """Train, check the round trip on held-out text, and report bytes per token for each language."""
     documents = read_documents(Path(config.output_directory))
-    trained = train_tokenizer(
-        [document.train_text for document in documents],
-        vocab_size=config.tokenizer_vocab_size,
-        model_type=config.tokenizer_model_type,
-        is_size_explicit="tokenizer_vocab_size" in config.model_fields_set,
-    )
+    try:
+        trained = train_tokenizer(
+            [document.train_text for document in documents],
+            vocab_size=config.tokenizer_vocab_size,
+            model_type=config.tokenizer_model_type,
+            is_size_explicit="tokenizer_vocab_size" in config.model_fields_set,
+        )
+    except VocabularyTooLargeError as error:
+        error.next_command = to_command(config, tokenizer_vocab_size=error.largest)
+        raise
     if trained.warning:
         progress(Warned(trained.warning, "vocabulary_size"))
     tokenizer = Tokenizer(trained.model)

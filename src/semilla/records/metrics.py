@@ -78,4 +78,6 @@ def read_metrics(path: Path) -> TrainingMetrics:
     try:
         return TrainingMetrics.model_validate(content)
     except ValidationError as error:
-        raise IntegrityError(f"{path} holds no training metrics: {error.error_count()} fields are wrong") from error
+        raise IntegrityError(
+            f"{path} holds no training metrics: {error.error_count()} fields are wrong"
+        ) from error
