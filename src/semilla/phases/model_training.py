@@ -21,13 +21,19 @@ from semilla.settings import to_command
 from semilla.tokenizer import Tokenizer, read_tokenizer
 from semilla.training.allocator import keep_freed_blocks
 from semilla.training.batches import TrainingData, build_data
-from semilla.training.checkpoint import Checkpoint, Provenance, check_compatibility, restore_state
+from semilla.training.checkpoint import (
+    Checkpoint,
+    Provenance,
+    check_compatibility,
+    find_checkpoints,
+    restore_state,
+)
 from semilla.training.environment import Environment, choose_environment
 from semilla.training.evaluate import evaluate
-from semilla.training.loop import StepInfo, train
+from semilla.training.loop import train
 from semilla.training.memory import suggest_batch_size
-from semilla.training.persistence import TrainingFiles, list_checkpoints
-from semilla.training.state import BestModel, EpochTotals, RunState, build_state
+from semilla.training.persistence import TrainingFiles
+from semilla.training.state import BestModel, EpochTotals, RunState, StepInfo, build_state
 
 SAMPLE_TOKENS = 40
 SAMPLE_TEMPERATURE = 0.8
@@ -68,15 +74,11 @@ def _run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
     tokenizer_path = directory / f"{names.name_tokenizer(config.tokenizer_vocab_size)}.model"
     tokenizer = read_tokenizer(tokenizer_path)
     settings = config.training_hyperparameters
-    data = build_data(
-        [(document.language, document.train_text, document.validation_text) for document in documents],
-        tokenizer,
-        batch_size=settings.batch_size,
-        length=settings.max_sequence_length,
-        seed=config.seed,
-    )
-    checkpoints, num_damaged = list_checkpoints(directory, progress=progress)
-    start = _choose_start(config, checkpoints, num_damaged=num_damaged, progress=progress)
+    data = build_data(documents, tokenizer, config)
+    checkpoints, skipped = find_checkpoints(directory)
+    for sentence in skipped:
+        progress(Note(sentence))
+    start = _choose_start(config, checkpoints, num_damaged=len(skipped), progress=progress)
     environment = choose_environment(
         settings, device=config.device, earlier=start.provenance.environment if start else None
     )

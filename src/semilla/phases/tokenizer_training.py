@@ -10,7 +10,7 @@ from semilla.config import PipelineConfiguration
 from semilla.corpus.manifest import read_documents
 from semilla.errors import IntegrityError
 from semilla.phases import PhaseRecord, get_sha256
-from semilla.progress import ArtifactWritten, Progress, Warned
+from semilla.progress import ArtifactWritten, Note, Progress, Warned
 from semilla.records import names
 from semilla.records.files import describe_artifact, write_bytes, write_text
 from semilla.settings import to_command
@@ -58,6 +58,10 @@ def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
     for path in (model_path, vocabulary_path):
         progress(ArtifactWritten(path))
     record = adopt(config)
+    sizes = ", ".join(
+        f"{size:.2f} in {language}" for language, size in record.details["bytes_per_token"].items()
+    )
+    progress(Note(f"The vocabulary has {record.details['vocab_size']:,} pieces; bytes per token: {sizes}."))
     record.warnings = [trained.warning] if trained.warning else []
     return record
 

@@ -124,13 +124,7 @@ def _load_subject(config: PipelineConfiguration) -> _Subject:
     if not metrics.epoch_history:
         raise IntegrityError(f"{names.METRICS} holds no epochs")
     settings = config.training_hyperparameters
-    data = build_data(
-        [(document.language, document.train_text, document.validation_text) for document in documents],
-        tokenizer,
-        batch_size=settings.batch_size,
-        length=settings.max_sequence_length,
-        seed=config.seed,
-    )
+    data = build_data(documents, tokenizer, config)
     model = Transformer(
         config.model_architecture, vocab_size=tokenizer.vocab_size, max_positions=settings.max_sequence_length
     )

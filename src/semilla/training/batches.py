@@ -6,16 +6,20 @@ and shuffles them: over the epochs every token appears at every place of the con
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from semilla.config import PipelineConfiguration
+from semilla.corpus.manifest import Document
 from semilla.errors import InvalidCorpusError
 from semilla.tokenizer import BEGIN_ID, Tokenizer, Tokens
 
 Windows = npt.NDArray[np.int64]
+
+BEGIN = np.array([BEGIN_ID], dtype=np.int32)
 
 
 @dataclass(frozen=True)
@@ -48,20 +52,25 @@ class TrainingData:
 
 
 def build_data(
-    documents: list[tuple[str, str, str]], tokenizer: Tokenizer, *, batch_size: int, length: int, seed: int
+    documents: Sequence[Document], tokenizer: Tokenizer, config: PipelineConfiguration
 ) -> TrainingData:
-    """Encode (language, training text, validation text) of every document.
+    """Encode the training and the validation part of every document.
 
-    Raises InvalidCorpusError when the text does not fill one window of ``length`` tokens.
+    Raises InvalidCorpusError when the text does not fill one window of ``max_sequence_length`` tokens.
     """
-    stream = np.concatenate(
-        [np.append(np.int32(BEGIN_ID), tokenizer.encode(train)) for _, train, _ in documents]
-    )
+    settings = config.training_hyperparameters
+    length = settings.max_sequence_length
+    encoded = [tokenizer.encode(document.train_text) for document in documents]
+    stream = np.concatenate([part for tokens in encoded for part in (BEGIN, tokens)])
     held_out = tuple(
-        HeldOutText(language, tokenizer.encode(validation), len(validation.encode()))
-        for language, _, validation in documents
+        HeldOutText(
+            document.language,
+            tokenizer.encode(document.validation_text),
+            len(document.validation_text.encode()),
+        )
+        for document in documents
     )
-    data = TrainingData(stream, held_out, batch_size, length, seed)
+    data = TrainingData(stream, held_out, settings.batch_size, length, config.seed)
     if data.num_windows < 1 or not any(len(text.tokens) for text in held_out):
         raise InvalidCorpusError(
             f"the training text has {len(stream)} tokens; one window of --max-sequence-length {length} "

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import torch
 
@@ -20,25 +19,11 @@ from semilla.training.candidates import draw_candidates
 from semilla.training.loss import compute_training_loss
 from semilla.training.optimizer import set_learning_rate
 from semilla.training.schedule import compute_learning_rate
-from semilla.training.state import RunState
-
-
-@dataclass(frozen=True)
-class StepInfo:
-    """One finished step: ``loss`` in nats per token, the base ``learning_rate``, the norm before clipping."""
-
-    step: int
-    epoch: int
-    loss: float
-    learning_rate: float
-    gradient_norm: float
-    num_tokens: int
-    elapsed_s: float
-    ends_epoch: bool
+from semilla.training.state import RunState, StepInfo
 
 
 def train(state: RunState, *, config: PipelineConfiguration, data: TrainingData) -> Iterator[StepInfo]:
-    """Train from ``state.step`` to the end of the epoch after the last measured one, yielding after every step.
+    """Train from ``state.step`` to the end of the last epoch, yielding after every step.
 
     The caller measures each finished epoch and appends to ``state.history`` before it iterates on. Raises
     DivergedError, before the update, when the loss or the gradient is not finite.
@@ -50,8 +35,7 @@ def train(state: RunState, *, config: PipelineConfiguration, data: TrainingData)
         starts = plan_epoch(data, epoch + 1)
         for index in range(step_in_epoch, data.steps_per_epoch):
             batch = starts[index * data.batch_size : (index + 1) * data.batch_size]
-            info = take_step(state, settings, cut_batch(data, batch), total_steps=total_steps, data=data)
-            yield info
+            yield take_step(state, settings, cut_batch(data, batch), total_steps=total_steps, data=data)
 
 
 def take_step(
@@ -64,8 +48,6 @@ def take_step(
 ) -> StepInfo:
     """One optimizer step on one batch."""
     began_s = time.perf_counter()
-    model = state.model
-    inputs, targets = (torch.from_numpy(part).to(model.device) for part in batch)
     rate = compute_learning_rate(
         state.step,
         total_steps=total_steps,
@@ -73,17 +55,10 @@ def take_step(
         warmup_fraction=settings.warmup_fraction,
     )
     set_learning_rate(state.optimizers, rate)
-    model.train()
-    model.seed_dropout(data.seed, state.step)
-    candidates = (
-        draw_candidates(batch[1], vocab_size=model.vocab_size, seed=data.seed, step=state.step)
-        if state.step < settings.sampled_output * total_steps
-        else None
+    samples_output = state.step < settings.sampled_output * total_steps
+    loss, norm = compute_gradients(
+        state, batch, seed=data.seed, samples_output=samples_output, max_norm=settings.max_gradient_norm
     )
-    loss_tensor = compute_training_loss(model(inputs), model.output_weight_VD, targets, candidates=candidates)
-    torch.autograd.backward(loss_tensor)
-    norm_tensor = torch.nn.utils.clip_grad_norm_(model.parameters(), settings.max_gradient_norm)
-    loss, norm = loss_tensor.item(), norm_tensor.item()
     if not (math.isfinite(loss) and math.isfinite(norm)):
         raise DivergedError(
             f"step {state.step + 1}: the loss is {loss} and the gradient norm {norm}; the update was not made. "
@@ -93,20 +68,32 @@ def take_step(
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
     state.step += 1
-    elapsed_s = time.perf_counter() - began_s
-    totals = state.totals
-    totals.nats += loss * targets.numel()
-    totals.tokens += targets.numel()
-    totals.gradient_norm += norm
-    totals.steps += 1
-    totals.elapsed_s += elapsed_s
-    return StepInfo(
+    info = StepInfo(
         step=state.step,
         epoch=(state.step - 1) // data.steps_per_epoch + 1,
         loss=loss,
         learning_rate=rate,
         gradient_norm=norm,
-        num_tokens=targets.numel(),
-        elapsed_s=elapsed_s,
+        num_tokens=batch[1].size,
+        elapsed_s=time.perf_counter() - began_s,
         ends_epoch=state.step % data.steps_per_epoch == 0,
     )
+    state.totals.add(info)
+    return info
+
+
+def compute_gradients(
+    state: RunState, batch: tuple[Windows, Windows], *, seed: int, samples_output: bool, max_norm: float
+) -> tuple[float, float]:
+    """Forward and backward on one batch; returns the loss in nats per token and the norm before clipping."""
+    model = state.model
+    model.train()
+    model.seed_dropout(seed, state.step)
+    inputs, targets = (torch.from_numpy(part).to(model.device) for part in batch)
+    candidates = None
+    if samples_output:
+        candidates = draw_candidates(batch[1], vocab_size=model.vocab_size, seed=seed, step=state.step)
+    loss = compute_training_loss(model(inputs), model.output_weight_VD, targets, candidates=candidates)
+    torch.autograd.backward(loss)
+    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm)
+    return loss.item(), norm.item()

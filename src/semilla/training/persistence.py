@@ -8,13 +8,12 @@ from pathlib import Path
 import torch
 
 from semilla.config import PipelineConfiguration
-from semilla.progress import ArtifactRemoved, ArtifactWritten, Note, Progress
+from semilla.progress import ArtifactRemoved, ArtifactWritten, Progress
 from semilla.records import names
 from semilla.records.metrics import TrainingMetrics, summarize, write_metrics
 from semilla.training.checkpoint import (
     Checkpoint,
     Provenance,
-    find_checkpoints,
     prune_checkpoints,
     save_checkpoint,
     save_model,
@@ -89,11 +88,3 @@ class TrainingFiles:
         for path in paths:
             path.unlink(missing_ok=True)
             self.progress(ArtifactRemoved(path))
-
-
-def list_checkpoints(directory: Path, *, progress: Progress) -> tuple[list[Checkpoint], int]:
-    """Verified checkpoints, newest first, and how many did not verify; says which and why."""
-    sound, skipped = find_checkpoints(directory)
-    for sentence in skipped:
-        progress(Note(sentence))
-    return sound, len(skipped)

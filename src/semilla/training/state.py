@@ -13,6 +13,20 @@ from semilla.training.environment import DTYPES
 from semilla.training.optimizer import build_optimizers
 
 
+@dataclass(frozen=True)
+class StepInfo:
+    """One finished step: ``loss`` in nats per token, the base ``learning_rate``, the norm before clipping."""
+
+    step: int
+    epoch: int
+    loss: float
+    learning_rate: float
+    gradient_norm: float
+    num_tokens: int
+    elapsed_s: float
+    ends_epoch: bool
+
+
 @dataclass
 class EpochTotals:
     """Sums over the steps of the epoch under way; saved with a checkpoint, so that its means survive a kill."""
@@ -22,6 +36,14 @@ class EpochTotals:
     gradient_norm: float = 0.0
     steps: int = 0
     elapsed_s: float = 0.0
+
+    def add(self, info: StepInfo) -> None:
+        """Count one more step."""
+        self.nats += info.loss * info.num_tokens
+        self.tokens += info.num_tokens
+        self.gradient_norm += info.gradient_norm
+        self.steps += 1
+        self.elapsed_s += info.elapsed_s
 
 
 @dataclass
