@@ -309,7 +309,7 @@ sys.exit(cli.main(sys.argv[1:]))
         str(source),
         *SMALL,
         "--num-epochs",
-        "1",
+        "4",
     ]
 
     def attempt(*more: str) -> subprocess.CompletedProcess[str]:
