@@ -62,8 +62,12 @@ def write_text(path: Path, *, seed: int = 0, num_lines: int = 1500) -> Path:
     return path
 
 
+def list_words(directory: Path, source: Path | str) -> list[str]:
+    return ["run", "--output-dir", str(directory), "--corpus-source", str(source), *SMALL]
+
+
 def run(directory: Path, source: Path | str, *options: str) -> int:
-    return cli.main(["run", "--output-dir", str(directory), "--corpus-source", str(source), *SMALL, *options])
+    return cli.main([*list_words(directory, source), *options])
 
 
 def read(directory: Path, name: str = "pipeline_status.json") -> Any:
@@ -340,17 +344,7 @@ def test_interrupted_and_resumed_the_run_ends_in_the_same_bits(
 ) -> None:
     """A signal in the middle of training: the step is finished and saved, and nothing is lost."""
     whole, cut = uninterrupted, tmp_path / "cut"
-    command = [
-        sys.executable,
-        "-m",
-        "semilla",
-        "run",
-        "--output-dir",
-        str(cut),
-        "--corpus-source",
-        str(source),
-        *SMALL,
-    ]
+    command = [sys.executable, "-m", "semilla", *list_words(cut, source)]
     with subprocess.Popen(
         [*command, *LONGER],
         stdout=subprocess.PIPE,
@@ -397,18 +391,9 @@ def test_a_second_run_in_the_same_directory_is_refused(copy: Path, source: Path,
 def test_the_status_is_valid_at_every_instant(tmp_path: Path, source: Path) -> None:
     """A reader in a loop sees nothing but whole documents in allowed states."""
     directory = tmp_path / "run"
-    command = [
-        sys.executable,
-        "-m",
-        "semilla",
-        "run",
-        "--output-dir",
-        str(directory),
-        "--corpus-source",
-        str(source),
-    ]
+    command = [sys.executable, "-m", "semilla", *list_words(directory, source)]
     seen, num_reads = [], 0
-    with subprocess.Popen([*command, *SMALL], stdout=subprocess.DEVNULL) as child:
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as child:
         while child.poll() is None:
             for name in ("pipeline_status.json", "training_metrics.json"):
                 if (directory / name).exists():

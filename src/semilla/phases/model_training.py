@@ -8,7 +8,8 @@ from typing import Any
 
 from semilla import interrupts
 from semilla.config import PipelineConfiguration
-from semilla.corpus.manifest import Document, read_documents
+from semilla.corpus.manifest import read_documents
+from semilla.corpus.openings import find_openings
 from semilla.errors import IntegrityError, OutOfMemoryError
 from semilla.model.generate import generate_sample
 from semilla.phases import PhaseRecord, get_sha256
@@ -42,7 +43,7 @@ SAMPLE_TEMPERATURE = 0.8
 def read_inputs(config: PipelineConfiguration, records: Mapping[str, PhaseRecord]) -> dict[str, Any]:
     """What the weights depend on: text, tokenizer, architecture, hyperparameters, seed. Not the number of threads."""
     settings = config.training_hyperparameters.model_dump(exclude={"num_threads"})
-    tokenizer = f"{names.name_tokenizer(config.tokenizer_vocab_size)}.model"
+    tokenizer = names.name_tokenizer_model(config.tokenizer_vocab_size)
     return {
         "corpus": get_sha256(records, "corpus_download", names.CORPUS),
         "tokenizer": get_sha256(records, "tokenizer_training", tokenizer),
@@ -71,7 +72,7 @@ def _run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
     keep_freed_blocks()
     directory = Path(config.output_directory)
     documents = read_documents(directory)
-    tokenizer_path = directory / f"{names.name_tokenizer(config.tokenizer_vocab_size)}.model"
+    tokenizer_path = directory / names.name_tokenizer_model(config.tokenizer_vocab_size)
     tokenizer = read_tokenizer(tokenizer_path)
     settings = config.training_hyperparameters
     data = build_data(documents, tokenizer, config)
@@ -104,24 +105,11 @@ def _run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
         replaces=replaced,
         progress=progress,
     )
-    prompts = choose_prompts(documents)
+    prompts = [opening for found in find_openings(documents, per_language=1).values() for opening in found]
     _train(
         state, config=config, data=data, files=files, tokenizer=tokenizer, prompts=prompts, progress=progress
     )
     return _describe(state, directory, environment=environment, data=data)
-
-
-def choose_prompts(documents: list[Document], *, num_words: int = 4) -> dict[str, str]:
-    """For each language the first words of a held-out line long enough to be prose."""
-    prompts: dict[str, str] = {}
-    for document in documents:
-        if document.language not in prompts:
-            lines = document.validation_text.splitlines()[1:]
-            line = next(
-                (line for line in lines if len(line.split()) > 2 * num_words), document.validation_text
-            )
-            prompts[document.language] = " ".join(line.split()[:num_words])
-    return prompts
 
 
 def _choose_start(
@@ -182,7 +170,7 @@ def _train(
     data: TrainingData,
     files: TrainingFiles,
     tokenizer: Tokenizer,
-    prompts: dict[str, str],
+    prompts: list[str],
     progress: Progress,
 ) -> None:
     total_steps = config.training_hyperparameters.num_epochs * data.steps_per_epoch
@@ -233,7 +221,7 @@ def _finish_epoch(state: RunState, info: StepInfo, *, data: TrainingData) -> tup
     return metrics, is_best
 
 
-def _draw_samples(state: RunState, tokenizer: Tokenizer, prompts: dict[str, str], *, seed: int) -> list[str]:
+def _draw_samples(state: RunState, tokenizer: Tokenizer, prompts: list[str], *, seed: int) -> list[str]:
     return [
         generate_sample(
             state.model,
@@ -243,7 +231,7 @@ def _draw_samples(state: RunState, tokenizer: Tokenizer, prompts: dict[str, str]
             temperature=SAMPLE_TEMPERATURE,
             seed=seed,
         )
-        for prompt in prompts.values()
+        for prompt in prompts
     ]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from semilla.config import PipelineConfiguration
-from semilla.corpus.manifest import read_documents
+from semilla.corpus.manifest import Document, read_documents
 from semilla.errors import IntegrityError
 from semilla.phases import PhaseRecord, get_sha256
 from semilla.progress import ArtifactWritten, Note, Progress, Warned
@@ -57,7 +57,7 @@ def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
     write_text(vocabulary_path, format_vocabulary(tokenizer))
     for path in (model_path, vocabulary_path):
         progress(ArtifactWritten(path))
-    record = adopt(config)
+    record = _describe(config, documents, tokenizer)
     sizes = ", ".join(
         f"{size:.2f} in {language}" for language, size in record.details["bytes_per_token"].items()
     )
@@ -73,13 +73,17 @@ def adopt(config: PipelineConfiguration) -> PhaseRecord:
         raise IntegrityError(
             f"tokenizer_training cannot be skipped: {model_path} and its .vocab are not both there"
         )
-    tokenizer = read_tokenizer(model_path)
+    return _describe(config, read_documents(model_path.parent), read_tokenizer(model_path))
+
+
+def _describe(config: PipelineConfiguration, documents: list[Document], tokenizer: Tokenizer) -> PhaseRecord:
     by_language: dict[str, list[str]] = {}
-    for document in read_documents(model_path.parent):
+    for document in documents:
         by_language.setdefault(document.language, []).append(document.validation_text)
+    directory = Path(config.output_directory)
     return PhaseRecord(
         "tokenizer_training",
-        artifacts=[describe_artifact(path, root=model_path.parent) for path in (model_path, vocabulary_path)],
+        artifacts=[describe_artifact(path, root=directory) for path in _locate(config)],
         details={
             "vocab_size": tokenizer.vocab_size,
             "bytes_per_token": {

@@ -6,13 +6,14 @@ import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from semilla import interrupts
 from semilla.config import PipelineConfiguration
 from semilla.corpus.manifest import Document, read_documents, read_manifest
+from semilla.corpus.openings import find_openings
 from semilla.device.budgets import BUDGETS, measure_in_child
 from semilla.device.session import load
 from semilla.errors import IntegrityError, ValidationFailureError
@@ -40,7 +41,6 @@ from semilla.training.evaluate import Evaluation, evaluate
 SAMPLES_PER_LANGUAGE = 20
 SAMPLE_TOKENS = 120
 SAMPLE_TEMPERATURE = 0.8
-OPENING_WORDS = 4
 LEAST_GAIN_NATS = 1.0
 """A model that is not random noise beats mere token frequencies by this much."""
 LEAST_LANGUAGE_SHARE = 0.9
@@ -118,7 +118,7 @@ class _Subject:
 def _load_subject(config: PipelineConfiguration) -> _Subject:
     directory = Path(config.output_directory)
     documents = read_documents(directory)
-    tokenizer_path = directory / f"{names.name_tokenizer(config.tokenizer_vocab_size)}.model"
+    tokenizer_path = directory / names.name_tokenizer_model(config.tokenizer_vocab_size)
     tokenizer = read_tokenizer(tokenizer_path)
     metrics = read_metrics(directory / names.METRICS)
     if not metrics.epoch_history:
@@ -164,30 +164,18 @@ def _draw_samples(
 ) -> dict[str, list[str]]:
     """Continue held-out openings with the bundle that ships; openings spread over each language's held-out text."""
     model = load(bundle_path)
-    lines: dict[str, list[str]] = {}
-    for document in documents:
-        prose = [
-            line
-            for line in document.validation_text.splitlines()[1:]
-            if len(line.split()) > 2 * OPENING_WORDS
-        ]
-        lines.setdefault(document.language, []).extend(prose)
-    texts: dict[str, list[str]] = {}
-    for language, candidates in lines.items():
-        step = max(1, len(candidates) // SAMPLES_PER_LANGUAGE)
-        openings = [
-            " ".join(line.split()[:OPENING_WORDS]) for line in candidates[::step][:SAMPLES_PER_LANGUAGE]
-        ]
-        texts[language] = [
-            opening + model.generate(opening, seed=config.seed + i, max_tokens=SAMPLE_TOKENS)
+    return {
+        language: [
+            opening + model.generate(opening, seed=(config.seed + i) % 2**63, max_tokens=SAMPLE_TOKENS)
             for i, opening in enumerate(openings)
         ]
-    return texts
+        for language, openings in find_openings(documents, per_language=SAMPLES_PER_LANGUAGE).items()
+    }
 
 
 def _judge_artifacts(directory: Path) -> list[Finding]:
     _, damaged = find_checkpoints(directory)
-    return [_compare("damaged_artifacts", "gate", len(damaged), "<=", 0, unit="files")]
+    return [Finding.judge("damaged_artifacts", "gate", len(damaged), "<=", 0, unit="files")]
 
 
 def _judge_loss(config: PipelineConfiguration, best: Evaluation, subject: _Subject) -> list[Finding]:
@@ -197,10 +185,10 @@ def _judge_loss(config: PipelineConfiguration, best: Evaluation, subject: _Subje
     )
     last = subject.metrics.epoch_history[-1]
     return [
-        _compare(
+        Finding.judge(
             "validation_loss", "gate", best.loss, "<", config.max_validation_loss, unit="nats per token"
         ),
-        _compare(
+        Finding.judge(
             "gain_over_frequencies",
             "gate",
             baseline - best.loss,
@@ -208,7 +196,7 @@ def _judge_loss(config: PipelineConfiguration, best: Evaluation, subject: _Subje
             LEAST_GAIN_NATS,
             unit="nats per token",
         ),
-        _compare(
+        Finding.judge(
             "overfitting_gap",
             "target",
             last.validation_loss - last.train_loss,
@@ -221,7 +209,7 @@ def _judge_loss(config: PipelineConfiguration, best: Evaluation, subject: _Subje
 
 def _judge_budgets(inference: InferenceMetrics) -> list[Finding]:
     return [
-        _compare(
+        Finding.judge(
             name, "gate", getattr(inference, name), "<=", limit, unit="ms" if name.endswith("_ms") else "MB"
         )
         for name, limit in BUDGETS.items()
@@ -236,7 +224,7 @@ def _judge_texts(texts: Mapping[str, list[str]], subject: _Subject) -> list[Find
     copies = [measure_copying(ids, training_text) for ids in encoded]
     return [
         *(
-            _compare(
+            Finding.judge(
                 f"language.{language}",
                 "target",
                 measure_language_share(samples, language),
@@ -245,39 +233,13 @@ def _judge_texts(texts: Mapping[str, list[str]], subject: _Subject) -> list[Find
             )
             for language, samples in texts.items()
         ),
-        _compare(
+        Finding.judge(
             "repetition", "target", statistics.fmean(map(measure_repetition, encoded)), "<=", most_repetition
         ),
-        _compare(
+        Finding.judge(
             "copying_median", "target", statistics.median(copies), "<=", LONGEST_USUAL_COPY, unit="tokens"
         ),
     ]
-
-
-def _compare(
-    name: str,
-    kind: Literal["gate", "target"],
-    value: float,
-    comparison: Literal["<", "<=", ">", ">="],
-    threshold: float,
-    *,
-    unit: str = "",
-) -> Finding:
-    passed = {
-        "<": value < threshold,
-        "<=": value <= threshold,
-        ">": value > threshold,
-        ">=": value >= threshold,
-    }
-    return Finding(
-        name=name,
-        kind=kind,
-        value=value if np.isfinite(value) else None,
-        threshold=threshold,
-        comparison=comparison,
-        unit=unit,
-        passed=bool(np.isfinite(value) and passed[comparison]),
-    )
 
 
 def _judge(findings: Iterable[Finding], *, strict: bool, progress: Progress) -> list[str]:
@@ -290,13 +252,8 @@ def _judge(findings: Iterable[Finding], *, strict: bool, progress: Progress) -> 
             progress(Warned(f"missed target {finding}", finding.name.split(".")[0].split("_")[0]))
     if fatal:
         raise ValidationFailureError(
-            "missed "
-            + "; ".join(f"{finding.kind} {finding}, off by {_describe_miss(finding)}" for finding in fatal),
+            "missed " + "; ".join(f"{finding.kind} {finding}, off by {finding.miss}" for finding in fatal),
             missed=[finding.name for finding in fatal],
         )
     progress(Note("Every gate is passed."))
     return warnings
-
-
-def _describe_miss(finding: Finding) -> str:
-    return "an unknown amount" if finding.value is None else f"{abs(finding.value - finding.threshold):.4g}"

@@ -25,6 +25,11 @@ def name_tokenizer(vocab_size: int) -> str:
     return f"bilingual_{size}"
 
 
+def name_tokenizer_model(vocab_size: int) -> str:
+    """The SentencePiece model among the tokenizer's files."""
+    return f"{name_tokenizer(vocab_size)}.model"
+
+
 CHECKPOINT_PATTERN = "checkpoint_*_*.pt"
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import operator
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +21,15 @@ Phase = Literal["prerequisite_check", "corpus_download", "tokenizer_training", "
 CurrentPhase = Literal[Phase, "complete", "failed"]
 RunState = Literal["running", "interrupted", "failed", "complete"]
 Outcome = Literal["done", "reused", "skipped"]
+Kind = Literal["gate", "target"]
+Comparison = Literal["<", "<=", ">", ">="]
+
+_COMPARISONS: dict[Comparison, Callable[[float, float], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
 
 
 def now() -> str:
@@ -51,12 +63,33 @@ class Finding(Record):
     """One gate or target: a figure beside its threshold."""
 
     name: str
-    kind: Literal["gate", "target"]
+    kind: Kind
     value: float | None
     threshold: float
-    comparison: Literal["<", "<=", ">", ">="]
+    comparison: Comparison
     unit: str = ""
     passed: bool
+
+    @classmethod
+    def judge(
+        cls, name: str, kind: Kind, value: float, comparison: Comparison, threshold: float, *, unit: str = ""
+    ) -> Finding:
+        """Hold ``value`` against its threshold; a value that is not finite is not measured, and not passed."""
+        is_measured = math.isfinite(value)
+        return cls(
+            name=name,
+            kind=kind,
+            value=value if is_measured else None,
+            threshold=threshold,
+            comparison=comparison,
+            unit=unit,
+            passed=is_measured and _COMPARISONS[comparison](value, threshold),
+        )
+
+    @property
+    def miss(self) -> str:
+        """How far the value is from its threshold."""
+        return "an unknown amount" if self.value is None else f"{abs(self.value - self.threshold):.4g}"
 
     def __str__(self) -> str:
         value = "not measured" if self.value is None else f"{self.value:.4g}"
