@@ -16,7 +16,7 @@ from semilla.corpus.sample import OPENINGS, SampleDocument, generate_corpus, lis
 from semilla.corpus.sample.stories import load_library, tell_story
 from semilla.errors import InvalidConfigError
 
-RECORDED_SHA256 = "86213a922b76696e04c9c9406d9a082966e06545e404923f3b0178f01edafc88"
+RECORDED_SHA256 = "eb27a6d6c5a5504221492265d588909ec1ec89995378c670ba0e0a3b0267d13e"
 """Of seed 0 at 20,000 bytes; any change of material or engine changes it, and only then is it recorded anew."""
 
 SENTENCE_END = re.compile(r'(?<=[.!?])["»]?\s+(?=[A-ZÁÉÍÓÚÑ"«¿¡—])')

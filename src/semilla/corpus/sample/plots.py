@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, TypeAlias, TypeVar
 
+from semilla.corpus.sample.heldout import Combination, is_held_out
 from semilla.corpus.sample.lexicon import Entry, Lexicon, make_entry, read_tables
 from semilla.corpus.sample.templates import Template, compile_lines
 from semilla.corpus.sample.terms import LANGUAGES, Language
@@ -16,6 +17,7 @@ Alternatives = Mapping[Language, tuple[Template, ...]]
 T = TypeVar("T")
 
 _MAX_TRIES = 50
+_MAX_DRAWS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,10 @@ class Beat:
 
 @dataclass(frozen=True, slots=True)
 class Plot:
+    """``object_name`` is the fact that stands for the story's object: the first one, unless the file names another."""
+
     key: str
+    object_name: str
     cast: Mapping[str, str]
     facts: Mapping[str, str]
     values: Mapping[str, tuple[Entry, ...]]
@@ -67,7 +72,8 @@ def _make_plot(key: str, table: dict[str, Any], shared_facts: dict[str, str]) ->
     own_facts = table.get("facts", {})
     facts = own_facts | {name: query for name, query in shared_facts.items() if name not in own_facts}
     beats = tuple(Beat(_compile_alternatives(key, beat), beat.get("chance", 1.0)) for beat in table["beat"])
-    return Plot(key, table["cast"], facts, values, beats)
+    object_name = table.get("object", next(iter(own_facts)))
+    return Plot(key, object_name, table["cast"], facts, values, beats)
 
 
 def _make_value(key: str, row: dict[str, Any]) -> Entry:
@@ -81,8 +87,31 @@ def _compile_alternatives(key: str, table: dict[str, Any]) -> Alternatives:
     return alternatives
 
 
-def choose_facts(plot: Plot, rng: Random, lexicon: Lexicon) -> dict[str, Fact]:
-    """Settle who and what a story is about; no two facts share a word, no two characters an initial."""
+def choose_facts(plot: Plot, rng: Random, lexicon: Lexicon, *, held_out: bool = False) -> dict[str, Fact]:
+    """Settle who and what a story is about: either a combination that may be trained on, or one that is held out.
+
+    InternalError when the plot has none of the kind asked for.
+    """
+    for _ in range(_MAX_DRAWS):
+        facts = _draw_facts(plot, rng, lexicon)
+        if is_held_out(find_combination(plot, facts)) == held_out:
+            return facts
+    raise InternalError(f"the plot {plot.key!r} has no combination with held_out={held_out}")
+
+
+def find_combination(plot: Plot, facts: Mapping[str, Fact]) -> Combination:
+    """The character, the object and the plot of a story, by their English words, which both languages share."""
+    hero, thing = (facts[name] for name in (next(iter(plot.cast)), plot.object_name))
+    return Combination(_name_kind(hero), _name_kind(thing), plot.key)
+
+
+def _name_kind(fact: Fact) -> str:
+    entry = fact.kind if isinstance(fact, Character) else fact
+    return entry.terms["en"].text or entry.key
+
+
+def _draw_facts(plot: Plot, rng: Random, lexicon: Lexicon) -> dict[str, Fact]:
+    """Draw facts of which no two share a word; no two characters share an initial."""
     facts: dict[str, Fact] = {}
     used: set[str] = set()
     for name, query in plot.cast.items():

@@ -10,8 +10,18 @@ from functools import cache
 from random import Random
 
 from semilla.corpus.sample.english import English
+from semilla.corpus.sample.heldout import Combination
 from semilla.corpus.sample.lexicon import Entry, Lexicon, load_lexicon
-from semilla.corpus.sample.plots import Alternatives, Character, Fact, Plot, choose_facts, load_plots, pick
+from semilla.corpus.sample.plots import (
+    Alternatives,
+    Character,
+    Fact,
+    Plot,
+    choose_facts,
+    find_combination,
+    load_plots,
+    pick,
+)
 from semilla.corpus.sample.spanish import Spanish
 from semilla.corpus.sample.templates import BankSlot, Choice, Node, Slot, Template, Word
 from semilla.corpus.sample.terms import Gender, Language, Term
@@ -40,6 +50,7 @@ class Story:
     plot: str
     is_twin: bool
     text: str
+    combination: Combination
 
 
 @cache
@@ -50,20 +61,22 @@ def load_library() -> Library:
     return Library(lexicon, plots, banks, {"en": English(verbs["en"]), "es": Spanish(verbs["es"])})
 
 
-def tell_story(language: Language, *, seed: int, index: int) -> Story:
+def tell_story(language: Language, *, seed: int, index: int, held_out: bool = False) -> Story:
     """The story number ``index`` of a language, a pure function of its arguments.
 
-    Twins draw plot and facts from a stream both languages share, and their words each from its own.
+    Twins draw plot and facts from a stream both languages share, and their words each from its own. With
+    ``held_out``, it is about a combination of character, object and plot that stories without it never have.
     """
     library = load_library()
     is_twin = _make_rng(seed, index, "twin").random() < TWIN_SHARE
     rng = _make_rng(seed, index, "facts" if is_twin else language)
     plot = _deal_plot(library.plots, seed=seed, index=index, stream="facts" if is_twin else language)
-    facts = choose_facts(plot, rng, library.lexicon)
+    facts = choose_facts(plot, rng, library.lexicon, held_out=held_out)
     teller = _Teller(language, library, facts, _make_rng(seed, index, f"words {language}"))
     told = [beat for beat in plot.beats if rng.random() < beat.chance]
     text = lay_out([teller.tell(beat.alternatives[language]) for beat in told])
-    return Story(language, plot.key, is_twin, library.grammars[language].finish(text))
+    text = library.grammars[language].finish(text)
+    return Story(language, plot.key, is_twin, text, find_combination(plot, facts))
 
 
 def _make_rng(seed: int, index: int, stream: str) -> Random:
