@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from semilla.records import disk
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "semilla"
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -48,6 +50,17 @@ PRINTING = {
     "prerequisites/probe.py": "its child process hands the versions over on standard output",
 }
 """Modules that write to a standard stream without being ``cli``, ``commands`` or ``terminal``, and why."""
+
+WRITING = {
+    "records/disk.py": "the system calls of the one writer, records/files.py",
+    "records/lock.py": "a lock is held on a file that stays where it is; nothing durable is in it",
+    "records/log.py": "a log is appended to, line by line",
+    "cli.py": "a closed stream goes to /dev/null",
+    "terminal/console.py": "a closed stream goes to /dev/null",
+    "tokenizer.py": "hands the text to its child in a file without a name",
+    "prerequisites/storage.py": "reserves space for a moment in files without a name",
+}
+"""Modules that call what creates, changes or removes files, and why each may. Nothing else leaves or takes a file."""
 
 
 def list_top_level() -> set[str]:
@@ -230,3 +243,75 @@ def test_only_the_terminal_prints() -> None:
         and writes_to_the_screen(ast.parse(path.read_bytes()))
     }
     assert writing == set(PRINTING)
+
+
+# ---- who writes
+
+FILE_METHODS = {
+    "unlink", "mkdir", "rmdir", "touch", "rename", "write_text", "write_bytes", "symlink_to", "hardlink_to", "tofile",
+    "savez", "FileHandler",
+}  # fmt: skip
+FILE_FUNCTIONS = {
+    "os.replace", "os.rename", "os.remove", "os.unlink", "os.mkdir", "os.makedirs", "os.rmdir", "os.truncate",
+    "os.link", "os.symlink", "os.fsync", "np.save", "numpy.save", "onnx.save", "shutil.move", "shutil.rmtree",
+    "shutil.copy", "shutil.copy2", "shutil.copyfile", "shutil.copytree",
+}  # fmt: skip
+WRITER_NAMES = {"files", "disk"}
+"""What the writer and its system calls are called where a whole module is imported."""
+
+
+def find_writes(tree: ast.AST) -> list[str]:
+    """Calls that create, change or remove a file without going through ``records.files``."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and node.attr in FILE_METHODS:
+            found += [node.attr] if ast.unparse(node.value) not in WRITER_NAMES else []
+        if not isinstance(node, ast.Call):
+            continue
+        name = ast.unparse(node.func)
+        found += [name] if name in FILE_FUNCTIONS or name.startswith("tempfile.") else []
+        if name == "os.open" and re.search(r"O_(WRONLY|RDWR|CREAT)", ast.unparse(node)):
+            found.append(name)
+        if name == "open" or (name.endswith(".open") and name != "os.open"):
+            modes = [one for one in (*node.args, *(word.value for word in node.keywords)) if _is_mode(one)]
+            found += [name] if modes else []
+        found += [name] if name == "torch.save" and "path" in ast.unparse(node.args[1]) else []
+    return found
+
+
+def _is_mode(node: ast.expr) -> bool:
+    """Tell whether a constant is the mode of a file opened to be changed."""
+    value = node.value if isinstance(node, ast.Constant) else None
+    return isinstance(value, str) and re.fullmatch(r"[rwaxbt]*[wax+][rwaxbt+]*", value) is not None
+
+
+def test_only_one_module_writes() -> None:
+    """Beside those listed with a reason, everything that leaves or removes a file goes through ``records.files``."""
+    writing = {name_module(path) for path in MODULES if find_writes(ast.parse(path.read_bytes()))}
+    assert writing == set(WRITING)
+
+
+@pytest.mark.parametrize("code", [
+    "path.unlink()", "path.mkdir(parents=True)", "os.replace(a, b)", "path.write_bytes(b'')", "shutil.rmtree(path)",
+    "open(path, 'w')", "path.open('ab')", "path.open(mode='r+b')", "os.open(path, os.O_CREAT | os.O_WRONLY)",
+    "tempfile.mkstemp()", "torch.save(content, path)", "logging.FileHandler(path)",
+])  # fmt: skip
+def test_writes_are_really_found(code: str) -> None:
+    """Each of them draws the gate's attention."""
+    assert len(find_writes(ast.parse(code))) == 1
+
+
+@pytest.mark.parametrize("code", [
+    "files.write_bytes(path, data)", "path.open('rb')", "path.open()", "text.replace('a', 'w')",
+    "os.open(path, os.O_RDONLY)", "torch.save(content, buffer)",
+])  # fmt: skip
+def test_reading_is_no_writing(code: str) -> None:
+    """Nor is what goes through the writer."""
+    assert find_writes(ast.parse(code)) == []
+
+
+def test_every_system_call_of_the_writer_can_be_replaced() -> None:
+    """``disk.CALLS`` names the functions of the module, so that a test of faults misses none."""
+    tree = ast.parse((PACKAGE / "records" / "disk.py").read_bytes())
+    functions = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    assert functions == {*disk.CALLS, "with_usual_mode"}

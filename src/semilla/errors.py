@@ -247,6 +247,8 @@ _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 def from_os_error(error: OSError, path: str | os.PathLike[str]) -> SemillaError:
     """Translate an operating-system error met while writing or reading ``path``."""
     reason = f"{os.fspath(path)}: {error.strerror or error}"
+    if error.errno == errno.ENAMETOOLONG:
+        return InvalidConfigError(f"a name is too long: {os.fspath(path)}")
     if error.errno in _DISK_FULL:
         return DiskSpaceError(f"no space left while writing {reason}")
     if error.errno in _FORBIDDEN:

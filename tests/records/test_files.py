@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import signal
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from disk_faults import DiskFaults, fail_with, kill
 
-from semilla.errors import DiskSpaceError, IntegrityError, PermissionDeniedError, StorageError
-from semilla.records import files
+from semilla.errors import DiskSpaceError, IntegrityError, PermissionDeniedError, SemillaError, StorageError
+from semilla.records import disk, files
 
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
@@ -104,3 +108,104 @@ def test_json_on_disk_is_readable_by_people(tmp_path: Path) -> None:
     assert "ñ" in text
     assert text.count("\n") == 3
     assert json.loads(text) == {"a": "ñ"}
+
+
+# ---- every call of the writer
+
+
+def write_everything(directory: Path) -> None:
+    """One of each: a directory, a file in it, a file replaced, a file and a directory removed."""
+    files.make_directory(directory / "bundle")
+    files.write_bytes(directory / "bundle" / "model", b"new" * 1000)
+    files.write_bytes(directory / "status", b"new")
+    files.remove_file(directory / "old")
+    files.remove_directory(directory / "empty")
+
+
+def prepare(directory: Path) -> Path:
+    directory.mkdir()
+    (directory / "status").write_bytes(b"old")
+    (directory / "old").write_bytes(b"old")
+    (directory / "empty").mkdir()
+    return directory
+
+
+def list_calls(tmp_path: Path) -> list[str]:
+    with DiskFaults() as calls:
+        write_everything(prepare(tmp_path / "rehearsal"))
+    return calls.names
+
+
+def test_every_kind_of_call_is_made(tmp_path: Path) -> None:
+    """So that the tests below leave none out."""
+    assert set(list_calls(tmp_path)) == set(disk.CALLS)
+
+
+@pytest.mark.parametrize(
+    "number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EXDEV]
+)
+def test_whichever_call_fails_files_are_whole_and_no_draft_is_left(tmp_path: Path, number: int) -> None:
+    """D2, D6, D14: full, over quota, too large, broken, read-only, another file system; then it works again."""
+    for at in range(1, len(list_calls(tmp_path)) + 1):
+        directory = prepare(tmp_path / str(at))
+        with DiskFaults(at=at, act=fail_with(number)) as calls, suppress(SemillaError):
+            write_everything(directory)
+        assert len(calls.names) >= at
+        assert (directory / "status").read_bytes() in {b"old", b"new"}
+        assert not list(directory.rglob("*.tmp"))
+        if (directory / "bundle" / "model").exists():
+            assert (directory / "bundle" / "model").read_bytes() == b"new" * 1000
+        write_everything(directory)
+        assert (directory / "status").read_bytes() == b"new"
+
+
+def test_killed_at_any_call_files_are_whole(tmp_path: Path) -> None:
+    """K2: before each call, and with half of the bytes written; the next start collects the draft."""
+    for at in range(1, len(list_calls(tmp_path)) + 1):
+        directory = prepare(tmp_path / str(at))
+        child = os.fork()
+        if child == 0:
+            with DiskFaults(at=at, act=kill):
+                write_everything(directory)
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+        files.collect_garbage(directory)
+        assert (directory / "status").read_bytes() in {b"old", b"new"}
+        assert {path.name for path in directory.iterdir()} <= {"status", "old", "empty", "bundle"}
+
+
+def test_nothing_is_named_before_it_is_on_the_disk(tmp_path: Path) -> None:
+    """K11: synced, then named, then the name synced; a new directory's own name too."""
+    names = list_calls(tmp_path)
+    draft = ["open_new", "write", "flush", "sync", "replace", "sync_directory"]
+    assert names == ["make_directory", "sync_directory", *draft, *draft, "unlink", "remove_directory"]
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_modes_are_what_the_umask_leaves_of_the_usual(tmp_path: Path, umask: int) -> None:
+    """D16: 0644 and 0755 at most, so nobody else writes even where the umask would let them."""
+    previous = os.umask(umask)
+    try:
+        files.make_directory(tmp_path / "bundle")
+        files.write_bytes(tmp_path / "bundle" / "model", b"")
+    finally:
+        os.umask(previous)
+    assert (tmp_path / "bundle").stat().st_mode & 0o777 == 0o755 & ~umask
+    assert (tmp_path / "bundle" / "model").stat().st_mode & 0o777 == 0o644 & ~umask
+
+
+def test_a_file_system_that_cannot_sync_directories_is_told_apart(tmp_path: Path) -> None:
+    """D18: EINVAL there is no failure of the write, and can be asked for; a real error is one."""
+    with DiskFaults(at=1, act=fail_with(errno.EINVAL), only=["sync_directory"], is_lasting=True):
+        files.write_bytes(tmp_path / "x", b"whole")
+        assert not files.sync_directory(tmp_path)
+    assert files.sync_directory(tmp_path)
+    with DiskFaults(at=1, act=fail_with(errno.EIO), only=["sync_directory"]), pytest.raises(StorageError):
+        files.write_bytes(tmp_path / "x", b"whole")
+
+
+def test_a_directory_that_vanished_is_told_as_that(tmp_path: Path) -> None:
+    """D11: not as a missing file, and nothing is made anew."""
+    with pytest.raises(StorageError, match=r"gone vanished"):
+        files.write_bytes(tmp_path / "gone" / "x", b"")
+    assert list(tmp_path.iterdir()) == []

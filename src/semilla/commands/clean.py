@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from semilla.commands.status import read_true_status
-from semilla.errors import IntegrityError, InvalidConfigError, from_os_error
+from semilla.errors import IntegrityError, InvalidConfigError
 from semilla.records import names
-from semilla.records.files import collect_garbage
+from semilla.records.files import collect_garbage, remove_directory, remove_file
 from semilla.records.lock import hold_lock
 from semilla.terminal.console import ask, is_interactive, print_text, quote
 from semilla.terminal.phrases import format_size
@@ -65,13 +64,9 @@ def remove_files(directory: Path, paths: list[Path]) -> None:
     for folder in folders:
         collect_garbage(folder)
     for path in paths:
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as error:
-            raise from_os_error(error, path) from error
+        remove_file(path)
     for folder in sorted(folders - {directory}, reverse=True):
-        with suppress(OSError):
-            folder.rmdir()
+        remove_directory(folder)
 
 
 def _is_inside(directory: Path, name: str) -> bool:

@@ -15,10 +15,17 @@ from urllib.request import getproxies
 from semilla.corpus.addresses import find_host, redact_credentials
 from semilla.corpus.catalogue import Book
 from semilla.corpus.fetch import Fetcher, FetchFailure
-from semilla.errors import InvalidConfigError, InvalidCorpusError, NetworkError, SemillaError, from_os_error
+from semilla.errors import InvalidConfigError, InvalidCorpusError, NetworkError, SemillaError
 from semilla.progress import ArtifactWritten, Note
 from semilla.records import names
-from semilla.records.files import collect_garbage, hash_file, open_atomic, read_json, write_json
+from semilla.records.files import (
+    collect_garbage,
+    hash_file,
+    make_directory,
+    open_atomic,
+    read_json,
+    write_json,
+)
 
 _WAY_OUT = "semilla run --corpus-source sample"
 
@@ -79,7 +86,8 @@ class Downloader:
         return self._obtain(f"page-{digest}.txt", [Route(url, (url,))], label=redact_credentials(url))
 
     def _obtain(self, file_name: str, routes: list[Route], *, label: str) -> Download:
-        self._make_directory()
+        make_directory(self.directory)
+        collect_garbage(self.directory)
         known = self._find_reusable(file_name, routes)
         if known:
             self.fetcher.progress(
@@ -165,13 +173,6 @@ class Downloader:
 
     def _locate_record(self, file_name: str) -> Path:
         return self.directory / f"{file_name}.json"
-
-    def _make_directory(self) -> None:
-        try:
-            self.directory.mkdir(parents=True, exist_ok=True)
-            collect_garbage(self.directory)
-        except OSError as error:
-            raise from_os_error(error, self.directory) from error
 
 
 def _describe_defeat(effort: _Effort) -> SemillaError:

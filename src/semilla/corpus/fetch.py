@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import BinaryIO
 
 import urllib3
 
@@ -24,6 +23,7 @@ from semilla.corpus.addresses import (
 from semilla.corpus.decode import looks_like_html
 from semilla.corpus.transport import FetchFailure, FetchPolicy, Watchdog, describe_failure, open_response
 from semilla.progress import Progress, Transferred, silent
+from semilla.records.files import Draft
 
 __all__ = ["FetchFailure", "FetchPolicy", "Fetched", "Fetcher"]
 
@@ -55,7 +55,7 @@ class Fetcher:
     progress: Progress = silent
     asked_at_s: dict[str, float] = field(default_factory=dict)
 
-    def fetch(self, url: str, file: BinaryIO, *, name: str) -> Fetched:
+    def fetch(self, url: str, file: Draft, *, name: str) -> Fetched:
         """Write what ``url`` serves to ``file``; raises FetchFailure, or InterruptedRunError on a signal."""
         address, began_in_public = url, False
         with Watchdog(deadline_s=self.policy.deadline_s) as watchdog:
@@ -94,7 +94,7 @@ class Fetcher:
         self.asked_at_s[host] = self.policy.clock()
 
     def _receive(
-        self, response: urllib3.BaseHTTPResponse, file: BinaryIO, watchdog: Watchdog, *, name: str
+        self, response: urllib3.BaseHTTPResponse, file: Draft, watchdog: Watchdog, *, name: str
     ) -> tuple[int, str]:
         """Write the body to ``file``; return its size and SHA-256."""
         digest, head, size_bytes, reported_bytes = hashlib.sha256(), b"", 0, 0

@@ -16,9 +16,9 @@ from semilla.device.bundle import (
     GenerationSettings,
     hash_description,
 )
-from semilla.errors import IncompatibleError, from_os_error
+from semilla.errors import IncompatibleError
 from semilla.export.onnx import Weights, build_graph
-from semilla.records.files import describe_artifact, write_bytes, write_json
+from semilla.records.files import describe_artifact, make_directory, write_bytes, write_json
 from semilla.tokenizer import NEWLINE_ID, Tokenizer
 
 
@@ -44,10 +44,7 @@ def write_bundle(
     if vocab_size != model["vocab_size"]:
         raise IncompatibleError(f"the tokenizer has {vocab_size} pieces, the model {model['vocab_size']}")
     graph = build_graph(weights, model=model)
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise from_os_error(error, directory) from error
+    make_directory(directory)
     write_bytes(directory / MODEL, graph)
     write_bytes(directory / TOKENIZER, tokenizer_model)
     description = {

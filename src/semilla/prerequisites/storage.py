@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import shlex
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -14,7 +14,6 @@ from pathlib import Path
 from semilla.config import PipelineConfiguration
 from semilla.errors import (
     DiskSpaceError,
-    InvalidConfigError,
     PermissionDeniedError,
     SemillaError,
     StorageError,
@@ -22,8 +21,7 @@ from semilla.errors import (
 )
 from semilla.model.shape import PARAMETER_BYTES, count_parameters
 from semilla.prerequisites.check import Check, fail_check, pass_check
-from semilla.records import names
-from semilla.records.files import TEMP_PREFIX, TEMP_SUFFIX, write_bytes
+from semilla.records import files, names
 
 MIB = 2**20
 CHECKPOINT_WEIGHTS = 4
@@ -53,31 +51,27 @@ def check_directory(config: PipelineConfiguration) -> Check:
     created: list[Path] = []
     try:
         created = make_directory(directory)
-        probe_path = directory / f"{TEMP_PREFIX}{secrets.token_hex(8)}{TEMP_SUFFIX}"
-        write_bytes(probe_path, b"semilla")
-        probe_path.unlink()
+        probe_path = files.name_temporary(directory)
+        files.write_bytes(probe_path, b"semilla")
+        files.remove_file(probe_path)
     except SemillaError as error:
         return fail_check("output_directory", error, found="cannot be written", needed=needed)
     finally:
         for folder in reversed(created):
-            with suppress(OSError):
-                folder.rmdir()
+            files.remove_directory(folder)
     return pass_check("output_directory", found=str(directory), needed=needed)
 
 
 def make_directory(directory: Path) -> list[Path]:
     """Create a directory with its parents and return what was created, outermost first."""
-    missing = [folder for folder in [directory, *directory.parents] if not os.path.lexists(folder)]
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError) as error:
-        path = next((one for one in [directory, *directory.parents] if one.is_file()), directory)
-        raise StorageError(f"{path} is in the way: it is not a folder") from error
-    except OSError as error:
-        if error.errno == errno.ENAMETOOLONG:
-            raise InvalidConfigError(f"output_directory has a name that is too long: {directory}") from error
-        raise from_os_error(error, directory) from error
-    return missing[::-1]
+    folders = [directory, *directory.parents]
+    missing = [folder for folder in reversed(folders) if not os.path.lexists(folder)]
+    in_the_way = [folder for folder in folders if os.path.lexists(folder) and not _is_directory(folder)]
+    if in_the_way:
+        raise StorageError(f"{in_the_way[0]} is in the way: it is not a folder")
+    for folder in missing:
+        files.make_directory(folder)
+    return missing
 
 
 def check_disk(config: PipelineConfiguration) -> Check:
@@ -123,8 +117,8 @@ def measure_source_bytes(source: str) -> int:
     """Size of a local source, 0 for anything else."""
     path = Path(source)
     with suppress(OSError):  # not there, or no path at all
-        files = path.glob("**/*.txt") if path.is_dir() else [path]
-        return sum(file.stat().st_size for file in files)
+        texts = path.glob("**/*.txt") if path.is_dir() else [path]
+        return sum(text.stat().st_size for text in texts)
     return 0
 
 
@@ -145,10 +139,11 @@ def allocate(size_bytes: int, *, directory: Path, piece_bytes: int) -> None:
     """
     with ExitStack() as stack:
         for start in range(0, size_bytes, piece_bytes):
-            path = directory / f"{TEMP_PREFIX}{secrets.token_hex(8)}{TEMP_SUFFIX}"
             try:
-                file = stack.enter_context(path.open("xb"))
-                path.unlink()  # without a name it is gone when this process is, however it ends
+                # Without a name it is gone when this process is, however it ends.
+                file = stack.enter_context(
+                    tempfile.TemporaryFile(dir=directory, prefix=files.TEMP_PREFIX, suffix=files.TEMP_SUFFIX)
+                )
                 os.posix_fallocate(file.fileno(), 0, min(piece_bytes, size_bytes - start))
             except OSError as error:
                 if error.errno in {errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}:

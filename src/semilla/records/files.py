@@ -1,14 +1,15 @@
 """The only writer of artifacts: complete under its final name, or absent.
 
 Each write goes to a temporary file in the same directory, is flushed and synced, takes its final name by
-``os.replace``, and the directory is synced so that the name itself survives a power cut.
+``os.replace``, and the directory is synced so that the name itself survives a power cut. Directories are made and
+files removed here too; every system call goes through ``records.disk``.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
-import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,10 +17,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from semilla.errors import IntegrityError, SemillaError, from_os_error
+from semilla.errors import IntegrityError, SemillaError, StorageError, from_os_error
+from semilla.records import disk
 
 TEMP_PREFIX = ".semilla-"
 TEMP_SUFFIX = ".tmp"
+_CANNOT_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}
 
 
 @dataclass(frozen=True)
@@ -34,25 +37,54 @@ class Artifact:
         return asdict(self)
 
 
+class Draft:
+    """A file on its way to the name ``path``; what is written to it stands under no name that counts."""
+
+    def __init__(self, file: BinaryIO, path: Path) -> None:
+        self.file = file
+        self.path = path
+
+    def write(self, data: bytes) -> None:
+        """Append ``data``; raises the error tree's translation of any ``OSError``."""
+        with _translated(self.path):
+            disk.write(self.file, data)
+
+    def sync(self) -> None:
+        """Wait until all of it is on the disk."""
+        with _translated(self.path):
+            disk.flush(self.file)
+            disk.sync(self.file)
+
+
 @contextmanager
-def open_atomic(path: Path) -> Iterator[BinaryIO]:
+def open_atomic(path: Path) -> Iterator[Draft]:
     """Write ``path`` through a temporary file; on any exception the final name stays as it was.
 
     Raises the error tree's translation of any ``OSError`` met while writing.
     """
-    temp_path = path.parent / f"{TEMP_PREFIX}{secrets.token_hex(8)}{TEMP_SUFFIX}"
+    temp_path = name_temporary(path.parent)
     try:
-        with temp_path.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temp_path, path)  # noqa: PTH105 - the durable rename, named as the manual names it
-        sync_directory(path.parent)
-    except OSError as error:
-        raise from_os_error(error, path) from error
-    finally:
+        with _translated(path):
+            file = disk.open_new(temp_path)
+        try:
+            draft = Draft(file, path)
+            yield draft
+            draft.sync()
+        finally:
+            with suppress(OSError):  # what a full disk refused above, closing would try once more
+                file.close()
+        with _translated(path):
+            disk.replace(temp_path, path)
+    except BaseException:
         with suppress(OSError):
-            temp_path.unlink(missing_ok=True)
+            disk.unlink(temp_path)
+        raise
+    sync_directory(path.parent)
+
+
+def name_temporary(directory: Path) -> Path:
+    """A new name in ``directory`` that ``collect_garbage`` knows for ours."""
+    return directory / f"{TEMP_PREFIX}{secrets.token_hex(8)}{TEMP_SUFFIX}"
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -79,13 +111,40 @@ def read_json(path: Path) -> Any:
         raise IntegrityError(f"{path} is not readable JSON: {error}") from error
 
 
-def sync_directory(directory: Path) -> None:
-    """Make renames inside ``directory`` survive a power cut."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def make_directory(directory: Path) -> None:
+    """Make one directory inside an existing one, if it is not there yet, and let its name survive a power cut."""
+    with _translated(directory):
+        try:
+            disk.make_directory(directory)
+        except FileExistsError:
+            if directory.is_dir():
+                return
+            raise
+    sync_directory(directory.parent)
+
+
+def remove_directory(directory: Path) -> None:
+    """Remove a directory if it is empty."""
+    with suppress(OSError):
+        disk.remove_directory(directory)
+
+
+def remove_file(path: Path) -> None:
+    """Remove a file, which may be gone already."""
+    with _translated(path), suppress(FileNotFoundError):
+        disk.unlink(path)
+
+
+def sync_directory(directory: Path) -> bool:
+    """Make new names inside ``directory`` survive a power cut; False where its file system does not offer that."""
+    with _translated(directory):
+        try:
+            disk.sync_directory(directory)
+        except OSError as error:
+            if error.errno in _CANNOT_SYNC:
+                return False
+            raise
+    return True
 
 
 def hash_file(path: Path) -> str:
@@ -123,5 +182,16 @@ def collect_garbage(directory: Path) -> list[Path]:
     """Remove the temporary files that killed writers left in ``directory``; call it only while holding its lock."""
     removed = list(directory.glob(f"{TEMP_PREFIX}*{TEMP_SUFFIX}"))
     for path in removed:
-        path.unlink(missing_ok=True)
+        remove_file(path)
     return removed
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    """Raise the error tree's translation of an ``OSError`` met while working on ``path``."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.ENOENT and not path.parent.is_dir():
+            raise StorageError(f"the directory {path.parent} vanished while it was in use") from error
+        raise from_os_error(error, path) from error

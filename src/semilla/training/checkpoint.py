@@ -19,7 +19,7 @@ import torch
 from semilla.config import PipelineConfiguration
 from semilla.errors import IncompatibleError, IntegrityError, OutOfMemoryError, from_os_error
 from semilla.records import names
-from semilla.records.files import write_bytes
+from semilla.records.files import remove_file, write_bytes
 from semilla.records.metrics import EpochMetrics
 from semilla.training.state import BestModel, EpochTotals, RunState
 
@@ -160,7 +160,7 @@ def prune_checkpoints(directory: Path) -> list[Path]:
     for kind, kept in (("epoch", _KEPT_EPOCHS), ("step", _KEPT_STEPS)):
         paths = directory.glob(f"checkpoint_{kind}_*.pt")
         for path in sorted(paths, key=_read_number, reverse=True)[kept:]:
-            path.unlink(missing_ok=True)
+            remove_file(path)
             removed.append(path)
     return removed
 

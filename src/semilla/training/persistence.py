@@ -10,6 +10,7 @@ import torch
 from semilla.config import PipelineConfiguration
 from semilla.progress import ArtifactRemoved, ArtifactWritten, Progress
 from semilla.records import names
+from semilla.records.files import remove_file
 from semilla.records.metrics import TrainingMetrics, summarize, write_metrics
 from semilla.training.checkpoint import (
     Checkpoint,
@@ -86,5 +87,5 @@ class TrainingFiles:
 
     def _remove(self, paths: list[Path]) -> None:
         for path in paths:
-            path.unlink(missing_ok=True)
+            remove_file(path)
             self.progress(ArtifactRemoved(path))

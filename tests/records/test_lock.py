@@ -1,0 +1,102 @@
+"""One run at a time, whatever becomes of the others."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from semilla.errors import LockedError
+from semilla.records import names
+from semilla.records.lock import hold_lock, is_locked
+
+
+def hold_in_child(directory: Path) -> tuple[int, int]:
+    """Hold the directory in another process; returns its pid and a pipe that it closes when it dies."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        with hold_lock(directory):
+            os.write(writer, b".")
+            signal.pause()
+    os.close(writer)
+    assert os.read(reader, 1) == b"."
+    return child, reader
+
+
+def test_of_many_at_the_same_instant_one_holds_the_directory(tmp_path: Path) -> None:
+    """R17: twenty processes start together; one gets it, the others are told who has it."""
+    start_reader, start_writer = os.pipe()
+    result_reader, result_writer = os.pipe()
+    end_reader, end_writer = os.pipe()
+    children = []
+    for _ in range(20):
+        child = os.fork()
+        if child == 0:
+            os.close(start_writer)
+            os.close(end_writer)
+            os.read(start_reader, 1)
+            try:
+                with hold_lock(tmp_path):
+                    os.write(result_writer, b"h")
+                    os.read(end_reader, 1)
+            except LockedError as error:
+                os.write(result_writer, b"l" if "process " in error.message else b"?")
+            os._exit(0)
+        children.append(child)
+    os.close(start_writer)  # all of them read the end of the pipe at once
+    told = b"".join(os.read(result_reader, 1) for _ in children)
+    os.close(end_writer)
+    for child in children:
+        os.waitpid(child, 0)
+    for descriptor in (start_reader, result_reader, result_writer, end_reader):
+        os.close(descriptor)
+    assert sorted(told.decode()) == ["h", *["l"] * 19]
+
+
+def test_a_killed_holder_holds_nothing(tmp_path: Path) -> None:
+    """R18: its file stays, with its pid in it, and means nothing: the kernel let go of the lock."""
+    child, reader = hold_in_child(tmp_path)
+    assert is_locked(tmp_path)
+    with pytest.raises(LockedError, match=f"process {child} since 20"), hold_lock(tmp_path):
+        pass
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    os.close(reader)
+    (tmp_path / names.LOCK).write_text(f'{{"process_id": {os.getpid()}, "since": "now"}}')
+    assert not is_locked(tmp_path)
+    with hold_lock(tmp_path):
+        assert is_locked(tmp_path)
+
+
+def test_a_reader_that_looks_does_not_turn_a_run_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R20: asking whether a run is there takes the lock for an instant; whoever starts then tries again."""
+    (tmp_path / names.LOCK).touch()
+    with (tmp_path / names.LOCK).open() as reader:
+        fcntl.flock(reader, fcntl.LOCK_SH)
+        monkeypatch.setattr("time.sleep", lambda seconds: fcntl.flock(reader, fcntl.LOCK_UN))
+        with hold_lock(tmp_path):
+            pass
+
+
+def test_a_lock_file_that_was_cleaned_away_is_no_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R17: held by the name it has now: of a file removed while waiting for it, nobody else would know."""
+    flock, opened = fcntl.flock, []
+
+    def remove_first(file, operation: int) -> None:
+        opened.append(os.fstat(file.fileno()).st_ino)
+        if len(opened) == 1:
+            (tmp_path / names.LOCK).unlink()
+        flock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", remove_first)
+    with hold_lock(tmp_path):
+        assert (tmp_path / names.LOCK).stat().st_ino == opened[-1]
+        assert len(opened) == 2
