@@ -158,7 +158,9 @@ def test_the_readme_shows_what_is_where() -> None:
     assert [entry for entry in entries if not re.search(rf"^ +{re.escape(entry)} +\S", markdown, re.M)] == []
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/install.md", "docs/experiments.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", "docs/install.md", "docs/texts.md", "docs/experiments.md"]
+)
 def test_links_between_pages_resolve(page: str) -> None:
     """Every link that is not an address names a file that is there."""
     path = ROOT / page

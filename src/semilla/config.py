@@ -90,6 +90,9 @@ class TrainingHyperparameters(Group):
     """Share of the steps, from the first, that score the batch's own tokens and a sample of the others, not all."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Number format of the matrix products; auto measures which is faster on this processor."""
+    language_balance: float = Field(0.0, ge=0, le=1)
+    """Share of training given to each language: 0 as the text has it, 1 the same to all; in between, size to the power
+    of 1 - language_balance. An epoch stays as long; what is validated and the tokenizer do not change."""
     num_threads: int = Field(0, ge=0, le=64)
     """Processor threads; 0 takes one per core available."""
 
@@ -98,7 +101,8 @@ class PipelineConfiguration(Group):
     """All a run needs to go from text to a validated model."""
 
     corpus_source: Annotated[str, AfterValidator(_one_line)] = Field("gutenberg", min_length=1)
-    """Text to learn from: a catalogue name (gutenberg, sample), an http(s) URL, a file, or a folder of .txt files."""
+    """Text to learn from: a catalogue name (gutenberg, gutenberg-large, sample), an http(s) URL, a file, or a
+    folder of .txt files."""
     corpus_size_mb: int = Field(3, gt=0, le=100_000)
     """Expected corpus size in MB, for the disk check; also how much text the sample source generates."""
     tokenizer_vocab_size: int = Field(8000, ge=1000, le=32000)

@@ -39,7 +39,7 @@ def test_what_is_local_and_there_passes(tmp_path):
     ("name", "hint"),
     [
         ("quento.txt", "did you mean {0}/cuento.txt?"),
-        ("nothing/like/it", "did you mean one of gutenberg, sample?"),
+        ("nothing/like/it", "did you mean one of gutenberg, gutenberg-large, sample?"),
     ],
 )
 def test_a_missing_file_suggests_a_close_one(tmp_path, name, hint):

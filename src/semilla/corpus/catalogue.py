@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.resources import files
 
 MIRRORS = ("https://gutenberg.pglaf.org", "https://aleph.pglaf.org")
 """Mirrors for programs, which the main site blocks (gutenberg.org/policy/robot_access.html)."""
@@ -18,6 +20,8 @@ class Book:
     author: str
     language: str
     body_sha256: str | None = None
+    author_died: int | None = None
+    """The year; None for a book without a known author."""
 
     @property
     def file_name(self) -> str:
@@ -37,42 +41,41 @@ class Book:
 
 @dataclass(frozen=True)
 class Collection:
-    """A catalogue entry; ``books`` is empty for the generated sample."""
+    """A catalogue entry of about ``size_mb``; ``books`` is empty for the generated sample, of any size."""
 
     name: str
     description: str
     books: tuple[Book, ...] = ()
+    size_mb: int = 0
 
 
+def read_books() -> dict[int, Book]:
+    """Read ``books.toml``, in its order: the English books first."""
+    tables = tomllib.loads((files(__package__) / "books.toml").read_text(encoding="utf-8"))
+    return {int(number): Book(int(number), **table) for number, table in tables.items()}
+
+
+def expect_size_mb(corpus_source: str, configured_mb: int) -> int:
+    """Size of a corpus in MB: what the catalogue knows of the source, or else what the configuration expects."""
+    collection = CATALOGUE.get(corpus_source)
+    return max(configured_mb, collection.size_mb if collection else 0)
+
+
+_BOOKS = read_books()
 CATALOGUE: dict[str, Collection] = {
     collection.name: collection
     for collection in (
         Collection(
             "gutenberg",
             "two English books and a Spanish one, about 3 MB",
-            (
-                Book(
-                    1342,
-                    "Pride and Prejudice",
-                    "Jane Austen",
-                    "en",
-                    "655c217142aff25c496e17e98d1ebc10264051b92b5e6f7062315aacf4958741",
-                ),
-                Book(
-                    11,
-                    "Alice's Adventures in Wonderland",
-                    "Lewis Carroll",
-                    "en",
-                    "85e69d65d0019bb7c3a2d193966a360ff52ace32e2b91beecf34c781e9d10a59",
-                ),
-                Book(
-                    2000,
-                    "Don Quijote",
-                    "Miguel de Cervantes Saavedra",
-                    "es",
-                    "666be97f45118e413f2fa1f4aa7c40e9f9feb9b2570082fee077cf6a0214b05e",
-                ),
-            ),
+            tuple(_BOOKS[number] for number in (1342, 11, 2000)),
+            size_mb=3,
+        ),
+        Collection(
+            "gutenberg-large",
+            "twenty-one well-known books, eleven in English and ten in Spanish, about 14 MB",
+            tuple(_BOOKS.values()),
+            size_mb=14,
         ),
         Collection("sample", "short stories in English and Spanish, made on the spot without network"),
     )

@@ -9,7 +9,7 @@ from typing import Any
 from semilla.config import PipelineConfiguration
 from semilla.corpus.addresses import redact_credentials
 from semilla.corpus.assembly import Assembly
-from semilla.corpus.catalogue import CATALOGUE
+from semilla.corpus.catalogue import CATALOGUE, expect_size_mb
 from semilla.corpus.fetch import FetchPolicy
 from semilla.corpus.gather import gather_documents, list_mirrors
 from semilla.corpus.manifest import CorpusManifest, read_documents, read_manifest
@@ -52,7 +52,7 @@ def run(
         source=resolve_source(config.corpus_source).shown,
         progress=progress,
         languages=config.corpus_languages,
-        expected_bytes=config.corpus_size_mb << 20,
+        expected_bytes=expect_size_mb(config.corpus_source, config.corpus_size_mb) << 20,
         sequence_length=config.training_hyperparameters.max_sequence_length,
     )
     manifest = assembly.write(gather_documents(config, progress=progress, policy=policy))

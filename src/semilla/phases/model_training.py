@@ -76,6 +76,9 @@ def _run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
     tokenizer = read_tokenizer(tokenizer_path)
     settings = config.training_hyperparameters
     data = build_data(documents, tokenizer, config)
+    if settings.language_balance:
+        shares = ", ".join(f"{share:.0%} {language}" for language, share in data.language_shares.items())
+        progress(Note(f"The training is balanced between languages: {shares}."))
     checkpoints, skipped = find_checkpoints(directory)
     for sentence in skipped:
         progress(Note(sentence))
@@ -131,7 +134,10 @@ def _choose_start(
     boundary = next((c for c in checkpoints if c.is_epoch_end), None)
     where = f"the end of epoch {boundary.content['epoch']}" if boundary else "the first step"
     progress(
-        Note(f"Batch size, sequence length or seed changed inside an epoch: training goes on from {where}.")
+        Note(
+            "Batch size, sequence length, language balance or seed changed inside an epoch: "
+            f"training goes on from {where}."
+        )
     )
     return boundary
 
@@ -139,8 +145,9 @@ def _choose_start(
 def _cuts_batches_alike(checkpoint: Checkpoint, config: PipelineConfiguration) -> bool:
     saved, wanted = checkpoint.content["training_config"], config.training_hyperparameters
     settings = saved["training_hyperparameters"]
-    before = (settings["batch_size"], settings["max_sequence_length"], saved["seed"])
-    return bool(before == (wanted.batch_size, wanted.max_sequence_length, config.seed))
+    plan = ("batch_size", "max_sequence_length", "language_balance")
+    before = [settings.get(name) for name in plan] + [saved["seed"]]
+    return before == [getattr(wanted, name) for name in plan] + [config.seed]
 
 
 def _continues_exactly(
@@ -263,6 +270,7 @@ def _describe(
             "best_validation_loss": state.best.validation_loss,
             "num_parameters": sum(parameter.numel() for parameter in state.model.parameters()),
             "training_tokens": len(data.stream),
+            "language_shares": data.language_shares,
             "steps_per_epoch": data.steps_per_epoch,
             "environment": environment.as_json(),
         },

@@ -12,6 +12,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from semilla.config import PipelineConfiguration
+from semilla.corpus.catalogue import expect_size_mb
 from semilla.errors import (
     DiskSpaceError,
     PermissionDeniedError,
@@ -100,14 +101,17 @@ def check_disk(config: PipelineConfiguration) -> Check:
 def reckon_need_bytes(config: PipelineConfiguration) -> int:
     """Reckon what a run takes: the specification's formula, or what its files add up to if that is more."""
     weights_bytes = count_parameters(config) * PARAMETER_BYTES
-    specified_bytes = config.corpus_size_mb * MIB + 3 * weights_bytes + 100 * MIB
+    specified_bytes = (
+        expect_size_mb(config.corpus_source, config.corpus_size_mb) * MIB + 3 * weights_bytes + 100 * MIB
+    )
     return max(specified_bytes, sum(list_file_sizes(config)))
 
 
 def list_file_sizes(config: PipelineConfiguration) -> list[int]:
     """Sizes of the files a run leaves, each at its most."""
     weights_bytes = count_parameters(config) * PARAMETER_BYTES
-    corpus_bytes = max(config.corpus_size_mb * MIB, measure_source_bytes(config.corpus_source))
+    expected_bytes = expect_size_mb(config.corpus_source, config.corpus_size_mb) * MIB
+    corpus_bytes = max(expected_bytes, measure_source_bytes(config.corpus_source))
     checkpoints = [CHECKPOINT_WEIGHTS * weights_bytes] * NUM_CHECKPOINTS
     # The text lies there twice: as it was downloaded and as it was cleaned.
     return [corpus_bytes, corpus_bytes, *checkpoints, *[weights_bytes] * MODEL_WEIGHTS, SMALL_FILES_BYTES]

@@ -1,13 +1,15 @@
 """Which tokens each step sees: pure functions of (seed, epoch, step), so there is nothing to save or to lose.
 
 Training text is one stream of tokens. Each epoch cuts it, from a fresh random offset, into windows that do not overlap,
-and shuffles them: over the epochs every token appears at every place of the context.
+and shuffles them: over the epochs every token appears at every place of the context. ``mixture`` may leave some out and
+repeat others, so that no language is short of training.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +18,7 @@ from semilla.config import PipelineConfiguration
 from semilla.corpus.manifest import Document
 from semilla.errors import InvalidCorpusError
 from semilla.tokenizer import BEGIN_ID, Tokenizer, Tokens
+from semilla.training.mixture import Mixture
 
 Windows = npt.NDArray[np.int64]
 
@@ -40,11 +43,18 @@ class TrainingData:
     batch_size: int
     length: int
     seed: int
+    mixture: Mixture | None = None
+    """None, like a balance of 0: every window once an epoch."""
 
     @property
     def num_windows(self) -> int:
         """Windows in every epoch, whatever its offset."""
         return (len(self.stream) - self.length) // self.length
+
+    @property
+    def language_shares(self) -> dict[str, float]:
+        """Share of the training that each language gets, the language with most text first."""
+        return self.mixture.measure_shares() if self.mixture else {}
 
     @property
     def steps_per_epoch(self) -> int:
@@ -62,6 +72,9 @@ def build_data(
     length = settings.max_sequence_length
     encoded = [tokenizer.encode(document.train_text) for document in documents]
     stream = np.concatenate([part for tokens in encoded for part in (BEGIN, tokens)])
+    ends = list(accumulate(len(tokens) + len(BEGIN) for tokens in encoded))
+    languages = tuple(document.language for document in documents)
+    mixture = Mixture(settings.language_balance, (0, *ends[:-1]), languages, len(stream))
     held_out = tuple(
         HeldOutText(
             document.language,
@@ -70,7 +83,7 @@ def build_data(
         )
         for document in documents
     )
-    data = TrainingData(stream, held_out, settings.batch_size, length, config.seed)
+    data = TrainingData(stream, held_out, settings.batch_size, length, config.seed, mixture)
     if data.num_windows < 1 or not any(len(text.tokens) for text in held_out):
         raise InvalidCorpusError(
             f"the training text has {len(stream)} tokens; one window of --max-sequence-length {length} "
@@ -83,7 +96,9 @@ def plan_epoch(data: TrainingData, epoch: int) -> Windows:
     """First positions of this epoch's windows, shuffled; ``epoch`` counts from 1."""
     draw = np.random.Generator(np.random.PCG64([data.seed, epoch]))
     offset = int(draw.integers(0, data.length))
-    return offset + data.length * draw.permutation(data.num_windows)
+    if data.mixture is None or not data.mixture.balance:
+        return offset + data.length * draw.permutation(data.num_windows)
+    return data.mixture.choose_windows(offset + data.length * np.arange(data.num_windows), draw)
 
 
 def cut_batch(data: TrainingData, starts: Windows) -> tuple[Windows, Windows]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from semilla.config import PipelineConfiguration, TrainingHyperparameters
+from semilla.corpus.catalogue import expect_size_mb
 from semilla.machine import measure_available_mb
 from semilla.model.shape import count_parameters
 
@@ -37,7 +38,8 @@ def estimate_training_memory_mb(config: PipelineConfiguration) -> float:
     logits = 3.7 * 4 * min(tokens, CHUNK_ROWS) * config.tokenizer_vocab_size
     embeddings = config.tokenizer_vocab_size * architecture.d_model
     weights = 4 * (2.6 * count_parameters(config) + 2.8 * embeddings)
-    return BASE_MB + CORPUS_FACTOR * config.corpus_size_mb + (activations + scores + logits + weights) / MIB
+    corpus_mb = expect_size_mb(config.corpus_source, config.corpus_size_mb)
+    return BASE_MB + CORPUS_FACTOR * corpus_mb + (activations + scores + logits + weights) / MIB
 
 
 def computes_in_bfloat16(settings: TrainingHyperparameters) -> bool:

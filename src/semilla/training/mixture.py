@@ -1,0 +1,72 @@
+"""How training is shared between languages, when the text itself is mostly in one of them.
+
+Each language's share is its size to the power of 1 - balance, over the sum of all: the smoothing that multilingual
+models are trained with (Conneau and Lample 2019, section 3.1), from 0, as the text has it, to 1, the same to all. An
+epoch keeps its number of windows. A language that gets more than it has is repeated, each window as often as any other
+give or take one; of a language that gets less, every epoch draws other windows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Counts = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Where each document begins in a stream of ``num_tokens``, in which language, and how far to balance them."""
+
+    balance: float
+    document_starts: tuple[int, ...]
+    document_languages: tuple[str, ...]
+    num_tokens: int
+
+    def choose_windows(self, starts: Counts, draw: np.random.Generator) -> Counts:
+        """As many windows as ``starts`` has, shuffled, some left out and others repeated to balance the languages.
+
+        A window belongs to the language it begins in.
+        """
+        documents = np.searchsorted(self.document_starts, starts, side="right") - 1
+        languages, sizes = np.unique(np.array(self.document_languages)[documents], return_counts=True)
+        counts = apportion(balance_shares(sizes, self.balance), len(starts))
+        chosen = [
+            _draw_evenly(starts[np.array(self.document_languages)[documents] == language], count, draw)
+            for language, count in zip(languages, counts.tolist(), strict=True)
+        ]
+        return draw.permutation(np.concatenate(chosen))
+
+    def measure_shares(self) -> dict[str, float]:
+        """Share of the training that each language gets, the language with most text first."""
+        sizes: dict[str, int] = {}
+        ends = (*self.document_starts[1:], self.num_tokens)
+        for language, start, end in zip(self.document_languages, self.document_starts, ends, strict=True):
+            sizes[language] = sizes.get(language, 0) + end - start
+        ranked = sorted(sizes, key=lambda language: -sizes[language])
+        shares = balance_shares(np.array([sizes[language] for language in ranked]), self.balance)
+        return dict(zip(ranked, shares.tolist(), strict=True))
+
+
+def balance_shares(sizes: Counts, balance: float) -> npt.NDArray[np.float64]:
+    """Shares that add up to 1; every size is above 0."""
+    weights = (sizes / sizes.max()) ** (1 - balance)
+    return np.asarray(weights / weights.sum())
+
+
+def apportion(shares: npt.NDArray[np.float64], total: int) -> Counts:
+    """Whole numbers that add up to ``total`` and differ from the shares of it by less than 1 (largest remainders)."""
+    exact = shares * total
+    counts = np.floor(exact).astype(np.int64)
+    neediest = np.argsort(counts - exact, kind="stable")[: total - counts.sum()]
+    counts[neediest] += 1
+    return counts
+
+
+def _draw_evenly(windows: Counts, count: int, draw: np.random.Generator) -> Counts:
+    """Draw ``count`` windows, none again before all have been drawn."""
+    rounds = -(-count // len(windows))
+    orders = [draw.permutation(windows) for _ in range(rounds)]
+    return np.concatenate(orders)[:count] if orders else windows[:0]

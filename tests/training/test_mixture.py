@@ -1,0 +1,133 @@
+"""Languages share the training as asked, an epoch stays as long, and no window is favoured."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from semilla.corpus.manifest import Document
+from semilla.training.batches import TrainingData, build_data, plan_epoch
+from semilla.training.mixture import Mixture, apportion, balance_shares
+from training.conftest import make_config
+
+LENGTH = 10
+
+
+def make_mixed_data(balance: float, *, num_english: int = 3000, num_spanish: int = 7000) -> TrainingData:
+    """English in two documents with Spanish between them, so that a language is not one stretch of the stream."""
+    first = num_english // 2
+    num_tokens = num_english + num_spanish
+    mixture = Mixture(balance, (0, first, first + num_spanish), ("en", "es", "en"), num_tokens)
+    return TrainingData(np.arange(num_tokens, dtype=np.int32), (), 4, LENGTH, 0, mixture)
+
+
+def count_languages(data: TrainingData, starts: np.ndarray) -> Counter[str]:
+    _, first, second = data.mixture.document_starts
+    return Counter("es" if first <= start < second else "en" for start in starts.tolist())
+
+
+@pytest.mark.parametrize(("balance", "english"), [(0, 0.3), (0.5, 0.3956), (1, 0.5)])
+def test_each_language_gets_its_share(balance: float, english: float) -> None:
+    """3,000 tokens against 7,000: as they are, by their square roots, half and half; windows and record agree."""
+    data = make_mixed_data(balance)
+    counts = count_languages(data, plan_epoch(data, 1))
+    assert counts["en"] / counts.total() == pytest.approx(english, abs=0.002)
+    assert data.language_shares["en"] == pytest.approx(english, abs=0.001)
+    assert list(data.language_shares) == ["es", "en"]
+
+
+@pytest.mark.parametrize("balance", [0.0, 0.3, 1.0])
+def test_an_epoch_stays_as_long(balance: float) -> None:
+    """Whatever the balance: the same number of windows, so the same steps and the same schedule."""
+    data = make_mixed_data(balance)
+    assert len(plan_epoch(data, 3)) == data.num_windows
+
+
+def test_no_window_is_favoured() -> None:
+    """Those of the smaller language come once or twice more often, those of the larger at most once."""
+    data = make_mixed_data(1)
+    starts = plan_epoch(data, 2)
+    repeats = Counter(starts.tolist())
+    spanish = {
+        start: count for start, count in repeats.items() if count_languages(data, np.array([start]))["es"]
+    }
+    assert set(spanish.values()) == {1}
+    assert {count for start, count in repeats.items() if start not in spanish} == {1, 2}
+    assert not np.array_equal(starts, np.sort(starts))
+
+
+def test_every_epoch_leaves_out_other_windows() -> None:
+    """After ten epochs hardly a token of the larger language has never been seen."""
+    data = make_mixed_data(1)
+    seen = np.zeros(len(data.stream), dtype=bool)
+    for epoch in range(1, 11):
+        for start in plan_epoch(data, epoch):
+            seen[start : start + LENGTH] = True
+    assert seen.mean() > 0.995
+
+
+def test_a_balanced_epoch_can_be_planned_again() -> None:
+    """The same seed and epoch give the same windows; another epoch gives others."""
+    data = make_mixed_data(0.7)
+    assert (plan_epoch(data, 4) == plan_epoch(data, 4)).all()
+    assert not np.array_equal(plan_epoch(data, 4), plan_epoch(data, 5))
+
+
+def test_no_balance_is_the_plan_without_a_mixture() -> None:
+    """0 draws exactly the windows that a text in one language gets, and so does one language fully balanced."""
+    data = make_mixed_data(0)
+    assert (plan_epoch(data, 1) == plan_epoch(replace(data, mixture=None), 1)).all()
+    alone = replace(data, mixture=Mixture(1, (0,), ("es",), len(data.stream)))
+    assert sorted(plan_epoch(alone, 1).tolist()) == sorted(plan_epoch(data, 1).tolist())
+
+
+def test_a_language_too_small_for_a_window_is_left_alone() -> None:
+    """One that begins no window has nothing to repeat."""
+    data = make_mixed_data(1)
+    tiny = replace(data, mixture=Mixture(1, (0, len(data.stream) - 1), ("es", "en"), len(data.stream)))
+    assert sorted(plan_epoch(tiny, 1).tolist()) == sorted(plan_epoch(make_mixed_data(0), 1).tolist())
+
+
+@given(sizes=st.lists(st.integers(1, 10_000), min_size=1, max_size=5), balance=st.floats(0, 1))
+def test_shares_keep_the_order_of_the_sizes(sizes: list[int], balance: float) -> None:
+    """They add up to 1, a larger language never gets less, and as whole numbers they add up to the total."""
+    shares = balance_shares(np.array(sizes), balance)
+    assert shares.sum() == pytest.approx(1)
+    assert (np.diff(shares[np.argsort(sizes)]) >= -1e-12).all()
+    counts = apportion(shares, 1000)
+    assert counts.sum() == 1000
+    assert (abs(counts - 1000 * shares) < 1).all()
+
+
+class LetterTokenizer:
+    """A token a character."""
+
+    def encode(self, text: str) -> np.ndarray:
+        return np.array([ord(letter) for letter in text], dtype=np.int32)
+
+
+def test_validation_does_not_change() -> None:
+    """What is held out is the same at every balance; documents stand where the mixture says they do."""
+    documents = [
+        Document(
+            "Uno", "es", "x", "Había una vez un niño. ¡Qué feliz estaba! " * 40, "Fin del cuento. " * 20
+        ),
+        Document("One", "en", "x", "Once upon a time there was a girl. " * 20, "The end of the story. " * 20),
+    ]
+    plain, balanced = (
+        build_data(
+            documents, LetterTokenizer(), make_config(language_balance=balance, max_sequence_length=32)
+        )
+        for balance in (0, 1)
+    )
+    for one, other in zip(plain.held_out, balanced.held_out, strict=True):
+        assert (one.tokens == other.tokens).all()
+    assert (plain.stream == balanced.stream).all()
+    start = balanced.mixture.document_starts[1]
+    assert "".join(map(chr, balanced.stream[start + 1 :])).startswith("Once upon a time")
+    assert balanced.language_shares == {"es": 0.5, "en": 0.5}
