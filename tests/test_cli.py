@@ -109,6 +109,7 @@ def assert_four_lines(text: str, *, category: str) -> None:
         ("weight_decay", ["0"], 0.0),
         ("dropout", ["0.25"], 0.25),
         ("sampled_output", ["0.5"], 0.5),
+        ("language_balance", ["0.5"], 0.5),
         ("max_gradient_norm", ["0.5"], 0.5),
         ("precision", ["float32"], "float32"),
         ("num_threads", ["2"], 2),
