@@ -117,6 +117,8 @@ def assert_four_lines(text: str, *, category: str) -> None:
         ("resume_from_checkpoint", None, True),
         ("skip_phases", ["corpus_download", "tokenizer_training"], ["corpus_download", "tokenizer_training"]),
         ("corpus_mirrors", ["http://a/,http://b/"], ["http://a/", "http://b/"]),
+        ("allow_partial", None, True),
+        ("corpus_drift", ["refuse"], "refuse"),
         ("corpus_encoding", ["latin-1"], "latin-1"),
         ("corpus_languages", ["en", "es"], ["en", "es"]),
         ("max_validation_loss", ["4.5"], 4.5),

@@ -45,6 +45,8 @@ OTHER_VALUES = {
     "resume_from_checkpoint": True,
     "skip_phases": ["corpus_download", "tokenizer_training"],
     "corpus_mirrors": ["http://localhost:8000/a", "https://example.org"],
+    "allow_partial": True,
+    "corpus_drift": "refuse",
     "corpus_encoding": "latin-1",
     "corpus_languages": ["en", "es"],
     "max_validation_loss": 4.5,

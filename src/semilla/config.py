@@ -120,6 +120,10 @@ class PipelineConfiguration(Group):
 
     corpus_mirrors: tuple[Annotated[str, Field(pattern=r"^https?://[^\s]+$")], ...] = ()
     """Addresses laid out like a Gutenberg mirror, tried in order instead of the public ones."""
+    allow_partial: bool = False
+    """Go on without the books that cannot be downloaded, and record which; otherwise one missing book fails the run."""
+    corpus_drift: Literal["record", "refuse"] = "record"
+    """What to do when a book's text is not the one the catalogue knows: record it with a warning, or fail."""
     corpus_encoding: Literal["auto", "utf-8", "latin-1", "cp1252"] = "auto"
     """Encoding of files that do not declare one; auto is strict UTF-8 unless a Gutenberg header says otherwise."""
     corpus_languages: tuple[Annotated[str, Field(pattern=r"^[a-z]{2}$")], ...] = ()

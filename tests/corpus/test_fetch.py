@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import shutil
 import signal
@@ -10,7 +11,7 @@ import ssl
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +30,21 @@ from servers import (
 
 from semilla import __version__, interrupts
 from semilla.corpus.fetch import Fetched, Fetcher, FetchFailure, FetchPolicy
+from semilla.corpus.partial import PartialFile
 from semilla.errors import InterruptedRunError
 from semilla.progress import Event, Transferred
 
 TEXT = "El niño preguntó: «¿Y la señora?» — “The cat is here!” 🌱\n".encode() * 40
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
 QUICK: dict[str, Any] = {"connect_timeout_s": 2.0, "read_timeout_s": 0.3, "deadline_s": 5.0, "pause_s": 0.0}
+
+
+class Buffer(io.BytesIO):
+    """A file in memory that can begin anew."""
+
+    def clear(self) -> None:
+        self.seek(0)
+        self.truncate()
 
 
 @pytest.fixture(autouse=True)
@@ -46,9 +56,11 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def fetch(reply: Reply, **changes: Any) -> bytes:
     """Ask a server with one reply for one file."""
-    file = io.BytesIO()
+    file = Buffer()
     with LoopbackServer({"/book": reply}) as server:
-        Fetcher(FetchPolicy(**{**QUICK, **changes})).fetch(f"{server.url}/book", file, name="book")
+        Fetcher(FetchPolicy(**{**QUICK, **changes})).fetch(
+            f"{server.url}/book", PartialFile(file), name="book"
+        )
     return file.getvalue()
 
 
@@ -61,10 +73,10 @@ def fail(reply: Reply, **changes: Any) -> FetchFailure:
 def test_fetch_whole_file() -> None:
     """A file arrives byte for byte, and its size and hash are reported."""
     events: list[Event] = []
-    file = io.BytesIO()
+    file = Buffer()
     with LoopbackServer({"/book": send(TEXT)}) as server:
         fetcher = Fetcher(FetchPolicy(**QUICK), progress=events.append)
-        fetched = fetcher.fetch(f"{server.url}/book", file, name="book")
+        fetched = fetcher.fetch(f"{server.url}/book", PartialFile(file), name="book")
     assert file.getvalue() == TEXT
     assert fetched.size_bytes == len(TEXT)
     assert events == [Transferred("book", len(TEXT), len(TEXT))]
@@ -73,7 +85,7 @@ def test_fetch_whole_file() -> None:
 def test_request_names_itself_and_asks_for_plain_bytes() -> None:
     """The request carries an honest name with the version and asks for no compression."""
     with LoopbackServer({"/book": send(TEXT)}) as server:
-        Fetcher(FetchPolicy(**QUICK)).fetch(f"{server.url}/book", io.BytesIO(), name="book")
+        Fetcher(FetchPolicy(**QUICK)).fetch(f"{server.url}/book", PartialFile(Buffer()), name="book")
         head = server.heads[0].decode()
     assert f"User-Agent: semilla/{__version__} " in head
     assert "Accept-Encoding: identity" in head
@@ -164,6 +176,21 @@ def test_dribbling_server() -> None:
     [
         dribble(b"X-Header: x\r\n", prefix=b"HTTP/1.1 200 OK\r\n"),
         send_endlessly(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    ],
+    ids=["headers without end", "100 Continue without end"],
+)
+def test_an_answer_without_end_of_its_head_is_given_up_early(reply: Reply) -> None:
+    """The head of an answer has a limit of its own, far below that of a large file on a slow line (N3, N4, N29)."""
+    failure = fail(reply, head_timeout_s=0.4, deadline_s=60.0, read_timeout_s=20.0)
+    assert failure.kind == "retry"
+    assert "not done within 0.4 s" in failure.reason
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        dribble(b"X-Header: x\r\n", prefix=b"HTTP/1.1 200 OK\r\n"),
+        send_endlessly(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
         dribble(TEXT, prefix=HEAD + b"\r\n"),
     ],
     ids=["headers without end", "100 Continue without end", "body of unknown length"],
@@ -182,12 +209,14 @@ def test_deadline(reply: Reply) -> None:
 )
 def test_size_cap(reply: Reply) -> None:
     """A body above the cap is refused, announced or not, and not a byte more than the cap is kept."""
-    file = io.BytesIO()
+    file = Buffer()
     with (
         LoopbackServer({"/book": reply}) as server,
         pytest.raises(FetchFailure, match="larger than 1 MB") as caught,
     ):
-        Fetcher(FetchPolicy(**QUICK, max_bytes=1 << 20)).fetch(f"{server.url}/book", file, name="book")
+        Fetcher(FetchPolicy(**QUICK, max_bytes=1 << 20)).fetch(
+            f"{server.url}/book", PartialFile(file), name="book"
+        )
     assert caught.value.kind == "stop"
     assert len(file.getvalue()) <= 1 << 20
 
@@ -196,7 +225,7 @@ def test_nobody_listens() -> None:
     """A refused connection says so."""
     with pytest.raises(FetchFailure, match="connection refused") as caught:
         Fetcher(FetchPolicy(**QUICK)).fetch(
-            f"http://127.0.0.1:{find_closed_port()}/", io.BytesIO(), name="book"
+            f"http://127.0.0.1:{find_closed_port()}/", PartialFile(Buffer()), name="book"
         )
     assert caught.value.kind == "retry"
 
@@ -204,7 +233,90 @@ def test_nobody_listens() -> None:
 def test_unknown_host() -> None:
     """A name that cannot be resolved says so; .invalid never can."""
     with pytest.raises(FetchFailure, match="cannot be resolved"):
-        Fetcher(FetchPolicy(**QUICK)).fetch("http://semilla.invalid/book", io.BytesIO(), name="book")
+        Fetcher(FetchPolicy(**QUICK)).fetch("http://semilla.invalid/book", PartialFile(Buffer()), name="book")
+
+
+# ---- the rest of a file that was cut
+
+ETAG = '"libro-1"'
+
+
+def serve_in_two_parts(
+    second: Callable[[bytes], Reply], *, etag: str | None = ETAG, cut: int = 400
+) -> tuple[bytes, list[bytes]]:
+    """Cut the first answer after some bytes; give what the file holds after the second, and both request heads."""
+    headers = {"ETag": etag} if etag else {}
+    first = send(TEXT[:cut], length=len(TEXT), headers=headers)
+    file = Buffer()
+    with LoopbackServer({"/book": [first, second(TEXT[cut:])]}) as server:
+        fetcher, part = Fetcher(FetchPolicy(**QUICK)), PartialFile(file)
+        with pytest.raises(FetchFailure, match="broke after"):
+            fetcher.fetch(f"{server.url}/book", part, name="book")
+        fetched = fetcher.fetch(f"{server.url}/book", part, name="book")
+        assert fetched.size_bytes == len(file.getvalue())
+        assert fetched.sha256 == hashlib.sha256(file.getvalue()).hexdigest()
+        return file.getvalue(), list(server.heads)
+
+
+def send_rest(rest: bytes, *, place: str | None = None, etag: str = ETAG) -> Reply:
+    shown = place or f"bytes {len(TEXT) - len(rest)}-{len(TEXT) - 1}/{len(TEXT)}"
+    return send(rest, status="206 Partial Content", headers={"Content-Range": shown, "ETag": etag})
+
+
+def test_a_cut_file_is_resumed_where_it_was_cut() -> None:
+    """The second request asks for the rest of the file with that ETag, and both parts make one whole (N5)."""
+    content, heads = serve_in_two_parts(send_rest)
+    assert content == TEXT
+    assert b"Range" not in heads[0]
+    assert b"\r\nRange: bytes=400-\r\n" in heads[1]
+    assert f"\r\nIf-Range: {ETAG}\r\n".encode() in heads[1]
+
+
+@pytest.mark.parametrize("etag", [None, 'W/"weak"', "bare", '"a"\tb', '"' + "x" * 999 + '"'])
+def test_without_a_strong_mark_everything_is_asked_for_again(etag: str | None) -> None:
+    """A file its server cannot tell from its next version is fetched from the start (N5)."""
+    content, heads = serve_in_two_parts(lambda rest: send(TEXT), etag=etag)
+    assert content == TEXT
+    assert b"range" not in heads[1].lower()
+
+
+def test_a_file_that_changed_meanwhile_replaces_its_beginning() -> None:
+    """A server that answers a question for the rest with a whole file is believed (N5)."""
+    new = "Otro libro, y más corto: 🌱\n".encode() * 9
+    content, _ = serve_in_two_parts(lambda rest: send(new, headers={"ETag": '"libro-2"'}))
+    assert content == new
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        lambda rest: send_rest(rest, etag='"libro-2"'),
+        lambda rest: send_rest(rest, place=f"bytes 0-{len(rest) - 1}/{len(TEXT)}"),
+        lambda rest: send_rest(rest, place=f"bytes 400-{len(TEXT) + 8}/{len(TEXT) + 9}"),
+        lambda rest: send_rest(rest, place="bytes 400-*/*"),
+        lambda rest: send(b"", status="416 Range Not Satisfiable"),
+        lambda rest: send(rest, status="206 Partial Content"),
+        lambda rest: send_raw(
+            f"HTTP/1.1 206 Part\r\nETag: {ETAG}\r\n"
+            f"Content-Range: bytes 400-{len(TEXT) - 1}/{len(TEXT)}\r\n\r\n".encode()
+            + rest[:-5]
+        ),
+    ],
+    ids=["other mark", "other place", "other length", "unknown length", "416", "nothing said", "too short"],
+)
+def test_what_is_not_the_rest_is_never_glued_on(second: Callable[[bytes], Reply]) -> None:
+    """An answer that is not the very rest of the file is refused, and then everything is asked for (N5)."""
+    file = Buffer()
+    first = send(TEXT[:400], length=len(TEXT), headers={"ETag": ETAG})
+    with LoopbackServer({"/book": [first, second(TEXT[400:]), send(TEXT)]}) as server:
+        fetcher, part = Fetcher(FetchPolicy(**QUICK)), PartialFile(file)
+        for words in ("broke after", "another"):
+            with pytest.raises(FetchFailure, match=words) as caught:
+                fetcher.fetch(f"{server.url}/book", part, name="book")
+            assert caught.value.kind == "retry"
+        fetcher.fetch(f"{server.url}/book", part, name="book")
+        assert b"Range" not in server.heads[2]
+    assert file.getvalue() == TEXT
 
 
 # ---- encryption
@@ -230,15 +342,15 @@ def test_certificate(certificate: Path, is_trusted: bool, monkeypatch: pytest.Mo
     """An encrypted server is believed when its certificate is trusted, and not asked for anything otherwise."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
-    file = io.BytesIO()
+    file = Buffer()
     with LoopbackServer({"/book": send(TEXT)}, tls=context) as server:
         if is_trusted:
             monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-            Fetcher(FetchPolicy(**QUICK)).fetch(f"{server.url}/book", file, name="book")
+            Fetcher(FetchPolicy(**QUICK)).fetch(f"{server.url}/book", PartialFile(file), name="book")
             assert file.getvalue() == TEXT
         else:
             with pytest.raises(FetchFailure, match="its TLS certificate is not valid") as caught:
-                Fetcher(FetchPolicy(**QUICK)).fetch(f"{server.url}/book", file, name="book")
+                Fetcher(FetchPolicy(**QUICK)).fetch(f"{server.url}/book", PartialFile(file), name="book")
             assert caught.value.kind == "stop"
             assert not server.requests
 
@@ -249,7 +361,7 @@ def test_certificate(certificate: Path, is_trusted: bool, monkeypatch: pytest.Mo
 def follow(location: str, **changes: Any) -> Fetched:
     with LoopbackServer({"/book": redirect(location), "/there": send(TEXT)}) as server:
         fetcher = Fetcher(FetchPolicy(**{**QUICK, **changes}))
-        return fetcher.fetch(f"{server.url}/book", io.BytesIO(), name="book")
+        return fetcher.fetch(f"{server.url}/book", PartialFile(Buffer()), name="book")
 
 
 def test_redirect_followed() -> None:
@@ -286,7 +398,7 @@ def test_redirect_loop() -> None:
     """Six redirects are one too many, and five requests follow the first."""
     with LoopbackServer({"/book": redirect("/book")}) as server:
         with pytest.raises(FetchFailure, match="more than 5 redirects"):
-            Fetcher(FetchPolicy(**QUICK)).fetch(f"{server.url}/book", io.BytesIO(), name="book")
+            Fetcher(FetchPolicy(**QUICK)).fetch(f"{server.url}/book", PartialFile(Buffer()), name="book")
         assert len(server.requests) == 6
 
 
@@ -304,7 +416,7 @@ def test_redirect_into_private_network(two_networks: tuple[LoopbackServer, Loopb
     public, private = two_networks
     policy = FetchPolicy(**QUICK, is_public=lambda address: address == "127.0.0.2")
     with pytest.raises(FetchFailure, match="private network") as caught:
-        Fetcher(policy).fetch(f"{public.url}/book", io.BytesIO(), name="book")
+        Fetcher(policy).fetch(f"{public.url}/book", PartialFile(Buffer()), name="book")
     assert caught.value.kind == "stop"
     assert not private.requests
 
@@ -314,7 +426,7 @@ def test_redirect_to_typed_host(two_networks: tuple[LoopbackServer, LoopbackServ
     public, private = two_networks
     policy = FetchPolicy(**QUICK, is_public=lambda address: address == "127.0.0.2")
     fetcher = Fetcher(policy, typed_hosts=frozenset({"127.0.0.1"}))
-    assert fetcher.fetch(f"{public.url}/book", io.BytesIO(), name="book").size_bytes == len(TEXT)
+    assert fetcher.fetch(f"{public.url}/book", PartialFile(Buffer()), name="book").size_bytes == len(TEXT)
     assert private.requests == ["/book"]
 
 
@@ -323,7 +435,7 @@ def test_credentials_stay_with_their_host() -> None:
     with LoopbackServer({"/book": send(TEXT)}) as other:
         with LoopbackServer({"/book": redirect(f"{other.url}/book")}) as server:
             url = f"{server.url}/book".replace("//", "//ana:se%20creto@")
-            Fetcher(FetchPolicy(**QUICK)).fetch(url, io.BytesIO(), name="book")
+            Fetcher(FetchPolicy(**QUICK)).fetch(url, PartialFile(Buffer()), name="book")
             assert b"authorization: Basic YW5hOnNlIGNyZXRv" in server.heads[0]
         assert b"authorization" not in other.heads[0].lower()
 
@@ -335,7 +447,9 @@ def test_proxy_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """The proxy that the environment names is asked for the whole address."""
     with LoopbackServer({"http://example.org/book": send(TEXT)}) as proxy:
         monkeypatch.setenv("http_proxy", proxy.url.replace("//", "//ana:secreto@"))
-        fetched = Fetcher(FetchPolicy(**QUICK)).fetch("http://example.org/book", io.BytesIO(), name="book")
+        fetched = Fetcher(FetchPolicy(**QUICK)).fetch(
+            "http://example.org/book", PartialFile(Buffer()), name="book"
+        )
         assert b"Proxy-Authorization: Basic " in proxy.heads[0].title()
     assert fetched.url == "http://example.org/book"
 
@@ -344,7 +458,7 @@ def test_dead_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy that does not answer is blamed, not the server behind it."""
     monkeypatch.setenv("http_proxy", f"127.0.0.1:{find_closed_port()}")
     with pytest.raises(FetchFailure, match="the proxy does not work: connection refused"):
-        Fetcher(FetchPolicy(**QUICK)).fetch("http://example.org/book", io.BytesIO(), name="book")
+        Fetcher(FetchPolicy(**QUICK)).fetch("http://example.org/book", PartialFile(Buffer()), name="book")
 
 
 class FakeTime:
@@ -375,8 +489,25 @@ def test_pause_between_requests_to_a_public_host(monkeypatch: pytest.MonkeyPatch
             ("http://127.0.0.1/e", 0.0),
         ):
             before_s = clock.now_s
-            fetcher.fetch(url, io.BytesIO(), name="book")
+            fetcher.fetch(url, PartialFile(Buffer()), name="book")
             assert clock.now_s - before_s == pytest.approx(expected_s), url
+
+
+def test_the_pause_counts_from_the_end_of_a_request_and_over_redirects(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A slow answer earns its host the same rest as a quick one, and a redirect back to it is a request too (N16)."""
+    clock = FakeTime()
+
+    def answer_slowly(connection: Any) -> None:
+        clock.now_s += 7.0
+        redirect("http://one.example.org/b")(connection)
+
+    with LoopbackServer({"http://one.example.org/a": answer_slowly}, otherwise=send(TEXT)) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        fetcher = Fetcher(FetchPolicy(sleep=clock.sleep, clock=clock.clock))
+        fetcher.fetch("http://one.example.org/a", PartialFile(Buffer()), name="book")
+    assert clock.now_s == pytest.approx(100.0 + 7.0 + 2.0)
 
 
 def test_interruption_of_a_stalled_download() -> None:
@@ -386,7 +517,9 @@ def test_interruption_of_a_stalled_download() -> None:
         timer.start()
         began_s = time.monotonic()
         with pytest.raises(InterruptedRunError) as caught:
-            Fetcher(FetchPolicy(read_timeout_s=60.0)).fetch(f"{server.url}/book", io.BytesIO(), name="book")
+            Fetcher(FetchPolicy(read_timeout_s=60.0)).fetch(
+                f"{server.url}/book", PartialFile(Buffer()), name="book"
+            )
         timer.join()
     assert caught.value.status == 130
     assert time.monotonic() - began_s < 30

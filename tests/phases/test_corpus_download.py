@@ -178,6 +178,42 @@ def test_one_book_missing(run: Run, library: LoopbackServer) -> None:
     assert library.requests == ["/cache/epub/2000/pg2000.txt"]
 
 
+def test_a_book_may_be_missing_where_that_is_allowed(run: Run, library: LoopbackServer) -> None:
+    """The corpus is made of the others; manifest, record and warning say which book is not in it and why (N26)."""
+    del library.routes["/2/0/0/2000/2000-8.txt"]
+    record = run("gutenberg", corpus_mirrors=(library.url,), allow_partial=True)
+    manifest = read_manifest(run.output)
+    assert [document.provenance.book_id for document in manifest.documents] == [1342, 11]
+    (missing,) = manifest.missing_documents
+    assert (missing.book_id, missing.title) == (2000, "Don Quijote")
+    assert "404" in missing.reason
+    assert record.details["missing_documents"] == ["Don Quijote"]
+    assert any(text.startswith("Don Quijote is missing: ") for text in record.warnings)
+
+
+def test_all_books_may_not_be_missing(run: Run) -> None:
+    """A corpus of no book at all is a failed download, whatever is allowed (N26)."""
+    with LoopbackServer() as server, pytest.raises(NetworkError, match="every book is missing"):
+        run("gutenberg", corpus_mirrors=(server.url,), allow_partial=True)
+    assert not (run.output / names.CORPUS).exists()
+
+
+def test_drift_can_be_refused(run: Run, library: LoopbackServer) -> None:
+    """A book that is not the known one fails the phase where that was asked for; the downloads stay (N22)."""
+    with pytest.raises(IntegrityError, match="corpus drift") as caught:
+        run("gutenberg", corpus_mirrors=(library.url,), corpus_drift="refuse")
+    assert caught.value.next_command == "semilla guide corpus_drift"
+    assert not (run.output / names.CORPUS).exists()
+    assert (run.output / "downloads" / "pg1342.txt").is_file()
+
+
+def test_a_partial_corpus_is_not_reused_once_it_is_not_allowed(run: Run) -> None:
+    """What may be missing and what may differ belong to what the corpus depends on (N22, N26)."""
+    plain = read_inputs(run, "gutenberg")
+    assert read_inputs(run, "gutenberg", allow_partial=True) != plain
+    assert read_inputs(run, "gutenberg", corpus_drift="refuse") != plain
+
+
 def test_dead_mirror_then_a_good_one(run: Run, library: LoopbackServer) -> None:
     """A mirror that is down costs its four attempts once, not once a book."""
     dead = f"http://127.0.0.1:{find_closed_port()}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import time
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from servers import LoopbackServer, dribble, find_closed_port, redirect, send, stall
 
 from semilla.config import PipelineConfiguration
+from semilla.corpus.pace import PACE
 from semilla.errors import InvalidCorpusError, PermissionDeniedError
 from semilla.prerequisites import source
 from semilla.prerequisites.source import check_source
@@ -165,3 +167,19 @@ def test_behind_a_proxy_nobody_is_asked(monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("NO_PROXY", "")
     assert "behind a proxy" in check("http://example.org/x.txt").found
+
+
+def test_the_download_waits_after_the_check(monkeypatch):
+    """The check's request and the download's first keep the pause that a public host is owed (N16)."""
+    waits = []
+    monkeypatch.setattr(PACE, "_free_at_s", {})
+    monkeypatch.setattr(source, "find_proxy", lambda address: None)
+    monkeypatch.setattr(http.client.HTTPConnection, "connect", refuse_connection)
+    assert check("http://mirror.example.org/libro.txt").advice
+    with PACE.take_turn("mirror.example.org", wait=waits.append):
+        pass
+    assert 1.0 < waits[0] <= 2.0
+
+
+def refuse_connection(connection):
+    raise ConnectionRefusedError("nobody there")

@@ -15,11 +15,12 @@ from semilla.corpus.manifest import (
     CorpusManifest,
     DocumentEntry,
     LanguageShare,
+    MissingDocument,
     Provenance,
     write_manifest,
 )
 from semilla.corpus.split import VALIDATION_SHARE, OverlapGauge, find_cut
-from semilla.errors import InvalidCorpusError
+from semilla.errors import IntegrityError, InvalidCorpusError, NetworkError
 from semilla.progress import ArtifactWritten, Progress, Warned
 from semilla.records import names
 from semilla.records.files import open_atomic
@@ -57,18 +58,27 @@ class Assembly:
     languages: tuple[str, ...] = ()
     expected_bytes: int = 0
     sequence_length: int = 0
+    refuses_drift: bool = False
+    missing: list[MissingDocument] = field(default_factory=list)
     entries: list[DocumentEntry] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     _overlap: OverlapGauge = field(default_factory=OverlapGauge)
     _validation_characters: int = 0
 
-    def write(self, documents: Iterable[PreparedDocument]) -> CorpusManifest:
-        """Write corpus and manifest; raises InvalidCorpusError when there is too little text to train on."""
+    def write(self, documents: Iterable[PreparedDocument | MissingDocument]) -> CorpusManifest:
+        """Write corpus and manifest.
+
+        Raises InvalidCorpusError when there is too little text to train on, NetworkError when all of it is
+        missing, and IntegrityError for drift where that is refused.
+        """
         path = self.output_directory / names.CORPUS
         digest = hashlib.sha256()
         with open_atomic(path) as file:
             for document in documents:
                 interrupts.check()
+                if isinstance(document, MissingDocument):
+                    self._note_missing(document)
+                    continue
                 body = self._enter(document)
                 digest.update(body)
                 file.write(body)
@@ -97,10 +107,7 @@ class Assembly:
             self.warn(warning)
         drifted = document.expected_sha256 not in {None, sha256}
         if drifted:
-            self.warn(
-                f"{document.title}: the text is not the one this version of Semilla knows (corpus drift)",
-                topic="corpus_drift",
-            )
+            self._tell_drift(document.title)
         cut = find_cut(document.text)
         self._overlap.add(document.text, cut=cut)
         self._validation_characters += len(document.text) - cut
@@ -125,6 +132,16 @@ class Assembly:
         )
         return body
 
+    def _note_missing(self, document: MissingDocument) -> None:
+        self.missing.append(document)
+        self.warn(f"{document.title} is missing: {document.reason}", topic="network")
+
+    def _tell_drift(self, title: str) -> None:
+        message = f"{title}: the text is not the one this version of Semilla knows (corpus drift)"
+        if self.refuses_drift:
+            raise IntegrityError(message, next_command="semilla guide corpus_drift")
+        self.warn(message, topic="corpus_drift")
+
     def _tell_languages(self, document: PreparedDocument) -> dict[str, float]:
         if document.language:
             return {document.language: 1.0}
@@ -133,6 +150,8 @@ class Assembly:
         return detect_languages(document.text, allowed=self.languages)
 
     def _refuse_too_little(self) -> None:
+        if self.missing and not self.entries:
+            raise NetworkError(f"every book is missing; {self.missing[-1].reason}")
         found = sum(entry.characters for entry in self.entries)
         if found < MIN_CORPUS_CHARACTERS or self._validation_characters < self.sequence_length:
             minimum = max(MIN_CORPUS_CHARACTERS, ceil(self.sequence_length / VALIDATION_SHARE))
@@ -163,6 +182,7 @@ class Assembly:
             validation_overlap=self._overlap.share,
             warnings=self.warnings,
             documents=self.entries,
+            missing_documents=self.missing,
         )
 
     def _share_out(self) -> dict[str, LanguageShare]:

@@ -14,7 +14,8 @@ from urllib.request import getproxies
 
 from semilla.corpus.addresses import find_host, redact_credentials
 from semilla.corpus.catalogue import Book
-from semilla.corpus.fetch import Fetcher, FetchFailure
+from semilla.corpus.fetch import Fetched, Fetcher, FetchFailure
+from semilla.corpus.partial import PartialFile
 from semilla.errors import InvalidConfigError, InvalidCorpusError, NetworkError, SemillaError
 from semilla.progress import ArtifactWritten, Note
 from semilla.records import names
@@ -124,26 +125,15 @@ class Downloader:
         return None
 
     def _try_address(self, file_name: str, route: Route, url: str, effort: _Effort) -> Download:
-        """Request one address, and again after each wait of the policy while that may help."""
-        for wait_s in (*self.fetcher.policy.backoff_s, None):
-            effort.attempts += 1
-            try:
-                return self._fetch(file_name, route, url, attempts=effort.attempts)
-            except FetchFailure as failure:
-                if failure.kind != "retry" or wait_s is None:
-                    raise
-            self.fetcher.pause(wait_s)
-        raise AssertionError("the last attempt returns or raises")
-
-    def _fetch(self, file_name: str, route: Route, url: str, *, attempts: int) -> Download:
+        """Fetch from one address, in as many requests as the policy allows, and write the record."""
         path, record_path = self.directory / file_name, self._locate_record(file_name)
         with open_atomic(path) as file:
-            fetched = self.fetcher.fetch(url, file, name=file_name)
+            fetched = self._fetch_patiently(url, PartialFile(file), effort, name=file_name)
             download = Download(
                 file_name=file_name,
                 url=redact_credentials(fetched.url),
                 mirror=redact_credentials(route.mirror),
-                attempts=attempts,
+                attempts=effort.attempts,
                 size_bytes=fetched.size_bytes,
                 sha256=fetched.sha256,
             )
@@ -151,6 +141,20 @@ class Downloader:
             self.fetcher.progress(ArtifactWritten(record_path))
         self.fetcher.progress(ArtifactWritten(path))
         return download
+
+    def _fetch_patiently(self, url: str, part: PartialFile, effort: _Effort, *, name: str) -> Fetched:
+        """Ask again after each wait of the policy, while that may help and there is time; keep what has come."""
+        policy = self.fetcher.policy
+        end_s = policy.clock() + policy.deadline_s
+        for wait_s in (*policy.backoff_s, None):
+            effort.attempts += 1
+            try:
+                return self.fetcher.fetch(url, part, name=name)
+            except FetchFailure as failure:
+                if failure.kind != "retry" or wait_s is None or policy.clock() >= end_s:
+                    raise
+            self.fetcher.pause(wait_s)
+        raise AssertionError("the last attempt returns or raises")
 
     def _find_reusable(self, file_name: str, routes: list[Route]) -> Download | None:
         """Find the file of an earlier attempt, when one of these servers gave it and it is what it was."""

@@ -7,7 +7,7 @@ on.
 
 from __future__ import annotations
 
-import hashlib
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 import urllib3
@@ -17,19 +17,18 @@ from semilla.corpus.addresses import (
     RefusedRedirectError,
     escape_unprintable,
     find_host,
-    is_local_host,
     resolve_redirect,
 )
 from semilla.corpus.decode import looks_like_html
+from semilla.corpus.pace import Pace
+from semilla.corpus.partial import PartialFile
 from semilla.corpus.transport import FetchFailure, FetchPolicy, Watchdog, describe_failure, open_response
 from semilla.progress import Progress, Transferred, silent
-from semilla.records.files import Draft
 
 __all__ = ["FetchFailure", "FetchPolicy", "Fetched", "Fetcher"]
 
 _CHUNK_BYTES = 1 << 16
 _REPORT_BYTES = 1 << 18
-_HEAD_BYTES = 1 << 12
 _SLICE_S = 0.25
 _REDIRECTS = {301, 302, 303, 307, 308}
 
@@ -45,7 +44,7 @@ class Fetched:
 
 @dataclass
 class Fetcher:
-    """Fetches files one after another and remembers when it last asked whom.
+    """Fetches files one after another, at the pace their hosts are owed.
 
     ``typed_hosts`` are the hosts the user named: a redirect may lead there even when they are private.
     """
@@ -53,27 +52,30 @@ class Fetcher:
     policy: FetchPolicy = field(default_factory=FetchPolicy)
     typed_hosts: frozenset[str] = frozenset()
     progress: Progress = silent
-    asked_at_s: dict[str, float] = field(default_factory=dict)
+    pace: Pace = field(default_factory=Pace)
 
-    def fetch(self, url: str, file: Draft, *, name: str) -> Fetched:
-        """Write what ``url`` serves to ``file``; raises FetchFailure, or InterruptedRunError on a signal."""
+    def fetch(self, url: str, part: PartialFile, *, name: str) -> Fetched:
+        """Complete ``part`` with what ``url`` serves; raises FetchFailure, or InterruptedRunError on a signal."""
         address, began_in_public = url, False
         with Watchdog(deadline_s=self.policy.deadline_s) as watchdog:
             for hop in range(self.policy.max_redirects + 1):
                 host = find_host(address)
-                self._wait_for_turn(host)
-                with open_response(
-                    address,
-                    policy=self.policy,
-                    watchdog=watchdog,
-                    allow_private=not began_in_public or host in self.typed_hosts,
-                    with_credentials=hop == 0,
-                ) as (response, is_public):
+                with (
+                    self._take_turn(host),
+                    open_response(
+                        address,
+                        policy=self.policy,
+                        watchdog=watchdog,
+                        allow_private=not began_in_public or host in self.typed_hosts,
+                        with_credentials=hop == 0,
+                        headers=part.range_headers,
+                    ) as (response, is_public),
+                ):
                     location = response.headers.get("Location")
                     if response.status not in _REDIRECTS or location is None:
-                        _check_answer(response, max_bytes=self.policy.max_bytes)
-                        size_bytes, sha256 = self._receive(response, file, watchdog, name=name)
-                        return Fetched(address, size_bytes, sha256)
+                        _check_answer(response, part, max_bytes=self.policy.max_bytes)
+                        self._receive(response, part, watchdog, name=name)
+                        return Fetched(address, part.size_bytes, part.digest.hexdigest())
                     began_in_public = began_in_public or is_public
                     address = _follow(address, location)
         raise FetchFailure(f"more than {self.policy.max_redirects} redirects", kind="stop")
@@ -86,40 +88,35 @@ class Fetcher:
             seconds -= _SLICE_S
         interrupts.check()
 
-    def _wait_for_turn(self, host: str) -> None:
-        if is_local_host(host):
-            return
-        if host in self.asked_at_s:
-            self.pause(self.asked_at_s[host] + self.policy.pause_s - self.policy.clock())
-        self.asked_at_s[host] = self.policy.clock()
+    def _take_turn(self, host: str) -> AbstractContextManager[None]:
+        policy = self.policy
+        return self.pace.take_turn(host, pause_s=policy.pause_s, wait=self.pause, clock=policy.clock)
 
     def _receive(
-        self, response: urllib3.BaseHTTPResponse, file: Draft, watchdog: Watchdog, *, name: str
-    ) -> tuple[int, str]:
-        """Write the body to ``file``; return its size and SHA-256."""
-        digest, head, size_bytes, reported_bytes = hashlib.sha256(), b"", 0, 0
-        total_bytes = _read_length(response)
+        self, response: urllib3.BaseHTTPResponse, part: PartialFile, watchdog: Watchdog, *, name: str
+    ) -> None:
+        """Add the body to ``part`` until it is whole."""
+        reported_bytes = part.size_bytes
         rate = _RateGauge(self.policy)
         # read1 returns what is there: read would wait for a full chunk from a server that dribbles.
         while chunk := response.read1(_CHUNK_BYTES, decode_content=False):
             interrupts.check()
-            size_bytes += len(chunk)
-            if size_bytes > self.policy.max_bytes:
+            if part.size_bytes + len(chunk) > self.policy.max_bytes:
                 raise _refuse_size(self.policy.max_bytes)
-            digest.update(chunk)
-            file.write(chunk)
-            head += chunk[: _HEAD_BYTES - len(head)]
+            part.add(chunk)
             rate.add(len(chunk))
-            if size_bytes - reported_bytes >= _REPORT_BYTES:
-                reported_bytes = size_bytes
-                self.progress(Transferred(name, size_bytes, total_bytes))
+            if part.size_bytes - reported_bytes >= _REPORT_BYTES:
+                reported_bytes = part.size_bytes
+                self.progress(Transferred(name, part.size_bytes, part.total_bytes))
         interrupts.check()
         # A connection cut by the watchdog looks like the end of a body of unknown length.
-        if watchdog.expired:
-            raise describe_failure(TimeoutError(), policy=self.policy, expired=True)
-        _check_body(head)
-        self.progress(Transferred(name, size_bytes, total_bytes))
-        return size_bytes, digest.hexdigest()
+        if watchdog.expired_s is not None:
+            raise describe_failure(TimeoutError(), policy=self.policy, expired_s=watchdog.expired_s)
+        if part.total_bytes not in {None, part.size_bytes}:
+            part.forget()
+            raise FetchFailure("sent another length than it announced", kind="retry")
+        _check_body(part.head)
+        self.progress(Transferred(name, part.size_bytes, part.total_bytes))
 
 
 class _RateGauge:
@@ -144,8 +141,25 @@ def _read_length(response: urllib3.BaseHTTPResponse) -> int | None:
     return int(length) if length.isascii() and length.isdigit() and len(length) < 20 else None
 
 
-def _check_answer(response: urllib3.BaseHTTPResponse, *, max_bytes: int) -> None:
-    """Refuse every answer but a plain 200 with a body of text."""
+def _check_answer(response: urllib3.BaseHTTPResponse, part: PartialFile, *, max_bytes: int) -> None:
+    """Refuse every answer but a plain 200 with a body of text, or the rest of ``part``; make it ready for either."""
+    if part.range_headers and response.status in {206, 416}:
+        if response.status == 416 or not part.accepts(response.headers):
+            part.forget()
+            raise FetchFailure("sent a part of another file", kind="retry")
+    else:
+        _refuse_status(response)
+        part.begin(response.headers, total_bytes=_read_length(response))
+    if response.headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}:
+        encoding = escape_unprintable(response.headers["Content-Encoding"])
+        raise FetchFailure(f"sent a compressed file ({encoding}) though asked not to", kind="stop")
+    if "html" in response.headers.get("Content-Type", "").lower():
+        raise FetchFailure("sent an HTML page instead of a text", kind="stop")
+    if (part.total_bytes or 0) > max_bytes:
+        raise _refuse_size(max_bytes)
+
+
+def _refuse_status(response: urllib3.BaseHTTPResponse) -> None:
     status = f"HTTP {response.status} {escape_unprintable(response.reason or '')}".strip()
     if response.status in {404, 410}:
         raise FetchFailure(status, kind="gone")
@@ -153,13 +167,6 @@ def _check_answer(response: urllib3.BaseHTTPResponse, *, max_bytes: int) -> None
         raise FetchFailure(status, kind="retry")
     if response.status != 200:
         raise FetchFailure(status, kind="stop")
-    if response.headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}:
-        encoding = escape_unprintable(response.headers["Content-Encoding"])
-        raise FetchFailure(f"sent a compressed file ({encoding}) though asked not to", kind="stop")
-    if "html" in response.headers.get("Content-Type", "").lower():
-        raise FetchFailure("sent an HTML page instead of a text", kind="stop")
-    if (_read_length(response) or 0) > max_bytes:
-        raise _refuse_size(max_bytes)
 
 
 def _check_body(head: bytes) -> None:

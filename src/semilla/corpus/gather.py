@@ -14,9 +14,11 @@ from semilla.corpus.clean import CleanText, clean_file
 from semilla.corpus.decode import UndecodableError
 from semilla.corpus.downloads import Download, Downloader
 from semilla.corpus.fetch import Fetcher, FetchPolicy
-from semilla.corpus.manifest import Provenance
+from semilla.corpus.manifest import MissingDocument, Provenance
+from semilla.corpus.pace import PACE
 from semilla.corpus.sample import generate_corpus
 from semilla.corpus.source import CorpusSource, list_text_files, read_text_file, resolve_source
+from semilla.errors import InvalidCorpusError, NetworkError
 from semilla.progress import Note, Progress, Warned
 from semilla.settings import to_command
 
@@ -25,10 +27,11 @@ _MB = 1 << 20
 
 def gather_documents(
     config: PipelineConfiguration, *, progress: Progress, policy: FetchPolicy | None = None
-) -> Iterator[PreparedDocument]:
+) -> Iterator[PreparedDocument | MissingDocument]:
     """Generate, download or read what ``corpus_source`` names, and clean it.
 
-    Raises InvalidCorpusError for text that cannot be used and NetworkError for what cannot be downloaded.
+    Raises InvalidCorpusError for text that cannot be used and NetworkError for what cannot be downloaded,
+    unless ``allow_partial`` lets a book be missing.
     """
     source = resolve_source(config.corpus_source)
     if source.hidden_path:
@@ -63,9 +66,9 @@ def _generate_sample(config: PipelineConfiguration) -> Iterator[PreparedDocument
 
 def _download(
     config: PipelineConfiguration, source: CorpusSource, *, progress: Progress, policy: FetchPolicy
-) -> Iterator[PreparedDocument]:
+) -> Iterator[PreparedDocument | MissingDocument]:
     typed = (*config.corpus_mirrors, source.value if source.kind == "url" else "")
-    fetcher = Fetcher(policy, typed_hosts=frozenset(map(find_host, typed)), progress=progress)
+    fetcher = Fetcher(policy, typed_hosts=frozenset(map(find_host, typed)), progress=progress, pace=PACE)
     downloader = Downloader(Path(config.output_directory), fetcher)
     if source.kind == "url":
         download = downloader.obtain_page(source.value)
@@ -74,8 +77,14 @@ def _download(
         )
         return
     for book in CATALOGUE[source.value].books:
-        download = downloader.obtain_book(book, mirrors=list_mirrors(config))
-        yield _prepare_book(book, _clean_download(downloader, download, config), download)
+        try:
+            download = downloader.obtain_book(book, mirrors=list_mirrors(config))
+        except (NetworkError, InvalidCorpusError) as error:
+            if not config.allow_partial:
+                raise
+            yield MissingDocument(title=book.title, book_id=book.book_id, reason=error.message)
+        else:
+            yield _prepare_book(book, _clean_download(downloader, download, config), download)
 
 
 def _clean_download(downloader: Downloader, download: Download, config: PipelineConfiguration) -> CleanText:

@@ -53,6 +53,14 @@ class DocumentEntry(Record):
     warnings: list[str] = Field(default_factory=list)
 
 
+class MissingDocument(Record):
+    """A book that could not be had and was left out on request."""
+
+    title: str
+    book_id: int
+    reason: str
+
+
 class LanguageShare(Record):
     """What one language holds of the corpus; documents in several languages are divided by their shares."""
 
@@ -80,6 +88,7 @@ class CorpusManifest(Record):
     """Share of long validation lines that also stand in a training part."""
     warnings: list[str] = Field(default_factory=list)
     documents: list[DocumentEntry]
+    missing_documents: list[MissingDocument] = Field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -35,6 +35,7 @@ from semilla.corpus.addresses import (
     is_local_host,
     is_public_address,
 )
+from semilla.corpus.pace import PAUSE_S
 
 USER_AGENT = f"semilla/{__version__} (trains small language models; fetches a few books, one at a time)"
 
@@ -48,15 +49,16 @@ class FetchPolicy:
     connect_timeout_s: float = 10.0
     read_timeout_s: float = 20.0
     """Longest silence of a connected server."""
+    head_timeout_s: float = 30.0
+    """Longest time until an answer's head is whole, however many lines of it come."""
     deadline_s: float = 600.0
-    """Longest time for one request with its redirects, however busy."""
+    """Longest time for one request with its redirects, however busy; no retry begins when it has passed."""
     min_bytes_per_s: float = 1024.0
     rate_window_s: float = 15.0
     """The rate is judged over windows of this length."""
     max_bytes: int = 64 << 20
     backoff_s: tuple[float, ...] = (1.0, 2.0, 4.0)
-    pause_s: float = 2.0
-    """Between two requests to the same public host, as Project Gutenberg asks of programs."""
+    pause_s: float = PAUSE_S
     max_redirects: int = 5
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
@@ -85,7 +87,10 @@ class Watchdog:
 
     def __init__(self, *, deadline_s: float) -> None:
         self.deadline_s = deadline_s
-        self.expired = False
+        self.expired_s: float | None = None
+        """The limit that was passed, in seconds; None while there is time left."""
+        self._end_s = time.monotonic() + deadline_s
+        self._stage: tuple[float, float] | None = None
         self._sockets: list[socket.socket] = []
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="semilla-watchdog", daemon=True)
@@ -102,16 +107,28 @@ class Watchdog:
 
     def guard(self, connection: socket.socket) -> None:
         self._sockets.append(connection)
-        if self.expired:
+        if self.expired_s is not None:
             self._cut()
 
+    @contextmanager
+    def limit(self, seconds: float) -> Iterator[None]:
+        """Allow what happens inside no more than ``seconds``, and no more than the deadline leaves."""
+        self._stage = time.monotonic() + seconds, seconds
+        try:
+            yield
+        finally:
+            self._stage = None
+
     def _watch(self) -> None:
-        end_s = time.monotonic() + self.deadline_s
         while not self._done.wait(_POLL_S):
-            self.expired = time.monotonic() >= end_s
-            if self.expired or interrupts.requested():
+            self.expired_s = self._find_passed_limit()
+            if self.expired_s is not None or interrupts.requested():
                 self._cut()
                 return
+
+    def _find_passed_limit(self) -> float | None:
+        limits = [one for one in (self._stage, (self._end_s, self.deadline_s)) if one]
+        return next((limit_s for end_s, limit_s in limits if time.monotonic() >= end_s), None)
 
     def _cut(self) -> None:
         for connection in self._sockets:
@@ -122,9 +139,17 @@ class Watchdog:
 
 @contextmanager
 def open_response(
-    url: str, *, policy: FetchPolicy, watchdog: Watchdog, allow_private: bool, with_credentials: bool
+    url: str,
+    *,
+    policy: FetchPolicy,
+    watchdog: Watchdog,
+    allow_private: bool,
+    with_credentials: bool,
+    headers: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[tuple[urllib3.BaseHTTPResponse, bool]]:
     """Send one GET request; give the response, its body unread, and whether a public host answered.
+
+    ``headers`` are sent beside the usual ones.
 
     What goes wrong on the network inside the block comes out as FetchFailure, or as InterruptedRunError
     when a signal caused it.
@@ -142,32 +167,35 @@ def open_response(
         raise FetchFailure("a redirect leads into a private network", kind="stop")
     with _open_manager(proxy, on_connect) as manager:
         try:
-            response = manager.request(
-                "GET",
-                _strip_credentials(url),
-                headers=_list_headers(url, with_credentials=with_credentials),
-                timeout=Timeout(connect=policy.connect_timeout_s, read=policy.read_timeout_s),
-                retries=False,
-                redirect=False,
-                preload_content=False,
-                decode_content=False,
-            )
+            with watchdog.limit(policy.head_timeout_s):
+                response = manager.request(
+                    "GET",
+                    _strip_credentials(url),
+                    headers={**_list_headers(url, with_credentials=with_credentials), **headers},
+                    timeout=Timeout(connect=policy.connect_timeout_s, read=policy.read_timeout_s),
+                    retries=False,
+                    redirect=False,
+                    preload_content=False,
+                    decode_content=False,
+                )
         except (HTTPError, http.client.HTTPException, OSError, ValueError) as error:
             interrupts.check()
-            raise describe_failure(error, policy=policy, expired=watchdog.expired) from error
+            raise describe_failure(error, policy=policy, expired_s=watchdog.expired_s) from error
         try:
             yield response, not is_local_host(find_host(url)) if proxy else policy.is_public(peers[-1])
         except (HTTPError, http.client.HTTPException) as error:
             interrupts.check()
-            raise describe_failure(error, policy=policy, expired=watchdog.expired) from error
+            raise describe_failure(error, policy=policy, expired_s=watchdog.expired_s) from error
         finally:
             response.close()
 
 
-def describe_failure(error: Exception, *, policy: FetchPolicy, expired: bool = False) -> FetchFailure:
+def describe_failure(
+    error: Exception, *, policy: FetchPolicy, expired_s: float | None = None
+) -> FetchFailure:
     """Say in plain words what a transport error was, and whether asking again may help."""
-    if expired:
-        return FetchFailure(f"not done within {policy.deadline_s:g} s", kind="retry")
+    if expired_s is not None:
+        return FetchFailure(f"not done within {expired_s:g} s", kind="retry")
     if isinstance(error, ProxyError):
         inner = describe_failure(error.original_error, policy=policy)
         return FetchFailure(f"the proxy does not work: {inner.reason}", kind="retry")

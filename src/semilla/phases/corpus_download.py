@@ -36,7 +36,12 @@ def read_inputs(config: PipelineConfiguration, records: Mapping[str, PhaseRecord
         return inputs
     books = [book.book_id for book in CATALOGUE[source.value].books]
     if books:
-        return inputs | {"books": books, "mirrors": [redact_credentials(one) for one in list_mirrors(config)]}
+        return inputs | {
+            "books": books,
+            "mirrors": [redact_credentials(one) for one in list_mirrors(config)],
+            "allow_partial": config.allow_partial,
+            "corpus_drift": config.corpus_drift,
+        }
     return inputs | {"seed": config.seed, "size_mb": config.corpus_size_mb}
 
 
@@ -54,6 +59,7 @@ def run(
         languages=config.corpus_languages,
         expected_bytes=expect_size_mb(config.corpus_source, config.corpus_size_mb) << 20,
         sequence_length=config.training_hyperparameters.max_sequence_length,
+        refuses_drift=config.corpus_drift == "refuse",
     )
     manifest = assembly.write(gather_documents(config, progress=progress, policy=policy))
     return _record(config, manifest)
@@ -81,6 +87,7 @@ def _record(config: PipelineConfiguration, manifest: CorpusManifest) -> PhaseRec
             "validation_bytes": manifest.validation_bytes,
             "language_shares": {language: one.share for language, one in manifest.language_shares.items()},
             "corpus_drift": manifest.corpus_drift,
+            "missing_documents": [document.title for document in manifest.missing_documents],
         },
         warnings=manifest.warnings,
     )

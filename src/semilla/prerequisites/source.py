@@ -16,6 +16,7 @@ from semilla import __version__
 from semilla.config import PipelineConfiguration
 from semilla.corpus.addresses import find_host, find_proxy, redact_credentials
 from semilla.corpus.catalogue import CATALOGUE, MIRRORS
+from semilla.corpus.pace import PACE
 from semilla.corpus.source import CorpusSource, resolve_source
 from semilla.errors import InvalidCorpusError, SemillaError, from_os_error
 from semilla.prerequisites.check import Check, advise, fail_check, pass_check
@@ -107,7 +108,7 @@ def ask_server(address: str) -> str | None:
     path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
     try:
         connection = kind(parts.hostname or "", parts.port, timeout=TIMEOUT_S)
-        with _cut_off(connection):
+        with PACE.take_turn(find_host(address)), _cut_off(connection):
             connection.request("HEAD", path, headers={"User-Agent": f"semilla/{__version__}"})
             status = connection.getresponse().status
     except (OSError, http.client.HTTPException, ValueError) as error:

@@ -49,6 +49,12 @@ class Draft:
         with _translated(self.path):
             disk.write(self.file, data)
 
+    def clear(self) -> None:
+        """Drop what was written so far."""
+        with _translated(self.path):
+            self.file.seek(0)
+            self.file.truncate()
+
     def sync(self) -> None:
         """Wait until all of it is on the disk."""
         with _translated(self.path):
