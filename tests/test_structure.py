@@ -24,12 +24,13 @@ pipeline                                        the main job
 journal                                         the main job's status
 phases                                          read inputs, call what is below, return a record
 prerequisites                                   phase 1
-training   export                               phases 4 and 5
+training   export   report                      phases 4 and 5; the page about a run
 corpus     model   device   quality             phase 2, the network, the runtime, the quality of its text
 tokenizer                                       phase 3; everyone above reads it
 records    machine   sources                    artifacts on disk; memory; where settings come from
 settings                                        the knobs, one by one
-config     progress   interrupts                for everyone
+phrases                                         how figures and phases are worded
+config  progress  interrupts  escape            for everyone
 errors                                          for everyone
 """
 """Every module and package of ``src/semilla``, once. Each may import what stands on lower lines, and itself.

@@ -17,7 +17,7 @@ from tiny_bundle import write_tiny_bundle
 from semilla.commands import generate
 from semilla.device.session import load
 from semilla.errors import InvalidConfigError
-from semilla.terminal.escape import escape_controls
+from semilla.escape import escape_controls
 
 OPTIONS = ["--seed", "5", "--max-tokens", "20"]
 

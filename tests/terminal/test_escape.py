@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semilla.terminal.escape import escape_controls
+from semilla.escape import escape_controls
 
 
 def is_harmful(character: str) -> bool:

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from semilla.errors import PHASES
 from semilla.phases import PhaseRecord
+from semilla.phrases import draw_sparkline, format_duration
 from semilla.progress import EpochDone, Note, PhaseFinished, PhaseStarted, StepDone, Transferred, Warned
 from semilla.records.metrics import EpochMetrics
-from semilla.terminal.phrases import draw_sparkline, format_duration
 from semilla.terminal.plain import PlainProgress
 
 UNSAFE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")

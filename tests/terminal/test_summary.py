@@ -73,7 +73,7 @@ def test_commands_match_the_languages_of_the_model():
     commands = list(list_commands(make_results(languages=("es",)), directory=Path("-data")))
     assert [shlex.split(command)[1:3] for command in commands] == [
         ["generate", "Había una vez"],
-        ["status", "./-data"],
+        ["report", "./-data"],
     ]
     assert len(list(list_commands(make_results(languages=("xx",)), directory=Path("data")))) == 3
 

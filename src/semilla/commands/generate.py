@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from semilla.device.bundle import RANGES, GenerationSettings
 from semilla.errors import InvalidConfigError, Mistake
-from semilla.terminal.escape import escape_controls
+from semilla.escape import escape_controls
 
 if TYPE_CHECKING:
     from semilla.device.session import TextStream

@@ -15,6 +15,7 @@ DOWNLOADS = "downloads"
 METRICS = "training_metrics.json"
 BEST_MODEL = "best_model.pt"
 FINAL_MODEL = "final_model.pt"
+REPORT = "report.html"
 BUNDLE = "bundle"
 """Folder with the model as it ships to a device."""
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TextIO
 
 from semilla.errors import InvalidConfigError, SemillaError
-from semilla.terminal.escape import escape_controls
+from semilla.escape import escape_controls
 
 
 def print_error(error: SemillaError, *, command: str, stream: TextIO | None = None) -> None:

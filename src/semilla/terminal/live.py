@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from semilla.errors import PHASES
+from semilla.phrases import describe_epoch, draw_sparkline, format_duration, format_size
 from semilla.progress import (
     EpochDone,
     Event,
@@ -24,7 +25,6 @@ from semilla.progress import (
     Warned,
 )
 from semilla.terminal.console import fold_lines
-from semilla.terminal.phrases import describe_epoch, draw_sparkline, format_duration, format_size
 from semilla.terminal.plain import describe_event
 from semilla.terminal.tables import make_console
 

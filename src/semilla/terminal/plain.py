@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
+from semilla.phrases import describe_epoch, describe_phase, format_size
 from semilla.progress import EpochDone, Event, Note, PhaseFinished, Transferred, Warned
 from semilla.terminal.console import abandon_output, fold_lines
-from semilla.terminal.phrases import describe_epoch, describe_phase, format_size
 
 
 class PlainProgress:

@@ -80,7 +80,7 @@ def list_commands(results: ValidationResults | None, *, directory: Path) -> Iter
     place = quote(directory)
     for opening in list_openings(results) or OPENINGS.values():
         yield f"semilla generate {quote(opening)} --model {place}"
-    yield f"semilla status {place}"
+    yield f"semilla report {place}"
 
 
 def list_openings(results: ValidationResults | None) -> list[str]:

@@ -1,0 +1,78 @@
+"""``semilla report``: a run as a page to look at, or several runs beside each other."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from semilla.commands.status import read_true_status
+from semilla.errors import LockedError
+from semilla.pipeline import read_run_configuration
+from semilla.records import names
+from semilla.records.files import write_text
+from semilla.records.lock import hold_lock
+from semilla.records.status import read_status, write_status
+from semilla.report.runs import RecordedRun, read_run
+from semilla.terminal.console import print_text, quote
+
+HELP = """Write a page about a run: verdict, curves, samples, settings, hashes. One file, nothing is fetched to show it.
+Several directories are compared: curves over each other, what was set differently, which model is better."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "directories",
+        type=Path,
+        nargs="*",
+        default=[Path("data")],
+        metavar="DIR",
+        help="output directories of runs (default: data)",
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="where to write (default: report.html in the run's directory; comparison.html here for several)",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from semilla.report.compare import render_comparison  # noqa: PLC0415 - not needed for --help
+    from semilla.report.page import render_run  # noqa: PLC0415
+
+    runs = [open_recorded_run(directory) for directory in arguments.directories]
+    if len(runs) > 1:
+        path = arguments.output or Path("comparison.html")
+        write_text(path, render_comparison(runs))
+    elif arguments.output:
+        path = arguments.output
+        write_text(path, render_run(runs[0]))
+    else:
+        path = add_to_run(runs[0], render_run(runs[0]))
+    print_text(str(path))
+    return 0
+
+
+def open_recorded_run(directory: Path) -> RecordedRun:
+    """Read what stands in a run's directory, its state as it truly is."""
+    status, _ = read_true_status(directory)
+    return read_run(directory, config=read_run_configuration(directory), status=status)
+
+
+def add_to_run(run: RecordedRun, page: str) -> Path:
+    """Write the page into the run's directory and list it among what the run left, so that ``clean`` finds it.
+
+    Raises LockedError while the run goes on.
+    """
+    path = run.directory / names.REPORT
+    try:
+        with hold_lock(run.directory):
+            write_text(path, page)
+            status = read_status(run.directory)
+            if status and names.REPORT not in status.artifacts_created:
+                status.artifacts_created.append(names.REPORT)
+                write_status(run.directory, status)
+    except LockedError as error:
+        error.next_command = f"semilla report {quote(run.directory)} --output {names.REPORT}"
+        raise
+    return path

@@ -1,0 +1,150 @@
+"""Line charts as geometry: where each line, tick and label goes. The templates draw them as SVG.
+
+SVG drawn here rather than by a plotting library follows the page's light and dark colours, stays sharp in print, and
+keeps a report at some tens of kilobytes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+WIDTH, HEIGHT = 560, 300
+_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 16, 14, 40
+_NUM_TICKS = 5
+_MINIMUM_SPAN = 1e-9
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line: its name in the legend and its points; ``style`` numbers its colour and its dashes from 0."""
+
+    name: str
+    points: Sequence[Point]
+    style: int = 0
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class Tick:
+    """A grid line: where it is on its axis, and what is written beside it."""
+
+    place: float
+    label: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """A series on the canvas: ``path`` is SVG path data; ``marks`` are the points, drawn when there are few."""
+
+    series: Series
+    path: str
+    marks: Sequence[Point]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A drawing of WIDTH x HEIGHT units, with all it needs to be understood without seeing it."""
+
+    key: str
+    title: str
+    description: str
+    x_label: str
+    lines: Sequence[Line]
+    x_ticks: Sequence[Tick]
+    y_ticks: Sequence[Tick]
+    left: float = _LEFT
+    right: float = WIDTH - _RIGHT
+    top: float = _TOP
+    bottom: float = HEIGHT - _BOTTOM
+    width: float = WIDTH
+    height: float = HEIGHT
+
+
+def draw_chart(
+    key: str, title: str, series: Sequence[Series], *, x_label: str = "epoch", unit: str = ""
+) -> Chart | None:
+    """Lay out the finite points of ``series`` on common axes; None when there is nothing to draw."""
+    cleaned = [
+        Series(one.name, [p for p in one.points if all(map(math.isfinite, p))], one.style, one.unit)
+        for one in series
+    ]
+    drawn = [one for one in cleaned if one.points]
+    if not drawn:
+        return None
+    x_scale = _Scale.fit([x for one in drawn for x, _ in one.points], _LEFT, WIDTH - _RIGHT, whole=True)
+    y_scale = _Scale.fit([y for one in drawn for _, y in one.points], HEIGHT - _BOTTOM, _TOP)
+    return Chart(
+        key,
+        f"{title} ({unit})" if unit else title,
+        " ".join(_describe(one, x_label=x_label) for one in drawn),
+        x_label,
+        [_draw_line(one, x_scale, y_scale) for one in drawn],
+        [Tick(x_scale.place(value), format_number(value)) for value in x_scale.ticks],
+        [Tick(y_scale.place(value), format_number(value)) for value in y_scale.ticks],
+    )
+
+
+def choose_ticks(low: float, high: float, *, whole: bool = False) -> list[float]:
+    """Round values at even distances (1, 2 or 5 times a power of ten) that span ``low`` to ``high``."""
+    span = max(high - low, _MINIMUM_SPAN, abs(high) * _MINIMUM_SPAN)
+    rough = span / _NUM_TICKS
+    magnitude = 10.0 ** math.floor(math.log10(rough))
+    step = next(m * magnitude for m in (1, 2, 5, 10) if m * magnitude >= rough * (1 - 1e-9))
+    step = max(step, 1.0) if whole else step
+    first = math.floor(low / step + 1e-9)
+    last = math.ceil(high / step - 1e-9)
+    return [index * step for index in range(first, max(last, first + 1) + 1)]
+
+
+def format_number(value: float) -> str:
+    """Write a number as short as it can be said: 12,500, 2.75, 3e-4."""
+    if value == 0:
+        return "0"
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    if abs(value) < 0.001:
+        return f"{value:.1e}".replace("e-0", "e-").replace(".0e", "e")
+    return f"{value:.4g}"
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """A linear map from values to places on the canvas, with the ticks that bound it."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+    ticks: Sequence[float]
+
+    @classmethod
+    def fit(cls, values: Sequence[float], start: float, end: float, *, whole: bool = False) -> _Scale:
+        """Cover ``values``: an axis of whole numbers tightly, any other out to its outermost ticks."""
+        low, high = min(values), max(values)
+        ticks = choose_ticks(low, high, whole=whole)
+        if whole:
+            low, high = (low, high) if high > low else (low - 1, high + 1)
+            return cls(low, high, start, end, [tick for tick in ticks if low <= tick <= high])
+        return cls(ticks[0], ticks[-1], start, end, ticks)
+
+    def place(self, value: float) -> float:
+        share = (value - self.low) / (self.high - self.low)
+        return round(self.start + share * (self.end - self.start), 1)
+
+
+def _draw_line(series: Series, x_scale: _Scale, y_scale: _Scale) -> Line:
+    places = [(x_scale.place(x), y_scale.place(y)) for x, y in series.points]
+    path = "M" + " L".join(f"{x:g},{y:g}" for x, y in places)
+    return Line(series, path, places)
+
+
+def _describe(series: Series, *, x_label: str) -> str:
+    (first_x, first_y), (last_x, last_y) = series.points[0], series.points[-1]
+    return (
+        f"{series.name}: {format_number(first_y)} at {x_label} {first_x:g}, "
+        f"{format_number(last_y)} at {x_label} {last_x:g}."
+    )

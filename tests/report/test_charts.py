@@ -1,0 +1,82 @@
+"""Line charts: where ticks, lines and words go."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from semilla.report.charts import HEIGHT, WIDTH, Series, choose_ticks, draw_chart, format_number
+
+FINITE = st.floats(-1e6, 1e6, allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"),
+    [
+        (4.1, 5.9, [4, 4.5, 5, 5.5, 6]),
+        (0, 100, [0, 20, 40, 60, 80, 100]),
+        (3e-5, 3e-4, [0, 1e-4, 2e-4, 3e-4]),
+    ],
+)
+def test_ticks_are_round(low: float, high: float, ticks: list[float]) -> None:
+    """They stand at 1, 2 or 5 times a power of ten, and the outermost enclose the values."""
+    assert choose_ticks(low, high) == pytest.approx(ticks)
+
+
+@given(FINITE, FINITE)
+def test_ticks_enclose_whatever_comes(first: float, second: float) -> None:
+    """Between three and eight ticks, in order, around any two values, also equal ones."""
+    low, high = sorted((first, second))
+    ticks = choose_ticks(low, high)
+    slack = 1e-6 * max(1.0, abs(low), abs(high))
+    assert ticks == sorted(ticks)
+    assert 2 <= len(ticks) <= 8
+    assert ticks[0] <= low + slack
+    assert ticks[-1] >= high - slack
+
+
+@given(st.lists(st.tuples(st.integers(1, 100), FINITE), min_size=1, max_size=20))
+def test_every_point_lies_on_the_canvas(points: list[tuple[int, float]]) -> None:
+    """No line leaves the drawing, whatever its values."""
+    chart = draw_chart("key", "Title", [Series("one", points)])
+    assert chart is not None
+    for x, y in chart.lines[0].marks:
+        assert 0 <= x <= WIDTH
+        assert 0 <= y <= HEIGHT
+
+
+def test_a_higher_value_is_drawn_higher() -> None:
+    """The vertical axis points up, the horizontal one to the right."""
+    chart = draw_chart("key", "Title", [Series("one", [(1, 5.0), (2, 4.0)])])
+    assert chart is not None
+    (first_x, first_y), (second_x, second_y) = chart.lines[0].marks
+    assert first_y < second_y
+    assert first_x < second_x
+
+
+def test_what_is_not_finite_is_left_out() -> None:
+    """A gap, not a broken picture; and no picture at all when nothing is left."""
+    chart = draw_chart("key", "Title", [Series("one", [(1, math.nan), (2, 4.0), (3, math.inf)])])
+    assert chart is not None
+    assert len(chart.lines[0].marks) == 1
+    assert draw_chart("key", "Title", [Series("one", [(1, math.nan)])]) is None
+    assert draw_chart("key", "Title", []) is None
+
+
+def test_a_chart_can_be_heard() -> None:
+    """Its description tells where each line begins and ends."""
+    chart = draw_chart("key", "Title", [Series("validation", [(1, 5.5), (20, 4.2)])])
+    assert chart is not None
+    assert chart.description == "validation: 5.5 at epoch 1, 4.2 at epoch 20."
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0"), (12500, "12,500"), (2.75, "2.75"), (3e-4, "3e-4"), (1.5e-5, "1.5e-5"), (0.5, "0.5")],
+)
+def test_numbers_are_short(value: float, text: str) -> None:
+    """As a person would write them beside an axis."""
+    assert format_number(value) == text

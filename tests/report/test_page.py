@@ -1,0 +1,157 @@
+"""The page about one run: true to the records, whole in itself, harmless whatever the texts hold."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from semilla.records import names
+from semilla.records.status import ErrorDetails
+from semilla.report.page import judge_run, pick_epochs, render_run
+from semilla.report.runs import RecordedRun, list_longest_pieces, read_run
+
+MakeRun = Callable[..., RecordedRun]
+
+
+class Page(HTMLParser):
+    """What a browser would make of the page: figures with their sources, tags, attributes, text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.figures: dict[str, set[str]] = {}
+        self.tags: set[str] = set()
+        self.attributes: list[tuple[str, str]] = []
+        self.ids: list[str] = []
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        values = {name: value or "" for name, value in attrs}
+        self.attributes += values.items()
+        if "id" in values:
+            self.ids.append(values["id"])
+        if values.get("data-source"):
+            self.figures.setdefault(values["data-source"], set()).add(values["value"])
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def look_up(run: RecordedRun, source: str) -> Any:
+    """The value that a figure says it shows, from the JSON files of the run."""
+    status = json.loads((run.directory / names.STATUS).read_text(encoding="utf-8"))
+    metrics = json.loads((run.directory / names.METRICS).read_text(encoding="utf-8"))
+    details = {phase: entry["details"] for phase, entry in status["phase_records"].items()}
+    results = status["validation_results"]
+    findings = {finding["name"]: finding["value"] for finding in results["findings"]}
+    if source == "phase_timings":
+        return sum(status["phase_timings"].values())
+    content = {**status, **metrics, **details, **results, "findings": findings}
+    for part in re.findall(r"[^.\[\]]+", source):
+        content = content[int(part)] if part.isdigit() else content[part]
+    return content
+
+
+def test_every_figure_is_the_recorded_one(make_run: MakeRun) -> None:
+    """Each number on the page names its place in the JSON files and has exactly the value that stands there."""
+    run = make_run()
+    figures = Page(render_run(run)).figures
+    assert len(figures) > 30
+    shown = {source: {float(value) for value in values} for source, values in figures.items()}
+    assert shown == {source: {float(look_up(run, source))} for source in figures}
+
+
+def test_the_verdict_comes_first(make_run: MakeRun) -> None:
+    """A finished run with a missed target is ready, with remarks; the command to read on names the target."""
+    verdict = judge_run(make_run())
+    assert (verdict.tone, verdict.headline) == ("warn", "Ready to ship, with remarks")
+    assert verdict.command == "semilla guide repetition"
+
+
+@pytest.mark.parametrize(
+    ("phase", "headline"),
+    [("corpus_download", "Stopped in corpus_download"), ("validation", "Trained, but not fit to ship")],
+)
+def test_a_failed_run_says_where_and_why(make_run: MakeRun, phase: str, headline: str) -> None:
+    """The headline names the phase, the page the cause and the guide's topic."""
+    run = make_run()
+    run.status.run_state, run.status.current_phase = "failed", "failed"
+    run.status.error_details = ErrorDetails(
+        failed_phase=phase, error_type="network", error_message="the host is gone", stderr_output=""
+    )
+    verdict = judge_run(run)
+    assert (verdict.tone, verdict.headline, verdict.command) == ("bad", headline, "semilla guide network")
+    assert "the host is gone" in Page(render_run(run)).text
+
+
+@pytest.mark.parametrize("state", ["interrupted", "running"])
+def test_an_unfinished_run_has_a_page_too(make_run: MakeRun, state: Any) -> None:
+    """What is not there yet is left out."""
+    run = make_run()
+    run.status.run_state, run.status.current_phase = state, "model_training"
+    run.status.validation_results = None
+    for name in (names.METRICS, names.CORPUS_MANIFEST):
+        (run.directory / name).unlink()
+    bare = read_run(run.directory, config=run.config, status=run.status)
+    page = Page(render_run(bare))
+    assert "model_training" in page.text
+    assert "How it learned" not in page.text
+
+
+def test_a_damaged_file_is_named_and_left_out(make_run: MakeRun) -> None:
+    """The rest of the page stands."""
+    run = make_run()
+    (run.directory / names.METRICS).write_text("{", encoding="utf-8")
+    page = Page(render_run(read_run(run.directory, config=run.config, status=run.status)))
+    assert f"{names.METRICS} is not readable JSON" in page.text
+    assert "Where the time went" in page.text
+
+
+def test_the_page_asks_the_network_for_nothing(make_run: MakeRun) -> None:
+    """No script, no frame, no image, no address to fetch from; and a policy that forbids them anyway."""
+    html = render_run(make_run())
+    page = Page(html)
+    assert page.tags.isdisjoint({"script", "iframe", "img", "link", "object", "embed", "form", "base"})
+    assert {name for name, _ in page.attributes}.isdisjoint({"src", "srcset", "href", "style", "action"})
+    assert "default-src 'none'" in html
+    assert "@import" not in html
+    assert "url(" not in html
+
+
+def test_texts_from_outside_are_only_text(make_run: MakeRun) -> None:
+    """Tags, quotes, terminal escapes and direction marks in samples and titles are shown, not obeyed."""
+    attack = "</blockquote><script>alert(1)</script><img src=x onerror=alert(1)>\x1b[2J\u202e\"'"
+    page = Page(render_run(make_run(samples=[attack, attack], title=attack)))
+    assert page.tags.isdisjoint({"script", "img"})
+    assert not any(name.startswith("on") for name, _ in page.attributes)
+    assert "<script>alert(1)</script>" in page.text
+    assert "\\u001b[2J\\u202e" in page.text
+
+
+def test_no_two_elements_share_an_id(make_run: MakeRun) -> None:
+    """Labels point where they should."""
+    ids = Page(render_run(make_run())).ids
+    assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize("count", [0, 1, 5, 6, 7, 20, 100])
+def test_samples_show_the_first_and_the_last_epoch(count: int) -> None:
+    """Six epochs at most, in order, closer together at the beginning."""
+    shown = pick_epochs(count)
+    assert shown == sorted(set(shown))
+    assert len(shown) == min(count, 6)
+    assert shown[:1] + shown[-1:] == ([0, count - 1] if count else [])
+
+
+def test_the_longest_words_of_the_vocabulary(make_run: MakeRun) -> None:
+    """Whole words, longest first, without the mark of a word's beginning."""
+    run = make_run()
+    lines = ["<unk>\t0", "▁corazón\t-4", "▁a\t-2", "ventana\t-5", "▁¿\t-3", "<0x0A>\t-9"]
+    (run.directory / "bilingual_8k.vocab").write_text("\n".join(lines), encoding="utf-8")
+    assert list_longest_pieces(run) == ["corazón", "ventana", "a"]
