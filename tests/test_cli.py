@@ -121,6 +121,7 @@ def assert_four_lines(text: str, *, category: str) -> None:
         ("corpus_drift", ["refuse"], "refuse"),
         ("corpus_encoding", ["latin-1"], "latin-1"),
         ("corpus_languages", ["en", "es"], ["en", "es"]),
+        ("trust_tokenizer", None, True),
         ("max_validation_loss", ["4.5"], 4.5),
         ("strict", None, True),
         ("seed", ["9223372036854775807"], 2**63 - 1),

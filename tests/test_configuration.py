@@ -49,6 +49,7 @@ OTHER_VALUES = {
     "corpus_drift": "refuse",
     "corpus_encoding": "latin-1",
     "corpus_languages": ["en", "es"],
+    "trust_tokenizer": True,
     "max_validation_loss": 4.5,
     "strict": True,
     "seed": 2**63 - 1,

@@ -27,11 +27,13 @@ prerequisites                                   phase 1
 training   export   report                      phases 4 and 5; the page about a run
 corpus     model   device   quality             phase 2, the network, the runtime, the quality of its text
 tokenizer                                       phase 3; everyone above reads it
+tokenizer_file                                  what a .model may hold
 records    machine   sources                    artifacts on disk; memory; where settings come from
 settings                                        the knobs, one by one
 phrases                                         how figures and phases are worded
-config  progress  interrupts  escape            for everyone
+config  progress  interrupts                    for everyone
 errors                                          for everyone
+escape                                          for everyone
 """
 """Every module and package of ``src/semilla``, once. Each may import what stands on lower lines, and itself.
 

@@ -20,6 +20,8 @@ CorpusPhase = Literal["corpus_download", "tokenizer_training"]
 def _one_line(text: str) -> str:
     if "\0" in text or "\n" in text:
         raise ValueError("must not contain line breaks or NUL characters")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError("must be valid Unicode text")
     return text
 
 
@@ -128,6 +130,8 @@ class PipelineConfiguration(Group):
     """Encoding of files that do not declare one; auto is strict UTF-8 unless a Gutenberg header says otherwise."""
     corpus_languages: tuple[Annotated[str, Field(pattern=r"^[a-z]{2}$")], ...] = ()
     """Two-letter codes of the languages in a URL, file or folder; detected when not given."""
+    trust_tokenizer: bool = False
+    """Let skip_phases take a tokenizer that no run in this directory made; it is tried in a child process first."""
     max_validation_loss: float = Field(5.0, gt=0, le=20)
     """Gate: the best model's validation loss, in nats per token, must be below this."""
     strict: bool = False

@@ -29,6 +29,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from semilla.escape import redact_credentials
+
 PHASES = ("prerequisite_check", "corpus_download", "tokenizer_training", "model_training", "validation")
 """The five phases in order; a phase's exit code is its place here, counted from 1."""
 
@@ -61,8 +63,9 @@ class SemillaError(Exception):
     keeps_exit_code_in_phase: ClassVar[bool] = False
 
     def __init__(self, message: str, *, next_command: str | None = None, kept: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
+        # Messages go to the terminal, the log and the status, none of which is a place for passwords.
+        super().__init__(redact_credentials(message))
+        self.message = redact_credentials(message)
         self.next_command = next_command
         self.kept = kept
         self.phase: str | None = None

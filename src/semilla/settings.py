@@ -15,6 +15,7 @@ from typing import Any, Literal
 import tomli_w
 
 from semilla.config import PipelineConfiguration
+from semilla.escape import escape_controls, redact_credentials
 
 Kind = Literal["integer", "number", "boolean", "string", "array"]
 
@@ -108,10 +109,13 @@ def list_settings() -> dict[str, Setting]:
 
 
 def to_toml(config: PipelineConfiguration) -> str:
-    """Write the configuration as TOML, groups as tables; ``semilla.sources`` reads the same one back."""
+    """Write the configuration as TOML, groups as tables; ``semilla.sources`` reads the same one back.
+
+    Names and passwords in addresses are not written, nor characters that could act on a terminal.
+    """
     content = config.model_dump(mode="json")
     content["skip_phases"] = sorted(content["skip_phases"])
-    return tomli_w.dumps(content)
+    return escape_controls(redact_credentials(tomli_w.dumps(content)))
 
 
 def _describe(name: str, group: str | None, field: dict[str, Any]) -> Setting:

@@ -28,7 +28,9 @@ from semilla.errors import (
     Mistake,
     OutOfMemoryError,
     StorageError,
+    from_os_error,
 )
+from semilla.tokenizer_file import MAX_MODEL_BYTES, check_structure
 
 UNKNOWN_ID = 0
 BEGIN_ID = 1
@@ -74,6 +76,7 @@ class Tokenizer:
     def __init__(self, model: bytes) -> None:
         import sentencepiece  # noqa: PLC0415 - loading it costs more than most commands need
 
+        check_structure(model)
         try:
             self.processor = sentencepiece.SentencePieceProcessor(model_proto=model)
         except RuntimeError as error:
@@ -243,7 +246,11 @@ def _find_largest_size(outcome: subprocess.CompletedProcess[bytes]) -> int | Non
 
 def read_tokenizer(path: Path) -> Tokenizer:
     """Load a tokenizer whose hash has been verified."""
-    return Tokenizer(path.read_bytes())
+    try:
+        with path.open("rb") as file:
+            return Tokenizer(file.read(MAX_MODEL_BYTES + 1))
+    except OSError as error:
+        raise from_os_error(error, path) from error
 
 
 def _main() -> None:

@@ -7,18 +7,14 @@ import re
 from urllib.parse import urljoin, urlsplit, urlunsplit
 from urllib.request import getproxies, proxy_bypass
 
+from semilla.escape import redact_credentials
+
 _MAX_SHOWN_CHARACTERS = 200
-_USERINFO = re.compile(r"(?<=://)[^/?#\s]*@")
 _LOCAL_NAMES = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
 
 
 class RefusedRedirectError(Exception):
     """A redirect leads where we do not follow; the message says why."""
-
-
-def redact_credentials(text: str) -> str:
-    """Hide user names and passwords of every URL in ``text``."""
-    return _USERINFO.sub("***@", text)
 
 
 def escape_unprintable(text: str) -> str:

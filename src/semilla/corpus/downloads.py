@@ -12,11 +12,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from urllib.request import getproxies
 
-from semilla.corpus.addresses import find_host, redact_credentials
+from semilla.corpus.addresses import find_host
 from semilla.corpus.catalogue import Book
 from semilla.corpus.fetch import Fetched, Fetcher, FetchFailure
 from semilla.corpus.partial import PartialFile
 from semilla.errors import InvalidConfigError, InvalidCorpusError, NetworkError, SemillaError
+from semilla.escape import redact_credentials
 from semilla.progress import ArtifactWritten, Note
 from semilla.records import names
 from semilla.records.files import (

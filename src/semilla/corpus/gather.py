@@ -18,7 +18,7 @@ from semilla.corpus.manifest import MissingDocument, Provenance
 from semilla.corpus.pace import PACE
 from semilla.corpus.sample import generate_corpus
 from semilla.corpus.source import CorpusSource, list_text_files, read_text_file, resolve_source
-from semilla.errors import InvalidCorpusError, NetworkError
+from semilla.errors import InvalidConfigError, InvalidCorpusError, NetworkError
 from semilla.progress import Note, Progress, Warned
 from semilla.settings import to_command
 
@@ -68,6 +68,8 @@ def _download(
     config: PipelineConfiguration, source: CorpusSource, *, progress: Progress, policy: FetchPolicy
 ) -> Iterator[PreparedDocument | MissingDocument]:
     typed = (*config.corpus_mirrors, source.value if source.kind == "url" else "")
+    if any("://***@" in address for address in typed):
+        raise InvalidConfigError("records keep no user names and passwords: give the whole address again")
     fetcher = Fetcher(policy, typed_hosts=frozenset(map(find_host, typed)), progress=progress, pace=PACE)
     downloader = Downloader(Path(config.output_directory), fetcher)
     if source.kind == "url":

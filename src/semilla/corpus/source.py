@@ -10,9 +10,9 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Literal
 
-from semilla.corpus.addresses import redact_credentials
 from semilla.corpus.catalogue import CATALOGUE
 from semilla.errors import InvalidCorpusError, from_os_error
+from semilla.escape import redact_credentials
 
 MAX_FILE_BYTES = 128 << 20
 """Cleaning holds a file in memory some ten times over."""

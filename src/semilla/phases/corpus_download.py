@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from semilla.config import PipelineConfiguration
-from semilla.corpus.addresses import redact_credentials
 from semilla.corpus.assembly import Assembly
 from semilla.corpus.catalogue import CATALOGUE, expect_size_mb
 from semilla.corpus.fetch import FetchPolicy
 from semilla.corpus.gather import gather_documents, list_mirrors
 from semilla.corpus.manifest import CorpusManifest, read_documents, read_manifest
 from semilla.corpus.source import fingerprint_files, resolve_source
+from semilla.escape import redact_credentials
 from semilla.phases import PhaseRecord
 from semilla.progress import Progress
 from semilla.records import names

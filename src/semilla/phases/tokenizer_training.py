@@ -20,9 +20,9 @@ from semilla.tokenizer import (
     check_round_trip,
     format_vocabulary,
     measure_compression,
-    read_tokenizer,
     train_tokenizer,
 )
+from semilla.tokenizer_file import check_structure, try_in_child
 
 
 def read_inputs(config: PipelineConfiguration, records: Mapping[str, PhaseRecord]) -> dict[str, Any]:
@@ -67,13 +67,24 @@ def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
 
 
 def adopt(config: PipelineConfiguration) -> PhaseRecord:
-    """Take the tokenizer that is there as the result; raises IntegrityError when there is none."""
+    """Take a tokenizer that no run in this directory made, where the user trusts it.
+
+    Raises IntegrityError when there is none, when it is not trusted, and when a child process cannot load it.
+    """
     model_path, vocabulary_path = _locate(config)
     if not model_path.is_file() or not vocabulary_path.is_file():
         raise IntegrityError(
             f"tokenizer_training cannot be skipped: {model_path} and its .vocab are not both there"
         )
-    return _describe(config, read_documents(model_path.parent), read_tokenizer(model_path))
+    if not config.trust_tokenizer:
+        raise IntegrityError(
+            f"{model_path} was made by no run in this directory: say --trust-tokenizer if you know where it is from",
+            next_command=to_command(config, trust_tokenizer=True),
+        )
+    model = model_path.read_bytes()
+    check_structure(model)
+    try_in_child(model)
+    return _describe(config, read_documents(model_path.parent), Tokenizer(model))
 
 
 def _describe(config: PipelineConfiguration, documents: list[Document], tokenizer: Tokenizer) -> PhaseRecord:

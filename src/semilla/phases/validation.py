@@ -35,7 +35,7 @@ from semilla.records.metrics import OVERFITTING_GAP, TrainingMetrics, read_metri
 from semilla.records.status import Finding, InferenceMetrics, ValidationResults
 from semilla.tokenizer import Tokenizer, read_tokenizer
 from semilla.training.batches import TrainingData, build_data
-from semilla.training.checkpoint import find_checkpoints, read_sealed
+from semilla.training.checkpoint import find_checkpoints, load_weights, read_sealed
 from semilla.training.evaluate import Evaluation, evaluate
 
 SAMPLES_PER_LANGUAGE = 20
@@ -128,7 +128,7 @@ def _load_subject(config: PipelineConfiguration) -> _Subject:
     model = Transformer(
         config.model_architecture, vocab_size=tokenizer.vocab_size, max_positions=settings.max_sequence_length
     )
-    model.load_state_dict(read_sealed(directory / names.BEST_MODEL)["model_state"])
+    load_weights(directory / names.BEST_MODEL, model)
     read_sealed(directory / names.FINAL_MODEL)
     return _Subject(documents, tokenizer, tokenizer_path.read_bytes(), data, model.eval(), metrics)
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from semilla.errors import IntegrityError, SemillaError, StorageError, from_os_error
+from semilla.escape import escape_controls
 from semilla.records import disk
 
 TEMP_PREFIX = ".semilla-"
@@ -103,8 +104,12 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write readable JSON; NaN and infinities are refused, for no strict reader accepts them."""
-    write_text(path, json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+    """Write readable JSON; NaN and infinities are refused, for no strict reader accepts them.
+
+    Characters that could act on a terminal are escaped, lone surrogates of undecodable names too.
+    """
+    text = json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False)
+    write_text(path, escape_controls(text) + "\n")
 
 
 def read_json(path: Path) -> Any:

@@ -8,12 +8,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from semilla.escape import escape_controls, redact_credentials
 from semilla.records import names
 
 STDERR_LINES = 50
 """How much error output the status keeps, as the specification asks."""
 
 logger = logging.getLogger("semilla")
+
+
+class SafeFormatter(logging.Formatter):
+    """Escapes what a message or a traceback may carry from outside, and indents all but a record's first line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        first, *rest = escape_controls(super().format(record)).split("\n")
+        return redact_credentials("\n".join([first, *(f"  {line}" for line in rest)]))
 
 
 class ErrorTail(logging.Handler):
@@ -43,7 +52,7 @@ def record_log(directory: Path) -> Iterator[ErrorTail]:
     """Write ``semilla.log`` in ``directory`` for the length of a run (appending: attempts follow each other)."""
     tail = ErrorTail()
     file = QuietFileHandler(directory / names.LOG, encoding="utf-8", errors="backslashreplace", delay=True)
-    formatter = logging.Formatter("%(asctime)s %(levelname)s %(message)s")
+    formatter = SafeFormatter("%(asctime)s %(levelname)s %(message)s")
     previous = logger.level, logger.propagate
     logger.setLevel(logging.INFO)
     logger.propagate = False

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TextIO
 
 from semilla.errors import InvalidConfigError, SemillaError
-from semilla.escape import escape_controls
+from semilla.escape import escape_controls, redact_credentials
 
 
 def print_error(error: SemillaError, *, command: str, stream: TextIO | None = None) -> None:
@@ -23,7 +23,7 @@ def print_error(error: SemillaError, *, command: str, stream: TextIO | None = No
         f"help: {help_command}",
     ]
     target = stream or sys.stderr
-    target.write("".join(_contain(line) + "\n" for line in lines))
+    target.write("".join(_contain(redact_credentials(line)) + "\n" for line in lines))
     target.flush()
 
 

@@ -8,22 +8,34 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import re
+import stat
 import struct
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError
 
 from semilla.config import PipelineConfiguration
 from semilla.errors import IncompatibleError, IntegrityError, OutOfMemoryError, from_os_error
+from semilla.escape import redact_credentials
 from semilla.records import names
 from semilla.records.files import remove_file, write_bytes
 from semilla.records.metrics import EpochMetrics
+from semilla.training.inspection import (
+    check_optimizer,
+    check_shapes,
+    inspect_archive,
+    inspect_content,
+)
 from semilla.training.state import BestModel, EpochTotals, RunState
 
 FORMAT_VERSION = 1
+MAX_FILE_BYTES = 2 << 30
+"""The largest shape a configuration can ask for needs 1.3 GB, optimizers and best weights included."""
 _COMMENT = b"semilla sha256 "
 _COMMENT_BYTES = len(_COMMENT) + 64
 _KEPT_EPOCHS = 3
@@ -40,6 +52,28 @@ class Provenance:
     tokenizer_sha256: str
     environment: dict[str, Any]
     """What bit-identity depends on: torch version, processor capability, thread count, precision."""
+
+
+class _ConfigLayout(BaseModel):
+    model_architecture: dict[str, Any]
+    training_hyperparameters: dict[str, Any]
+    seed: StrictInt
+
+
+class _Layout(BaseModel):
+    """The parts of a checkpoint that are relied on, with their kinds."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    epoch: StrictInt = Field(ge=0)
+    step: StrictInt = Field(ge=0)
+    model_state: dict[str, torch.Tensor]
+    optimizer_state: dict[str, dict[str, Any]]
+    training_config: _ConfigLayout
+    totals: EpochTotals
+    epoch_history: list[EpochMetrics]
+    best: BestModel | None
+    provenance: Provenance
 
 
 @dataclass(frozen=True)
@@ -109,32 +143,71 @@ def save_model(
 
 def read_sealed(path: Path) -> dict[str, Any]:
     """Verify a file's hash, then parse it without executing anything; raises IntegrityError when it is damaged."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise from_os_error(error, path) from error
+    data = _read_regular(path)
     unseal(data, name=path.name)
+    inspect_archive(data, name=path.name)
     try:
         content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # whatever torch raises on bytes that are sealed but not ours
-        raise IntegrityError(f"{path.name} cannot be read: {error}") from error
+        # torch's own words advise to load without this protection.
+        raise IntegrityError(f"{path.name} cannot be read: {type(error).__name__}") from error
+    inspect_content(content, name=path.name)
     version = content.get("format_version") if isinstance(content, dict) else None
-    if version != FORMAT_VERSION:
+    if type(version) is not int or version != FORMAT_VERSION:
+        # Only a number is shown: other values may be nested so that writing them out never ends.
+        shown = version if type(version) is int else type(version).__name__
         raise IntegrityError(
-            f"{path.name} has format {version!r}; this version of Semilla reads {FORMAT_VERSION}"
+            f"{path.name} has format {shown}; this version of Semilla reads {FORMAT_VERSION}"
         )
     return dict(content)
+
+
+def _read_regular(path: Path) -> bytes:
+    """Read a regular file of at most ``MAX_FILE_BYTES`` whose last bytes may be a seal; a pipe would wait for ever."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as file:
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode) or found.st_size > MAX_FILE_BYTES:
+                raise IntegrityError(
+                    f"{path.name} is not a regular file of at most {MAX_FILE_BYTES >> 30} GB"
+                )
+            return file.read()
+    except OSError as error:
+        raise from_os_error(error, path) from error
+
+
+def load_weights(path: Path, model: torch.nn.Module) -> None:
+    """Put the weights of a sealed file into ``model``.
+
+    Raises IntegrityError for a damaged file or weights that are no numbers, IncompatibleError for other shapes.
+    """
+    weights = read_sealed(path).get("model_state")
+    if not isinstance(weights, dict) or not all(isinstance(one, torch.Tensor) for one in weights.values()):
+        raise IntegrityError(f"{path.name} holds no weights")
+    _load_checked(weights, model, name=path.name)
+
+
+def _load_checked(weights: dict[str, torch.Tensor], model: torch.nn.Module, *, name: str) -> None:
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in weights.values()):
+        raise IntegrityError(f"{name} holds weights that are not finite numbers")
+    check_shapes(weights, model.state_dict(), name=name)
+    model.load_state_dict(weights)
 
 
 def restore_state(state: RunState, checkpoint: Checkpoint) -> None:
     """Put a checkpoint's content into a freshly built ``state``."""
     content = checkpoint.content
-    if not all(bool(torch.isfinite(tensor).all()) for tensor in content["model_state"].values()):
-        raise IntegrityError(f"{checkpoint.path.name} holds weights that are not finite numbers")
-    state.model.load_state_dict(content["model_state"])
+    _load_checked(content["model_state"], state.model, name=checkpoint.path.name)
     for name, optimizer in state.optimizers.items():
         if name in content["optimizer_state"]:
-            optimizer.load_state_dict(content["optimizer_state"][name])
+            try:
+                optimizer.load_state_dict(content["optimizer_state"][name])
+            except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+                raise IntegrityError(
+                    f"{checkpoint.path.name} holds no state of the optimizer {name}"
+                ) from error
+            check_optimizer(optimizer, name=checkpoint.path.name)
     state.step = content["step"]
     state.totals = EpochTotals(**content["totals"])
     state.history = [EpochMetrics(**epoch) for epoch in content["epoch_history"]]
@@ -148,10 +221,23 @@ def find_checkpoints(directory: Path) -> tuple[list[Checkpoint], list[str]]:
         if not re.fullmatch(r"checkpoint_(epoch|step)_\d+\.pt", path.name):
             continue
         try:
-            sound.append(Checkpoint(path, read_sealed(path)))
+            content = read_sealed(path)
+            check_layout(content, name=path.name)
+            sound.append(Checkpoint(path, content))
         except IntegrityError as error:
             skipped.append(f"skipped {path.name}: {error.message}")
     return sorted(sound, key=lambda checkpoint: checkpoint.order, reverse=True), skipped
+
+
+def check_layout(content: dict[str, Any], *, name: str) -> None:
+    """Raise IntegrityError unless a checkpoint has the parts of one, each of its kind."""
+    try:
+        _Layout.model_validate(content)
+    except ValidationError as error:
+        # The value itself is not shown: it may be nested so that writing it out never ends.
+        problem = error.errors(include_input=False, include_url=False)[0]
+        place = ascii(".".join(map(str, problem["loc"])))[1:-1]
+        raise IntegrityError(f"{name} is no checkpoint: {place[:100]}: {problem['msg']}") from error
 
 
 def prune_checkpoints(directory: Path) -> list[Path]:
@@ -190,9 +276,14 @@ def check_compatibility(
 
 
 def describe_config(config: PipelineConfiguration) -> dict[str, Any]:
-    """The configuration as plain values that ``weights_only`` loading accepts."""
+    """The configuration as plain values that ``weights_only`` loading accepts, without passwords in addresses."""
     values = config.model_dump(mode="json")
-    return {**values, "skip_phases": sorted(values["skip_phases"])}
+    return {
+        **values,
+        "skip_phases": sorted(values["skip_phases"]),
+        "corpus_source": redact_credentials(values["corpus_source"]),
+        "corpus_mirrors": [redact_credentials(mirror) for mirror in values["corpus_mirrors"]],
+    }
 
 
 def seal(content: dict[str, Any]) -> bytes:

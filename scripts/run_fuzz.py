@@ -1,0 +1,101 @@
+"""Judge hostile cases by the thousand, in child processes that may crash; see tests/fuzzing.py for the cases."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from fuzzing import LIMIT_S, TARGETS, Verdict, judge
+
+
+def run_child(target: str, first: int, last: int) -> None:
+    """Judge cases in this process, telling of each before and after, so that a crash can be laid to one."""
+    for number in range(first, last):
+        print(json.dumps({"number": number}), file=sys.__stdout__, flush=True)
+        print(json.dumps(asdict(judge(target, number))), file=sys.__stdout__, flush=True)
+
+
+def run_target(target: str, first: int, last: int) -> list[Verdict]:
+    """Judge cases in child processes; one that dies or hangs costs its own case and no other."""
+    verdicts: list[Verdict] = []
+    while first < last:
+        command = [sys.executable, __file__, "--child", target, str(first), str(last)]
+        limit_s = LIMIT_S * 2 + (last - first) * 1.0
+        try:
+            outcome = subprocess.run(command, capture_output=True, text=True, timeout=limit_s, check=False)
+            text, ending = (
+                outcome.stdout,
+                f"the process ended with {outcome.returncode}: {outcome.stderr[-400:]}",
+            )
+        except subprocess.TimeoutExpired as error:
+            text, ending = (error.stdout or b"").decode(), "the process hung"
+        lines = [json.loads(line) for line in text.splitlines()]
+        verdicts += [Verdict(**line) for line in lines if "target" in line]
+        done = verdicts[-1].number + 1 if verdicts else first
+        if done < last:
+            verdicts.append(Verdict(target, done, -1, None, 0.0, ending))
+        first = max(done, first) + (done < last)
+    return verdicts
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--cases", type=int, default=20_000, help="over all targets (default: 20000)")
+    parser.add_argument("--first", type=int, default=0, help="number of the first case of each target")
+    parser.add_argument("--target", choices=sorted(TARGETS), help="only this one")
+    parser.add_argument("--replay", metavar="TARGET:NUMBER", help="one case again")
+    parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.child:
+        run_child(arguments.child[0], int(arguments.child[1]), int(arguments.child[2]))
+        return 0
+    if arguments.replay:
+        target, _, number = arguments.replay.partition(":")
+        verdict = judge(target, int(number))
+        print(verdict)
+        return int(verdict.problem is not None)
+    return report(arguments)
+
+
+def report(arguments: argparse.Namespace) -> int:
+    """Run every target and print a line for each, and every case that did not end as it must."""
+    targets = [arguments.target] if arguments.target else list(TARGETS)
+    share, num_failed = -(-arguments.cases // len(targets)), 0
+    print(f"{share * len(targets)} cases: {share} a target from number {arguments.first}", flush=True)
+    for target in targets:
+        start_s = time.monotonic()
+        verdicts: list[Verdict] = []
+        for first in range(arguments.first, arguments.first + share, 250):
+            verdicts += run_target(target, first, min(first + 250, arguments.first + share))
+        failed = [verdict for verdict in verdicts if verdict.problem]
+        num_failed += len(failed)
+        kinds = Counter(verdict.category or "accepted" for verdict in verdicts)
+        times_s = sorted(verdict.elapsed_s for verdict in verdicts)
+        told = ", ".join(f"{kind} {count}" for kind, count in kinds.most_common())
+        print(
+            f"{target}: {len(verdicts)} cases in {time.monotonic() - start_s:.0f} s, "
+            f"median {times_s[len(times_s) // 2]:.3f} s, "
+            f"slowest {times_s[-1]:.2f} s; {told}; {len(failed)} failed",
+            flush=True,
+        )
+        for verdict in failed:
+            print(f"  {verdict.target}:{verdict.number} {verdict.problem}", flush=True)
+    return int(num_failed > 0)
+
+
+if __name__ == "__main__":
+    for variable in list(os.environ):
+        if variable.upper().startswith("SEMILLA_") or variable.lower().endswith("_proxy"):
+            del os.environ[variable]
+    sys.exit(main())

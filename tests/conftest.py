@@ -1,0 +1,37 @@
+"""For every test: nothing is unpickled. A pickle that names anything is refused when it is read, and fails its test."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+UNPICKLED: list[str] = []
+_ALLOWED: frozenset[str] = frozenset()
+"""Names that a package we use looks up for pickles of its own; none is known to."""
+
+
+def _refuse_pickles(event: str, arguments: tuple[Any, ...]) -> None:
+    if event == "pickle.find_class":
+        name = ".".join(map(str, arguments))
+        if name not in _ALLOWED:
+            UNPICKLED.append(name)
+            raise RuntimeError(f"{name} was to be unpickled")
+
+
+sys.addaudithook(_refuse_pickles)
+
+
+@pytest.fixture
+def suite_unpickled() -> list[str]:
+    """Names that pickles asked for during the present test."""
+    return UNPICKLED
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_unpickled() -> Iterator[None]:
+    yield
+    unpickled, UNPICKLED[:] = list(UNPICKLED), []
+    assert not unpickled, f"unpickled: {', '.join(unpickled)}"

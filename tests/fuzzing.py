@@ -1,0 +1,479 @@
+"""Hostile input by seed for everything that is read, and the oracle that says how each must end.
+
+    scripts/fuzz --cases 20000              every target in turn, in child processes
+    scripts/fuzz --replay checkpoint:1234   one case again, in this process, with its traceback
+
+A case is a target and a number, and nothing else: the same case is the same input on every machine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import random
+import re
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from forgery import forge_archive, read_entries
+from servers import LoopbackServer, send_raw, stall
+
+from semilla import cli
+from semilla.config import PipelineConfiguration
+from semilla.corpus.downloads import Downloader
+from semilla.corpus.fetch import Fetcher, FetchPolicy
+from semilla.corpus.manifest import read_documents
+from semilla.errors import CATEGORIES, EXIT_CODES, IntegrityError, ValidationFailureError
+from semilla.escape import escape_controls
+from semilla.phases import corpus_download
+from semilla.progress import silent
+from semilla.records import names
+from semilla.records.metrics import EpochMetrics, TrainingMetrics, write_metrics
+from semilla.records.status import PipelineStatus, write_status
+from semilla.terminal.console import print_error
+
+LIMIT_S = 60.0
+"""Every case takes far less than a second; the rest is for a machine that is busy with other things."""
+TEXT = "".join(f"La niña soñó {n} veces con el mar: “The cat is here!” 🌱\n" for n in range(60))
+START, END = (f"*** {word} OF THE PROJECT GUTENBERG EBOOK X ***" for word in ("START", "END"))
+PATIENCE = FetchPolicy(
+    connect_timeout_s=1.0,
+    read_timeout_s=0.2,
+    head_timeout_s=0.5,
+    deadline_s=1.0,
+    rate_window_s=0.3,
+    max_bytes=1 << 18,
+    backoff_s=(0.0,),
+    pause_s=0.0,
+    sleep=lambda seconds: None,
+)
+SPLINTERS = [
+    b"\0",
+    b"\x1b[31m",
+    b"\x1b]52;c;aGk=\x07",
+    b"\xff\xfe",
+    b"\xef\xbb\xbf",
+    b"\xed\xa0\x80",
+    b"\xe2\x80\xae",
+    b"\xc2\x85",
+    b"\r",
+    b"\n\n",
+    b"%s%n",
+    b"../../etc/passwd",
+    b"<html>",
+    b"<script>",
+    b"'; --",
+    b"\\ud800",
+    b"-1",
+    b"1e999",
+    b"NaN",
+    b"9" * 40,
+    b"[" * 2000,
+    b"{" * 2000,
+    b"\xf0\x9f\x8c\xb1" * 20,
+    START.encode(),
+    END.encode(),
+    b"<s>",
+    b"\xe2\x96\x81",
+    b"\xcc\x81" * 400,
+    b"x" * 5000,
+    b"\x89PNG",
+    b"PK\x03\x04",
+]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a case ended; ``problem`` is None when it ended as it must."""
+
+    target: str
+    number: int
+    exit_code: int
+    category: str | None
+    elapsed_s: float
+    problem: str | None
+
+
+def judge(target: str, number: int) -> Verdict:
+    """Run one case in a folder of its own and hold its ending against the rules."""
+    draw = random.Random(f"{target}:{number}")
+    output, errors = io.StringIO(), io.StringIO()
+    with tempfile.TemporaryDirectory(prefix="semilla-fuzz-") as name:
+        folder = Path(name)
+        start_s = time.monotonic()
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
+            exit_code = TARGETS[target](draw, folder)
+        elapsed_s = time.monotonic() - start_s
+        left = [path.name for path in folder.rglob(".semilla-*.tmp")]
+    found = re.match(r"error\[(\w+)\] ", errors.getvalue())
+    problem = find_problem(exit_code, output.getvalue(), errors.getvalue(), elapsed_s=elapsed_s, left=left)
+    return Verdict(target, number, exit_code, found[1] if found else None, round(elapsed_s, 3), problem)
+
+
+def find_problem(
+    exit_code: int, output: str, errors: str, *, elapsed_s: float, left: list[str]
+) -> str | None:
+    """Say what is wrong with an ending: code, lines, category, escapes, time or what was left behind."""
+    heads = [line for line in errors.splitlines() if not line.startswith("  ")]
+    words = [re.split(r"[:\[]", line)[0] for line in heads]
+    category = re.match(r"error\[(\w+)\]", errors)
+    faults = {
+        f"exit code {exit_code}: {errors[:500]}": exit_code not in EXIT_CODES or exit_code == 70,
+        f"a traceback: {(output + errors)[-800:]}": "Traceback" in output + errors,
+        f"not the four lines: {errors[:500]!r}": bool(exit_code)
+        and words != ["error", "kept", "next", "help"],
+        "no category": bool(exit_code) and (category is None or category[1] not in CATEGORIES),
+        "control characters on the terminal": escape_controls(output + errors) != output + errors,
+        f"took {elapsed_s:.1f} s": elapsed_s > LIMIT_S,
+        f"left behind: {left}": bool(left),
+    }
+    return next((text for text, is_fault in faults.items() if is_fault), None)
+
+
+def end(action: Callable[[], object], *, phase: str | None = None) -> int:
+    """End what is below the command line as the command line would."""
+    try:
+        action()
+    except Exception as problem:
+        error = cli.translate(problem)
+        error.phase = error.phase or phase
+        print_error(error, command="fuzz")
+        return error.status
+    return 0
+
+
+# ---- damage
+
+
+def damage(draw: random.Random, data: bytes) -> bytes:
+    """Change a few places: flip, cut, repeat, insert what parsers stumble over."""
+    for _ in range(draw.choice([1, 1, 2, 3, 8])):
+        at = draw.randrange(len(data) + 1)
+        to = min(len(data), at + draw.choice([1, 2, 8, 64, 512]))
+        match draw.randrange(6):
+            case 0 if data:
+                at = draw.randrange(len(data))
+                data = data[:at] + bytes([data[at] ^ 1 << draw.randrange(8)]) + data[at + 1 :]
+            case 1:
+                data = data[:at] + data[to:]
+            case 2:
+                data = data[:to] + data[at:]
+            case 3:
+                data = data[:at] + draw.choice(SPLINTERS) + data[at:]
+            case 4:
+                data = data[:at] + draw.randbytes(draw.choice([1, 4, 40])) + data[to:]
+            case _:
+                data = data[:at] if draw.random() < 0.3 else data
+    return data
+
+
+def distort(draw: random.Random, value: Any) -> Any:
+    """Change one place of a JSON value: another kind, another size, a name missing or unknown."""
+    odd: list[Any] = [
+        None,
+        True,
+        -1,
+        0,
+        1 << 70,
+        1e308,
+        "",
+        "\x1b[31m\u202e",
+        "../../x",
+        "\ud800",
+        [],
+        {},
+        [[[]]],
+        "x" * 3000,
+        {"a": {"b": []}},
+    ]
+    if isinstance(value, dict) and value and draw.random() < 0.9:
+        key = draw.choice(sorted(value))
+        match draw.randrange(8):
+            case 0:
+                return {name: one for name, one in value.items() if name != key}
+            case 1:
+                return {**value, draw.choice(["unknown", "__proto__", "\x1b[2J", ""]): draw.choice(odd)}
+            case _:
+                return {**value, key: distort(draw, value[key])}
+    if isinstance(value, list) and value and draw.random() < 0.9:
+        at = draw.randrange(len(value))
+        return [*value[:at], distort(draw, value[at]), *value[at + draw.randrange(2) :]]
+    return draw.choice(odd)
+
+
+# ---- targets
+
+
+def attack_http(draw: random.Random, folder: Path) -> int:
+    """Bodies and heads of answers to a download."""
+    body = TEXT.encode()
+    head = [
+        b"HTTP/1.1 "
+        + draw.choice(
+            [
+                b"200 OK",
+                b"200 OK",
+                b"206 Part",
+                b"302 Found",
+                b"404 No",
+                b"503 Busy",
+                b"100 Go",
+                b"999 \x1b[2J",
+            ]
+        ),
+        b"Content-Type: " + draw.choice([b"text/plain", b"text/html", b"image/png; \x9b"]),
+    ]
+    head += draw.sample(
+        [
+            b"Content-Length: "
+            + draw.choice([str(len(body)).encode(), b"-1", b"99999999999999999999", b"5, 5", b"0x10", b"12"]),
+            b"Transfer-Encoding: " + draw.choice([b"chunked", b"gzip, chunked", b"identity"]),
+            b"Content-Encoding: " + draw.choice([b"gzip", b"br", b"identity", b""]),
+            b"Location: "
+            + draw.choice(
+                [
+                    b"/book",
+                    b"file:///etc/passwd",
+                    b"//x",
+                    b"http://[",
+                    b"data:,x",
+                    b"http://127.0.0.1:1/",
+                    b"ftp://x/",
+                ]
+            ),
+            b'ETag: "a"',
+            b"Content-Range: bytes 0-9/10",
+            b"X: " + b"y" * 70_000,
+            b"Set-Cookie: a\x00b",
+            b" folded",
+            b": empty",
+        ],
+        k=draw.randrange(4),
+    )
+    if draw.random() < 0.2:
+        body = b"".join(
+            f"{len(part):x}\r\n".encode() + part + b"\r\n" for part in (body[:99], body[99:], b"")
+        )
+    answer = b"\r\n".join(head) + b"\r\n\r\n" + body
+    answer = damage(draw, answer) if draw.random() < 0.7 else answer
+    reply = stall if draw.random() < 0.02 else send_raw(answer)
+    with LoopbackServer({}, otherwise=reply) as server:
+        downloader = Downloader(folder, Fetcher(PATIENCE))
+        return end(lambda: downloader.obtain_page(f"{server.url}/book"), phase="corpus_download")
+
+
+def attack_corpus(draw: random.Random, folder: Path) -> int:
+    """Bytes of a text file."""
+    text = TEXT.replace("\n", draw.choice(["\n", "\r\n", "\r", "\u2028", " "]))
+    if draw.random() < 0.4:
+        text = f"Title: Prueba\n{START}\n{text}\n{END}\nlicence"
+    data = text.encode(draw.choice(["utf-8", "utf-8", "utf-8-sig", "latin-1", "utf-16", "cp1252"]), "replace")
+    path = folder / draw.choice(["libro.txt", "a,b'\"%s.txt", "libro\n.txt", "\u202elibro.txt"])
+    path.write_bytes(damage(draw, data))
+    output = folder / "salida"
+    output.mkdir()
+    source = str(path if "\n" not in path.name else folder)
+    config = PipelineConfiguration(
+        corpus_source=source,
+        output_directory=str(output),
+        corpus_encoding=draw.choice(["auto", "auto", "latin-1"]),
+        training_hyperparameters={"max_sequence_length": 32},
+    )
+    return end(lambda: corpus_download.run(config, progress=silent), phase="corpus_download")
+
+
+def attack_toml(draw: random.Random, folder: Path) -> int:
+    """Bytes of a configuration file."""
+    lines = [
+        "num_layers = 3",
+        "learning_rate = 1e-3",
+        'corpus_source = "sample"',
+        "[model_architecture]",
+        "d_model = 128",
+        "[training_hyperparameters]",
+        "batch_size = 8",
+        'skip_phases = ["corpus_download"]',
+        "seed = 5",
+        "strict = true",
+    ]
+    data = "\n".join(line for line in lines if draw.random() < 0.7).encode()
+    path = folder / "run.toml"
+    path.write_bytes(damage(draw, data) if draw.random() < 0.7 else data)
+    return cli.main(["config", "show", "--config", str(path), *draw.choice([[], ["--json"]])])
+
+
+@cache
+def describe_run() -> dict[str, Any]:
+    """The content of a finished run's records."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "libro.txt").write_text(TEXT, encoding="utf-8")
+        config = PipelineConfiguration(
+            corpus_source=str(folder / "libro.txt"),
+            output_directory=name,
+            training_hyperparameters={"max_sequence_length": 32},
+        )
+        corpus_download.run(config, progress=silent)
+        epoch = EpochMetrics(
+            epoch_number=1,
+            train_loss=3.0,
+            validation_loss=3.1,
+            learning_rate=1e-3,
+            elapsed_seconds=1,
+            sample_outputs=["Había"],
+            gradient_norm=1.0,
+            tokens_per_second=9.0,
+            bits_per_byte={"all": 1.5},
+        )
+        write_metrics(folder / names.METRICS, TrainingMetrics(run_id="r", epoch_history=[epoch]))
+        status = PipelineStatus(
+            artifacts_created=[names.CORPUS, "bundle/model.onnx"], run_state="interrupted"
+        )
+        write_status(folder, status)
+        read = {
+            one: json.loads((folder / one).read_text("utf-8"))
+            for one in (names.STATUS, names.METRICS, names.CORPUS_MANIFEST)
+        }
+        return {**read, names.CORPUS: (folder / names.CORPUS).read_text("utf-8")}
+
+
+def attack_json(draw: random.Random, folder: Path) -> int:
+    """Status, metrics and manifest, by structure or by bytes, under every command that reads them."""
+    content = dict(describe_run())
+    (folder / names.CORPUS).write_text(content.pop(names.CORPUS), encoding="utf-8")
+    victim = draw.choice(sorted(content))
+    for name, value in content.items():
+        is_distorted = name == victim and draw.random() < 0.7
+        data = json.dumps(distort(draw, value) if is_distorted else value).encode()
+        (folder / name).write_bytes(damage(draw, data) if name == victim and not is_distorted else data)
+    if victim == names.CORPUS_MANIFEST:
+        return end(lambda: read_documents(folder))
+    words = [["status"], ["status", "--json"], ["clean", "--yes"], ["validate"]]
+    command, *options = draw.choice(words)
+    return cli.main([command, str(folder), *options])
+
+
+def attack_argv(draw: random.Random, folder: Path) -> int:
+    """Command lines; what they would start is not started."""
+    parsers = {name: cli.build_parser(name) for name in cli.COMMANDS}
+    command = draw.choice(sorted(parsers))
+    flags = sorted({*parsers[command]._option_string_actions, "--unknown", "-x", "--"} - {"--debug"})
+    values = [
+        "",
+        "abc",
+        "0",
+        "-1",
+        "1e9",
+        "1e999",
+        "nan",
+        "9" * 30,
+        "x" * 300,
+        "\x1b[31m",
+        "ñ 🌱",
+        "-",
+        "a\nb",
+        "\udcff",
+        "../x",
+        "http://u:p@x/",
+    ]
+    words = [draw.choice([*flags, *values]) for _ in range(draw.randrange(5))]
+    words = [
+        f"{word}={draw.choice(values)}" if word.startswith("--") and draw.random() < 0.3 else word
+        for word in words
+    ]
+    words = [command] * (draw.random() < 0.95) + [
+        word for word in words if word not in {"--watch", "--debug"}
+    ]
+
+    def start(*arguments: object, **options: object) -> object:
+        raise ValidationFailureError("started")
+
+    with (
+        contextlib.chdir(folder),
+        mock.patch("semilla.pipeline.run_pipeline", start),
+        mock.patch("semilla.pipeline.run_validation", start),
+        mock.patch("semilla.commands.check.check_all", start),
+        mock.patch("sys.stdin", io.TextIOWrapper(io.BytesIO())),
+    ):
+        return cli.main(words)
+
+
+@cache
+def write_checkpoint() -> tuple[bytes, Any]:
+    """A small checkpoint whose optimizers have state, and the configuration it belongs to."""
+    import torch
+
+    from semilla.training.checkpoint import Provenance, save_checkpoint
+    from semilla.training.state import build_state
+
+    torch.set_num_threads(1)
+    config = PipelineConfiguration.model_validate(
+        {"model_architecture": {"num_layers": 1, "d_model": 64, "num_heads": 2, "dim_feedforward": 128}}
+    )
+    state = build_state(config, vocab_size=64, precision="float32")
+    for parameter in state.model.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    for optimizer in state.optimizers.values():
+        optimizer.step()
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "checkpoint_epoch_1.pt"
+        save_checkpoint(
+            path, state, config=config, provenance=Provenance(1, 64, "c", "t", {"num_threads": 1})
+        )
+        return path.read_bytes(), config
+
+
+def attack_checkpoint(draw: random.Random, folder: Path) -> int:
+    """Bytes of a checkpoint, of its pickle under a good seal, of its numbers under a good seal."""
+    from semilla.training.checkpoint import find_checkpoints, load_weights, restore_state
+    from semilla.training.state import build_state
+
+    data, config = write_checkpoint()
+    if draw.random() < 0.2:
+        data = damage(draw, data)
+    else:
+        entries = read_entries(data)
+        victim = "archive/data.pkl" if draw.random() < 0.7 else draw.choice(sorted(entries))
+        entries[victim] = damage(draw, entries[victim])
+        data = forge_archive(entries)
+    path = folder / "checkpoint_epoch_1.pt"
+    path.write_bytes(data)
+
+    def read() -> None:
+        sound, skipped = find_checkpoints(folder)
+        state = build_state(config, vocab_size=64, precision="float32")
+        if not sound:
+            load_weights(path, state.model)
+            raise IntegrityError(skipped[0])
+        restore_state(state, sound[0])
+
+    return end(read, phase="model_training")
+
+
+def attack_tokenizer(draw: random.Random, folder: Path) -> int:
+    """Bytes of a SentencePiece model whose hash is in order, as that of a bundle from a stranger is."""
+    from tiny_bundle import train_tiny_tokenizer
+
+    from semilla.tokenizer import check_round_trip, read_tokenizer
+
+    path = folder / "tokenizer.model"
+    path.write_bytes(damage(draw, train_tiny_tokenizer()))
+    return end(lambda: check_round_trip(read_tokenizer(path), TEXT[:200]))
+
+
+TARGETS: dict[str, Callable[[random.Random, Path], int]] = {
+    "http": attack_http,
+    "corpus": attack_corpus,
+    "toml": attack_toml,
+    "json": attack_json,
+    "argv": attack_argv,
+    "checkpoint": attack_checkpoint,
+    "tokenizer": attack_tokenizer,
+}
