@@ -79,8 +79,11 @@ class Tokenizer:
         check_structure(model)
         try:
             self.processor = sentencepiece.SentencePieceProcessor(model_proto=model)
-        except RuntimeError as error:
-            raise IntegrityError(f"not a SentencePiece model: {error}") from error
+        except (
+            RuntimeError,
+            UnicodeDecodeError,
+        ) as error:  # the latter when its complaint quotes broken text
+            raise IntegrityError(f"not a SentencePiece model: {ascii(str(error))[1:-1]}") from error
         found = [
             self.processor.unk_id(),
             self.processor.bos_id(),

@@ -11,7 +11,6 @@ import io
 import pickletools
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
 import torch
 
@@ -119,7 +118,10 @@ def _owns_its_memory(tensor: torch.Tensor) -> bool:
 def check_optimizer(optimizer: torch.optim.Optimizer, *, name: str) -> None:
     """Raise IntegrityError when a restored optimizer keeps a tensor of another shape than its parameter's."""
     for parameter, kept in optimizer.state.items():
-        values: Iterable[Any] = kept.values()
-        shapes = {tuple(value.shape) for value in values if isinstance(value, torch.Tensor) and value.dim()}
+        if not isinstance(parameter, torch.Tensor) or not isinstance(kept, dict):
+            raise IntegrityError(f"{name} keeps an optimizer state that belongs to no weights")
+        shapes = {
+            tuple(value.shape) for value in kept.values() if isinstance(value, torch.Tensor) and value.dim()
+        }
         if shapes - {tuple(parameter.shape)}:
             raise IntegrityError(f"{name} keeps an optimizer state of another shape than its weights")
