@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -15,7 +14,6 @@ from semilla.config import PipelineConfiguration
 from semilla.errors import (
     PHASES,
     IncompatibleError,
-    IntegrityError,
     InternalError,
     InvalidConfigError,
     OutOfMemoryError,
@@ -27,6 +25,7 @@ from semilla.phases import PhaseRecord
 from semilla.prerequisites.storage import make_directory
 from semilla.progress import ArtifactWritten, Note, Progress
 from semilla.records import names
+from semilla.records.configuration import read_run_configuration
 from semilla.records.files import collect_garbage, is_intact, verify_artifact, write_text
 from semilla.records.lock import hold_lock
 from semilla.records.log import record_log
@@ -154,22 +153,6 @@ def decide_resume(
             )
         resume = ask(f"{journal.directory} holds a training that did not finish. Continue it?")
     return config.model_copy(update={"resume_from_checkpoint": bool(resume)})
-
-
-def read_run_configuration(directory: Path) -> PipelineConfiguration:
-    """The configuration a run resolved to, with the directory it stands in now."""
-    path = directory / names.CONFIGURATION
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-        return PipelineConfiguration.model_validate({**values, "output_directory": str(directory)})
-    except FileNotFoundError:
-        raise IntegrityError(
-            f"{directory} is not a run's directory: it has no {names.CONFIGURATION}"
-        ) from None
-    except OSError as error:
-        raise from_os_error(error, path) from error
-    except ValueError as error:
-        raise IntegrityError(f"{path} is not a configuration: {str(error).splitlines()[0]}") from error
 
 
 @contextmanager

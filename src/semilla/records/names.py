@@ -18,6 +18,10 @@ FINAL_MODEL = "final_model.pt"
 REPORT = "report.html"
 BUNDLE = "bundle"
 """Folder with the model as it ships to a device."""
+EXPORTS = "exports"
+"""Folder of the exports, one folder each; they are the user's, no artifacts of the run."""
+EXPORT_REPORT = "export.json"
+"""In each export: what it is, its files with their hashes, and the figures of its parity check."""
 
 
 def name_tokenizer(vocab_size: int) -> str:

@@ -1,0 +1,84 @@
+"""``semilla export``: the trained model in a format that other programs read."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from semilla.errors import DependencyError
+from semilla.export import DEFAULT_QUANTIZATION, QUANTIZATIONS, TARGETS
+from semilla.terminal.console import print_text
+from semilla.terminal.phrases import format_size
+from semilla.terminal.tables import print_table
+
+HELP = """Export the trained model of a run, compare the export with it, and keep it only if they agree.
+huggingface: transformers; gguf: llama.cpp and what builds on it; onnx: the float32 graph for ONNX Runtime."""
+
+INSTALL_COMMAND = "pip install 'semilla[export]'"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("directory", type=Path, metavar="DIR", help="output directory of a run")
+    parser.add_argument("--to", choices=TARGETS, required=True, help="format to export to")
+    parser.add_argument(
+        "--quantization",
+        choices=QUANTIZATIONS,
+        help="numbers of a gguf file; q8_0 needs dimensions divisible by 32 "
+        f"(default: {DEFAULT_QUANTIZATION})",
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="folder to make; an earlier export there is replaced, anything else is left alone "
+        "(default: exports/ and the format's name, in the run's directory)",
+    )
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    try:
+        from semilla.export.targets import export_model  # noqa: PLC0415 - torch; not needed to refuse a wrong flag
+
+        report = export_model(
+            arguments.directory,
+            target=arguments.to,
+            quantization=arguments.quantization,
+            output=arguments.output,
+        )
+    except ImportError as error:
+        cause = f"a package is missing or broken: {error}"
+        raise DependencyError(cause, next_command=INSTALL_COMMAND) from error
+    if arguments.json:
+        print_text(
+            json.dumps({"folder": str(report.folder), **report.description}, ensure_ascii=False, indent=2)
+        )
+    else:
+        print_report(report.folder, report.description)
+    return 0
+
+
+def print_report(folder: Path, description: dict[str, Any]) -> None:
+    """Print what was written and how it compares with the trained model."""
+    print_text(f"Exported to {folder}\n")
+    rows = [
+        (file["path"], format_size(file["size_bytes"]), file["sha256"][:16]) for file in description["files"]
+    ]
+    print_table(rows, indent_columns=2)
+    print_text("")
+    print_table([describe_comparison(one) for one in description["comparisons"]], indent_columns=2)
+    for note in description["notes"]:
+        print_text(f"\nnote: {note}")
+
+
+def describe_comparison(comparison: dict[str, Any]) -> tuple[str, ...]:
+    limit = comparison["limit"]
+    return (
+        "ok" if limit is not None else "",
+        f"{comparison['compared']:,} {comparison['what']}",
+        comparison["program"],
+        f"differ by {comparison['difference']:.2g}" if comparison["difference"] else "identical",
+        f"at most {limit:.2g}" if limit else "",
+    )

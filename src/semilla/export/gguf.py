@@ -1,0 +1,245 @@
+"""A GGUF file for llama.cpp: the same network and vocabulary, in one file.
+
+Traps, each met in llama.cpp's source and measured by ``scripts/check-llama-cpp``:
+
+- A unigram vocabulary is ``t5`` there; ``llama`` means BPE. Its defaults are T5's, so every special id and every switch
+  is written out. It never falls back to bytes: what no piece covers becomes ``<unk>``, and that information is lost.
+- llama.cpp rotates neighbouring pairs (2k, 2k + 1), Hugging Face and this project the pairs (k, k + half). The rows
+  of the query and key matrices are put in another order to make up for it.
+- Text begins with a line break, as in ``semilla generate``: the model saw line starts most often, its begin-of-text
+  token only once a document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import gguf
+import numpy as np
+import numpy.typing as npt
+
+from semilla.errors import IncompatibleError
+from semilla.export.onnx import Weights, build_graph
+from semilla.export.onnx_folder import open_scorer
+from semilla.export.parity import (
+    LARGEST_LOGIT_DIFFERENCE,
+    Parity,
+    compare_fields,
+    compare_logits,
+    compare_weights,
+)
+from semilla.export.trained import TrainedModel
+from semilla.export.vocabulary import Vocabulary
+from semilla.tokenizer import END_ID, NEWLINE_ID, UNKNOWN_ID
+
+USE = """```sh
+llama-cli -m FILE.gguf -no-cnv --temp 0.8 --top-k 40 --top-p 0.95 --repeat-penalty 1.1 -n 200 -p "Once upon a time"
+```
+
+or in Python, with llama-cpp-python:
+
+```python
+from llama_cpp import Llama
+
+model = Llama("FILE.gguf")
+print(model("Once upon a time", max_tokens=200, temperature=0.8)["choices"][0]["text"])
+```
+
+The file says that text begins with a line break, and llama.cpp sets it before the prompt."""
+
+Array = npt.NDArray[Any]
+Type = gguf.GGMLQuantizationType
+
+QUANTIZATIONS: dict[str, tuple[Type, gguf.LlamaFileType]] = {
+    "f32": (Type.F32, gguf.LlamaFileType.ALL_F32),
+    "f16": (Type.F16, gguf.LlamaFileType.MOSTLY_F16),
+    "q8_0": (Type.Q8_0, gguf.LlamaFileType.MOSTLY_Q8_0),
+}
+BLOCK = 32
+"""Numbers that share a scale in Q8_0."""
+TOKENIZER_MODELS = {"unigram": "t5", "bpe": "llama"}
+"""SentencePiece algorithm -> what llama.cpp calls it."""
+LARGEST_ERRORS = {"f32": 0.0, "f16": 2.0**-11, "q8_0": (0.5 + 127 / 2**11) / 127}
+"""Rounding, as a share of the largest of 32 weights: half a step each of f16 and of 127 steps whose size is an f16."""
+PROGRAM = f"gguf {version('gguf')}"
+NOT_LOADED = (
+    "llama-cpp-python is not installed, so the file was not loaded in llama.cpp; scripts/check-llama-cpp does"
+)
+NO_BYTES_NOTE = (
+    "llama.cpp has no byte fallback for unigram vocabularies: "
+    "a character that the training text did not have becomes <unk>"
+)
+
+
+def check_fit(model: Mapping[str, Any], vocabulary: Vocabulary, *, quantization: str) -> None:
+    """Raise IncompatibleError, saying what to do, unless the format can hold such a model."""
+    if vocabulary.model_type not in TOKENIZER_MODELS:
+        raise IncompatibleError(
+            f"a {vocabulary.model_type} tokenizer cannot go to GGUF: llama.cpp knows "
+            f"{' and '.join(TOKENIZER_MODELS)}; train with one of them, or export --to onnx"
+        )
+    uneven = [
+        f"{name} = {model[key]}"
+        for name, key in (("d_model", "hidden_size"), ("dim_feedforward", "intermediate_size"))
+        if model[key] % BLOCK
+    ]
+    if quantization == "q8_0" and uneven:
+        raise IncompatibleError(
+            f"q8_0 needs dimensions divisible by {BLOCK}, and {' and '.join(uneven)}; "
+            "export with --quantization f16"
+        )
+
+
+def write(folder: Path, trained: TrainedModel, *, quantization: str) -> None:
+    """Write one file. Matrices are in ``quantization``, norms in float32, as llama.cpp's own converter leaves them."""
+    check_fit(trained.model, trained.vocabulary, quantization=quantization)
+    kind, file_type = QUANTIZATIONS[quantization]
+    path = folder / name_file(quantization)
+    writer = gguf.GGUFWriter(path, gguf.MODEL_ARCH_NAMES[gguf.MODEL_ARCH.LLAMA])
+    try:
+        writer.add_name("semilla")
+        writer.add_file_type(file_type)
+        writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
+        _add_shape(writer, trained.model)
+        _add_vocabulary(writer, trained.vocabulary)
+        for name, weight in arrange_tensors(trained.weights, model=trained.model):
+            raw_dtype = kind if weight.ndim == 2 else Type.F32
+            writer.add_tensor(name, gguf.quants.quantize(weight, raw_dtype), raw_dtype=raw_dtype)
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+    finally:
+        writer.close()
+
+
+def check(folder: Path, trained: TrainedModel, *, quantization: str) -> Parity:
+    """Read the file back; ValidationFailureError when a field, a weight or the logits are not what they should be.
+
+    The logits are those of the weights as the file holds them, put back into our own graph. llama.cpp itself is asked
+    where it is installed.
+    """
+    path = folder / name_file(quantization)
+    content = read_gguf(path, trained)
+    graph = build_graph(content.weights, model=trained.model)
+    limit = LARGEST_LOGIT_DIFFERENCE if quantization == "f32" else None
+    comparisons = [
+        compare_fields(content.fields, describe_vocabulary(trained.vocabulary), program=PROGRAM),
+        compare_weights(
+            content.weights, trained, program=PROGRAM, block=BLOCK, limit=LARGEST_ERRORS[quantization]
+        ),
+        compare_logits(open_scorer(graph), trained, program="the weights read back", limit=limit),
+    ]
+    notes = [NO_BYTES_NOTE] if trained.vocabulary.model_type == "unigram" else []
+    if find_spec("llama_cpp") is None:
+        return Parity(tuple(comparisons), (*notes, NOT_LOADED))
+    from semilla.export.llama_cpp import compare_loaded  # noqa: PLC0415 - a package that is hardly ever there
+
+    return Parity((*comparisons, *compare_loaded(path, trained)), tuple(notes))
+
+
+def name_file(quantization: str) -> str:
+    return f"model-{quantization}.gguf"
+
+
+def arrange_tensors(weights: Weights, *, model: Mapping[str, Any]) -> Iterator[tuple[str, Array]]:
+    """Yield the tensors under llama.cpp's names, queries and keys in its order; a tied output layer has none."""
+    for name, llama_name in _name_tensors(weights, model):
+        weight = np.ascontiguousarray(weights[name], dtype=np.float32)
+        is_rotated = ".q_proj." in name or ".k_proj." in name
+        yield llama_name, interleave_rows(weight, model["num_attention_heads"]) if is_rotated else weight
+
+
+def interleave_rows(weight: Array, heads: int) -> Array:
+    """Rows k and k + half of every head [width, width] become neighbours."""
+    rows = weight.reshape(heads, 2, -1, weight.shape[1])
+    return np.ascontiguousarray(rows.swapaxes(1, 2)).reshape(weight.shape)
+
+
+def separate_rows(weight: Array, heads: int) -> Array:
+    """Undo ``interleave_rows``."""
+    rows = weight.reshape(heads, -1, 2, weight.shape[1])
+    return np.ascontiguousarray(rows.swapaxes(1, 2)).reshape(weight.shape)
+
+
+@dataclass(frozen=True)
+class GgufContent:
+    """What a file holds: fields as plain values, weights under Hugging Face's names, dequantised, in their order."""
+
+    fields: dict[str, Any]
+    weights: dict[str, Array]
+
+
+def read_gguf(path: Path, trained: TrainedModel) -> GgufContent:
+    """Read back a file that was written for ``trained``, which tells names and number of heads."""
+    model = trained.model
+    reader = gguf.GGUFReader(path)
+    fields = {name: field.contents() for name, field in reader.fields.items()}
+    tensors = {tensor.name: tensor for tensor in reader.tensors}
+    found = {}
+    for name, llama_name in _name_tensors(trained.weights, model):
+        tensor = tensors[llama_name]
+        weight = gguf.quants.dequantize(tensor.data, tensor.tensor_type).astype(np.float32)
+        is_rotated = ".q_proj." in name or ".k_proj." in name
+        found[name] = separate_rows(weight, model["num_attention_heads"]) if is_rotated else weight
+    return GgufContent(fields, found)
+
+
+def describe_vocabulary(vocabulary: Vocabulary) -> dict[str, Any]:
+    """Name every field of the tokenizer as llama.cpp reads it."""
+    pieces = vocabulary.pieces
+    keys = gguf.Keys.Tokenizer
+    return {
+        keys.MODEL: TOKENIZER_MODELS[vocabulary.model_type],
+        keys.PRE: "default",
+        keys.LIST: [piece.text for piece in pieces],
+        keys.SCORES: [float(np.float32(piece.score)) for piece in pieces],
+        keys.TOKEN_TYPE: [int(piece.kind) for piece in pieces],
+        keys.BOS_ID: NEWLINE_ID,
+        keys.EOS_ID: END_ID,
+        keys.UNK_ID: UNKNOWN_ID,
+        keys.PAD_ID: END_ID,
+        keys.ADD_BOS: True,
+        keys.ADD_EOS: False,
+        keys.ADD_PREFIX: False,
+        keys.REMOVE_EXTRA_WS: False,
+    }
+
+
+def _add_vocabulary(writer: gguf.GGUFWriter, vocabulary: Vocabulary) -> None:
+    for key, value in describe_vocabulary(vocabulary).items():
+        match value:
+            case bool():
+                writer.add_bool(key, value)
+            case int():
+                writer.add_uint32(key, value)
+            case str():
+                writer.add_string(key, value)
+            case list():
+                writer.add_array(key, value)
+
+
+def _add_shape(writer: gguf.GGUFWriter, model: Mapping[str, Any]) -> None:
+    heads = model["num_attention_heads"]
+    writer.add_vocab_size(model["vocab_size"])
+    writer.add_context_length(model["max_position_embeddings"])
+    writer.add_embedding_length(model["hidden_size"])
+    writer.add_block_count(model["num_hidden_layers"])
+    writer.add_feed_forward_length(model["intermediate_size"])
+    writer.add_head_count(heads)
+    writer.add_head_count_kv(heads)
+    writer.add_layer_norm_rms_eps(model["rms_norm_eps"])
+    writer.add_rope_dimension_count(model["hidden_size"] // heads)
+    writer.add_rope_freq_base(model["rope_theta"])
+
+
+def _name_tensors(weights: Weights, model: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, model["num_hidden_layers"])
+    for name in weights:
+        llama_name = names.get_name(name, try_suffixes=(".weight",))
+        assert llama_name, f"llama.cpp has no name for {name}"
+        yield name, llama_name

@@ -1,0 +1,158 @@
+"""Does the exported file say the same as the trained model? Every export is asked, and is not kept if it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from semilla.errors import ValidationFailureError
+from semilla.export.onnx import Weights
+from semilla.export.trained import Ids, TrainedModel
+from semilla.tokenizer import SPACE_MARK
+
+LARGEST_LOGIT_DIFFERENCE = 1e-4
+"""Between two float32 programs; the logits themselves are of the order of 10."""
+NUM_CONTEXTS = 16
+MAX_LINES = 20_000
+
+PROBES = (
+    " two  spaces, and one at the end ",
+    "a line\nand another\n\n",
+    "¿Qué? —¡Sí! “quoted” «citado» ﬁ Ǆ ½",
+    "🌱 日本語 \u00a0\u200d\ttab",
+    "<s></s><unk> <0x41><0x0A> < 0x41 >",
+)
+"""Texts that trip exports: spaces, line breaks, characters no piece has, and names of pieces that stand for no text."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One figure of the parity check; ``limit`` is None where the figure is told but does not decide."""
+
+    what: str
+    program: str
+    compared: int
+    difference: float
+    limit: float | None = None
+
+
+@dataclass(frozen=True)
+class Parity:
+    """All figures of one export's check, and what a reader must know beside them, such as what could not be checked."""
+
+    comparisons: tuple[Comparison, ...]
+    notes: tuple[str, ...] = ()
+
+
+def list_lines(trained: TrainedModel) -> list[str]:
+    """List held-out lines, evenly spread where there are very many, and the probes."""
+    lines = trained.list_lines()
+    return [*lines[:: -(-len(lines) // MAX_LINES)], *PROBES]
+
+
+def find_covered(trained: TrainedModel, lines: Iterable[str]) -> list[str]:
+    """Find the lines of which every character is in some piece."""
+    covered = {
+        character for piece in trained.vocabulary.pieces if piece.is_matched for character in piece.text
+    }
+    return [line for line in lines if covered.issuperset(line.replace(" ", SPACE_MARK))]
+
+
+def compare_ids(
+    encode: Callable[[str], Sequence[int]], trained: TrainedModel, *, program: str, lines: Sequence[str]
+) -> Comparison:
+    """Encode ``lines`` with the exported tokenizer; ValidationFailureError unless all ids are the trained one's."""
+    expected = [trained.tokenizer.encode(line).tolist() for line in lines]
+    found = [list(encode(line)) for line in lines]
+    different = [index for index, ids in enumerate(found) if ids != expected[index]]
+    if different:
+        first = different[0]
+        raise _refuse(
+            f"{program} gives other ids for {len(different)} of {len(lines)} lines, the first of them "
+            f"{lines[first]!r}: {found[first]}, where the trained tokenizer gives {expected[first]}"
+        )
+    return Comparison("ids of lines", program, len(lines), 0, 0)
+
+
+def compare_texts(
+    decode: Callable[[Sequence[int]], str], trained: TrainedModel, *, program: str, lines: Sequence[str]
+) -> Comparison:
+    """Decode the ids of ``lines`` with the exported tokenizer; ValidationFailureError unless the lines come back."""
+    for line in lines:
+        text = decode(trained.tokenizer.encode(line).tolist())
+        if text != line:
+            raise _refuse(f"{program} decodes the ids of {line!r} to {text!r}")
+    return Comparison("texts of ids", program, len(lines), 0, 0)
+
+
+def compare_logits(
+    score: Callable[[Ids], npt.NDArray[Any]],
+    trained: TrainedModel,
+    *,
+    program: str,
+    num_contexts: int = NUM_CONTEXTS,
+    limit: float | None = LARGEST_LOGIT_DIFFERENCE,
+) -> Comparison:
+    """Score held-out contexts with the exported file; ``score`` gives the logits [n, V] of a context's last n tokens.
+
+    Raises ValidationFailureError when the largest difference is over ``limit``.
+    """
+    contexts = trained.cut_contexts(num_contexts)
+    largest = 0.0
+    for ids in contexts:
+        logits = score(ids)
+        expected = trained.compute_logits(ids)[-len(logits) :]
+        largest = max(largest, float(np.abs(logits - expected).max()))
+    # Not a number is over every limit.
+    if limit is not None and not largest <= limit:
+        raise _refuse(f"the logits of {program} differ by up to {largest:.3g}, over the limit of {limit:g}")
+    return Comparison("logits of contexts", program, len(contexts), largest, limit)
+
+
+def compare_weights(
+    found: Weights, trained: TrainedModel, *, program: str, block: int = 1, limit: float = 0.0
+) -> Comparison:
+    """Compare tensors read back, each error as a share of the largest weight among the ``block`` that share a scale.
+
+    Raises ValidationFailureError when one is over ``limit``, or missing.
+    """
+    if missing := trained.weights.keys() - found.keys():
+        raise _refuse(f"{program} finds no {min(missing)}")
+    errors = {
+        name: _measure_error(weight, found[name], block=block) for name, weight in trained.weights.items()
+    }
+    worst = max(errors, key=lambda name: errors[name])
+    if not errors[worst] <= limit:
+        raise _refuse(
+            f"{program} reads {worst} with a relative error of {errors[worst]:.3g}, over {limit:.3g}"
+        )
+    return Comparison("relative error of weights", program, len(errors), errors[worst], limit)
+
+
+def compare_fields(found: dict[str, Any], expected: dict[str, Any], *, program: str) -> Comparison:
+    """Raise ValidationFailureError unless every expected field was found with its value."""
+    different = [key for key, value in expected.items() if found.get(key) != value]
+    if different:
+        raise _refuse(f"{program} reads {different[0]} otherwise than it was written")
+    return Comparison("fields", program, len(expected), 0, 0)
+
+
+SMALLEST_NORMAL_F16 = 2.0**-14
+"""Smaller numbers keep an absolute precision in 16 bits, not a relative one."""
+
+
+def _measure_error(weight: npt.NDArray[Any], found: npt.NDArray[Any], *, block: int) -> float:
+    if weight.shape != found.shape:
+        return float("inf")
+    block = block if weight.shape[-1] % block == 0 else 1
+    errors = np.abs(weight - found).reshape(-1, block)
+    scales = np.abs(weight).reshape(-1, block).max(axis=1, keepdims=True)
+    return float((errors / np.maximum(scales, SMALLEST_NORMAL_F16)).max())
+
+
+def _refuse(message: str) -> ValidationFailureError:
+    return ValidationFailureError(message, kept="the trained model; nothing was exported")

@@ -1,0 +1,93 @@
+"""Write an export: stage it, read it back, compare it with the trained model, and only then give it its name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from semilla import __version__, interrupts
+from semilla.errors import InvalidConfigError
+from semilla.export import DEFAULT_QUANTIZATION
+from semilla.export.model_card import write_card
+from semilla.export.parity import Parity
+from semilla.export.trained import TrainedModel, read_run
+from semilla.records import names
+from semilla.records.files import write_text
+from semilla.records.folders import check_replaceable, seal_folder, stage_folder
+from semilla.records.status import now
+
+CARD = "README.md"
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """Where an export is and what ``export.json`` in it says: files with hashes, figures of the parity check, notes."""
+
+    folder: Path
+    description: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Format:
+    """One way to write a model, and to check what was written."""
+
+    use: str
+    write: Callable[[Path, TrainedModel], None]
+    check: Callable[[Path, TrainedModel], Parity]
+
+
+def export_model(
+    directory: Path, *, target: str, quantization: str | None = None, output: Path | None = None
+) -> ExportReport:
+    """Export the best model of the run in ``directory`` to a folder, by default in the run's ``exports``.
+
+    Raises what ``read_run`` raises, IncompatibleError when the target cannot hold such a model, ValidationFailureError
+    when the export disagrees with the model, and InvalidConfigError when ``output`` holds anything but an
+    unchanged export of the same kind.
+    """
+    if quantization is not None and target != "gguf":
+        raise InvalidConfigError("--quantization is for --to gguf alone; the other exports are float32")
+    quantization = (quantization or DEFAULT_QUANTIZATION) if target == "gguf" else "f32"
+    name = f"{target}-{quantization}" if target == "gguf" else target
+    folder = (output or directory / names.EXPORTS / name).absolute()
+    kind = {"target": target, "quantization": quantization}
+    check_replaceable(folder, name=names.EXPORT_REPORT, **kind)
+    with interrupts.granted():
+        trained, facts = read_run(directory)
+        form = open_format(target, quantization=quantization)
+        with stage_folder(folder) as staged:
+            form.write(staged, trained)
+            write_text(staged / CARD, write_card(trained, facts, use=form.use))
+            interrupts.check()
+            parity = form.check(staged, trained)
+            interrupts.check()
+            description = {
+                **kind,
+                "semilla_version": __version__,
+                "exported_at": now(),
+                "run": {"pipeline_id": facts.status.pipeline_id, "best_model_sha256": facts.model_sha256},
+                **asdict(parity),
+            }
+            files = seal_folder(staged, name=names.EXPORT_REPORT, description=description)
+    return ExportReport(folder, {**description, "files": [file.as_json() for file in files]})
+
+
+def open_format(target: str, *, quantization: str) -> Format:
+    """Import what a target needs; DependencyError's ImportError when a package is not there."""
+    match target:
+        case "huggingface":
+            from semilla.export import huggingface  # noqa: PLC0415 - each target needs packages of its own
+
+            return Format(huggingface.USE, huggingface.write, huggingface.check)
+        case "gguf":
+            from semilla.export import gguf  # noqa: PLC0415
+
+            use = gguf.USE.replace("FILE.gguf", gguf.name_file(quantization))
+            write = partial(gguf.write, quantization=quantization)
+            return Format(use, write, partial(gguf.check, quantization=quantization))
+    from semilla.export import onnx_folder  # noqa: PLC0415
+
+    return Format(onnx_folder.USE, onnx_folder.write, onnx_folder.check)

@@ -1,0 +1,166 @@
+"""The model of a finished training, verified, with the held-out text and the facts that an export needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from semilla.config import PipelineConfiguration
+from semilla.corpus.manifest import CorpusManifest, read_documents, read_manifest
+from semilla.device.bundle import DESCRIPTION
+from semilla.errors import IncompatibleError, InvalidConfigError, LockedError
+from semilla.export.onnx import Weights, check_weights
+from semilla.export.vocabulary import Vocabulary, read_vocabulary
+from semilla.model.transformer import Transformer, describe_llama
+from semilla.records import names
+from semilla.records.configuration import read_run_configuration
+from semilla.records.files import verify_artifact
+from semilla.records.lock import is_locked
+from semilla.records.metrics import TrainingMetrics, read_metrics
+from semilla.records.status import PipelineStatus, read_status
+from semilla.settings import to_command
+from semilla.tokenizer import Tokenizer
+from semilla.training.checkpoint import read_sealed
+
+Ids = npt.NDArray[np.int64]
+Logits = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """What is exported: the network and its tokenizer; and what it is measured on: texts it never saw."""
+
+    network: Transformer
+    tokenizer_model: bytes
+    held_out: tuple[str, ...]
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        return Tokenizer(self.tokenizer_model)
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        return read_vocabulary(self.tokenizer_model)
+
+    @cached_property
+    def model(self) -> dict[str, Any]:
+        """The shape in the words of LlamaConfig."""
+        return describe_llama(self.network)
+
+    @cached_property
+    def weights(self) -> Weights:
+        """Every tensor in float32, under LlamaForCausalLM's name; checked to be finite and of the right shape."""
+        weights = {name: tensor.detach().numpy() for name, tensor in self.network.state_dict().items()}
+        check_weights(weights, model=self.model)
+        return weights
+
+    def list_lines(self) -> list[str]:
+        """List every held-out line that is not empty."""
+        return [line for text in self.held_out for line in text.split("\n") if line]
+
+    def cut_contexts(self, count: int) -> list[Ids]:
+        """Cut ``count`` contexts of full length out of the held-out text, evenly spread; shorter where it is short."""
+        ids = np.concatenate([self.tokenizer.encode(text) for text in self.held_out]).astype(np.int64)
+        length = min(len(ids), self.network.max_positions)
+        starts = np.unique(np.linspace(0, len(ids) - length, count).astype(int))
+        return [ids[start : start + length] for start in starts]
+
+    @torch.inference_mode()
+    def compute_logits(self, ids: Ids) -> Logits:
+        """Scores [T, vocabulary] after each of the T tokens, in float32."""
+        hidden = self.network(torch.from_numpy(ids)[None])
+        logits: Logits = self.network.compute_logits(hidden)[0].numpy()
+        return logits
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What a reader of the export wants to know of the training."""
+
+    directory: Path
+    status: PipelineStatus
+    manifest: CorpusManifest
+    metrics: TrainingMetrics
+    model_sha256: str
+
+
+def read_run(directory: Path) -> tuple[TrainedModel, RunFacts]:
+    """Load and verify the best model of the run in ``directory``.
+
+    Raises InvalidConfigError when there is no such folder or it is a bundle, LockedError while a run goes on there,
+    IncompatibleError when the training is not finished, and IntegrityError when anything that is read is damaged.
+    """
+    config, status = _open_run(directory)
+    tokenizer_name = names.name_tokenizer_model(config.tokenizer_vocab_size)
+    hashes = _verify(
+        directory,
+        status,
+        (names.BEST_MODEL, names.METRICS, names.CORPUS, names.CORPUS_MANIFEST, tokenizer_name),
+    )
+    tokenizer_model = (directory / tokenizer_name).read_bytes()
+    network = Transformer(
+        config.model_architecture,
+        vocab_size=Tokenizer(tokenizer_model).vocab_size,
+        max_positions=config.training_hyperparameters.max_sequence_length,
+    )
+    network.load_state_dict(read_sealed(directory / names.BEST_MODEL)["model_state"])
+    trained = TrainedModel(
+        network.eval(),
+        tokenizer_model,
+        tuple(document.validation_text for document in read_documents(directory)),
+    )
+    facts = RunFacts(
+        directory,
+        status,
+        read_manifest(directory),
+        read_metrics(directory / names.METRICS),
+        model_sha256=hashes[names.BEST_MODEL],
+    )
+    return trained, facts
+
+
+def _open_run(directory: Path) -> tuple[PipelineConfiguration, PipelineStatus]:
+    if not directory.is_dir():
+        what = "a single file" if directory.exists() else "not there"
+        raise InvalidConfigError(f"{directory} is {what}; name the output directory of a run")
+    if (directory / DESCRIPTION).is_file():
+        raise InvalidConfigError(
+            f"{directory} is a bundle, which holds no trained weights to export; name the run's directory, the one "
+            f"with {names.BEST_MODEL}"
+        )
+    config = read_run_configuration(directory)
+    if is_locked(directory):
+        raise LockedError(f"a run is going on in {directory}; export when it is finished")
+    status = read_status(directory) or PipelineStatus()
+    unfinished = [
+        phase
+        for phase in ("corpus_download", "tokenizer_training", "model_training")
+        if phase not in status.phase_records
+    ]
+    if unfinished:
+        raise IncompatibleError(
+            f"{directory} holds no finished training: {unfinished[0]} is not done",
+            next_command=to_command(config, resume_from_checkpoint=True),
+        )
+    return config, status
+
+
+def _verify(directory: Path, status: PipelineStatus, wanted: tuple[str, ...]) -> Mapping[str, str]:
+    """Compare files with what the run recorded of them, and return their hashes."""
+    recorded = {
+        artifact.path: artifact
+        for entry in status.phase_records.values()
+        for artifact in entry.list_artifacts()
+    }
+    for name in wanted:
+        if name not in recorded:
+            raise IncompatibleError(f"{directory / names.STATUS} knows of no {name}")
+        verify_artifact(recorded[name], root=directory)
+    return {name: recorded[name].sha256 for name in wanted}

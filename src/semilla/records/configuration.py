@@ -1,0 +1,26 @@
+"""The configuration a run resolved to, as it stands in the run's directory."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+from semilla.config import PipelineConfiguration
+from semilla.errors import IntegrityError, from_os_error
+from semilla.records import names
+
+
+def read_run_configuration(directory: Path) -> PipelineConfiguration:
+    """The configuration a run resolved to, with the directory it stands in now."""
+    path = directory / names.CONFIGURATION
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        return PipelineConfiguration.model_validate({**values, "output_directory": str(directory)})
+    except FileNotFoundError:
+        raise IntegrityError(
+            f"{directory} is not a run's directory: it has no {names.CONFIGURATION}"
+        ) from None
+    except OSError as error:
+        raise from_os_error(error, path) from error
+    except ValueError as error:
+        raise IntegrityError(f"{path} is not a configuration: {str(error).splitlines()[0]}") from error
