@@ -8,20 +8,26 @@ from pathlib import Path
 import pytest
 
 from semilla import cli
+from semilla.corpus.sample import generate_corpus
 from semilla.export.trained import TrainedModel, read_run
 
 TINY = (
-    "--corpus-source sample --corpus-size-mb 1 --tokenizer-vocab-size 1000 --num-layers 2 --d-model 64 --num-heads 2 "
-    "--dim-feedforward 128 --max-sequence-length 64 --num-epochs 1 --num-threads 1 --precision float32"
+    "--tokenizer-vocab-size 1000 --num-layers 2 --d-model 64 --num-heads 2 --dim-feedforward 128 --batch-size 8 "
+    "--max-sequence-length 64 --num-epochs 2 --learning-rate 0.001 --num-threads 1 --precision float32"
 ).split()  # fmt: skip
 
 
 @pytest.fixture(scope="session")
 def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run; not to be changed."""
-    directory = tmp_path_factory.mktemp("trained") / "run"
-    assert cli.main(["run", "--output-dir", str(directory), *TINY]) == 0
-    return directory
+    folder = tmp_path_factory.mktemp("trained")
+    texts = folder / "my | texts"
+    texts.mkdir()
+    for document in generate_corpus(seed=0, size_bytes=80_000):
+        (texts / f"{document.language}.txt").write_text(document.text, encoding="utf-8")
+    words = ["run", "--output-dir", str(folder / "run"), "--corpus-source", str(texts)]
+    assert cli.main([*words, *TINY]) == 0
+    return folder / "run"
 
 
 @pytest.fixture(scope="session")

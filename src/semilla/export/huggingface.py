@@ -78,9 +78,10 @@ def compare_loaded(
     import torch  # noqa: PLC0415
     import transformers  # noqa: PLC0415 - takes seconds, and need not be installed
 
-    transformers.utils.logging.disable_progress_bar()
-    tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    network = transformers.AutoModelForCausalLM.from_pretrained(folder, local_files_only=True)
+    quiet: Any = transformers.utils.logging
+    quiet.disable_progress_bar()
+    tokenizer: Any = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    network: Any = transformers.AutoModelForCausalLM.from_pretrained(folder, local_files_only=True)
 
     @torch.inference_mode()
     def score(ids: Ids) -> Logits:

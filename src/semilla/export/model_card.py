@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import PurePath
 
 from semilla import __version__
 from semilla.corpus.manifest import CorpusManifest, DocumentEntry
@@ -84,9 +85,14 @@ def _list_cells(document: DocumentEntry) -> list[str]:
         document.title,
         document.author or "",
         document.language,
-        document.provenance.source,
+        _name_source(document.provenance.source),
         document.sha256,
     ]
+
+
+def _name_source(source: str) -> str:
+    """An address as it is; of a local file only the name, for the folders around it are nobody's business."""
+    return source if "://" in source else PurePath(source).name
 
 
 def _list_figures(facts: RunFacts) -> Iterator[str]:

@@ -63,7 +63,7 @@ def find_covered(trained: TrainedModel, lines: Iterable[str]) -> list[str]:
 
 
 def compare_ids(
-    encode: Callable[[str], Sequence[int]], trained: TrainedModel, *, program: str, lines: Sequence[str]
+    encode: Callable[[str], Iterable[int]], trained: TrainedModel, *, program: str, lines: Sequence[str]
 ) -> Comparison:
     """Encode ``lines`` with the exported tokenizer; ValidationFailureError unless all ids are the trained one's."""
     expected = [trained.tokenizer.encode(line).tolist() for line in lines]

@@ -50,7 +50,8 @@ def read_vocabulary(tokenizer_model: bytes) -> Vocabulary:
     # It drags protobuf along, which only exports need.
     from sentencepiece import sentencepiece_model_pb2  # noqa: PLC0415
 
-    proto = sentencepiece_model_pb2.ModelProto.FromString(tokenizer_model)
+    parse = sentencepiece_model_pb2.ModelProto.FromString  # type: ignore[attr-defined] # made when imported
+    proto = parse(tokenizer_model)
     spec, trainer = proto.normalizer_spec, proto.trainer_spec
     settings = {
         "precompiled_charsmap": bool(spec.precompiled_charsmap),

@@ -122,6 +122,19 @@ def read_json(path: Path) -> Any:
         raise IntegrityError(f"{path} is not readable JSON: {error}") from error
 
 
+def rename(source: Path, target: Path) -> None:
+    """Give a file or a folder another name on the same file system, which survives a power cut."""
+    with _translated(target):
+        disk.replace(source, target)
+    sync_directory(target.parent)
+
+
+def sync_file(path: Path) -> None:
+    """Wait until a file that another library wrote is on the disk."""
+    with _translated(path), path.open("rb") as file:
+        disk.sync(file)
+
+
 def make_directory(directory: Path) -> None:
     """Make one directory inside an existing one, if it is not there yet, and let its name survive a power cut."""
     with _translated(directory):

@@ -1,0 +1,28 @@
+"""Networks of random weights, to be exported: every shape and every kind of tokenizer without training one."""
+
+from __future__ import annotations
+
+import torch
+from tiny_bundle import SENTENCES
+
+from semilla.config import ModelArchitecture
+from semilla.export.trained import TrainedModel
+from semilla.model.transformer import Transformer, initialize_weights
+from semilla.tokenizer import Tokenizer, train_tokenizer
+
+
+def make_model(
+    *, d_model: int = 64, num_heads: int = 4, tie_embeddings: bool = True, model_type: str = "unigram"
+) -> TrainedModel:
+    """A small random model; norms and embeddings are spread so that none of them could be forgotten unnoticed."""
+    tokenizer = train_tokenizer(SENTENCES, vocab_size=1000, model_type=model_type, is_size_explicit=False)
+    architecture = ModelArchitecture(
+        d_model=d_model, num_heads=num_heads, dim_feedforward=128, tie_embeddings=tie_embeddings
+    )
+    network = Transformer(architecture, vocab_size=Tokenizer(tokenizer.model).vocab_size, max_positions=32)
+    generator = torch.Generator().manual_seed(1)
+    initialize_weights(network, generator=generator)
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.add_(torch.randn(weight.shape, generator=generator), alpha=0.1)
+    return TrainedModel(network.eval(), tokenizer.model, tuple(SENTENCES))
