@@ -163,7 +163,15 @@ def test_the_readme_shows_what_is_where() -> None:
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "CONTRIBUTING.md", "docs/install.md", "docs/texts.md", "docs/experiments.md"]
+    "page",
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        "docs/install.md",
+        "docs/texts.md",
+        "docs/exports.md",
+        "docs/experiments.md",
+    ],
 )
 def test_links_between_pages_resolve(page: str) -> None:
     """Every link that is not an address names a file that is there."""

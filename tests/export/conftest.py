@@ -13,20 +13,20 @@ from semilla.export.trained import TrainedModel, read_run
 
 TINY = (
     "--tokenizer-vocab-size 1000 --num-layers 2 --d-model 64 --num-heads 2 --dim-feedforward 128 --batch-size 8 "
-    "--max-sequence-length 64 --num-epochs 2 --learning-rate 0.001 --num-threads 1 --precision float32"
+    "--max-sequence-length 64 --num-epochs 1 --max-validation-loss 0.1 --num-threads 1 --precision float32"
 ).split()  # fmt: skip
 
 
 @pytest.fixture(scope="session")
 def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run; not to be changed."""
+    """A run whose training is finished; not to be changed. It misses a gate: a model is exported all the same."""
     folder = tmp_path_factory.mktemp("trained")
     texts = folder / "my | texts"
     texts.mkdir()
     for document in generate_corpus(seed=0, size_bytes=80_000):
         (texts / f"{document.language}.txt").write_text(document.text, encoding="utf-8")
     words = ["run", "--output-dir", str(folder / "run"), "--corpus-source", str(texts)]
-    assert cli.main([*words, *TINY]) == 0
+    assert cli.main([*words, *TINY]) == 5
     return folder / "run"
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from semilla.errors import DependencyError
 from semilla.export import DEFAULT_QUANTIZATION, QUANTIZATIONS, TARGETS
+from semilla.phrases import format_size
 from semilla.terminal.console import print_text
-from semilla.terminal.phrases import format_size
 from semilla.terminal.tables import print_table
 
 HELP = """Export the trained model of a run, compare the export with it, and keep it only if they agree.
@@ -77,7 +77,7 @@ def describe_comparison(comparison: dict[str, Any]) -> tuple[str, ...]:
     limit = comparison["limit"]
     return (
         "ok" if limit is not None else "",
-        f"{comparison['compared']:,} {comparison['what']}",
+        f"{comparison['what']} ({comparison['compared']:,})",
         comparison["program"],
         f"differ by {comparison['difference']:.2g}" if comparison["difference"] else "identical",
         f"at most {limit:.2g}" if limit else "",

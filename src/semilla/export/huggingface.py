@@ -90,7 +90,9 @@ def compare_loaded(
 
     program = _name_program("transformers")
     return (
-        compare_ids(lambda line: tokenizer(line)["input_ids"], trained, program=program, lines=lines),
+        compare_ids(
+            lambda line: tokenizer(line, verbose=False)["input_ids"], trained, program=program, lines=lines
+        ),
         compare_texts(tokenizer.decode, trained, program=program, lines=lines),
         compare_logits(score, trained, program=program, **options),
     )

@@ -11,8 +11,7 @@ from semilla.export.trained import RunFacts, TrainedModel
 from semilla.records.status import ValidationResults
 
 SOURCE_LICENCES = {
-    "gutenberg": "The texts are books that Project Gutenberg lists as in the public domain in the United States; "
-    "elsewhere look up your own law.",
+    "gutenberg": "The texts are books in the public domain in the United States; elsewhere look up your own law.",
     "sample": "The texts are stories that Semilla's generator wrote; its material is in the public domain (CC0).",
 }
 OWN_TEXTS = (
@@ -119,7 +118,7 @@ def _list_findings(results: ValidationResults | None) -> Iterator[str]:
 
 
 def _describe_licence(manifest: CorpusManifest) -> str:
-    texts = SOURCE_LICENCES.get(manifest.source, OWN_TEXTS)
+    texts = SOURCE_LICENCES.get(manifest.source.removesuffix("-large"), OWN_TEXTS)
     return f"{texts} Semilla itself is under the MIT licence and claims no rights in what it trains."
 
 

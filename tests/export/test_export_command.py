@@ -1,0 +1,224 @@
+"""``semilla export`` writes what was asked for, tells how it was checked, and touches nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from semilla import cli
+from semilla.export import onnx_folder, targets
+from semilla.records.lock import hold_lock
+
+
+def export(directory: Path, *words: str) -> int:
+    return cli.main(["export", str(directory), *words])
+
+
+def read_error(capsys: pytest.CaptureFixture[str]) -> str:
+    """The one error that was printed, in its four lines."""
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split()[0].split("[")[0] for line in lines if not line.startswith(" ")] == [
+        "error",
+        "kept:",
+        "next:",
+        "help:",
+    ]
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("words", "folder", "files"),
+    [
+        (["--to", "onnx"], "onnx", {"model.onnx", "tokenizer.model"}),
+        (["--to", "gguf"], "gguf-f16", {"model-f16.gguf"}),
+        (["--to", "gguf", "--quantization", "q8_0"], "gguf-q8_0", {"model-q8_0.gguf"}),
+    ],
+    ids=["onnx", "gguf", "gguf q8_0"],
+)
+def test_an_export_is_a_folder_with_its_card_and_report(
+    own_run: Path, capsys: pytest.CaptureFixture[str], words: list[str], folder: str, files: set[str]
+) -> None:
+    """The report lists every file with its true hash and size, and what was compared; a second export replaces it."""
+    for _ in range(2):
+        assert export(own_run, *words) == 0
+    written = own_run / "exports" / folder
+    assert {path.name for path in written.iterdir()} == {*files, "README.md", "export.json"}
+    report = json.loads((written / "export.json").read_text(encoding="utf-8"))
+    for file in report["files"]:
+        data = (written / file["path"]).read_bytes()
+        assert (file["sha256"], file["size_bytes"]) == (hashlib.sha256(data).hexdigest(), len(data))
+    assert len(report["files"]) == len(files) + 1
+    assert {"ids of lines", "logits of contexts"} & {one["what"] for one in report["comparisons"]}
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in files)
+    assert "identical" in printed
+    assert list((own_run / "exports").iterdir()) == [written]
+
+
+def test_the_report_can_be_had_as_json_and_the_folder_elsewhere(
+    run_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is written into the run's directory then."""
+    before = sorted(run_dir.rglob("*"))
+    capsys.readouterr()
+    assert export(run_dir, "--to", "onnx", "--output", str(tmp_path / "a" / "ñ"), "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["folder"] == str(tmp_path / "a" / "ñ")
+    assert report["target"] == "onnx"
+    assert sorted(run_dir.rglob("*")) == before
+
+
+def test_the_card_tells_origin_figures_and_limits_and_no_private_path(own_run: Path) -> None:
+    """Local files appear by name alone, and a name cannot break the table it stands in."""
+    assert export(own_run, "--to", "onnx") == 0
+    card = (own_run / "exports" / "onnx" / "README.md").read_text(encoding="utf-8")
+    assert card.startswith("---\nlanguage:\n- e")
+    for part in ("# A small language", "## Use", "## What it learned from", "## Limits", "## Licence"):
+        assert part in card
+    assert "| validation loss | " in card
+    assert "en.txt" in card
+    assert str(own_run.parent) not in card
+    assert "my | texts" not in card
+
+
+def break_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the written tokenizer be another one, as a slip in the writer would."""
+    monkeypatch.setattr(onnx_folder, "open_scorer", lambda graph: lambda ids: [[float("nan")]])
+
+
+def test_an_export_that_disagrees_is_not_kept(
+    own_run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit 65, and the earlier export stays as it was."""
+    assert export(own_run, "--to", "onnx") == 0
+    before = {path: path.read_bytes() for path in (own_run / "exports").rglob("*") if path.is_file()}
+    break_check(monkeypatch)
+    capsys.readouterr()
+    assert export(own_run, "--to", "onnx") == 65
+    assert "error[validation_failure] export: the logits of onnxruntime" in read_error(capsys)
+    after = {path: path.read_bytes() for path in (own_run / "exports").rglob("*") if path.is_file()}
+    assert after == before
+
+
+def test_what_somebody_added_is_not_replaced(own_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A note in the folder stops the next export, which says so."""
+    assert export(own_run, "--to", "onnx") == 0
+    note = own_run / "exports" / "onnx" / "notes.md"
+    note.write_text("mine")
+    capsys.readouterr()
+    assert export(own_run, "--to", "onnx") == 64
+    assert "notes.md in it is not from an export" in read_error(capsys)
+    assert note.read_text() == "mine"
+
+
+@pytest.mark.parametrize("place", ["", "bundle"])
+def test_a_run_and_its_bundle_are_not_overwritten(
+    own_run: Path, capsys: pytest.CaptureFixture[str], place: str
+) -> None:
+    assert export(own_run, "--to", "onnx", "--output", str(own_run / place)) == 64
+    assert "holds files, and no export.json" in read_error(capsys)
+
+
+# ---- bad input: one clear error each
+
+
+def damage_model(directory: Path) -> None:
+    path = directory / "best_model.pt"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def forget_training(directory: Path) -> None:
+    path = directory / "pipeline_status.json"
+    status = json.loads(path.read_text(encoding="utf-8"))
+    del status["phase_records"]["model_training"]
+    path.write_text(json.dumps(status), encoding="utf-8")
+
+
+def keep_bundle_alone(directory: Path) -> None:
+    bundle = shutil.copytree(directory / "bundle", directory.parent / "copy")
+    shutil.rmtree(directory)
+    bundle.rename(directory)
+
+
+@pytest.mark.parametrize(
+    ("damage", "code", "message"),
+    [
+        (damage_model, 65, "best_model.pt is not what was recorded"),
+        (lambda run: (run / "best_model.pt").unlink(), 65, "best_model.pt is missing"),
+        (lambda run: (run / "bilingual_1k.model").write_bytes(b""), 65, "bilingual_1k.model is not what was"),
+        (lambda run: (run / "corpus_bilingual.txt").write_bytes(b"x"), 65, "corpus_bilingual.txt is not what"),
+        (lambda run: (run / "pipeline_status.json").write_text("{"), 65, "is not readable JSON"),
+        (forget_training, 65, "holds no finished training: model_training is not done"),
+        (keep_bundle_alone, 64, "is a bundle, which holds no trained weights"),
+        (lambda run: (run / "configuration.toml").unlink(), 65, "is not a run's directory"),
+        (shutil.rmtree, 64, "is not there"),
+    ],
+    ids=[
+        "bit flipped", "model missing", "tokenizer emptied", "corpus changed", "status cut", "unfinished", "bundle",
+        "no configuration", "no folder",
+    ],
+)  # fmt: skip
+def test_what_cannot_be_exported_is_told(
+    own_run: Path, capsys: pytest.CaptureFixture[str], damage: Any, code: int, message: str
+) -> None:
+    """One error that names the file or the way on, and no folder is left."""
+    damage(own_run)
+    assert export(own_run, "--to", "onnx") == code
+    assert message in read_error(capsys)
+    assert not (own_run / "exports").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--to", "pytorch"], "'pytorch'"),
+        ([], "--to"),
+        (["--to", "onnx", "--quantization", "q8_0"], "--quantization is for --to gguf alone"),
+        (["--to", "gguf", "--quantization", "q4_0"], "'q4_0'"),
+    ],
+    ids=["target", "no target", "quantized onnx", "quantization"],
+)
+def test_a_wrong_wish_is_refused(
+    run_dir: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    capsys.readouterr()
+    assert export(run_dir, *words) == 64
+    assert message in read_error(capsys)
+
+
+def test_a_single_file_is_refused(run_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert export(run_dir / "best_model.pt", "--to", "onnx") == 64
+    assert "is a single file" in read_error(capsys)
+
+
+def test_a_run_that_goes_on_is_left_alone(own_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with hold_lock(own_run):
+        assert export(own_run, "--to", "onnx") == 75
+    assert "a run is going on" in read_error(capsys)
+
+
+def test_a_missing_package_is_named_with_the_extra_that_brings_it(
+    own_run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(target: str, *, quantization: str) -> None:
+        raise ModuleNotFoundError("No module named 'gguf'", name="gguf")
+
+    monkeypatch.setattr(targets, "open_format", fail)
+    assert export(own_run, "--to", "gguf") == 74
+    assert "next: pip install 'semilla[export]'" in read_error(capsys)
+
+
+def test_cleaning_a_run_leaves_its_exports(own_run: Path) -> None:
+    """They are the user's, not the run's."""
+    assert export(own_run, "--to", "onnx") == 0
+    assert cli.main(["clean", str(own_run), "--yes"]) == 0
+    assert (own_run / "exports" / "onnx" / "model.onnx").is_file()
+    assert not (own_run / "best_model.pt").exists()
