@@ -7,8 +7,8 @@ from pathlib import Path
 
 from semilla.commands.status import read_true_status
 from semilla.errors import LockedError
-from semilla.pipeline import read_run_configuration
 from semilla.records import names
+from semilla.records.configuration import read_run_configuration
 from semilla.records.files import write_text
 from semilla.records.lock import hold_lock
 from semilla.records.status import read_status, write_status

@@ -139,7 +139,7 @@ def check(folder: Path, trained: TrainedModel, *, quantization: str) -> Parity:
         return Parity(tuple(comparisons), (*notes, NOT_LOADED))
     from semilla.export.llama_cpp import compare_loaded  # noqa: PLC0415 - a package that is hardly ever there
 
-    return Parity((*comparisons, *compare_loaded(path, trained)), tuple(notes))
+    return Parity((*comparisons, *compare_loaded(path, trained, limit=limit)), tuple(notes))
 
 
 def name_file(quantization: str) -> str:

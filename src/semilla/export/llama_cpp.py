@@ -16,8 +16,8 @@ from semilla.export.trained import Ids, Logits, TrainedModel
 PROGRAM = f"llama.cpp (llama-cpp-python {llama_cpp.__version__})"
 
 
-def compare_loaded(path: Path, trained: TrainedModel) -> tuple[Comparison, ...]:
-    """Load the file; ids of all lines inside the character set must agree, the logits' difference is told."""
+def compare_loaded(path: Path, trained: TrainedModel, *, limit: float | None) -> tuple[Comparison, ...]:
+    """Load the file; ids of all lines inside the character set must agree, logits too, within ``limit`` if any."""
     with open_llama(path, num_context=trained.model["max_position_embeddings"]) as llama:
 
         def score(ids: Ids) -> Logits:
@@ -28,7 +28,7 @@ def compare_loaded(path: Path, trained: TrainedModel) -> tuple[Comparison, ...]:
         lines = find_covered(trained, list_lines(trained))
         return (
             compare_ids(lambda line: tokenize(llama, line), trained, program=PROGRAM, lines=lines),
-            compare_logits(score, trained, program=PROGRAM, limit=None),
+            compare_logits(score, trained, program=PROGRAM, limit=limit),
         )
 
 
