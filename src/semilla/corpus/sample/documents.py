@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from itertools import accumulate, product
 
@@ -11,6 +12,10 @@ from semilla.errors import InvalidConfigError
 
 TITLES: dict[Language, str] = {"en": "Semilla: little stories", "es": "Semilla: cuentos pequeños"}
 _BLANK_LINE = "\n\n"
+
+LONG_SENTENCE_WORDS = 8
+_MAX_ATTEMPTS = 8
+_SENTENCE_END = re.compile(r'(?<=[.!?])["»]?\s+(?=[A-ZÁÉÍÓÚÑ"«¿¡—])|\n')
 
 
 @dataclass(frozen=True)
@@ -41,11 +46,28 @@ def generate_corpus(*, seed: int, size_bytes: int) -> list[SampleDocument]:
 def _tell_stories(language: Language, *, seed: int, size_bytes: int, num_extra: int = 0) -> list[str]:
     """Tell stories until they fill ``size_bytes`` or just exceed it, and then some extra ones."""
     stories: list[str] = []
-    while size_bytes > 0 or not stories:
-        stories.append(tell_story(language, seed=seed, index=len(stories)).text)
+    sentences: set[str] = set()
+    while size_bytes > 0 or not stories or num_extra:
+        num_extra -= size_bytes <= 0 and bool(stories)
+        stories.append(_tell_afresh(language, sentences, seed=seed, index=len(stories)))
         size_bytes -= _measure(stories[-1])
-    told = len(stories)
-    return stories + [tell_story(language, seed=seed, index=told + extra).text for extra in range(num_extra)]
+    return stories
+
+
+def _tell_afresh(language: Language, told: set[str], *, seed: int, index: int) -> str:
+    """Tell a story without a long sentence that was ``told`` before, if some attempt has none; add its own to ``told``."""
+    for attempt in range(_MAX_ATTEMPTS):
+        story = tell_story(language, seed=seed, index=index, attempt=attempt).text
+        sentences = list_long_sentences(story)
+        if told.isdisjoint(sentences):
+            break
+    told.update(sentences)
+    return story
+
+
+def list_long_sentences(story: str) -> list[str]:
+    """The sentences of more than eight words, which a reader would notice in a second story."""
+    return [sentence for sentence in _SENTENCE_END.split(story) if sentence.count(" ") >= LONG_SENTENCE_WORDS]
 
 
 def _measure(story: str) -> int:

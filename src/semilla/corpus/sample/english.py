@@ -22,7 +22,7 @@ _PRONOUNS = {
 }
 """Word -> its form for a he, a she, a thing, several."""
 
-_ARTICLE = re.compile(r"\b([Aa]) (?=(?:[aeiouAEIOU]|honest|hour))(?!(?:one|once|use|uni|eu)\w*)", re.ASCII)
+_ARTICLE = re.compile(r"\b([Aa]) (?=(?:[aeiouéAEIOUÉ]|honest|hour))(?!(?:one|once|use|uni|uku|eu)\w*)", re.ASCII)
 _COMPARISON = {"good": ("better", "best"), "bad": ("worse", "worst"), "little": ("smaller", "smallest")}
 
 

@@ -134,7 +134,27 @@ def _read_entries(content: dict[str, Any]) -> Iterator[Entry]:
         if part == "name":
             yield from (_make_name(spelling, category) for spelling in table["names"])
         else:
-            yield from (make_entry(key, row, part=part, category=category) for key, row in table.items())
+            for key, row in (*table.items(), *_read_lines(category, table)):
+                if isinstance(row, dict):
+                    yield make_entry(key, row, part=part, category=category)
+
+
+def _read_lines(category: str, table: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Read the table's ``words``: lines ``en | es | tags | fits``, of which the last two may be missing.
+
+    ``goose/geese`` has a plural of its own; ``el cocinero, la cocinera`` makes two entries, one for each gender.
+    """
+    for line in table.get("words", "").strip().splitlines():
+        english, spanish, tags, fits = [*map(str.strip, line.split("|")), "", "", ""][:4]
+        for text, gender in zip(spanish.split(", "), ("male", "female"), strict=False):
+            words = {"en": english.partition("/"), "es": text.partition("/")}
+            row: dict[str, Any] = {language: word for language, (word, _, _) in words.items()}
+            row["plural"] = {language: plural for language, (_, _, plural) in words.items()}
+            is_plural = text.startswith(("los ", "las "))
+            row["is"] = f"{table.get('is', '')} {tags}{' plural' * is_plural}"
+            row["fits"] = gender if ", " in spanish else f"{table.get('fits', '')} {fits}"
+            row["invariable"] = "invariable" in tags.split()
+            yield f"{category}.{text.replace(' ', '_')}", row
 
 
 def _make_name(spelling: str, category: str) -> Entry:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from semilla.corpus.sample.spanish_sounds import (
     accentuate,
     count_after_stress,
+    find_nuclei,
     has_accent,
     starts_with_stressed_a,
     strip_accents,
@@ -47,6 +48,7 @@ _BEFORE_MASCULINE = {
     "ninguno": "ningún",
     "uno": "un",
 }
+_PREPOSITIONS = frozenset({"a", "al", "con", "de", "del", "en", "para"})
 _UNCHANGING = frozenset({"muy", "más", "menos", "tan", "cada"})
 _COMPARISON = {"bueno": "mejor", "malo": "peor"}
 
@@ -84,7 +86,7 @@ class Spanish:
     def _inflect(self, term: Term, gender: Gender, *, is_plural: bool) -> str:
         if term.part == "noun":
             return (term.plural or pluralise(term.text)) if term.form == "pl" else term.text
-        if term.part in ("name", "phrase"):
+        if term.part in ("name", "adverb", "phrase"):
             return term.text
         if term.part == "verb" or (term.part == "literal" and term.form):
             return self.conjugate(term.text, _with_person(term.form or "inf", is_plural=is_plural))
@@ -117,13 +119,14 @@ def _shorten_before(words: list[str], terms: Sequence[Term], *, gender: Gender) 
 
 
 def pluralise(noun: str) -> str:
-    """Make the plural by rule; a complement (``oso de peluche``) stays as it is."""
+    """Make the plural by rule; an adjective takes it too (``osos polares``), a complement does not (``osos de peluche``)."""
     head, space, rest = noun.partition(" ")
+    nuclei = find_nuclei(head)
     if head[-1] in _VOWELS:
         plural = head + "s"
     elif head.endswith("z"):
         plural = head[:-1] + "ces"
-    elif head.endswith("s") and count_after_stress(head) and not has_accent(head):
+    elif head.endswith("s") and len(nuclei) > 1 and not has_accent(nuclei[-1]):
         plural = head
     elif head.endswith("n") and count_after_stress(head) and not has_accent(head):
         plural = accentuate(head + "es", num_after=2)
@@ -131,7 +134,8 @@ def pluralise(noun: str) -> str:
         plural = head[:-2] + strip_accents(head[-2]) + head[-1] + "es"
     else:
         plural = head + "es"
-    return plural + space + rest
+    is_complement = rest.partition(" ")[0] in _PREPOSITIONS
+    return plural + space + (pluralise(rest) if rest and not is_complement else rest)
 
 
 def agree(word: str, *, gender: Gender, is_plural: bool) -> str:

@@ -49,8 +49,8 @@ def conjugate(verb: str, form: str, irregular_verbs: IrregularVerbs) -> str:
     is_reflexive = head.endswith("se") and len(head) > 4
     infinitive = head.removesuffix("se") if is_reflexive else head
     known = irregular_verbs.get(infinitive, {})
-    if form == "inf":
-        return verb
+    if form.startswith("inf"):
+        return infinitive + (_CLITICS.get(form[3:], "se") if is_reflexive else "") + space + rest
     bare = _conjugate_nonfinite(infinitive, form, known) or _conjugate_finite(infinitive, form, known)
     return (_add_reflexive(bare, form) if is_reflexive else bare) + space + rest
 

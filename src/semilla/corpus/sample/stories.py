@@ -61,18 +61,20 @@ def load_library() -> Library:
     return Library(lexicon, plots, banks, {"en": English(verbs["en"]), "es": Spanish(verbs["es"])})
 
 
-def tell_story(language: Language, *, seed: int, index: int, held_out: bool = False) -> Story:
+def tell_story(language: Language, *, seed: int, index: int, attempt: int = 0, held_out: bool = False) -> Story:
     """The story number ``index`` of a language, a pure function of its arguments.
 
-    Twins draw plot and facts from a stream both languages share, and their words each from its own. With
-    ``held_out``, it is about a combination of character, object and plot that stories without it never have.
+    Twins draw plot, facts and lines from streams both languages share, and the words within a line each from its own.
+    Another ``attempt`` tells the same facts in other lines and words. With ``held_out``, the story is about a
+    combination of character, object and plot that stories without it never have.
     """
     library = load_library()
     is_twin = _make_rng(seed, index, "twin").random() < TWIN_SHARE
     rng = _make_rng(seed, index, "facts" if is_twin else language)
     plot = _deal_plot(library.plots, seed=seed, index=index, stream="facts" if is_twin else language)
     facts = choose_facts(plot, rng, library.lexicon, held_out=held_out)
-    teller = _Teller(language, library, facts, _make_rng(seed, index, f"words {language}"))
+    lines_rng = _make_rng(seed, index, f"lines {'' if is_twin else language} {attempt}")
+    teller = _Teller(language, library, facts, lines_rng, _make_rng(seed, index, f"words {language} {attempt}"))
     told = [beat for beat in plot.beats if rng.random() < beat.chance]
     text = lay_out([teller.tell(beat.alternatives[language]) for beat in told])
     text = library.grammars[language].finish(text)
@@ -98,17 +100,20 @@ def _deal_plot(plots: tuple[Plot, ...], *, seed: int, index: int, stream: str) -
 class _Teller:
     """Renders templates about one story's facts; never takes an alternative twice while others are left."""
 
-    def __init__(self, language: Language, library: Library, facts: Mapping[str, Fact], rng: Random) -> None:
+    def __init__(
+        self, language: Language, library: Library, facts: Mapping[str, Fact], lines_rng: Random, words_rng: Random
+    ) -> None:
         self.language = language
         self.grammar = library.grammars[language]
         self.banks = library.banks
         self.facts = facts
-        self.rng = rng
+        self.lines_rng = lines_rng
+        self.words_rng = words_rng
         self.told: set[int] = set()
 
     def tell(self, alternatives: tuple[Template, ...]) -> str:
         fresh = [template for template in alternatives if id(template) not in self.told]
-        template = pick(self.rng, fresh or alternatives)
+        template = pick(self.lines_rng, fresh or alternatives)
         self.told.add(id(template))
         return self._render(template)
 
@@ -119,7 +124,7 @@ class _Teller:
         if isinstance(node, Slot):
             return self._render_slot(node)
         if isinstance(node, Choice):
-            return self._render(pick(self.rng, node.options))
+            return self._render(pick(self.words_rng, node.options))
         assert isinstance(node, BankSlot)
         if node.name not in self.banks:
             raise InternalError(f"there is no bank {node.name!r}")

@@ -9,7 +9,7 @@ Language: TypeAlias = Literal["en", "es"]
 LANGUAGES: tuple[Language, ...] = ("en", "es")
 
 Gender: TypeAlias = Literal["m", "f"]
-Part: TypeAlias = Literal["noun", "name", "adjective", "verb", "phrase", "literal"]
+Part: TypeAlias = Literal["noun", "name", "adjective", "verb", "adverb", "phrase", "literal"]
 
 
 @dataclass(frozen=True, slots=True)
