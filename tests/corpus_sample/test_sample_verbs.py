@@ -26,7 +26,23 @@ tie tied tied tying ties, wear wore worn wearing wears, write wrote written writ
 walk walked walked walking walks, dance danced danced dancing dances, skip skipped skipped skipping skips,
 tidy tidied tidied tidying tidies, play played played playing plays, watch watched watched watching watches,
 row rowed rowed rowing rows, juggle juggled juggled juggling juggles, listen listened listened listening listens,
-peel peeled peeled peeling peels, hug hugged hugged hugging hugs, fix fixed fixed fixing fixes
+peel peeled peeled peeling peels, hug hugged hugged hugging hugs, fix fixed fixed fixing fixes,
+beat beat beaten beating beats, bite bit bitten biting bites, blow blew blown blowing blows, break broke broken breaking breaks,
+choose chose chosen choosing chooses, creep crept crept creeping creeps, cut cut cut cutting cuts, deal dealt dealt dealing
+deals, drink drank drunk drinking drinks, forgive forgave forgiven forgiving forgives, freeze froze frozen freezing freezes,
+grind ground ground grinding grinds, hit hit hit hitting hits, label labelled labelled labelling labels, lay laid laid laying
+lays, leave left left leaving leaves, lend lent lent lending lends, light lit lit lighting lights, lose lost lost losing loses,
+model modelled modelled modelling models, mow mowed mown mowing mows, pay paid paid paying pays, quarrel quarrelled quarrelled
+quarrelling quarrels, ring rang rung ringing rings, rise rose risen rising rises, saw sawed sawn sawing saws, sell sold sold
+selling sells, send sent sent sending sends, sew sewed sewn sewing sews, shake shook shaken shaking shakes, shear sheared shorn
+shearing shears, shovel shovelled shovelled shovelling shovels, show showed shown showing shows, shut shut shut shutting shuts,
+slide slid slid sliding slides, sow sowed sown sowing sows, speak spoke spoken speaking speaks, spend spent spent spending
+spends, spin spun spun spinning spins, spread spread spread spreading spreads, stand stood stood standing stands, steal stole
+stolen stealing steals, stick stuck stuck sticking sticks, stride strode stridden striding strides, swing swung swung swinging
+swings, teach taught taught teaching teaches, tear tore torn tearing tears, travel travelled travelled travelling travels, undo
+undid undone undoing undoes, untie untied untied untying unties, unwrap unwrapped unwrapped unwrapping unwraps, wake woke woken
+waking wakes, weave wove woven weaving weaves, win won won winning wins, wind wound wound winding winds, wring wrung wrung
+wringing wrings
 """  # noqa: E501
 """Base, past, participle, -ing, third person."""
 
@@ -62,7 +78,49 @@ vivir pres1p vivimos, vivir pret1s viví, buscar pret1s busqué, buscar subj3p b
 dirigir pres1s dirijo, leer pret3s leyó, leer part leído, leer ger leyendo, creer pret1p creímos, hablar fut1p hablaremos,
 hablar cond2s hablarías, mirar imper3s mire, mirar imper1p miremos, esconderse pres1s me escondo, esconderse pret3p se escondieron,
 esconderse ger escondiéndose, esconderse imper2s escóndete, esconderse imper1p escondámonos, esconderse part escondido,
-tumbarse fut1p nos tumbaremos
+tumbarse fut1p nos tumbaremos,
+acertar pres3s acierta, acertar subj1p acertemos, acertar pret3s acertó, actuar pres3s actúa, actuar subj1p actuemos, actuar
+pret3s actuó, agradecer pres1s agradezco, agradecer subj2s agradezcas, alentar pres3s alienta, alentar subj1p alentemos, alentar
+pret3s alentó, asentir pres3s asiente, asentir subj1p asintamos, asentir pret3s asintió, atravesar pres3s atraviesa, atravesar
+subj1p atravesemos, atravesar pret3s atravesó, aullar pres3s aúlla, aullar subj1p aullemos, aullar pret3s aulló, calentar pres3s
+calienta, calentar subj1p calentemos, calentar pret3s calentó, componer pres1s compongo, componer subj2s compongas, componer
+pret1s compuse, componer pret3s compuso, componer pret3p compusieron, componer fut1s compondré, componer part compuesto,
+componer imper2s compón, consolar pres3s consuela, consolar subj1p consolemos, consolar pret3s consoló, corregir pres3s corrige,
+corregir subj1p corrijamos, corregir pret3s corrigió, defender pres3s defiende, defender subj1p defendamos, defender pret3s
+defendió, derretir pres3s derrite, derretir subj1p derritamos, derretir pret3s derritió, descender pres3s desciende, descender
+subj1p descendamos, descender pret3s descendió, describir part descrito, descubrir part descubierto, desenvolver pres3s
+desenvuelve, desenvolver subj1p desenvolvamos, desenvolver pret3s desenvolvió, desenvolver part desenvuelto, deshacer pres1s
+deshago, deshacer subj2s deshagas, deshacer pret1s deshice, deshacer pret3s deshizo, deshacer pret3p deshicieron, deshacer fut1s
+desharé, deshacer part deshecho, deshacer imper2s deshaz, desherbar pres3s deshierba, desherbar subj1p desherbemos, desherbar
+pret3s desherbó, elegir pres3s elige, elegir subj1p elijamos, elegir pret3s eligió, enfriar pres3s enfría, enfriar subj1p
+enfriemos, enfriar pret3s enfrió, enterrar pres3s entierra, enterrar subj1p enterremos, enterrar pret3s enterró, entretener
+pres3s entretiene, entretener subj1p entretengamos, entretener pret3s entretuvo, entretener pres1s entretengo, entretener subj2s
+entretengas, entretener pret1s entretuve, entretener pret3p entretuvieron, entretener fut1s entretendré, entretener imper2s
+entretén, enviar pres3s envía, enviar subj1p enviemos, enviar pret3s envió, envolver pres3s envuelve, envolver subj1p
+envolvamos, envolver pret3s envolvió, envolver part envuelto, esquiar pres3s esquía, esquiar subj1p esquiemos, esquiar pret3s
+esquió, fotografiar pres3s fotografía, fotografiar subj1p fotografiemos, fotografiar pret3s fotografió, fregar pres3s friega,
+fregar subj1p freguemos, fregar pret3s fregó, freír pret1s freí, freír pret3s frió, freír pret3p frieron, freír part frito,
+freír ger friendo, gobernar pres3s gobierna, gobernar subj1p gobernemos, gobernar pret3s gobernó, gruñir pret1s gruñí, gruñir
+pret3s gruñó, gruñir pret3p gruñeron, gruñir ger gruñendo, hervir pres3s hierve, hervir subj1p hirvamos, hervir pret3s hirvió,
+imprimir part impreso, medir pres3s mide, medir subj1p midamos, medir pret3s midió, merendar pres3s merienda, merendar subj1p
+merendemos, merendar pret3s merendó, moler pres3s muele, moler subj1p molamos, moler pret3s molió, morder pres3s muerde, morder
+subj1p mordamos, morder pret3s mordió, mostrar pres3s muestra, mostrar subj1p mostremos, mostrar pret3s mostró, negar pres3s
+niega, negar subj1p neguemos, negar pret3s negó, obedecer pres1s obedezco, obedecer subj2s obedezcas, ofrecer pres1s ofrezco,
+ofrecer subj2s ofrezcas, oler pres3s huele, oler subj1p olamos, oler pret3s olió, perseguir pres3s persigue, perseguir subj1p
+persigamos, perseguir pret3s persiguió, plegar pres3s pliega, plegar subj1p pleguemos, plegar pret3s plegó, probar pres3s
+prueba, probar subj1p probemos, probar pret3s probó, proponer pres1s propongo, proponer subj2s propongas, proponer pret1s
+propuse, proponer pret3s propuso, proponer pret3p propusieron, proponer fut1s propondré, proponer part propuesto, proponer
+imper2s propón, reconocer pres1s reconozco, reconocer subj2s reconozcas, remendar pres3s remienda, remendar subj1p remendemos,
+remendar pret3s remendó, remover pres3s remueve, remover subj1p removamos, remover pret3s removió, reñir pres3s riñe, reñir
+subj1p riñamos, reñir pret3s riñó, reñir pret1s reñí, reñir pret3p riñeron, reñir ger riñendo, retorcer pres3s retuerce,
+retorcer subj1p retorzamos, retorcer pret3s retorció, revolver pres3s revuelve, revolver subj1p revolvamos, revolver pret3s
+revolvió, revolver part revuelto, segar pres3s siega, segar subj1p seguemos, segar pret3s segó, sembrar pres3s siembra, sembrar
+subj1p sembremos, sembrar pret3s sembró, serrar pres3s sierra, serrar subj1p serremos, serrar pret3s serró, temblar pres3s
+tiembla, temblar subj1p temblemos, temblar pret3s tembló, torcer pres3s tuerce, torcer subj1p torzamos, torcer pret3s torció,
+tostar pres3s tuesta, tostar subj1p tostemos, tostar pret3s tostó, traducir pres1s traduzco, traducir subj2s traduzcas, traducir
+pret1s traduje, traducir pret3s tradujo, traducir pret3p tradujeron, tropezar pres3s tropieza, tropezar subj1p tropecemos,
+tropezar pret3s tropezó, vaciar pres3s vacía, vaciar subj1p vaciemos, vaciar pret3s vació, verter pres3s vierte, verter subj1p
+vertamos, verter pret3s vertió, vestir pres3s viste, vestir subj1p vistamos, vestir pret3s vistió
 """  # noqa: E501
 """Infinitive, form, the form itself."""
 

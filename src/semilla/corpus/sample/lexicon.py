@@ -153,7 +153,7 @@ def _read_lines(category: str, table: Mapping[str, Any]) -> Iterator[tuple[str, 
             is_plural = text.startswith(("los ", "las "))
             row["is"] = f"{table.get('is', '')} {tags}{' plural' * is_plural}"
             row["fits"] = gender if ", " in spanish else f"{table.get('fits', '')} {fits}"
-            row["invariable"] = "invariable" in tags.split()
+            row["invariable"] = "invariable" in row["is"].split()
             yield f"{category}.{text.replace(' ', '_')}", row
 
 

@@ -122,7 +122,9 @@ def pluralise(noun: str) -> str:
     """Make the plural by rule; an adjective takes it too (``osos polares``), a complement does not (``osos de peluche``)."""
     head, space, rest = noun.partition(" ")
     nuclei = find_nuclei(head)
-    if head[-1] in _VOWELS:
+    if head[-1] in "íú":
+        plural = head + "es"
+    elif head[-1] in _VOWELS:
         plural = head + "s"
     elif head.endswith("z"):
         plural = head[:-1] + "ces"
@@ -152,6 +154,8 @@ def _make_feminine(adjective: str) -> str:
     head, space, rest = adjective.partition(" ")
     if head.endswith("o"):
         head = head[:-1] + "a"
+    elif head.endswith("ol"):
+        head = head + "a"
     elif head.endswith(("or", "ón", "án", "ín", "és")) and head not in ("marrón",):
         head = head[:-2] + strip_accents(head[-2]) + head[-1] + "a"
     return head + space + rest
