@@ -17,6 +17,7 @@ from semilla.corpus.sample.terms import Term
 
 STRESSED_A = {"agua", "águila", "haya", "arpa", "hacha", "hada", "asta", "ala", "ancla", "ánfora", "ave"}
 
+
 def read_pairs(text: str) -> dict[str, str]:
     return dict(pair.split() for pair in text.split(","))  # type: ignore[misc]
 
@@ -81,7 +82,7 @@ def list_nouns(category: str, table: dict[str, Any]) -> Iterator[tuple[str, str]
 
 
 def read_gender(word: str) -> str:
-    article = word.split()[0]
+    article = word.split(maxsplit=1)[0]
     is_feminine = article in ("la", "las") or word.endswith("(f)")
     return ("f" if is_feminine else "m") + ("p" if article.endswith("s") else "s")
 

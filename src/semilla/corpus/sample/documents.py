@@ -55,7 +55,7 @@ def _tell_stories(language: Language, *, seed: int, size_bytes: int, num_extra: 
 
 
 def _tell_afresh(language: Language, told: set[str], *, seed: int, index: int) -> str:
-    """Tell a story without a long sentence that was ``told`` before, if some attempt has none; add its own to ``told``."""
+    """Tell a story in long sentences not ``told`` before, as far as the attempts allow; add its own to ``told``."""
     for attempt in range(_MAX_ATTEMPTS):
         story = tell_story(language, seed=seed, index=index, attempt=attempt).text
         sentences = list_long_sentences(story)

@@ -22,7 +22,9 @@ _PRONOUNS = {
 }
 """Word -> its form for a he, a she, a thing, several."""
 
-_ARTICLE = re.compile(r"\b([Aa]) (?=(?:[aeiouéAEIOUÉ]|honest|hour))(?!(?:one|once|use|uni|uku|eu)\w*)", re.ASCII)
+_ARTICLE = re.compile(
+    r"\b([Aa]) (?=(?:[aeiouéAEIOUÉ]|honest|hour))(?!(?:one|once|use|uni|uku|eu)\w*)", re.ASCII
+)
 _COMPARISON = {"good": ("better", "best"), "bad": ("worse", "worst"), "little": ("smaller", "smallest")}
 
 
@@ -45,7 +47,11 @@ class English:
 
     def _inflect(self, term: Term, head: Term | None) -> str:
         if term.part == "noun":
-            return (term.plural or pluralise(term.text)) if term.form == "pl" else term.text
+            return (
+                (term.plural or pluralise(term.text))
+                if term.form == "pl" and not term.is_plural
+                else term.text
+            )
         if term.part == "adjective" and term.form:
             return compare(term.text, term.form)
         if term.part == "verb":

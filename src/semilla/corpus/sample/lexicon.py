@@ -154,7 +154,7 @@ def _read_lines(category: str, table: Mapping[str, Any]) -> Iterator[tuple[str, 
             row["is"] = f"{table.get('is', '')} {tags}{' plural' * is_plural}"
             row["fits"] = gender if ", " in spanish else f"{table.get('fits', '')} {fits}"
             row["invariable"] = "invariable" in row["is"].split()
-            yield f"{category}.{text.replace(' ', '_')}", row
+            yield f"{category}.{row['es'].replace(' ', '_')}", row
 
 
 def _make_name(spelling: str, category: str) -> Entry:

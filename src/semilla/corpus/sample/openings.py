@@ -5,8 +5,8 @@ from __future__ import annotations
 OPENINGS: dict[str, tuple[str, ...]] = {
     "en": (
         "Once upon a time, there was a",
-        "There was once a kind girl",
-        "This is the story of a brave boy",
+        "There was once a",
+        "This is the story of",
         "Everyone knew that",
         "Not so long ago, a",
         "Do you know the story of",

@@ -85,7 +85,11 @@ class Spanish:
 
     def _inflect(self, term: Term, gender: Gender, *, is_plural: bool) -> str:
         if term.part == "noun":
-            return (term.plural or pluralise(term.text)) if term.form == "pl" else term.text
+            return (
+                (term.plural or pluralise(term.text))
+                if term.form == "pl" and not term.is_plural
+                else term.text
+            )
         if term.part in ("name", "adverb", "phrase"):
             return term.text
         if term.part == "verb" or (term.part == "literal" and term.form):
@@ -119,7 +123,7 @@ def _shorten_before(words: list[str], terms: Sequence[Term], *, gender: Gender) 
 
 
 def pluralise(noun: str) -> str:
-    """Make the plural by rule; an adjective takes it too (``osos polares``), a complement does not (``osos de peluche``)."""
+    """Make the plural by rule, with an adjective (``osos polares``) but not a complement (``osos de peluche``)."""
     head, space, rest = noun.partition(" ")
     nuclei = find_nuclei(head)
     if head[-1] in "íú":

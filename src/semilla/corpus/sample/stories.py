@@ -61,7 +61,9 @@ def load_library() -> Library:
     return Library(lexicon, plots, banks, {"en": English(verbs["en"]), "es": Spanish(verbs["es"])})
 
 
-def tell_story(language: Language, *, seed: int, index: int, attempt: int = 0, held_out: bool = False) -> Story:
+def tell_story(
+    language: Language, *, seed: int, index: int, attempt: int = 0, held_out: bool = False
+) -> Story:
     """The story number ``index`` of a language, a pure function of its arguments.
 
     Twins draw plot, facts and lines from streams both languages share, and the words within a line each from its own.
@@ -74,7 +76,9 @@ def tell_story(language: Language, *, seed: int, index: int, attempt: int = 0, h
     plot = _deal_plot(library.plots, seed=seed, index=index, stream="facts" if is_twin else language)
     facts = choose_facts(plot, rng, library.lexicon, held_out=held_out)
     lines_rng = _make_rng(seed, index, f"lines {'' if is_twin else language} {attempt}")
-    teller = _Teller(language, library, facts, lines_rng, _make_rng(seed, index, f"words {language} {attempt}"))
+    teller = _Teller(
+        language, library, facts, lines_rng, _make_rng(seed, index, f"words {language} {attempt}")
+    )
     told = [beat for beat in plot.beats if rng.random() < beat.chance]
     text = lay_out([teller.tell(beat.alternatives[language]) for beat in told])
     text = library.grammars[language].finish(text)
@@ -101,7 +105,12 @@ class _Teller:
     """Renders templates about one story's facts; never takes an alternative twice while others are left."""
 
     def __init__(
-        self, language: Language, library: Library, facts: Mapping[str, Fact], lines_rng: Random, words_rng: Random
+        self,
+        language: Language,
+        library: Library,
+        facts: Mapping[str, Fact],
+        lines_rng: Random,
+        words_rng: Random,
     ) -> None:
         self.language = language
         self.grammar = library.grammars[language]
