@@ -1,0 +1,62 @@
+"""How exactly do the exports of a run say what its trained model says? Every held-out line, a thousand contexts.
+
+    .venv/bin/python benchmarks/measure_exports.py RUN [--output FILE.json]
+
+Definitions: the largest absolute difference of a logit in float32, over all positions of each context (Hugging Face) or
+its last (ONNX, whose graph gives only that); lines whose ids are not identical.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+from machine_facts import describe_machine
+
+from semilla.export import huggingface, onnx_folder
+from semilla.export.parity import Comparison, compare_logits
+from semilla.export.trained import TrainedModel, read_run
+
+NUM_CONTEXTS = 1000
+
+
+def measure(trained: TrainedModel) -> list[Comparison]:
+    """Export to both formats and compare; raises ValidationFailureError where they disagree."""
+    with tempfile.TemporaryDirectory() as place:
+        folders = {name: Path(place) / name for name in ("huggingface", "onnx")}
+        for folder in folders.values():
+            folder.mkdir()
+        huggingface.write(folders["huggingface"], trained)
+        onnx_folder.write(folders["onnx"], trained)
+        loaded = huggingface.compare_loaded(
+            folders["huggingface"], trained, lines=trained.list_lines(), num_contexts=NUM_CONTEXTS
+        )
+        score = onnx_folder.open_scorer(str(folders["onnx"] / onnx_folder.MODEL))
+        graph = compare_logits(score, trained, program=onnx_folder.PROGRAM, num_contexts=NUM_CONTEXTS)
+        return [*loaded, graph]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--output", type=Path)
+    arguments = parser.parse_args()
+    trained, facts = read_run(arguments.run)
+    comparisons = measure(trained)
+    for one in comparisons:
+        print(f"{one.program}: {one.compared:,} {one.what}, largest difference {one.difference:.3g}")
+    report = {
+        **describe_machine(),
+        "model": trained.model,
+        "best_model_sha256": facts.model_sha256,
+        "comparisons": [asdict(one) for one in comparisons],
+    }
+    if arguments.output:
+        arguments.output.write_text(json.dumps(report, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
