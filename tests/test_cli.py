@@ -260,8 +260,8 @@ def test_several_mistakes_stand_on_lines_of_their_own(calls, capsys):
         (SystemExit(1), 70, "internal"),
         (KeyboardInterrupt(), 130, "interrupted"),
         (MemoryError(), 74, "oom"),
-        (ModuleNotFoundError("No module named 'torch'", name="torch"), 74, "dependency"),
-        (ImportError("libfoo.so: broken", name="torch._C"), 74, "dependency"),
+        (ModuleNotFoundError("No module named 'torch'", name="torch"), 1, "dependency"),
+        (ImportError("libfoo.so: broken", name="torch._C"), 1, "dependency"),
         (ModuleNotFoundError("No module named 'semilla.nope'", name="semilla.nope"), 70, "internal"),
         (OSError(28, "No space left on device"), 74, "disk_space"),
         (PermissionError(13, "Permission denied", "/x"), 74, "permission"),
@@ -272,7 +272,7 @@ def test_several_mistakes_stand_on_lines_of_their_own(calls, capsys):
     ],
 )
 def test_every_exception_has_its_exit_code(place, monkeypatch, capsys, *, problem, code, category):
-    """No exception ends with a bare 1 or 2, and none shows a traceback."""
+    """No exception shows a traceback or ends with a bare 1 or 2; a run's packages belong to its first phase (E1)."""
     fail_with(monkeypatch, problem)
     assert cli.main(["run"]) == code
     error = capsys.readouterr().err

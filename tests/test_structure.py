@@ -181,7 +181,7 @@ def test_links_between_pages_resolve(page: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["LICENSE", "CHANGELOG.md", "CONTRIBUTING.md", "README.md", "src/semilla/py.typed"]
+    "name", ["LICENSE", "SECURITY.md", "CHANGELOG.md", "CONTRIBUTING.md", "README.md", "src/semilla/py.typed"]
 )
 def test_what_a_project_should_have(name: str) -> None:
     """Licence, changes and how to contribute are where everyone looks for them."""

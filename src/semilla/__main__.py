@@ -1,5 +1,6 @@
 """``python -m semilla``: the same program as ``semilla``."""
 
+import os
 import sys
 
 if sys.version_info < (3, 11):  # noqa: UP036 - a checkout can be started with any Python
@@ -11,7 +12,13 @@ if sys.version_info < (3, 11):  # noqa: UP036 - a checkout can be started with a
     )
     sys.exit(74)
 
-from semilla.cli import main
+# ``python -m`` puts the working directory first on the path: a file there must not be taken for a package. Unless
+# Semilla itself stands there, it is taken off, as ``-P`` would.
+_here = os.getcwd()  # noqa: PTH109 - pathlib, too, is looked up on that path
+if sys.path and sys.path[0] == _here and not __file__.startswith(_here + "/semilla/"):
+    del sys.path[0]
+
+from semilla.cli import main  # noqa: E402
 
 if __name__ == "__main__":
     sys.exit(main())

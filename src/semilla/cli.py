@@ -18,6 +18,7 @@ from semilla import __version__
 from semilla.errors import (
     EXIT_CODES,
     PASSING,
+    PHASES,
     DependencyError,
     InternalError,
     InterruptedRunError,
@@ -180,6 +181,8 @@ def _prepare_streams() -> None:
 def _report(problem: BaseException, words: list[str]) -> int:
     error = translate(problem)
     command = next((word for word in words if word in COMMANDS), "semilla")
+    if isinstance(error, DependencyError) and command in {"run", "check"}:
+        error.phase = error.phase or PHASES[0]  # the check of the prerequisites could not even be loaded
     error.next_command = error.next_command or suggest_command(error, command=command, words=words)
     with suppress(OSError, ValueError):
         if "--debug" in words:

@@ -20,8 +20,6 @@ CorpusPhase = Literal["corpus_download", "tokenizer_training"]
 def _one_line(text: str) -> str:
     if "\0" in text or "\n" in text:
         raise ValueError("must not contain line breaks or NUL characters")
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        raise ValueError("must be valid Unicode text")
     return text
 
 

@@ -34,10 +34,11 @@ def check() -> None:
 def granted() -> Iterator[None]:
     """Install the handlers for the length of a run; outside the main thread signals are left alone."""
     global _requested  # noqa: PLW0603 - a signal handler has nowhere else to leave its word
-    _requested = None
     if threading.current_thread() is not threading.main_thread():
+        # Nor is a request forgotten that the main thread's run has yet to grant.
         yield
         return
+    _requested = None
     previous = {number: signal.signal(number, _remember) for number in SIGNALS}
     try:
         yield
