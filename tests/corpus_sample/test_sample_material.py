@@ -116,8 +116,8 @@ def test_facts_are_chosen_without_an_end_of_luck(plot: Plot) -> None:
 
 
 def test_there_are_enough_plots_and_words() -> None:
-    """At least twenty plots, and four hundred different words of a language, names not counted."""
-    assert len(PLOTS) >= 20
+    """At least sixty plots, and fifteen hundred different words of a language, names not counted."""
+    assert len(PLOTS) >= 60
     for language in LANGUAGES:
         words = {entry.terms[language].text for entry in LEXICON.entries}
         names = {
@@ -125,7 +125,7 @@ def test_there_are_enough_plots_and_words() -> None:
             for entry in LEXICON.entries
             if entry.terms[language].part in ("name", "phrase")
         }
-        assert len(words - names) >= 400
+        assert len(words - names) >= 1_500
 
 
 def test_every_entry_can_be_met_in_a_story() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 from semilla.corpus.sample.terms import Term
 from semilla.errors import InternalError
@@ -69,6 +70,7 @@ class English:
             return _PRONOUNS[term.text][3 if is_several else one]
         raise InternalError(f"{term.text!r} has no forms to agree with {target.text!r}")
 
+    @cache  # noqa: B019 - one grammar lives as long as the process
     def conjugate(self, verb: str, form: str) -> str:
         """A form (base, third, past, participle, ing) of a verb or of a phrase that begins with one."""
         head, space, rest = verb.partition(" ")
@@ -103,6 +105,7 @@ def _double_consonant(word: str) -> str:
     return word + word[-1] if is_short else word
 
 
+@cache
 def pluralise(noun: str) -> str:
     """Make the plural by rule; the same rule makes a verb's third person."""
     head, of, rest = noun.partition(" of ")
@@ -117,6 +120,7 @@ def pluralise(noun: str) -> str:
     return plural + of + rest
 
 
+@cache
 def compare(adjective: str, degree: str) -> str:
     """Form the comparative (``er``) or superlative (``est``)."""
     place = ("er", "est").index(degree)

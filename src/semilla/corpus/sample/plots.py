@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from random import Random
 from typing import Any, TypeAlias, TypeVar
 
@@ -39,7 +40,7 @@ class Beat:
     chance: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Plot:
     """``object_name`` is the fact that stands for the story's object: the first one, unless the file names another."""
 
@@ -49,6 +50,12 @@ class Plot:
     facts: Mapping[str, str]
     values: Mapping[str, tuple[Entry, ...]]
     beats: tuple[Beat, ...]
+
+    @cached_property
+    def queries(self) -> tuple[tuple[str, tuple[str, str]], ...]:
+        """The facts by name, ``colour for thing`` split into the query ``colour`` and the fact ``thing``."""
+        parts = {name: query.partition(" for ") for name, query in self.facts.items()}
+        return tuple((name, (query, target_name)) for name, (query, _, target_name) in parts.items())
 
 
 def pick(rng: Random, items: tuple[T, ...] | list[T]) -> T:
@@ -106,8 +113,12 @@ def find_combination(plot: Plot, facts: Mapping[str, Fact]) -> Combination:
 
 
 def _name_kind(fact: Fact) -> str:
-    entry = fact.kind if isinstance(fact, Character) else fact
-    return entry.terms["en"].text or entry.key
+    kind = _find_kind(fact)
+    return kind.terms["en"].text or kind.key
+
+
+def _find_kind(fact: Fact) -> Entry:
+    return fact.kind if isinstance(fact, Character) else fact
 
 
 def _draw_facts(plot: Plot, rng: Random, lexicon: Lexicon) -> dict[str, Fact]:
@@ -116,8 +127,13 @@ def _draw_facts(plot: Plot, rng: Random, lexicon: Lexicon) -> dict[str, Fact]:
     used: set[str] = set()
     for name, query in plot.cast.items():
         facts[name] = _choose_character(query, rng, lexicon, used)
-    for name, query in plot.facts.items():
-        facts[name] = _pick_unused(_find_candidates(query, facts, lexicon), rng, used)
+    for name, (query, target_name) in plot.queries:
+        candidates = (
+            lexicon.select_for(query, _find_kind(facts[target_name]))
+            if target_name
+            else lexicon.select(query)
+        )
+        facts[name] = _pick_unused(candidates, rng, used)
     for name, entries in plot.values.items():
         facts[name] = pick(rng, entries)
     return facts
@@ -129,21 +145,13 @@ def _choose_character(query: str, rng: Random, lexicon: Lexicon, used: set[str])
     return Character(kind, _pick_unused(names, rng, used))
 
 
-def _find_candidates(query: str, facts: Mapping[str, Fact], lexicon: Lexicon) -> tuple[Entry, ...]:
-    """Resolve ``colour for thing``: the colours that go with the fact ``thing``."""
-    query, _, target_name = query.partition(" for ")
-    if not target_name:
-        return lexicon.select(query)
-    target = facts[target_name]
-    return lexicon.select_for(query, target.kind if isinstance(target, Character) else target)
-
-
 def _pick_unused(candidates: tuple[Entry, ...], rng: Random, used: set[str]) -> Entry:
     """Pick an entry none of whose marks is taken, or any when luck does not find one: small pools may be all taken."""
-    entry = pick(rng, candidates)
     for _ in range(_MAX_TRIES):
+        entry = candidates[int(rng.random() * len(candidates))]
         if used.isdisjoint(entry.marks):
             break
+    else:
         entry = pick(rng, candidates)
     used.update(entry.marks)
     return entry

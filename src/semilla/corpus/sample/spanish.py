@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import cache
 
 from semilla.corpus.sample.spanish_sounds import (
     accentuate,
@@ -79,6 +80,7 @@ class Spanish:
         text = _CONTRACTION.sub(lambda match: f"{match[1]}l", text)
         return _O_BEFORE_O.sub("u ", _Y_BEFORE_I.sub("e ", text))
 
+    @cache  # noqa: B019 - one grammar lives as long as the process
     def conjugate(self, verb: str, form: str) -> str:
         """A form (``inf``, ``ger``, ``part``, or tense and person: ``pret3s``) of a verb or a verb phrase."""
         return conjugate(verb, form, self.irregular_verbs)
@@ -122,6 +124,7 @@ def _shorten_before(words: list[str], terms: Sequence[Term], *, gender: Gender) 
             words[place - 1] = {"la": "el", "una": "un"}[before]
 
 
+@cache
 def pluralise(noun: str) -> str:
     """Make the plural by rule, with an adjective (``osos polares``) but not a complement (``osos de peluche``)."""
     head, space, rest = noun.partition(" ")
@@ -144,6 +147,7 @@ def pluralise(noun: str) -> str:
     return plural + space + (pluralise(rest) if rest and not is_complement else rest)
 
 
+@cache
 def agree(word: str, *, gender: Gender, is_plural: bool) -> str:
     """Inflect an adjective, article or pronoun given in the masculine singular."""
     if word in _UNCHANGING:
@@ -165,6 +169,7 @@ def _make_feminine(adjective: str) -> str:
     return head + space + rest
 
 
+@cache
 def compare(adjective: str, *, gender: Gender, is_plural: bool) -> str:
     """Form the comparative: más grande, mejor."""
     if adjective in _COMPARISON:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 _VOWELS = "aeiouáéíóúü"
 _WEAK = "iuü"
 _ACCENTS = str.maketrans("áéíóú", "aeiou")
@@ -52,6 +54,7 @@ def accentuate(word: str, *, num_after: int) -> str:
     return word[:place] + word[place].translate(_ACCENTED) + word[place + 1 :]
 
 
+@cache
 def starts_with_stressed_a(noun: str) -> bool:
     """Tell whether a feminine noun takes the article el: agua, hada, águila, but not abeja."""
     head = noun.split(" ", maxsplit=1)[0].removeprefix("h")

@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from random import Random
 
 from semilla.corpus.sample.english import English
@@ -93,12 +93,17 @@ def _make_rng(seed: int, index: int, stream: str) -> Random:
 def _deal_plot(plots: tuple[Plot, ...], *, seed: int, index: int, stream: str) -> Plot:
     """Deal the plots like cards, so that each is told once before any is told again."""
     deal, place = divmod(index, len(plots))
+    return _shuffle_plots(plots, seed, deal, stream)[place]
+
+
+@lru_cache(maxsize=8)
+def _shuffle_plots(plots: tuple[Plot, ...], seed: int, deal: int, stream: str) -> list[Plot]:
     rng = _make_rng(seed, deal, f"plots {stream}")
     deck = list(plots)
     for last in range(len(deck) - 1, 0, -1):
         other = int(rng.random() * (last + 1))
         deck[last], deck[other] = deck[other], deck[last]
-    return deck[place]
+    return deck
 
 
 class _Teller:
