@@ -98,6 +98,23 @@ class Finding(Record):
         )
 
 
+class PairAccuracy(Record):
+    """Share of minimal pairs whose grammatical sentence the model finds likelier, with its Wilson 95 % interval."""
+
+    accuracy: float
+    low: float
+    high: float
+    num_pairs: int
+
+
+class GrammarResults(PairAccuracy):
+    """One language's minimal pairs, all together and by phenomenon."""
+
+    coverage: float
+    """Share of the pairs whose every word is known from the training text; only they are counted."""
+    phenomena: dict[str, PairAccuracy]
+
+
 class ValidationResults(Record):
     """Quality checks after training. Losses in nats per token."""
 
@@ -109,6 +126,8 @@ class ValidationResults(Record):
     best_val_loss: float
     bits_per_byte: dict[str, float]
     findings: list[Finding]
+    minimal_pairs: dict[str, GrammarResults] = Field(default_factory=dict)
+    """By language; empty where the training text lacks the words."""
 
 
 class PhaseEntry(Record):

@@ -1,0 +1,79 @@
+"""Pick sentences of held-out stories and spoil each in one place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from random import Random
+
+from semilla.corpus.sample.minimal_pairs.english import list_english_mistakes
+from semilla.corpus.sample.minimal_pairs.mistakes import Mistake
+from semilla.corpus.sample.minimal_pairs.spanish import list_spanish_mistakes
+from semilla.corpus.sample.plots import pick
+from semilla.corpus.sample.stories import tell_story
+from semilla.corpus.sample.terms import Language
+
+PAIRS_PER_PHENOMENON = 200
+MAX_STORIES = 2500
+"""Told at most, where a phenomenon is rare; what is found by then is what there is."""
+_WORDS = range(4, 26)
+_SENTENCE_END = re.compile(r"(?<=[.!?]) (?=[\"«¿¡]?[A-ZÁÉÍÓÚÑ])")
+
+
+@dataclass(frozen=True, slots=True)
+class MinimalPair:
+    """A sentence of a held-out story, and the same with one mistake."""
+
+    language: Language
+    phenomenon: str
+    right: str
+    wrong: str
+
+
+def make_pairs(
+    language: Language, *, seed: int, per_phenomenon: int = PAIRS_PER_PHENOMENON
+) -> list[MinimalPair]:
+    """Make pairs for every phenomenon of a language, in the order of its list; the same seed gives the same pairs.
+
+    A story gives a phenomenon one pair at most and no sentence serves it twice, so that they are about many
+    combinations. Fewer than ``per_phenomenon`` only where the stories hold no more.
+    """
+    mistakes = list_english_mistakes() if language == "en" else list_spanish_mistakes()
+    found: dict[str, dict[str, MinimalPair]] = {phenomenon: {} for phenomenon in mistakes}
+    for index in range(MAX_STORIES):
+        wanted = {name: rules for name, rules in mistakes.items() if len(found[name]) < per_phenomenon}
+        if not wanted:
+            break
+        story = tell_story(language, seed=seed, index=index, held_out=True)
+        for pair in _spoil_story(story.text, wanted, language=language, rng=Random(f"{seed}/{index}")):  # noqa: S311
+            found[pair.phenomenon].setdefault(pair.right, pair)
+    return [pair for pairs in found.values() for pair in pairs.values()]
+
+
+def split_sentences(text: str) -> Iterator[str]:
+    """Split a story into sentences of a usual length; what stands between quotation marks stays in one piece."""
+    for line in text.splitlines():
+        sentence = ""
+        for piece in _SENTENCE_END.split(line):
+            sentence = f"{sentence} {piece}".strip()
+            if sentence.count('"') % 2 == 0 and sentence.count("«") == sentence.count("»"):
+                if len(sentence.split()) in _WORDS:
+                    yield sentence
+                sentence = ""
+
+
+def _spoil_story(
+    text: str, mistakes: Mapping[str, tuple[Mistake, ...]], *, language: Language, rng: Random
+) -> Iterator[MinimalPair]:
+    """One pair for each phenomenon that the story shows, from a sentence chosen by luck."""
+    sentences = list(split_sentences(text))
+    for phenomenon, rules in mistakes.items():
+        candidates = [
+            MinimalPair(language, phenomenon, sentence, wrong)
+            for sentence in sentences
+            for rule in rules
+            for wrong in rule.make_twins(sentence)
+        ]
+        if candidates:
+            yield pick(rng, candidates)
