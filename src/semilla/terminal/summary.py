@@ -56,6 +56,13 @@ def list_figures(results: ValidationResults, *, best_epoch: int | None) -> Itera
     yield "training loss", f"{results.final_train_loss:.3f} last"
     if results.bits_per_byte:
         yield "bits per byte", ", ".join(f"{value:.3f} {key}" for key, value in results.bits_per_byte.items())
+    for language, pairs in results.minimal_pairs.items():
+        weakest = min(pairs.phenomena, key=lambda name: pairs.phenomena[name].accuracy)
+        yield (
+            f"minimal pairs {language}",
+            f"{pairs.accuracy:.1%} right ({pairs.low:.1%} to {pairs.high:.1%}), weakest "
+            f"{weakest} {pairs.phenomena[weakest].accuracy:.0%}",
+        )
     yield "next token", f"{device.latency_p95_ms} ms (95th percentile), {device.tokens_per_sec:,.0f} tokens/s"
     yield "memory", f"{device.rss_mb} MB resident, {device.peak_mb} MB peak"
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from semilla.corpus.sample.minimal_pairs.mistakes import Mistake, Replace, any_of, expect
-from semilla.corpus.sample.minimal_pairs.words import EnglishWords, index_nouns, list_names
+from semilla.corpus.sample.minimal_pairs.words import EnglishWords, index_nouns, list_names, match_name
 
 _NUMBERS = "two three four five six seven eight nine ten eleven twelve fifteen twenty many several"
 _OBJECTS = {"him": "he", "them": "they", "me": "I", "us": "we"}
@@ -17,7 +17,6 @@ _BEFORE_OBJECTS = """
     brought followed
 """.split()  # noqa: SIM905
 _AUXILIARIES = "is are was were do does did can will have has had would could shall should".split()  # noqa: SIM905
-_NAME = "(?=[A-Z])" + any_of(list_names())
 _PLURAL_OF_BE = {"was": "were", "is": "are"}
 _SINGULAR_OF_BE = {"were": "was", "are": "is"}
 
@@ -50,9 +49,12 @@ def _mistake_articles() -> tuple[Mistake, ...]:
 def _mistake_be() -> tuple[Mistake, ...]:
     """Singular subjects with were, plural ones with was; an if may ask for either."""
     return (
-        expect(rf"\b(?<!and )(?<!if )(?:he|He|she|She|it|It|{_NAME}) (was|is)\b", _swap_last(_PLURAL_OF_BE)),
+        expect(
+            rf"\b(?<!and )(?<!if )(?:he|He|she|She|it|It|{match_name()}) (was|is)\b",
+            _swap_last(_PLURAL_OF_BE),
+        ),
         expect(r"\b(?<!if )(?:they|They|we|We|you|You) (were|are)\b", _swap_last(_SINGULAR_OF_BE)),
-        expect(rf"\b{_NAME} and {_NAME} (were|are)\b", _swap_last(_SINGULAR_OF_BE)),
+        expect(rf"\b{match_name()} and {match_name()} (were|are)\b", _swap_last(_SINGULAR_OF_BE)),
     )
 
 
@@ -80,7 +82,7 @@ def _mistake_pasts(words: EnglishWords) -> tuple[Mistake, ...]:
     pasts = words.past_to_participle
     participles = {participle: past for past, participle in pasts.items() if participle not in words.verbs}
     between = "(?:(?:not|never|just|already|ever|always|you|he|she|we|I|they) )?"
-    subjects = rf"(?:[Hh]e|[Ss]he|[Tt]hey|[Ww]e|I|{_NAME})"
+    subjects = rf"(?:[Hh]e|[Ss]he|[Tt]hey|[Ww]e|I|{match_name()})"
     return (
         expect(rf"\b(?:[Hh]ave|[Hh]as|[Hh]ad) {between}{any_of(participles)}\b", _swap_last(participles)),
         expect(rf"\b{subjects} {any_of(pasts)}\b", _swap_last(pasts)),
@@ -114,10 +116,10 @@ def _mistake_case() -> tuple[Mistake, ...]:
 
 
 def _mistake_questions() -> tuple[Mistake, ...]:
-    """The subject before the auxiliary: Where my kite is?"""
+    """The subject stands before the auxiliary, as in *Where my kite is*."""
     asking = r"\b((?:Where|What|Why|How|When|Who)(?: much| many| long| old| far)?)"
     noun = r"(?:the|my|your|his|her|our) [a-z]+(?=[?,])"
-    subject = rf"((?:I|you|he|she|it|we|they|this|that)\b|{noun}|{_NAME}\b)"
+    subject = rf"((?:I|you|he|she|it|we|they|this|that)\b|{noun}|{match_name()}\b)"
     return (expect(rf"{asking} ({'|'.join(_AUXILIARIES)}) {subject}(?=[^.!]*\?)", r"\1 \3 \2"),)
 
 
@@ -137,7 +139,7 @@ def _mistake_reflexives() -> tuple[Mistake, ...]:
 
 def _mistake_relatives(words: EnglishWords) -> tuple[Mistake, ...]:
     """The verb of a relative clause agrees with the noun before it, whatever stands between."""
-    who = rf"\b(?:[Aa]n?|[Tt]he|[Ee]very|{_NAME})[^.,;!?]{{0,40}}?,? who (?:always |never |often )?"
+    who = rf"\b(?:[Aa]n?|[Tt]he|[Ee]very|{match_name()})[^.,;!?]{{0,40}}?,? who (?:always |never |often )?"
     return (
         expect(rf"{who}(was|is)\b", _swap_last(_PLURAL_OF_BE)),
         expect(rf"{who}{any_of(words.base_of_third)}\b", _swap_last(words.base_of_third)),
@@ -148,7 +150,7 @@ def _mistake_thirds(words: EnglishWords) -> tuple[Mistake, ...]:
     """She want, they wants."""
     thirds = words.base_of_third
     verbs = any_of(words.verbs)
-    single = rf"(?:[Hh]e|[Ss]he|[Ii]t|{_NAME}) (?:always |never |often |still |only )?"
+    single = rf"(?:[Hh]e|[Ss]he|[Ii]t|{match_name()}) (?:always |never |often |still |only )?"
     other = r"(?<!did )(?<!do )(?<!can )(?<!will )\b(?:I|[Ww]e|[Tt]hey|[Yy]ou) (?:always |never |often |still |only )?"
     return (
         expect(rf"\b{single}{any_of(thirds)}\b", _swap_last(thirds)),

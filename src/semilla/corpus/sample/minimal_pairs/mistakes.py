@@ -11,7 +11,7 @@ Replace = Callable[[re.Match[str]], "str | None"]
 
 @dataclass(frozen=True)
 class Mistake:
-    """Turns what ``pattern`` finds into ``replace(match)``; None leaves the place alone, for there it would be right."""
+    """Turns what ``pattern`` finds into ``replace(match)``, unless that is None: there it would be no mistake."""
 
     pattern: re.Pattern[str]
     replace: Replace
@@ -25,7 +25,7 @@ class Mistake:
 
 
 def expect(pattern: str, replace: Replace | str) -> Mistake:
-    """Make a mistake of a pattern and of a function, or of a template such as ``\\1s``."""
+    """Make a mistake of a pattern and of a function, or of a template with groups."""
     if isinstance(replace, str):
         template = replace
         return Mistake(re.compile(pattern), lambda match: match.expand(template))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
 
@@ -11,7 +11,7 @@ from semilla.corpus.sample.minimal_pairs.english import list_english_mistakes
 from semilla.corpus.sample.minimal_pairs.mistakes import Mistake
 from semilla.corpus.sample.minimal_pairs.spanish import list_spanish_mistakes
 from semilla.corpus.sample.plots import pick
-from semilla.corpus.sample.stories import tell_story
+from semilla.corpus.sample.stories import Story, tell_story
 from semilla.corpus.sample.terms import Language
 
 PAIRS_PER_PHENOMENON = 200
@@ -46,8 +46,10 @@ def make_pairs(
         if not wanted:
             break
         story = tell_story(language, seed=seed, index=index, held_out=True)
-        for pair in _spoil_story(story.text, wanted, language=language, rng=Random(f"{seed}/{index}")):  # noqa: S311
-            found[pair.phenomenon].setdefault(pair.right, pair)
+        for phenomenon, rules in wanted.items():
+            pair = _spoil_story(story, phenomenon, rules, rng=Random(f"{seed}/{index}/{phenomenon}"))  # noqa: S311
+            if pair:
+                found[phenomenon].setdefault(pair.right, pair)
     return [pair for pairs in found.values() for pair in pairs.values()]
 
 
@@ -64,16 +66,13 @@ def split_sentences(text: str) -> Iterator[str]:
 
 
 def _spoil_story(
-    text: str, mistakes: Mapping[str, tuple[Mistake, ...]], *, language: Language, rng: Random
-) -> Iterator[MinimalPair]:
-    """One pair for each phenomenon that the story shows, from a sentence chosen by luck."""
-    sentences = list(split_sentences(text))
-    for phenomenon, rules in mistakes.items():
-        candidates = [
-            MinimalPair(language, phenomenon, sentence, wrong)
-            for sentence in sentences
-            for rule in rules
-            for wrong in rule.make_twins(sentence)
-        ]
-        if candidates:
-            yield pick(rng, candidates)
+    story: Story, phenomenon: str, rules: tuple[Mistake, ...], *, rng: Random
+) -> MinimalPair | None:
+    """A pair from one of the places where the story shows the phenomenon, chosen by luck; None when it does not."""
+    candidates = [
+        MinimalPair(story.language, phenomenon, sentence, wrong)
+        for sentence in split_sentences(story.text)
+        for rule in rules
+        for wrong in rule.make_twins(sentence)
+    ]
+    return pick(rng, candidates) if candidates else None

@@ -7,7 +7,15 @@ from collections.abc import Mapping
 from functools import cache
 
 from semilla.corpus.sample.minimal_pairs.mistakes import Mistake, Replace, any_of, expect
-from semilla.corpus.sample.minimal_pairs.words import SpanishWords, index_nouns, list_names
+from semilla.corpus.sample.minimal_pairs.spanish_clitics import (
+    ADVERBS,
+    CLITICS,
+    WORD,
+    mistake_clitic_gender,
+    mistake_clitic_number,
+    mistake_clitic_position,
+)
+from semilla.corpus.sample.minimal_pairs.words import SpanishWords, index_nouns, list_names, match_name
 from semilla.corpus.sample.spanish import agree
 from semilla.corpus.sample.spanish_sounds import starts_with_stressed_a
 from semilla.corpus.sample.terms import Gender
@@ -38,12 +46,6 @@ _LIKING = {
     "gusta": "gustan", "gustaba": "gustaban", "gustó": "gustaron", "gustaría": "gustarían", "encanta": "encantan",
     "encantaba": "encantaban",
 }  # fmt: skip
-_WORD = r"([a-záéíóúñ]+)\b"
-_NAME = "(?=[A-ZÁÉÍÓÚ])" + any_of(list_names())
-_FEMININE_ARTICLE = re.compile(r"\b(?:[Ll]as?|[Uu]nas?|esta|otra|toda)\b")
-_MASCULINE_ARTICLE = re.compile(r"\b(?:[Ee]l|[Ll]os|[Aa]l|[Dd]el|[Uu]n(?:os)?|este|otro|todo)\b")
-_ADVERBS = r"(?:no |ya |siempre |nunca |también |solo |casi )?"
-_CLITICS = r"(?:me |te |se |lo |la |los |las |le |les |nos )?"
 
 
 @cache
@@ -55,9 +57,9 @@ def list_spanish_mistakes() -> Mapping[str, tuple[Mistake, ...]]:
         "adjective_number": _mistake_adjectives(words, changes_gender=False),
         "article_gender": _mistake_articles(changes_gender=True),
         "article_number": _mistake_articles(changes_gender=False),
-        "clitic_gender": _mistake_clitic_gender(words),
-        "clitic_number": _mistake_clitic_number(),
-        "clitic_position": _mistake_clitic_position(words),
+        "clitic_gender": mistake_clitic_gender(words),
+        "clitic_number": mistake_clitic_number(),
+        "clitic_position": mistake_clitic_position(words),
         "comparison": _mistake_comparison(),
         "gustar_agreement": _mistake_gustar(),
         "negation": _mistake_negation(words),
@@ -90,7 +92,7 @@ def _mistake_articles(*, changes_gender: bool) -> tuple[Mistake, ...]:
         ]
         return (wrong.capitalize() if article[0].isupper() else wrong) + f" {match[2]}"
 
-    return (expect(rf"\b([Ee]l|[Ll]as?|[Ll]os|[Uu]n(?:as?|os)?) {_WORD}", replace),)
+    return (expect(rf"\b([Ee]l|[Ll]as?|[Ll]os|[Uu]n(?:as?|os)?) {WORD}", replace),)
 
 
 def _mistake_adjectives(words: SpanishWords, *, changes_gender: bool) -> tuple[Mistake, ...]:
@@ -107,7 +109,7 @@ def _mistake_adjectives(words: SpanishWords, *, changes_gender: bool) -> tuple[M
             return None
         return _spoil(lemma, gender, is_plural=is_plural, changes_gender=changes_gender)
 
-    return (expect(rf"(?<=[a-záéíóúñ] )\b{_WORD}", replace),)
+    return (expect(rf"(?<=[a-záéíóúñ] )\b{WORD}", replace),)
 
 
 def _spoil(lemma: str, gender: Gender, *, is_plural: bool, changes_gender: bool) -> str:
@@ -131,10 +133,10 @@ def _mistake_predicates(forms: Mapping[str, tuple[str, Gender, bool]]) -> tuple[
             return None
         return match[0].removesuffix(form) + _spoil(lemma, gender, is_plural=False, changes_gender=True)
 
-    ending = rf"{_ADVERBS}(?:se )?(?:{_COPULAS}) (?:(?:{_LINKS}) )?{_WORD}"
+    ending = rf"{ADVERBS}(?:se )?(?:{_COPULAS}) (?:(?:{_LINKS}) )?{WORD}"
     return (
-        expect(rf"\b(?<!y ){_NAME} {ending}", replace),
-        expect(rf"\b(?:[Ee]l|[Ll]a|[Ss]u|[Mm]i|[Tt]u) {_WORD} {ending}", replace),
+        expect(rf"\b(?<!y ){match_name()} {ending}", replace),
+        expect(rf"\b(?:[Ee]l|[Ll]a|[Ss]u|[Mm]i|[Tt]u) {WORD} {ending}", replace),
     )
 
 
@@ -154,7 +156,7 @@ def _mistake_ser_estar(words: SpanishWords) -> tuple[Mistake, ...]:
     return (
         expect(rf"\b{any_of(_ESTAR_TO_SER)} (?={_PLACES}|{gerunds}\b)", _swap_head(_ESTAR_TO_SER)),
         expect(r"(?<=\b[Qq]ue )(es|era) (?=una? )", _swap_head(_SER_TO_ESTAR)),
-        expect(rf"(?<=\w )\b(es|era) (?=una? )", _swap_after_name),
+        expect(r"(?<=\w )\b(es|era) (?=una? )", _swap_after_name),
     )
 
 
@@ -166,60 +168,6 @@ def _swap_after_name(match: re.Match[str]) -> str | None:
 def _swap_head(others: Mapping[str, str]) -> Replace:
     """Exchange the first group, with which the match begins."""
     return lambda match: others[match[1]] + match[0].removeprefix(match[1])
-
-
-def _mistake_clitic_position(words: SpanishWords) -> tuple[Mistake, ...]:
-    """Before a finite verb, not after it: no encuentro lo."""
-
-    def replace(match: re.Match[str]) -> str | None:
-        clitic, verb = match[1], match[2]
-        if verb not in words.finite_forms:
-            return None
-        return f"{verb.capitalize()} {clitic.lower()}" if clitic[0].isupper() else f"{verb} {clitic}"
-
-    return (expect(rf"\b([Ll]o|[Mm]e|[Tt]e|[Ll]es?|[Nn]os|[Ss]e) {_WORD}", replace),)
-
-
-def _mistake_clitic_number() -> tuple[Mistake, ...]:
-    """The clitic that doubles an indirect object has its number: les dio a Lucas."""
-    animate = {form: noun for form, noun in index_nouns("es").items() if noun.is_animate}
-    singular = any_of([form for form, noun in animate.items() if not noun.is_plural])
-    plural = any_of([form for form, noun in animate.items() if noun.is_plural])
-    one = rf"(?:{_NAME}|(?:la|su|mi|tu) {singular}|él|ella)"
-    someone = rf"(?:a {one}|al {singular})\b(?! y\b)"
-    several = rf"a (?:los|las|sus|mis) (?:[a-záéíóúñ]+ )?{plural}\b"
-    # Not past a subordinate clause, whose verb may have an object of its own.
-    until = r"[a-záéíóúñ]+(?: (?!que\b|y\b)[a-záéíóúñ]+(?<![aei]r)){0,3}"
-    return (
-        expect(rf"\b([Ll]e) (?={until} {someone})", r"\1s "),
-        expect(rf"\b([Ll]e)s (?={until} {several})", r"\1 "),
-        expect(rf"(?<!y a )\b(A {one},? {_ADVERBS}le) ", r"\1s "),
-    )
-
-
-def _mistake_clitic_gender(words: SpanishWords) -> tuple[Mistake, ...]:
-    """Only where every noun and name before it is of one gender: Ana tenía una cometa, y lo llevaba."""
-    nouns, women, names = index_nouns("es"), list_names("f"), list_names()
-    others = {"lo": "la", "la": "lo", "los": "las", "las": "los"}
-    known = re.compile(rf"\b(?:{any_of(nouns)}|{any_of(names)})\b")
-
-    def replace(match: re.Match[str]) -> str | None:
-        clitic, before = match[1], match.string[: match.start()]
-        if match[2] not in words.finite_forms:
-            return None
-        genders, numbers = set(), set()
-        for found in known.finditer(match.string):
-            noun = nouns.get(found[0])
-            genders.add(noun.gender if noun else "f" if found[0] in women else "m")
-            if noun and found.start() < len(before):
-                numbers.add(noun.is_plural)
-        expected = "m" if clitic.startswith("lo") else "f"
-        others_before = _FEMININE_ARTICLE if expected == "m" else _MASCULINE_ARTICLE
-        if genders != {expected} or numbers != {clitic.endswith("s")} or others_before.search(before):
-            return None
-        return others[clitic] + match[0].removeprefix(clitic)
-
-    return (expect(rf"\b(lo|la|los|las) {_WORD}", replace),)
 
 
 def _mistake_gustar() -> tuple[Mistake, ...]:
@@ -245,9 +193,7 @@ def _mistake_negation(words: SpanishWords) -> tuple[Mistake, ...]:
             return None
         return rest[0].upper() + rest[1:] if match[0].startswith("N") else rest
 
-    return (
-        expect(rf"\b[Nn]o ({_CLITICS}{_CLITICS}{_WORD} (?:a )?(?:nada|nadie|ningún|ninguna)\b)", replace),
-    )
+    return (expect(rf"\b[Nn]o ({CLITICS}{CLITICS}{WORD} (?:a )?(?:nada|nadie|ningún|ninguna)\b)", replace),)
 
 
 def _mistake_marks() -> tuple[Mistake, ...]:
@@ -293,7 +239,7 @@ def _mistake_address(words: SpanishWords) -> tuple[Mistake, ...]:
         return match[0].replace(verb, form.capitalize() if verb[0].isupper() else form)
 
     return (
-        expect(rf"\b([Tt]ú|[Uu]sted(?:es)?) {_ADVERBS}{_CLITICS}{_CLITICS}{_WORD}", replace),
+        expect(rf"\b([Tt]ú|[Uu]sted(?:es)?) {ADVERBS}{CLITICS}{CLITICS}{WORD}", replace),
         expect(r"\b([A-Za-záéíóúñ]+) (tú|usted|ustedes)\b", replace),
     )
 
@@ -303,13 +249,13 @@ def _mistake_verb_number(words: SpanishWords) -> tuple[Mistake, ...]:
     nouns = index_nouns("es")
     singular = any_of([form for form, noun in nouns.items() if not noun.is_plural])
     plural = any_of([form for form, noun in nouns.items() if noun.is_plural])
-    between = rf"{_ADVERBS}{_CLITICS}{_CLITICS}"
+    between = rf"{ADVERBS}{CLITICS}{CLITICS}"
     # At the beginning of a clause: inside one, the noun may be the object and the subject stand elsewhere.
-    one = rf"(?:^|(?<=[.,:;—«¿¡] )|(?<=[—«¿¡]))(?:{_NAME}|(?:[Ee]l|[Ll]a|[Ss]u) {singular})"
-    several = rf"\b(?:{_NAME} y {_NAME}|(?:[Ll]os|[Ll]as|[Ss]us) {plural}|[Tt]odos|[Ll]os dos|[Ll]as dos)"
+    one = rf"(?:^|(?<=[.,:;—«¿¡] )|(?<=[—«¿¡]))(?:{match_name()}|(?:[Ee]l|[Ll]a|[Ss]u) {singular})"
+    several = rf"\b(?:{match_name()} y {match_name()}|(?:[Ll]os|[Ll]as|[Ss]us) {plural}|[Tt]odos|[Ll]os dos|[Ll]as dos)"
     return (
-        expect(rf"{one} {between}{_WORD}", _put_number(words, "3s", "3p")),
-        expect(rf"{several} {between}{_WORD}", _put_number(words, "3p", "3s")),
+        expect(rf"{one} {between}{WORD}", _put_number(words, "3s", "3p")),
+        expect(rf"{several} {between}{WORD}", _put_number(words, "3p", "3s")),
     )
 
 

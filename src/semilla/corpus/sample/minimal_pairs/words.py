@@ -1,4 +1,4 @@
-"""The forms of the lexicon's words, looked up from the form: what is ``roja``, what is ``went``, who is ``Nora``?"""
+"""The words of the stories, looked up from their forms: what is ``roja``, what is ``went``, who is ``Nora``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from functools import cache, cached_property
 
 from semilla.corpus.sample import english, spanish
 from semilla.corpus.sample.lexicon import Entry
+from semilla.corpus.sample.minimal_pairs.mistakes import any_of
 from semilla.corpus.sample.stories import load_library
 from semilla.corpus.sample.terms import Gender, Language
 
@@ -30,6 +31,13 @@ _SPANISH_VERBS = """
     tomar trabajar usar vender visitar vivir volver
 """.split()  # noqa: SIM905
 """Regular verbs that writers type into plots; the lexicon lists the irregular ones."""
+_NOT_VERBS = frozenset(
+    """
+    una uno unas unos para como entre sobre bajo nada casa cerca tarde mesa vino cuenta sombra contra hacia hasta fuera
+    solo tan poco mucho este sal ve di ten río
+    """.split()  # noqa: SIM905
+)
+"""Words of the stories that look like a verb's form and mostly are not."""
 _FINITE_TENSES = ("pres", "imp", "pret", "fut", "cond")
 _PERSONS = ("1s", "2s", "3s", "1p", "3p")
 
@@ -54,6 +62,12 @@ def list_names(gender: Gender | None = None) -> frozenset[str]:
 
 
 @cache
+def match_name() -> str:
+    """Write a pattern for any name, with a group for it."""
+    return "(?=[A-ZÁÉÍÓÚ])" + any_of(list_names())
+
+
+@cache
 def index_nouns(language: Language) -> Mapping[str, NounForm]:
     """Nouns by their form; a form with two readings (a word of both genders) is left out."""
     found: dict[str, NounForm | None] = {}
@@ -62,7 +76,12 @@ def index_nouns(language: Language) -> Mapping[str, NounForm]:
         pluralise = english.pluralise if language == "en" else spanish.pluralise
         singular, plural = term.text, term.plural or pluralise(term.text)
         # Of boots the lexicon has no singular; el lunes, los lunes.
-        if term.is_plural or term.is_mass or plural == singular or (language == "es" and singular.endswith("s")):
+        if (
+            term.is_plural
+            or term.is_mass
+            or plural == singular
+            or (language == "es" and singular.endswith("s"))
+        ):
             continue
         for form, other, is_plural in ((singular, plural, False), (plural, singular, True)):
             noun = NounForm(term.gender, is_plural, term.is_animate, other)
@@ -108,7 +127,7 @@ class EnglishWords:
     def past_to_participle(self) -> dict[str, str]:
         """Pasts that differ from their participle: went -> gone."""
         pairs = [(forms["past"], forms["participle"]) for forms in self.verbs.values()]
-        return {past: participle for past, participle in pairs if past != participle and past != "did"}
+        return {past: participle for past, participle in pairs if past not in {participle, "did"}}
 
     @cached_property
     def comparatives(self) -> dict[str, str]:
@@ -118,7 +137,6 @@ class EnglishWords:
             english.compare(adjective, "er"): adjective for adjective in adjectives if " " not in adjective
         }
         return {comparative: word for comparative, word in compared.items() if " " not in comparative}
-
 
     @cached_property
     def long_adjectives(self) -> list[str]:
@@ -136,7 +154,9 @@ class SpanishWords:
 
     @cached_property
     def verbs(self) -> list[str]:
-        return [verb for verb in _list_verbs("es") if verb.endswith(("ar", "er", "ir", "ír")) and verb != "ir"]
+        return [
+            verb for verb in _list_verbs("es") if verb.endswith(("ar", "er", "ir", "ír")) and verb != "ir"
+        ]
 
     @cached_property
     def finite_forms(self) -> dict[str, tuple[str, str, str]]:
@@ -188,10 +208,3 @@ def index_agreeing(lemmas: list[str]) -> dict[str, tuple[str, Gender, bool]]:
         for gender in genders
         for is_plural in (False, True)
     }
-
-
-_NOT_VERBS = frozenset(
-    "una uno unas unos para como entre sobre bajo nada casa cerca tarde mesa vino cuenta sombra contra hacia hasta"
-    " fuera solo tan poco mucho este esta era eran fue fueron sal ve di ten río rio".split()
-) - {"era", "eran", "fue", "fueron", "esta"}
-"""Words of the stories that look like a verb's form and mostly are not."""
