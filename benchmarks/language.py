@@ -1,0 +1,254 @@
+"""Measure what a trained model knows of language, beside two that know less.
+
+    python benchmarks/language.py RUN_DIRECTORY [--checkpoint NAME] [--num-samples 500] [--output FILE]
+
+Minimal pairs for the trained network, for the same network untrained, and for a bigram model of the same tokens; then
+``--num-samples`` samples a language (temperature 0.8, held-out openings) for their language, repetition and copying,
+with the training text's own repetition at equal length beside them. Writes JSON: date, machine, versions, every figure,
+the pairs the trained network got wrong, and twenty samples a language as they came.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from semilla.assessment.grammar import SEED, make_score, measure_coverage, measure_grammar, prefer_right
+from semilla.assessment.texts import SAMPLE_TOKENS
+from semilla.config import PipelineConfiguration
+from semilla.corpus.manifest import Document, read_documents
+from semilla.corpus.openings import find_openings
+from semilla.corpus.sample.minimal_pairs import MinimalPair, make_pairs
+from semilla.corpus.sample.terms import LANGUAGES
+from semilla.device.session import load
+from semilla.export.bundle import write_bundle
+from semilla.model.transformer import Transformer, describe_llama
+from semilla.pipeline import read_run_configuration
+from semilla.quality import (
+    measure_copying,
+    measure_language_share,
+    measure_repetition,
+    measure_usual_repetition,
+    spell_ids,
+)
+from semilla.records import names
+from semilla.tokenizer import NEWLINE_ID, Tokenizer, read_tokenizer
+from semilla.training.batches import build_data
+from semilla.training.checkpoint import read_sealed
+from semilla.training.state import build_state
+
+NUM_SHOWN = 20
+TEMPERATURE = 0.8
+SMOOTHING = 100.0
+"""Pseudo-counts of the token frequencies in each row of the bigram table (a Dirichlet prior)."""
+
+Score = Callable[[Sequence[str]], npt.NDArray[np.float64]]
+
+
+def main() -> None:
+    options = read_options()
+    run = Path(options.run)
+    config = read_run_configuration(run)
+    documents = read_documents(run)
+    tokenizer = read_tokenizer(run / names.name_tokenizer_model(config.tokenizer_vocab_size))
+    stream = build_data(documents, tokenizer, config).stream
+    model = read_model(run, options.checkpoint, config, tokenizer)
+    untrained = build_state(config, vocab_size=tokenizer.vocab_size, precision="float32").model.eval()
+    scores = {
+        "trained": make_score(model, tokenizer),
+        "bigram": make_bigram_score(stream, tokenizer),
+        "untrained": make_score(untrained, tokenizer),
+    }
+    results = {
+        **describe_machine(),
+        "run": describe_run(run, options.checkpoint, config),
+        "minimal_pairs": measure_pairs(scores, documents),
+        "samples": measure_samples(model, tokenizer, run, documents, stream, num_samples=options.num_samples),
+    }
+    Path(options.output).write_text(
+        json.dumps(results, ensure_ascii=False, indent=1) + "\n", encoding="utf-8"
+    )
+    print_results(results)
+
+
+def read_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("run", help="the output directory of a finished or interrupted training")
+    parser.add_argument("--checkpoint", default=names.BEST_MODEL, help="file of that directory to measure")
+    parser.add_argument("--num-samples", type=int, default=500, help="samples a language")
+    parser.add_argument("--output", default="benchmarks/language.json")
+    return parser.parse_args()
+
+
+def describe_machine() -> dict[str, Any]:
+    processor = next(
+        (
+            line.split(":")[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if "model name" in line
+        ),
+        platform.processor(),
+    )
+    packages = ("semilla", "torch", "numpy", "onnxruntime", "sentencepiece", "py3langid")
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": f"{processor}, {os.cpu_count()} cores, {platform.platform()}",
+        "load": os.getloadavg(),
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
+    }
+
+
+def describe_run(run: Path, checkpoint: str, config: PipelineConfiguration) -> dict[str, Any]:
+    metrics = json.loads((run / names.METRICS).read_text(encoding="utf-8"))
+    manifest = json.loads((run / names.CORPUS_MANIFEST).read_text(encoding="utf-8"))
+    return {
+        "checkpoint": checkpoint,
+        "corpus_sha256": manifest["corpus_sha256"],
+        "epochs_trained": len(metrics["epoch_history"]),
+        "epochs_planned": config.training_hyperparameters.num_epochs,
+        "validation_losses": [row["validation_loss"] for row in metrics["epoch_history"]],
+        "bits_per_byte": metrics["epoch_history"][-1]["bits_per_byte"],
+        "configuration": config.flatten(),
+    }
+
+
+def read_model(
+    run: Path, checkpoint: str, config: PipelineConfiguration, tokenizer: Tokenizer
+) -> Transformer:
+    length = config.training_hyperparameters.max_sequence_length
+    model = Transformer(config.model_architecture, vocab_size=tokenizer.vocab_size, max_positions=length)
+    model.load_state_dict(read_sealed(run / checkpoint)["model_state"])
+    return model.eval()
+
+
+def make_bigram_score(stream: npt.NDArray[np.int32], tokenizer: Tokenizer) -> Score:
+    """P(token | token before), from counts smoothed towards the frequencies of the tokens."""
+    size = tokenizer.vocab_size
+    frequencies = (np.bincount(stream, minlength=size) + 1) / (len(stream) + size)
+    rows = np.bincount(stream[:-1], minlength=size)
+    keys, counts = np.unique(stream[:-1].astype(np.int64) * size + stream[1:], return_counts=True)
+
+    def score(sentences: Sequence[str]) -> npt.NDArray[np.float64]:
+        return np.array([score_ids(np.array([NEWLINE_ID, *tokenizer.encode(one)])) for one in sentences])
+
+    def score_ids(ids: npt.NDArray[np.int64]) -> float:
+        wanted = ids[:-1] * size + ids[1:]
+        places = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+        seen = np.where(keys[places] == wanted, counts[places], 0)
+        return float(np.log((seen + SMOOTHING * frequencies[ids[1:]]) / (rows[ids[:-1]] + SMOOTHING)).sum())
+
+    return score
+
+
+def measure_pairs(scores: dict[str, Score], documents: list[Document]) -> dict[str, Any]:
+    """By language: coverage, seconds, figures of every model, what the trained one got wrong."""
+    found: dict[str, Any] = {}
+    for language in LANGUAGES:
+        text = "\n".join(one.train_text for one in documents if one.language == language)
+        if not text:
+            continue
+        began_s = time.perf_counter()
+        pairs = make_pairs(language, seed=SEED)
+        made_s = time.perf_counter() - began_s
+        found[language] = {
+            "num_pairs_made": len(pairs),
+            "making_s": made_s,
+            "coverage": measure_coverage(pairs, text),
+            "share_read_in_training": statistics.fmean(pair.right in text for pair in pairs),
+        }
+        for name, score in scores.items():
+            began_s = time.perf_counter()
+            found[language][name] = measure_grammar(pairs, text, score).model_dump()
+            found[language][name]["scoring_s"] = time.perf_counter() - began_s
+        found[language]["failures_of_trained"] = list_failures(pairs, scores["trained"])
+    return found
+
+
+def list_failures(pairs: list[MinimalPair], score: Score) -> list[list[str]]:
+    preferred = prefer_right(pairs, score)
+    return [
+        [pair.phenomenon, pair.right, pair.wrong]
+        for pair, is_right in zip(pairs, preferred, strict=True)
+        if not is_right
+    ]
+
+
+def measure_samples(
+    model: Transformer,
+    tokenizer: Tokenizer,
+    run: Path,
+    documents: list[Document],
+    stream: npt.NDArray[np.int32],
+    *,
+    num_samples: int,
+) -> dict[str, Any]:
+    """Draw samples with the runtime that ships and judge them (measures: language, repetition, copying)."""
+    bundle = run / names.BUNDLE
+    write_bundle(
+        bundle,
+        weights={name: tensor.detach().numpy() for name, tensor in model.state_dict().items()},
+        model=describe_llama(model),
+        tokenizer_model=(run / names.name_tokenizer_model(tokenizer_size(run))).read_bytes(),
+        generation={"temperature": TEMPERATURE},
+        provenance={"documents": []},
+        languages=list(dict.fromkeys(document.language for document in documents)),
+    )
+    writer, training_text = load(bundle), spell_ids(stream)
+    found: dict[str, Any] = {"usual_repetition_p95": measure_usual_repetition(stream, length=SAMPLE_TOKENS)}
+    for language, openings in find_openings(documents, per_language=num_samples).items():
+        texts = [
+            opening + writer.generate(opening, seed=seed, max_tokens=SAMPLE_TOKENS)
+            for seed, opening in enumerate(openings)
+        ]
+        encoded = [tokenizer.encode(text).tolist() for text in texts]
+        copies = [measure_copying(ids, training_text) for ids in encoded[:100]]
+        found[language] = {
+            "num_samples": len(texts),
+            "mean_tokens": statistics.fmean(map(len, encoded)),
+            "language_share": measure_language_share(texts, language),
+            "repetition": statistics.fmean(map(measure_repetition, encoded)),
+            "copying_median_of_100": statistics.median(copies),
+            "copying_longest_of_100": max(copies),
+            "samples": texts[:: max(1, len(texts) // NUM_SHOWN)][:NUM_SHOWN],
+        }
+    return found
+
+
+def tokenizer_size(run: Path) -> int:
+    return read_run_configuration(run).tokenizer_vocab_size
+
+
+def print_results(results: dict[str, Any]) -> None:
+    for language, found in results["minimal_pairs"].items():
+        print(f"{language}: coverage {found['coverage']:.1%}, {found['trained']['num_pairs']} pairs asked")
+        for name in ("trained", "bigram", "untrained"):
+            one = found[name]
+            print(f"  {name:10} {one['accuracy']:.1%} ({one['low']:.1%} to {one['high']:.1%})")
+        for phenomenon in found["trained"]["phenomena"]:
+            shares = [
+                f"{found[name]['phenomena'][phenomenon]['accuracy']:6.1%}"
+                for name in ("trained", "bigram", "untrained")
+            ]
+            print(
+                f"    {phenomenon:22} {' '.join(shares)}  of {found['trained']['phenomena'][phenomenon]['num_pairs']}"
+            )
+    for language, one in results["samples"].items():
+        if isinstance(one, dict):
+            print(f"{language}: language {one['language_share']:.1%}, repetition {one['repetition']:.4f}")
+    print(f"usual repetition (95th percentile) {results['samples']['usual_repetition_p95']:.4f}")
+
+
+if __name__ == "__main__":
+    main()
