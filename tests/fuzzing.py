@@ -432,7 +432,8 @@ def write_checkpoint() -> tuple[bytes, Any]:
 
 def attack_checkpoint(draw: random.Random, folder: Path) -> int:
     """Bytes of a checkpoint, of its pickle under a good seal, of its numbers under a good seal."""
-    from semilla.training.checkpoint import find_checkpoints, load_weights, restore_state
+    from semilla.training.checkpoint import find_checkpoints, restore_state
+    from semilla.training.seal import load_weights
     from semilla.training.state import build_state
 
     data, config = write_checkpoint()
@@ -451,7 +452,7 @@ def attack_checkpoint(draw: random.Random, folder: Path) -> int:
         state = build_state(config, vocab_size=64, precision="float32")
         if not sound:
             load_weights(path, state.model)
-            raise IntegrityError(skipped[0])
+            raise IntegrityError(str(skipped[0]))
         restore_state(state, sound[0])
 
     return end(read, phase="model_training")

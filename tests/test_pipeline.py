@@ -19,6 +19,7 @@ import torch
 
 from semilla import cli
 from semilla.errors import PHASES
+from semilla.records.status import read_status, write_status
 
 SMALL = (
     "--tokenizer-vocab-size 1000 --num-layers 1 --d-model 64 --num-heads 2 --dim-feedforward 128 --batch-size 8 "
@@ -261,10 +262,11 @@ def test_hyperparameters_may_differ_on_resume(copy: Path, source: Path, capsys) 
 def test_unfinished_checkpoints_and_no_choice_is_a_usage_error(copy: Path, source: Path, capsys) -> None:
     """Without a terminal nobody is asked, and both ways on are named."""
     assert run(copy, source, "--num-epochs", "1") == 0
-    status = read(copy)
-    status["phase_records"].pop("model_training")
-    status["run_state"] = "interrupted"
-    (copy / "pipeline_status.json").write_text(json.dumps(status))
+    status = read_status(copy)
+    assert status is not None
+    status.phase_records.pop("model_training")
+    status.interrupt()
+    write_status(copy, status)
     assert run(copy, source) == 64
     error = capsys.readouterr().err
     assert "--resume" in error

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -55,17 +55,26 @@ class SemillaError(Exception):
     """A failure with a category, an exit code and a way on.
 
     ``next_command`` is the exact command to try next; ``phase`` is set by the pipeline when a phase was
-    running; ``kept`` says what is safe, and is filled in by the pipeline when the raiser does not know.
+    running; ``kept`` says what is safe, and is filled in by the pipeline when the raiser does not know;
+    ``figures`` are numbers for the records, too many for a message.
     """
 
     category: ClassVar[str] = "internal"
     exit_code: ClassVar[int] = 70
     keeps_exit_code_in_phase: ClassVar[bool] = False
 
-    def __init__(self, message: str, *, next_command: str | None = None, kept: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        next_command: str | None = None,
+        kept: str | None = None,
+        figures: Mapping[str, Any] | None = None,
+    ) -> None:
         # Messages go to the terminal, the log and the status, none of which is a place for passwords.
         super().__init__(redact_credentials(message))
         self.message = redact_credentials(message)
+        self.figures = dict(figures or {})
         self.next_command = next_command
         self.kept = kept
         self.phase: str | None = None
@@ -170,7 +179,7 @@ class ValidationFailureError(SemillaError):
 
 
 class DivergedError(SemillaError):
-    """Training produced a non-finite loss or gradient; the update was not made."""
+    """Training produced a number that is none; the update was not made. ``figures`` tell where and which."""
 
     category = "diverged"
     exit_code = 65
@@ -247,11 +256,26 @@ _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
+_OUT_OF_MEMORY = (
+    "can't allocate memory",
+    "not enough memory",
+    "out of memory",
+    "bad_alloc",
+    "bad allocation",
+)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether an exception says that memory ran out; torch and ONNX Runtime raise plain RuntimeErrors."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(phrase in text for phrase in _OUT_OF_MEMORY)
+    )
+
+
 def from_os_error(error: OSError, path: str | os.PathLike[str]) -> SemillaError:
     """Translate an operating-system error met while writing or reading ``path``."""
     reason = f"{os.fspath(path)}: {error.strerror or error}"
-    if error.errno == errno.ENAMETOOLONG:
-        return InvalidConfigError(f"a name is too long: {os.fspath(path)}")
     if error.errno in _DISK_FULL:
         return DiskSpaceError(f"no space left while writing {reason}")
     if error.errno in _FORBIDDEN:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -17,6 +17,9 @@ from semilla.errors import InterruptedRunError
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _requested: int | None = None
+
+farewell: Callable[[], None] | None = None
+"""What the second signal still does before it leaves: the live display gives the cursor back."""
 
 
 def requested() -> bool:
@@ -39,7 +42,9 @@ def granted() -> Iterator[None]:
         yield
         return
     _requested = None
-    previous = {number: signal.signal(number, _remember) for number in SIGNALS}
+    # What is ignored stays so: nohup ignores SIGHUP, a shell without job control the Ctrl-C of what it runs behind.
+    heard = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    previous = {number: signal.signal(number, _remember) for number in heard}
     try:
         yield
     finally:
@@ -53,5 +58,7 @@ def _remember(number: int, _frame: FrameType | None) -> None:
     if number == signal.SIGHUP:
         number = signal.SIGTERM
     if _requested is not None:
+        if farewell:
+            farewell()
         os._exit(128 + number)
     _requested = number

@@ -8,11 +8,13 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from semilla.errors import PHASES, IntegrityError, InterruptedRunError, SemillaError
+from semilla.machine import explain_vanishing, read_marks
 from semilla.phases import PhaseRecord
 from semilla.progress import (
     ArtifactRemoved,
@@ -27,6 +29,7 @@ from semilla.progress import (
     Warned,
 )
 from semilla.records import names
+from semilla.records.files import sync_directory
 from semilla.records.log import ErrorTail
 from semilla.records.status import (
     ErrorDetails,
@@ -38,6 +41,8 @@ from semilla.records.status import (
     read_status,
     write_status,
 )
+
+REDUCED = "the file system of the output directory cannot sync directories: a file may be lost in a power cut"
 
 logger = logging.getLogger("semilla")
 
@@ -57,6 +62,8 @@ class Journal:
         except IntegrityError as error:
             self.previous = None
             self.tell(Note(f"{error}; it is written anew, and every phase is checked again."))
+        # Whoever keeps a journal holds the lock: a run that still says "running" is gone.
+        self.vanished = self.previous is not None and self.previous.run_state == "running"
         self.status = self.previous or PipelineStatus()
 
     @property
@@ -95,10 +102,16 @@ class Journal:
         elif self.previous:
             self.status.begin_attempt()
         self.status.process_id = os.getpid()
+        marks, self.status.machine = self.status.machine, read_marks()
         self.started = True
         self.phase = "prerequisite_check"
         self._clock_s = time.monotonic()
         self._save()
+        if self.vanished:
+            self._explain_vanishing(marks)
+        if not sync_directory(self.directory):
+            self.status.durability = "reduced"
+            self.tell(Warned(REDUCED, "durability"))
 
     def enter(self, phase: Phase) -> None:
         """Begin a phase: the one after the last completed."""
@@ -140,6 +153,8 @@ class Journal:
         failure.phase = failure.phase or self.phase
         failure.kept = failure.kept or self._describe_kept()
         logger.error("%s: %s", failure.category, ascii(failure.message)[1:-1], exc_info=cause)
+        if failure.figures:
+            logger.error("figures: %s", failure.figures)
         if not self.started:
             return
         self._stop_clock()
@@ -161,6 +176,11 @@ class Journal:
         """What each phase completed in this attempt left."""
         return {phase: restore_record(self.status, phase) for phase in self.status.completed_phases}
 
+    def _explain_vanishing(self, marks: Mapping[str, Any]) -> None:
+        cause, lacked_memory = explain_vanishing(marks)
+        text = f"the last attempt ended without a word: {cause}"
+        self.tell(Warned(text, "oom") if lacked_memory else Note(f"{text[0].upper()}{text[1:]}."))
+
     def _list_artifact(self, name: str) -> None:
         if name not in self.status.artifacts_created:
             self.status.artifacts_created.append(name)
@@ -176,7 +196,7 @@ class Journal:
     def _describe_kept(self) -> str:
         done = [phase for phase in self.status.completed_phases if phase != PHASES[0]]
         kept = [f"the results of {', '.join(done)}"] if done else []
-        if any(self.directory.glob(names.CHECKPOINT_PATTERN)):
+        if any(names.is_checkpoint(path.name) for path in self.directory.glob(names.CHECKPOINT_PATTERN)):
             kept.append("every checkpoint")
         return (
             f"{' and '.join(kept)} in {self.directory}" if kept else "nothing was made yet, nothing is lost"

@@ -1,10 +1,12 @@
-"""How much memory this process can have: the machine's, or less under a control group or a resource limit."""
+"""The machine below: how much memory this process can have, and what became of one that vanished."""
 
 from __future__ import annotations
 
 import resource
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -55,3 +57,29 @@ def _read_reclaimable(group: Path) -> int:
         if name in {"inactive_file", "total_inactive_file"}:
             return int(value)
     return 0
+
+
+def read_marks() -> dict[str, Any]:
+    """What tells later why a process ended without a word: the machine's start, and how often memory ran out."""
+    marks: dict[str, Any] = {}
+    with suppress(OSError):
+        marks["boot_id"] = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    with suppress(OSError, StopIteration):
+        lines = Path("/proc/vmstat").read_text(encoding="ascii").splitlines()
+        marks["oom_kills"] = next(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
+    return marks
+
+
+def explain_vanishing(before: Mapping[str, Any]) -> tuple[str, bool]:
+    """Say what most likely ended a process that read the marks ``before``; True when it was want of memory.
+
+    Killed processes leave no message; but the kernel counts those that it killed for memory.
+    """
+    now = read_marks()
+    if {"boot_id", "oom_kills"} - now.keys() or before.keys() != now.keys():
+        return "it crashed or was killed, likely because memory ran out", True
+    if before["boot_id"] != now["boot_id"]:
+        return "the machine was restarted or lost its power", False
+    if before["oom_kills"] != now["oom_kills"]:
+        return "it was killed, likely because memory ran out", True
+    return "it crashed or was killed; not by the kernel for want of memory", False

@@ -19,14 +19,15 @@ from semilla.errors import (
     OutOfMemoryError,
     SemillaError,
     from_os_error,
+    is_out_of_memory,
 )
 from semilla.journal import Journal, restore_record
 from semilla.phases import PhaseRecord
-from semilla.prerequisites.storage import make_directory
+from semilla.prerequisites.storage import make_directory, refuse_foreign_files
 from semilla.progress import ArtifactWritten, Note, Progress
 from semilla.records import names
 from semilla.records.configuration import read_run_configuration
-from semilla.records.files import collect_garbage, is_intact, verify_artifact, write_text
+from semilla.records.files import collect_garbage, hash_file, is_intact, verify_artifact, write_text
 from semilla.records.lock import hold_lock
 from semilla.records.log import record_log
 from semilla.records.status import Phase, PipelineStatus
@@ -54,8 +55,7 @@ def run_pipeline(
             return journal.status
         config = decide_resume(config, journal, resume=resume, ask=ask)
         journal.start_attempt()
-        write_text(journal.directory / names.CONFIGURATION, to_toml(config))
-        journal.tell(ArtifactWritten(journal.directory / names.CONFIGURATION))
+        write_configuration(config, journal)
         for phase in PHASE_NAMES:
             run_phase(phase, config, journal)
         journal.finish()
@@ -142,7 +142,9 @@ def decide_resume(
     """Settle whether training continues from the checkpoints of a run that did not finish."""
     if resume is None and config.resume_from_checkpoint:
         resume = True
-    unfinished = list(journal.directory.glob(names.CHECKPOINT_PATTERN))
+    unfinished = [
+        one for one in journal.directory.glob(names.CHECKPOINT_PATTERN) if names.is_checkpoint(one.name)
+    ]
     if resume is None and unfinished and "model_training" not in journal.status.phase_records:
         if ask is None:
             raise InvalidConfigError(
@@ -155,6 +157,14 @@ def decide_resume(
     return config.model_copy(update={"resume_from_checkpoint": bool(resume)})
 
 
+def write_configuration(config: PipelineConfiguration, journal: Journal) -> None:
+    """Leave the resolved configuration, before anything runs."""
+    path = journal.directory / names.CONFIGURATION
+    write_text(path, to_toml(config))
+    journal.status.configuration_sha256 = hash_file(path)
+    journal.tell(ArtifactWritten(path))
+
+
 @contextmanager
 def open_run(config: PipelineConfiguration, *, listeners: Iterable[Progress]) -> Iterator[Journal]:
     """Hold the directory's lock, log and signals; whatever goes wrong inside becomes a recorded SemillaError."""
@@ -162,8 +172,10 @@ def open_run(config: PipelineConfiguration, *, listeners: Iterable[Progress]) ->
     with ExitStack() as stack:
         with _blame_first_phase(directory):
             make_directory(directory)
+            refuse_foreign_files(directory)
             stack.enter_context(hold_lock(directory))
-            collect_garbage(directory)
+            for folder in (directory, directory / names.DOWNLOADS, directory / names.BUNDLE):
+                collect_garbage(folder)
         tail = stack.enter_context(record_log(directory))
         stack.enter_context(interrupts.granted())
         journal = Journal(directory, tail=tail, listeners=tuple(listeners))
@@ -181,7 +193,7 @@ def translate_error(error: Exception) -> SemillaError:
     """Give any exception its place in the error tree."""
     if isinstance(error, SemillaError):
         return error
-    if isinstance(error, MemoryError):
+    if is_out_of_memory(error):
         return OutOfMemoryError(f"memory ran out{f': {error}' if str(error) else ''}")
     if isinstance(error, OSError):
         return from_os_error(error, error.filename or "a file")

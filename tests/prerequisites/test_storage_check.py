@@ -129,7 +129,9 @@ def test_a_disk_that_promises_too_much_is_found_out(mount_tmpfs, monkeypatch):
 
 
 def test_a_disk_without_free_names_is_full(mount_tmpfs):
-    """A volume that has run out of inodes is as full as one without bytes."""
+    """D1: a volume that has run out of inodes, or nearly, is as full as one without bytes."""
+    nearly = mount_tmpfs("size=300m,nr_inodes=20")
+    assert "no room for as many names" in str(check_disk(make_config(nearly)).error)
     place = mount_tmpfs("size=300m,nr_inodes=2")
     (place / "last").write_text("")
     with pytest.raises(DiskSpaceError):

@@ -9,17 +9,17 @@ import pytest
 import torch
 
 from semilla.config import PipelineConfiguration
-from semilla.errors import IncompatibleError, IntegrityError
+from semilla.errors import DivergedError, IncompatibleError, IntegrityError
+from semilla.records.files import write_bytes
 from semilla.training.checkpoint import (
     Checkpoint,
     Provenance,
     check_compatibility,
     find_checkpoints,
     prune_checkpoints,
-    read_sealed,
-    restore_state,
     save_checkpoint,
 )
+from semilla.training.seal import read_sealed, seal
 from semilla.training.state import build_state
 
 PROVENANCE = Provenance(1, 1000, "corpus", "tokenizer", {"num_threads": 1})
@@ -67,7 +67,7 @@ def test_a_damaged_checkpoint_is_skipped_with_its_reason(path: Path) -> None:
     sound, skipped = find_checkpoints(path.parent)
     assert [checkpoint.path for checkpoint in sound] == [path]
     assert len(skipped) == 1
-    assert "checkpoint_step_9.pt" in skipped[0]
+    assert str(skipped[0]) == "skipped checkpoint_step_9.pt is truncated or not a Semilla checkpoint"
 
 
 def test_a_checkpoint_of_another_shape_is_refused_with_both_values(
@@ -82,21 +82,54 @@ def test_a_checkpoint_of_another_shape_is_refused_with_both_values(
         check_compatibility(Checkpoint(path, read_sealed(path)), config=other, provenance=wanted)
 
 
-def test_weights_that_are_not_numbers_are_refused(tmp_path: Path, config: PipelineConfiguration) -> None:
-    """A checkpoint may verify and still hold NaN; it is not restored."""
+def test_weights_that_are_not_numbers_are_neither_saved_nor_read(
+    path: Path, config: PipelineConfiguration
+) -> None:
+    """L3: a file may verify and still hold NaN, in weights or moments; the older one is found instead."""
     state = build_state(config, vocab_size=1000, precision="float32")
     with torch.no_grad():
         state.model.model.norm.weight[3] = float("nan")
-    bad = tmp_path / "checkpoint_epoch_1.pt"
-    save_checkpoint(bad, state, config=config, provenance=PROVENANCE)
+    with pytest.raises(DivergedError, match="no longer finite"):
+        save_checkpoint(path.with_name("checkpoint_step_6.pt"), state, config=config, provenance=PROVENANCE)
+    content = read_sealed(path)
+    content["optimizer_state"] = {"adamw": {"state": {0: {"exp_avg": torch.tensor([0.0, float("inf")])}}}}
+    bad = path.with_name("checkpoint_step_7.pt")
+    write_bytes(bad, seal(content))
     with pytest.raises(IntegrityError, match="not finite"):
-        restore_state(
-            build_state(config, vocab_size=1000, precision="float32"), Checkpoint(bad, read_sealed(bad))
-        )
+        read_sealed(bad)
+    sound, damaged = find_checkpoints(path.parent)
+    assert [one.path for one in sound] == [path]
+    assert [one.path for one in damaged] == [bad]
+
+
+def test_a_later_format_is_told_apart_from_damage(path: Path) -> None:
+    """R10: a newer major version is refused with the way out; a part this version does not know is ignored."""
+    content = read_sealed(path)
+    content["mood"] = 1.0
+    write_bytes(path, seal(content))
+    (sound,), _ = find_checkpoints(path.parent)
+    assert (sound.provenance.lineage, sound.content["step"]) == (1, 5)
+    write_bytes(path, seal({**content, "format_version": 2}))
+    with pytest.raises(
+        IncompatibleError, match="has format 2; this version of Semilla reads up to 1"
+    ) as caught:
+        find_checkpoints(path.parent)
+    assert "upgrade" in str(caught.value.next_command)
+
+
+def test_a_sealed_file_that_is_no_checkpoint_is_skipped(path: Path) -> None:
+    """R4: such as a model under a checkpoint's name."""
+    content = read_sealed(path)
+    del content["optimizer_state"]
+    write_bytes(path, seal(content))
+    sound, (damaged,) = find_checkpoints(path.parent)
+    assert sound == []
+    assert "optimizer_state: Field required" in str(damaged)
 
 
 def test_pruning_keeps_the_newest(tmp_path: Path) -> None:
-    """Three of the epochs and two of the steps, by number and not by name or time."""
+    """K5: three of the epochs and two of the steps, by number and not by name or time; other names are not ours."""
+    (tmp_path / "checkpoint_epoch_mine.pt").touch()
     for number in (2, 9, 10, 11):
         (tmp_path / f"checkpoint_epoch_{number}.pt").touch()
         (tmp_path / f"checkpoint_step_{number}.pt").touch()
@@ -104,5 +137,5 @@ def test_pruning_keeps_the_newest(tmp_path: Path) -> None:
     left = sorted(path.name for path in tmp_path.iterdir())
     assert left == [
         "checkpoint_epoch_10.pt", "checkpoint_epoch_11.pt", "checkpoint_epoch_9.pt",
-        "checkpoint_step_10.pt", "checkpoint_step_11.pt",
+        "checkpoint_epoch_mine.pt", "checkpoint_step_10.pt", "checkpoint_step_11.pt",
     ]  # fmt: skip

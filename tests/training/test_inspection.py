@@ -18,13 +18,11 @@ from semilla.training.checkpoint import (
     Checkpoint,
     Provenance,
     find_checkpoints,
-    load_weights,
-    read_sealed,
     restore_state,
     save_checkpoint,
-    seal,
 )
 from semilla.training.inspection import inspect_archive, inspect_content
+from semilla.training.seal import load_weights, read_sealed, seal
 from semilla.training.state import RunState, build_state
 
 PROVENANCE = Provenance(1, 1000, "corpus", "tokenizer", {"num_threads": 1})
@@ -198,7 +196,7 @@ def test_a_part_of_another_kind_is_skipped_with_its_reason(path: Path, key: str,
     path.write_bytes(seal(content))
     sound, skipped = find_checkpoints(path.parent)
     assert sound == []
-    assert "is no checkpoint: " in skipped[0]
+    assert "is no checkpoint: " in skipped[0].reason
     del content[key]
     path.write_bytes(seal(content))
     assert find_checkpoints(path.parent)[0] == []
@@ -241,6 +239,7 @@ def test_an_optimizer_state_of_another_shape_is_refused(path: Path, config: Pipe
     content = read_sealed(path)
     for kept in content["optimizer_state"]["adamw"]["state"].values():
         kept["exp_avg"] = torch.zeros(7)
+    path.write_bytes(seal(content))
     with pytest.raises(IntegrityError, match="another shape than its weights"):
         restore_state(build_state(config, vocab_size=1000, precision="float32"), Checkpoint(path, content))
 

@@ -12,7 +12,8 @@ from semilla.errors import DivergedError
 from semilla.records.metrics import EpochMetrics
 from semilla.training import loop
 from semilla.training.batches import TrainingData
-from semilla.training.checkpoint import Checkpoint, Provenance, read_sealed, restore_state, save_checkpoint
+from semilla.training.checkpoint import Checkpoint, Provenance, restore_state, save_checkpoint
+from semilla.training.seal import read_sealed
 from semilla.training.state import EpochTotals, RunState, build_state
 
 from .conftest import make_config, make_data

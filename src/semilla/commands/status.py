@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from semilla.errors import PASSING, PHASES, InvalidConfigError
+from semilla.machine import explain_vanishing
 from semilla.phrases import describe_epoch, format_duration
 from semilla.progress import EpochDone
 from semilla.records import names
@@ -97,7 +98,8 @@ def print_status(status: PipelineStatus, *, directory: Path, vanished: bool) -> 
         print_text(f"{error.failed_phase} failed ({error.error_type}): {fold_lines(error.error_message)}")
         print_text(f"next: semilla guide {fold_lines(error.error_type)}")
     if vanished:
-        print_text("Its process is gone; unless it was stopped, memory likely ran out: semilla guide oom")
+        cause, lacked_memory = explain_vanishing(status.machine)
+        print_text(f"Its process is gone: {cause}{': semilla guide oom' if lacked_memory else ''}")
     if status.run_state == "interrupted" or (
         status.error_details and status.error_details.error_type in PASSING
     ):

@@ -32,8 +32,8 @@ def write_bundle(
     provenance: Mapping[str, Any],
     languages: Sequence[str] = (),
     licence: str = "",
-) -> None:
-    """Write the bundle of ``weights``, named and shaped as ``semilla.export.onnx.build_graph`` asks.
+) -> list[Path]:
+    """Write the bundle of ``weights``, named and shaped as ``semilla.export.onnx.build_graph`` asks; return its files.
 
     ``generation`` overrides the defaults of GenerationSettings. The description is written last, so a bundle
     that was cut short does not verify. Raises IncompatibleError when tokenizer and model differ in
@@ -59,6 +59,7 @@ def write_bundle(
         "files": {name: _describe(directory, name) for name in (MODEL, TOKENIZER)},
     }
     write_json(directory / DESCRIPTION, {**description, "sha256": hash_description(description)})
+    return [directory / name for name in (MODEL, TOKENIZER, DESCRIPTION)]
 
 
 def _describe(directory: Path, name: str) -> dict[str, Any]:

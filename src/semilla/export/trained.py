@@ -27,7 +27,7 @@ from semilla.records.metrics import TrainingMetrics, read_metrics
 from semilla.records.status import PipelineStatus, read_status
 from semilla.settings import to_command
 from semilla.tokenizer import Tokenizer
-from semilla.training.checkpoint import read_sealed
+from semilla.training.seal import read_sealed
 
 Ids = npt.NDArray[np.int64]
 Logits = npt.NDArray[np.float32]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,31 +10,25 @@ from semilla import interrupts
 from semilla.config import PipelineConfiguration
 from semilla.corpus.manifest import read_documents
 from semilla.corpus.openings import find_openings
-from semilla.errors import IntegrityError, OutOfMemoryError
+from semilla.errors import DivergedError, OutOfMemoryError, ValidationFailureError, is_out_of_memory
 from semilla.model.generate import generate_sample
 from semilla.phases import PhaseRecord, get_sha256
 from semilla.progress import EpochDone, Note, Progress, StepDone
 from semilla.records import names
 from semilla.records.files import describe_artifact, hash_file
-from semilla.records.metrics import EpochMetrics
-from semilla.records.status import read_status
+from semilla.records.status import PipelineStatus, read_status
 from semilla.settings import to_command
 from semilla.tokenizer import Tokenizer, read_tokenizer
 from semilla.training.allocator import keep_freed_blocks
 from semilla.training.batches import TrainingData, build_data
-from semilla.training.checkpoint import (
-    Checkpoint,
-    Provenance,
-    check_compatibility,
-    find_checkpoints,
-    restore_state,
-)
-from semilla.training.environment import Environment, choose_environment
-from semilla.training.evaluate import evaluate
+from semilla.training.checkpoint import Damaged, Provenance, find_checkpoints, restore_state
+from semilla.training.environment import choose_environment
+from semilla.training.epoch import align_step, finish_epoch
 from semilla.training.loop import train
 from semilla.training.memory import suggest_batch_size
 from semilla.training.persistence import TrainingFiles
-from semilla.training.state import BestModel, EpochTotals, RunState, StepInfo, build_state
+from semilla.training.resume import Resumption, choose_start, continue_from
+from semilla.training.state import RunState, StepInfo, build_state
 
 SAMPLE_TOKENS = 40
 SAMPLE_TEMPERATURE = 0.8
@@ -58,7 +52,7 @@ def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
     try:
         return _run(config, progress=progress)
     except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and not _is_out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
         batch_size = suggest_batch_size(config)
         raise OutOfMemoryError(
@@ -72,102 +66,59 @@ def _run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
     keep_freed_blocks()
     directory = Path(config.output_directory)
     documents = read_documents(directory)
-    tokenizer_path = directory / names.name_tokenizer_model(config.tokenizer_vocab_size)
-    tokenizer = read_tokenizer(tokenizer_path)
-    settings = config.training_hyperparameters
+    tokenizer = read_tokenizer(directory / names.name_tokenizer_model(config.tokenizer_vocab_size))
     data = build_data(documents, tokenizer, config)
-    if settings.language_balance:
+    if config.training_hyperparameters.language_balance:
         shares = ", ".join(f"{share:.0%} {language}" for language, share in data.language_shares.items())
         progress(Note(f"The training is balanced between languages: {shares}."))
-    checkpoints, skipped = find_checkpoints(directory)
-    for sentence in skipped:
-        progress(Note(sentence))
-    start = _choose_start(config, checkpoints, num_damaged=len(skipped), progress=progress)
-    environment = choose_environment(
-        settings, device=config.device, earlier=start.provenance.environment if start else None
-    )
-    provenance = Provenance(
-        lineage=max((checkpoint.provenance.lineage for checkpoint in checkpoints), default=0) + 1,
-        vocab_size=tokenizer.vocab_size,
-        corpus_sha256=hash_file(directory / names.CORPUS),
-        tokenizer_sha256=hash_file(tokenizer_path),
-        environment=environment.as_json(),
-    )
-    state = build_state(config, vocab_size=tokenizer.vocab_size, precision=environment.precision)
-    if start:
-        check_compatibility(start, config=config, provenance=provenance)
-        restore_state(state, start)
-        if _continues_exactly(start, config=config, environment=environment, progress=progress):
-            provenance = start.provenance
-    replaced = [c for c in checkpoints if c.provenance.lineage != provenance.lineage]
-    status = read_status(directory)
+    resumption = choose_start(config, *find_checkpoints(directory), progress=progress)
+    state, provenance = _build(config, resumption, vocab_size=tokenizer.vocab_size, progress=progress)
+    status = read_status(directory) or PipelineStatus()
     files = TrainingFiles(
         config,
-        run_id=status.pipeline_id if status else "",
+        run_id=status.pipeline_id,
         provenance=provenance,
-        replaces=replaced,
+        replaces=resumption.list_replaced(provenance.lineage, ours=status.artifacts_created),
         progress=progress,
     )
     prompts = [opening for found in find_openings(documents, per_language=1).values() for opening in found]
-    _train(
-        state, config=config, data=data, files=files, tokenizer=tokenizer, prompts=prompts, progress=progress
+
+    def draw_samples() -> list[str]:
+        return _draw_samples(state, tokenizer, prompts, seed=config.seed)
+
+    try:
+        _train(state, config=config, data=data, files=files, draw_samples=draw_samples, progress=progress)
+    except (DivergedError, ValidationFailureError) as error:
+        files.record_stop(state, error.figures)
+        raise
+    return _describe(state, directory, provenance=provenance, data=data, damaged=resumption.damaged)
+
+
+def _build(
+    config: PipelineConfiguration, resumption: Resumption, *, vocab_size: int, progress: Progress
+) -> tuple[RunState, Provenance]:
+    """The state to train from, and what its checkpoints will belong to."""
+    directory, start = Path(config.output_directory), resumption.start
+    environment = choose_environment(
+        config.training_hyperparameters,
+        device=config.device,
+        earlier=start.provenance.environment if start else None,
     )
-    return _describe(state, directory, environment=environment, data=data)
-
-
-def _choose_start(
-    config: PipelineConfiguration, checkpoints: list[Checkpoint], *, num_damaged: int, progress: Progress
-) -> Checkpoint | None:
-    if not config.resume_from_checkpoint:
-        return None
-    if not checkpoints:
-        if num_damaged:
-            raise IntegrityError(
-                "no checkpoint can be read; say --no-resume to start over",
-                next_command=f"{to_command(config, resume_from_checkpoint=False)} --no-resume",
-            )
-        progress(Note("Nothing to resume from: the training starts at the first step."))
-        return None
-    newest = checkpoints[0]
-    if _cuts_batches_alike(newest, config) or newest.is_epoch_end:
-        return newest
-    boundary = next((c for c in checkpoints if c.is_epoch_end), None)
-    where = f"the end of epoch {boundary.content['epoch']}" if boundary else "the first step"
-    progress(
-        Note(
-            "Batch size, sequence length, language balance or seed changed inside an epoch: "
-            f"training goes on from {where}."
+    provenance = Provenance(
+        lineage=resumption.next_lineage,
+        vocab_size=vocab_size,
+        corpus_sha256=hash_file(directory / names.CORPUS),
+        tokenizer_sha256=hash_file(directory / names.name_tokenizer_model(config.tokenizer_vocab_size)),
+        environment=environment.as_json(),
+    )
+    if start:
+        provenance = continue_from(
+            start, provenance, config=config, environment=environment, progress=progress
         )
-    )
-    return boundary
-
-
-def _cuts_batches_alike(checkpoint: Checkpoint, config: PipelineConfiguration) -> bool:
-    saved, wanted = checkpoint.content["training_config"], config.training_hyperparameters
-    settings = saved["training_hyperparameters"]
-    plan = ("batch_size", "max_sequence_length", "language_balance")
-    before = [settings.get(name) for name in plan] + [saved["seed"]]
-    return before == [getattr(wanted, name) for name in plan] + [config.seed]
-
-
-def _continues_exactly(
-    start: Checkpoint, *, config: PipelineConfiguration, environment: Environment, progress: Progress
-) -> bool:
-    """Say how the run goes on; False when its end cannot be that of a run never interrupted."""
-    content = start.content
-    progress(
-        Note(f"Continuing from {start.path.name}: {content['epoch']} epochs, {content['step']} steps done.")
-    )
-    saved, wanted = content["training_config"], config.model_dump(mode="json")
-    before = {**saved["training_hyperparameters"], "seed": saved["seed"]}
-    after = {**wanted["training_hyperparameters"], "seed": wanted["seed"]}
-    changes = [
-        f"{k} {before.get(k)} -> {v}" for k, v in after.items() if k != "num_threads" and before.get(k) != v
-    ]
-    changes += environment.describe_changes(start.provenance.environment)
-    if changes:
-        progress(Note(f"Not bit-identical to an uninterrupted run, because of: {', '.join(changes)}."))
-    return not changes
+    state = build_state(config, vocab_size=vocab_size, precision=environment.precision)
+    if start:
+        restore_state(state, start)
+    return state, provenance
 
 
 def _train(
@@ -176,56 +127,23 @@ def _train(
     config: PipelineConfiguration,
     data: TrainingData,
     files: TrainingFiles,
-    tokenizer: Tokenizer,
-    prompts: list[str],
+    draw_samples: Callable[[], list[str]],
     progress: Progress,
 ) -> None:
+    """Iterate over the steps: report, measure, save, and stop when asked to."""
     total_steps = config.training_hyperparameters.num_epochs * data.steps_per_epoch
-    state.step = _align_step(state, data)
-    if state.history:
-        files.write_results(state, is_last=state.step >= total_steps)
+    state.step = align_step(state, data)
+    files.write_results(state, is_last=state.step >= total_steps)
     for info in train(state, config=config, data=data):
         progress(_report_step(info, state, total_steps=total_steps))
         if info.ends_epoch:
-            metrics, is_best = _finish_epoch(state, info, data=data)
-            metrics.sample_outputs.extend(_draw_samples(state, tokenizer, prompts, seed=config.seed))
-            files.save_epoch(state, is_last=state.step >= total_steps)
+            metrics, is_best = finish_epoch(state, info, data=data)
+            metrics.sample_outputs.extend(draw_samples())
+            files.save_epoch(state, must_save=interrupts.requested(), is_last=state.step >= total_steps)
             progress(EpochDone(metrics, is_best))
-        elif files.is_step_checkpoint_due():
+        elif files.is_due() or interrupts.requested():
             files.save_step(state)
-        if interrupts.requested():
-            if not info.ends_epoch:
-                files.save_step(state)
-            interrupts.check()
-
-
-def _align_step(state: RunState, data: TrainingData) -> int:
-    """At an epoch's end the step follows from the epochs done, also when an epoch now has another number of steps."""
-    return state.step if state.totals.steps else state.epoch * data.steps_per_epoch
-
-
-def _finish_epoch(state: RunState, info: StepInfo, *, data: TrainingData) -> tuple[EpochMetrics, bool]:
-    """Measure the epoch, append it to the history, remember the best weights."""
-    evaluation = evaluate(state.model, data)
-    totals = state.totals
-    metrics = EpochMetrics(
-        epoch_number=info.epoch,
-        train_loss=totals.nats / totals.tokens,
-        validation_loss=evaluation.loss,
-        learning_rate=info.learning_rate,
-        elapsed_seconds=round(totals.elapsed_s),
-        sample_outputs=[],
-        gradient_norm=totals.gradient_norm / totals.steps,
-        tokens_per_second=totals.tokens / totals.elapsed_s,
-        bits_per_byte=evaluation.bits_per_byte,
-    )
-    is_best = state.best is None or metrics.validation_loss < state.best.validation_loss
-    if is_best:
-        weights = {name: tensor.detach().clone() for name, tensor in state.model.state_dict().items()}
-        state.best = BestModel(info.epoch, metrics.validation_loss, weights)
-    state.history.append(metrics)
-    state.totals = EpochTotals()
-    return metrics, is_best
+        interrupts.check()
 
 
 def _draw_samples(state: RunState, tokenizer: Tokenizer, prompts: list[str], *, seed: int) -> list[str]:
@@ -250,13 +168,13 @@ def _report_step(info: StepInfo, state: RunState, *, total_steps: int) -> StepDo
         epoch=info.epoch,
         loss=info.loss,
         learning_rate=info.learning_rate,
-        tokens_per_second=totals.tokens / totals.elapsed_s,
+        tokens_per_second=totals.tokens_per_second,
         remaining_s=(total_steps - info.step) * totals.elapsed_s / totals.steps,
     )
 
 
 def _describe(
-    state: RunState, directory: Path, *, environment: Environment, data: TrainingData
+    state: RunState, directory: Path, *, provenance: Provenance, data: TrainingData, damaged: list[Damaged]
 ) -> PhaseRecord:
     assert state.best is not None
     return PhaseRecord(
@@ -272,12 +190,8 @@ def _describe(
             "training_tokens": len(data.stream),
             "language_shares": data.language_shares,
             "steps_per_epoch": data.steps_per_epoch,
-            "environment": environment.as_json(),
+            "environment": provenance.environment,
+            "departures": provenance.departures,
         },
-    )
-
-
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    return any(
-        phrase in str(error) for phrase in ("can't allocate memory", "not enough memory", "out of memory")
+        warnings=[str(one) for one in damaged],
     )

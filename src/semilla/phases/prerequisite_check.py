@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,14 @@ def read_inputs(config: PipelineConfiguration, records: Mapping[str, PhaseRecord
 
 
 def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
-    """Make every check; raises the error of the first that failed, with all failures in its message."""
-    checks = check_all(config, reuses_corpus=has_corpus(config))
+    """Make every check; raises the error of the first that failed, with the other failures in its message.
+
+    What the machine and the settings alone decide is told without waiting for the packages.
+    """
+    with probe_packages(config) as probe:
+        checks = check_machine(config, reuses_corpus=has_corpus(config))
+        raise_failed(checks)
+        checks += probe.list_checks()
     interrupts.check()
     raise_failed(checks)
     advised = [check for check in checks if check.advice]
@@ -48,21 +55,33 @@ def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
 
 def check_all(config: PipelineConfiguration, *, reuses_corpus: bool = False) -> list[Check]:
     """Make every check, also when some fail; takes as long as importing torch in another process."""
+    with probe_packages(config) as probe:
+        python, *others = check_machine(config, reuses_corpus=reuses_corpus)
+        return [python, *probe.list_checks(), *others]
+
+
+@contextmanager
+def probe_packages(config: PipelineConfiguration) -> Iterator[PackageProbe]:
+    """Look at the packages beside everything else; however the checks end, the child ends too."""
     probe = PackageProbe(config)
     try:
-        checks = [
-            check_python(),
-            check_directory(config),
-            check_disk(config),
-            check_memory(config),
-            check_source(config, reuses_corpus=reuses_corpus),
-            check_shape(config),
-            check_corpus_size(config),
-            check_learning_rate(config),
-        ]
-        return [checks[0], *probe.list_checks(), *checks[1:]]
+        yield probe
     finally:
         probe.stop()
+
+
+def check_machine(config: PipelineConfiguration, *, reuses_corpus: bool) -> list[Check]:
+    """Make the checks that take no time."""
+    return [
+        check_python(),
+        check_directory(config),
+        check_disk(config),
+        check_memory(config),
+        check_source(config, reuses_corpus=reuses_corpus),
+        check_shape(config),
+        check_corpus_size(config),
+        check_learning_rate(config),
+    ]
 
 
 def raise_failed(checks: list[Check]) -> None:

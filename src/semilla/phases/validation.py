@@ -29,8 +29,9 @@ from semilla.records.metrics import OVERFITTING_GAP, TrainingMetrics, read_metri
 from semilla.records.status import Finding, InferenceMetrics, ValidationResults
 from semilla.tokenizer import Tokenizer, read_tokenizer
 from semilla.training.batches import TrainingData, build_data
-from semilla.training.checkpoint import find_checkpoints, load_weights, read_sealed
+from semilla.training.checkpoint import find_checkpoints
 from semilla.training.evaluate import Evaluation, evaluate
+from semilla.training.seal import load_weights, read_sealed
 
 SAMPLES_PER_LANGUAGE = 20
 SAMPLE_TEMPERATURE = 0.8
@@ -56,7 +57,8 @@ def read_inputs(config: PipelineConfiguration, records: Mapping[str, PhaseRecord
 def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
     """Export, measure, judge; raises ValidationFailureError after the results have been told."""
     subject = _load_subject(config)
-    bundle_path = _export_bundle(config, subject, progress=progress)
+    bundle_path = Path(config.output_directory) / names.BUNDLE
+    bundle_files = _export_bundle(bundle_path, config, subject, progress=progress)
     best = evaluate(subject.model, subject.data)
     interrupts.check()
     texts = _draw_samples(config, bundle_path, subject.documents)
@@ -89,9 +91,7 @@ def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
     warnings = _judge(findings, strict=config.strict, progress=progress)
     return PhaseRecord(
         "validation",
-        artifacts=[
-            describe_artifact(path, root=bundle_path.parent) for path in sorted(bundle_path.iterdir())
-        ],
+        artifacts=[describe_artifact(path, root=bundle_path.parent) for path in bundle_files],
         details={"best_val_loss": best.loss, "bits_per_byte": best.bits_per_byte},
         warnings=warnings,
     )
@@ -127,12 +127,12 @@ def _load_subject(config: PipelineConfiguration) -> _Subject:
     return _Subject(documents, tokenizer, tokenizer_path.read_bytes(), data, model.eval(), metrics)
 
 
-def _export_bundle(config: PipelineConfiguration, subject: _Subject, *, progress: Progress) -> Path:
-    directory = Path(config.output_directory)
-    manifest = read_manifest(directory)
+def _export_bundle(
+    bundle_path: Path, config: PipelineConfiguration, subject: _Subject, *, progress: Progress
+) -> list[Path]:
+    manifest = read_manifest(Path(config.output_directory))
     weights = {name: tensor.detach().numpy() for name, tensor in subject.model.state_dict().items()}
-    bundle_path = directory / names.BUNDLE
-    write_bundle(
+    files = write_bundle(
         bundle_path,
         weights=weights,
         model=describe_llama(subject.model),
@@ -148,9 +148,9 @@ def _export_bundle(config: PipelineConfiguration, subject: _Subject, *, progress
         },
         languages=manifest.languages,
     )
-    for path in sorted(bundle_path.iterdir()):
+    for path in files:
         progress(ArtifactWritten(path))
-    return bundle_path
+    return files
 
 
 def _draw_samples(

@@ -15,6 +15,7 @@ from semilla.config import PipelineConfiguration
 from semilla.corpus.catalogue import expect_size_mb
 from semilla.errors import (
     DiskSpaceError,
+    InvalidConfigError,
     PermissionDeniedError,
     SemillaError,
     StorageError,
@@ -23,6 +24,7 @@ from semilla.errors import (
 from semilla.model.shape import PARAMETER_BYTES, count_parameters
 from semilla.prerequisites.check import Check, fail_check, pass_check
 from semilla.records import files, names
+from semilla.records.status import read_status
 
 MIB = 2**20
 CHECKPOINT_WEIGHTS = 4
@@ -31,6 +33,8 @@ NUM_CHECKPOINTS = 3 + 2 + 1
 """Of epochs, between epochs, and one being written."""
 MODEL_WEIGHTS = 2 + 2
 """Best model, final model, the bundle's, and one of them being written."""
+NUM_FILES = 32
+"""More files than a run leaves at any time; downloads of a large catalogue come on top."""
 SMALL_FILES_BYTES = 5 * MIB
 """Tokenizer, status, metrics, log, report."""
 ARTIFACT_PATTERNS = (
@@ -43,6 +47,22 @@ ARTIFACT_PATTERNS = (
     f"{names.DOWNLOADS}/**/*",
     f"{names.BUNDLE}/**/*",
 )
+
+RESERVED_PATTERNS = (
+    names.CORPUS,
+    names.CORPUS_MANIFEST,
+    names.CHECKPOINT_PATTERN,
+    names.BEST_MODEL,
+    names.FINAL_MODEL,
+    "bilingual_*.model",
+    "bilingual_*.vocab",
+    names.STATUS,
+    names.CONFIGURATION,
+    names.METRICS,
+    names.LOG,
+    f"{names.BUNDLE}/bundle.json",
+)
+"""Names whose files a run replaces; what stands in ``downloads`` is known by its records."""
 
 
 def check_directory(config: PipelineConfiguration) -> Check:
@@ -75,6 +95,28 @@ def make_directory(directory: Path) -> list[Path]:
     return missing
 
 
+def refuse_foreign_files(directory: Path) -> None:
+    """Raise InvalidConfigError when a directory without a run holds files under the names a run would take."""
+    if (directory / names.LOCK).exists() or _is_run(directory):
+        return
+    taken = sorted({path.name for pattern in RESERVED_PATTERNS for path in directory.glob(pattern)})
+    folders = [directory / name for name in (names.DOWNLOADS, names.BUNDLE)]
+    taken += [folder.name for folder in folders if os.path.lexists(folder) and not _is_directory(folder)]
+    if taken:
+        raise InvalidConfigError(
+            f"{directory} holds files that Semilla did not write, under names it would take: {', '.join(taken)}. "
+            "Move them away, or choose another --output-dir",
+            kept="every one of them",
+        )
+
+
+def _is_run(directory: Path) -> bool:
+    try:
+        return read_status(directory) is not None
+    except SemillaError:
+        return False
+
+
 def check_disk(config: PipelineConfiguration) -> Check:
     """Compare free space with the need, then really allocate it: some volumes promise more than they have."""
     directory = Path(config.output_directory)
@@ -85,6 +127,8 @@ def check_disk(config: PipelineConfiguration) -> Check:
     error: SemillaError | None = None
     if have_bytes < need_bytes:
         error = DiskSpaceError(f"a run needs {needed} of disk space and there are {found}")
+    elif lacks_names(parent):
+        error = DiskSpaceError(f"a run needs {NUM_FILES} files, and {parent} has no room for as many names")
     else:
         try:
             allocate(need_bytes - taken_bytes, directory=parent, piece_bytes=max(list_file_sizes(config)))
@@ -96,6 +140,12 @@ def check_disk(config: PipelineConfiguration) -> Check:
         return pass_check("disk_space", found=found, needed=needed)
     error.next_command = f"df -h {shlex.quote(str(parent))}"
     return fail_check("disk_space", error, found=found, needed=needed)
+
+
+def lacks_names(parent: Path) -> bool:
+    """Tell whether the file system counts its files and cannot take those of a run."""
+    usage = os.statvfs(parent)
+    return usage.f_files > 0 and usage.f_favail < NUM_FILES
 
 
 def reckon_need_bytes(config: PipelineConfiguration) -> int:

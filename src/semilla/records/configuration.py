@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import tomllib
 from pathlib import Path
 
 from semilla.config import PipelineConfiguration
 from semilla.errors import IntegrityError, from_os_error
 from semilla.records import names
+from semilla.records.status import read_status
 
 
 def read_run_configuration(directory: Path) -> PipelineConfiguration:
     """The configuration a run resolved to, with the directory it stands in now."""
     path = directory / names.CONFIGURATION
+    status = read_status(directory)
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = path.read_bytes()
+        if status and status.configuration_sha256 not in {"", hashlib.sha256(data).hexdigest()}:
+            raise IntegrityError(f"{path} is not what the run wrote: its SHA-256 differs")
+        values = tomllib.loads(data.decode("utf-8"))
         return PipelineConfiguration.model_validate({**values, "output_directory": str(directory)})
     except FileNotFoundError:
         raise IntegrityError(

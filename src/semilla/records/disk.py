@@ -38,7 +38,7 @@ def with_usual_mode(path: str, flags: int) -> int:
     return os.open(path, flags, FILE_MODE)
 
 
-def write(file: BinaryIO, data: bytes) -> None:
+def write(file: BinaryIO, data: bytes | memoryview) -> None:
     file.write(data)
 
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ from semilla.records import disk
 
 TEMP_PREFIX = ".semilla-"
 TEMP_SUFFIX = ".tmp"
+_NO_HASH = "0" * 64
+_HASH_AT_END = re.compile(rb'"sha256": "([0-9a-f]{64})"\n}\n\Z')
 _CANNOT_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}
 
 
@@ -45,7 +48,7 @@ class Draft:
         self.file = file
         self.path = path
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Append ``data``; raises the error tree's translation of any ``OSError``."""
         with _translated(self.path):
             disk.write(self.file, data)
@@ -94,7 +97,7 @@ def name_temporary(directory: Path) -> Path:
     return directory / f"{TEMP_PREFIX}{secrets.token_hex(8)}{TEMP_SUFFIX}"
 
 
-def write_bytes(path: Path, data: bytes) -> None:
+def write_bytes(path: Path, data: bytes | memoryview) -> None:
     with open_atomic(path) as file:
         file.write(data)
 
@@ -108,8 +111,33 @@ def write_json(path: Path, value: object) -> None:
 
     Characters that could act on a terminal are escaped, lone surrogates of undecodable names too.
     """
-    text = json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False)
-    write_text(path, escape_controls(text) + "\n")
+    write_text(path, _format(value))
+
+
+def _format(value: object) -> str:
+    return escape_controls(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False)) + "\n"
+
+
+def write_record(path: Path, value: Mapping[str, Any]) -> None:
+    """Write readable JSON that carries the SHA-256 of its own bytes, taken with zeros in the hash's place."""
+    text = _format({**value, "sha256": _NO_HASH})
+    head, _, tail = text.rpartition(_NO_HASH)
+    write_text(path, f"{head}{hashlib.sha256(text.encode()).hexdigest()}{tail}")
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Verify and read what ``write_record`` wrote; raises IntegrityError when it is damaged."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise from_os_error(error, path) from error
+    found = _HASH_AT_END.search(data)
+    blank = data[: found.start(1)] + _NO_HASH.encode() + data[found.end(1) :] if found else b""
+    if not found or hashlib.sha256(blank).hexdigest().encode() != found[1]:
+        raise IntegrityError(f"{path} is not what was written: its SHA-256 differs")
+    content: dict[str, Any] = json.loads(data)
+    del content["sha256"]
+    return content
 
 
 def read_json(path: Path) -> Any:

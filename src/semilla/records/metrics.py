@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from statistics import pvariance
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from semilla.errors import IntegrityError
-from semilla.records.files import read_json, write_json
+from semilla.records.files import read_record, write_record
 
 CONVERGENCE_VARIANCE = 1e-3
 """Training has converged when the last three validation losses vary less than this (nats squared)."""
@@ -39,6 +40,37 @@ class EpochMetrics(Record):
     """Validation bits per byte, per language and for all text together (``all``)."""
 
 
+class StoppedEpoch(Record):
+    """Where training stopped because a figure was not a finite number: it is null here, and named."""
+
+    epoch_number: int
+    step: int
+    loss: float | None = None
+    """Training loss of the step."""
+    gradient_norm: float | None = None
+    validation_loss: float | None = None
+    windows: list[int] = []
+    """First tokens of the windows in the step's batch."""
+    not_finite: list[str]
+    """The figures that were NaN or infinite; one that is null and not listed was not measured."""
+
+    @classmethod
+    def describe(
+        cls, *, epoch_number: int, step: int, windows: Sequence[int] = (), **figures: float
+    ) -> StoppedEpoch:
+        not_finite = [name for name, value in figures.items() if not math.isfinite(value)]
+        finite = {name: value for name, value in figures.items() if name not in not_finite}
+        return cls.model_validate(
+            {
+                "epoch_number": epoch_number,
+                "step": step,
+                "windows": windows,
+                "not_finite": not_finite,
+                **finite,
+            }
+        )
+
+
 class FinalMetrics(Record):
     """What the epochs add up to; ``total_training_time`` in seconds."""
 
@@ -54,6 +86,7 @@ class TrainingMetrics(Record):
     run_id: str
     epoch_history: list[EpochMetrics]
     final_metrics: FinalMetrics | None = None
+    stopped: StoppedEpoch | None = None
 
 
 def summarize(history: list[EpochMetrics], *, total_training_time: float) -> FinalMetrics:
@@ -69,12 +102,12 @@ def summarize(history: list[EpochMetrics], *, total_training_time: float) -> Fin
 
 
 def write_metrics(path: Path, metrics: TrainingMetrics) -> None:
-    write_json(path, metrics.model_dump(mode="json"))
+    write_record(path, metrics.model_dump(mode="json"))
 
 
 def read_metrics(path: Path) -> TrainingMetrics:
     """Read ``training_metrics.json``; raises IntegrityError when it is damaged."""
-    content: Any = read_json(path)
+    content = read_record(path)
     try:
         return TrainingMetrics.model_validate(content)
     except ValidationError as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 STATUS = "pipeline_status.json"
 CONFIGURATION = "configuration.toml"
 LOG = "semilla.log"
@@ -36,6 +38,11 @@ def name_tokenizer_model(vocab_size: int) -> str:
 
 
 CHECKPOINT_PATTERN = "checkpoint_*_*.pt"
+"""Finds every checkpoint and perhaps a file of somebody else's, which ``is_checkpoint`` tells apart."""
+
+
+def is_checkpoint(name: str) -> bool:
+    return re.fullmatch(r"checkpoint_(epoch|step)_\d+\.pt", name) is not None
 
 
 def name_epoch_checkpoint(epoch: int) -> str:

@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError
 
 from semilla.errors import PHASES, IntegrityError
 from semilla.records import names
-from semilla.records.files import Artifact, read_json, write_json
+from semilla.records.files import Artifact, read_record, write_record
 from semilla.records.metrics import Record
 
 Phase = Literal["prerequisite_check", "corpus_download", "tokenizer_training", "model_training", "validation"]
@@ -161,6 +161,11 @@ class PipelineStatus(Record):
     attempt: int = 1
     updated_at: str = Field(default_factory=now)
     process_id: int = 0
+    machine: dict[str, Any] = Field(default_factory=dict)
+    """What ``semilla.machine.read_marks`` told when the attempt began; explains a process that vanished."""
+    durability: Literal["full", "reduced"] = "full"
+    """Reduced where the file system cannot sync directories: a new name may not survive a power cut."""
+    configuration_sha256: str = ""
     phase_records: dict[str, PhaseEntry] = Field(default_factory=dict)
 
     def enter(self, phase: Phase) -> None:
@@ -199,7 +204,7 @@ class PipelineStatus(Record):
 
 def write_status(directory: Path, status: PipelineStatus) -> None:
     status.updated_at = now()
-    write_json(directory / names.STATUS, status.model_dump(mode="json"))
+    write_record(directory / names.STATUS, status.model_dump(mode="json"))
 
 
 def read_status(directory: Path) -> PipelineStatus | None:
@@ -208,7 +213,7 @@ def read_status(directory: Path) -> PipelineStatus | None:
     if not path.is_file():
         return None
     try:
-        return PipelineStatus.model_validate(read_json(path))
+        return PipelineStatus.model_validate(read_record(path))
     except ValidationError as error:
         raise IntegrityError(
             f"{path} is not a pipeline status: {error.error_count()} fields are wrong"

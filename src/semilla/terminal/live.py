@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from contextlib import suppress
 from types import TracebackType
@@ -12,6 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from semilla import interrupts
 from semilla.errors import PHASES
 from semilla.phrases import describe_epoch, draw_sparkline, format_duration, format_size
 from semilla.progress import (
@@ -53,12 +56,14 @@ class LiveProgress:
         )
 
     def __enter__(self) -> LiveProgress:
+        interrupts.farewell = show_cursor
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         # A terminal that went away must not hide how the run ended.
+        interrupts.farewell = None
         with suppress(OSError):
             self.live.stop()
 
@@ -67,7 +72,8 @@ class LiveProgress:
             case PhaseStarted(phase):
                 self.phase, self.phase_started_s = phase, time.monotonic()
                 # Not before: a question about resuming may come first, and needs the screen.
-                self.live.start()
+                with suppress(OSError):
+                    self.live.start()
             case PhaseFinished(phase):
                 self.finished[phase], self.phase = event, None
                 self.transfer = self.step = None
@@ -149,6 +155,12 @@ class LiveProgress:
 
     def _measure_bar(self) -> int:
         return max(min(self.console.width // 3, 40), 8)
+
+
+def show_cursor() -> None:
+    """Give back the cursor that the display hides; safe in a signal handler, for it takes no lock."""
+    with suppress(OSError, ValueError):
+        os.write(sys.stdout.fileno(), b"\x1b[?25h\n")
 
 
 def _draw_bar(done: float, total: float | None) -> ProgressBar:

@@ -1,19 +1,9 @@
-"""Checkpoints: one file each, complete or absent, that carries its own SHA-256.
-
-A checkpoint is what ``torch.save`` writes, a ZIP archive, with the hash of all of it in the archive's comment: it opens
-with plain ``torch.load``, and a flipped bit is found before anything is parsed (torch itself does not check).
-"""
+"""Checkpoints: one file each, complete or absent, sealed with its own SHA-256 (``semilla.training.seal``)."""
 
 from __future__ import annotations
 
-import hashlib
-import io
-import os
 import re
-import stat
-import struct
-import warnings
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,24 +11,17 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError
 
 from semilla.config import PipelineConfiguration
-from semilla.errors import IncompatibleError, IntegrityError, OutOfMemoryError, from_os_error
+from semilla.errors import DivergedError, IncompatibleError, IntegrityError
 from semilla.escape import redact_credentials
 from semilla.records import names
 from semilla.records.files import remove_file, write_bytes
 from semilla.records.metrics import EpochMetrics
-from semilla.training.inspection import (
-    check_optimizer,
-    check_shapes,
-    inspect_archive,
-    inspect_content,
-)
+from semilla.training.inspection import check_optimizer
+from semilla.training.seal import FORMAT_VERSION, is_finite, load_checked, read_sealed, seal, verify
 from semilla.training.state import BestModel, EpochTotals, RunState
 
-FORMAT_VERSION = 1
-MAX_FILE_BYTES = 2 << 30
-"""The largest shape a configuration can ask for needs 1.3 GB, optimizers and best weights included."""
-_COMMENT = b"semilla sha256 "
-_COMMENT_BYTES = len(_COMMENT) + 64
+_TENSORS = {"model_state", "optimizer_state", "best"}
+"""The parts that may be large."""
 _KEPT_EPOCHS = 3
 _KEPT_STEPS = 2
 
@@ -52,7 +35,9 @@ class Provenance:
     corpus_sha256: str
     tokenizer_sha256: str
     environment: dict[str, Any]
-    """What bit-identity depends on: torch version, processor capability, thread count, precision."""
+    """What bit-identity depends on: versions, processor, thread count, precision."""
+    departures: list[str] = field(default_factory=list)
+    """Why the result need not be, bit for bit, that of an uninterrupted run; empty when it will be."""
 
 
 class _ConfigLayout(BaseModel):
@@ -79,7 +64,7 @@ class _Layout(BaseModel):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A verified checkpoint."""
+    """A verified checkpoint: where it is, and its ``content`` without the tensors, which may be large."""
 
     path: Path
     content: dict[str, Any]
@@ -98,14 +83,35 @@ class Checkpoint:
         return Provenance(**self.content["provenance"])
 
 
+@dataclass(frozen=True)
+class Damaged:
+    """A checkpoint that does not verify, and why."""
+
+    path: Path
+    reason: str
+
+    def __str__(self) -> str:
+        return f"skipped {self.reason}"
+
+
 def save_checkpoint(
     path: Path, state: RunState, *, config: PipelineConfiguration, provenance: Provenance
 ) -> None:
-    """Write everything an exact resume needs, under the specification's keys and a few of our own."""
+    """Write everything an exact resume needs, under the specification's keys and a few of our own, and verify it.
+
+    Raises DivergedError, before any file is touched, when a weight or a moment is not a finite number.
+    """
+    model_state = state.model.state_dict()
+    optimizer_state = {name: optimizer.state_dict() for name, optimizer in state.optimizers.items()}
+    if not is_finite([model_state, optimizer_state]):
+        raise DivergedError(
+            f"step {state.step}: weights are no longer finite numbers; {path.name} was not written",
+            figures={"step": state.step},
+        )
     content = {
         "epoch": state.epoch,
-        "model_state": state.model.state_dict(),
-        "optimizer_state": {name: optimizer.state_dict() for name, optimizer in state.optimizers.items()},
+        "model_state": model_state,
+        "optimizer_state": optimizer_state,
         "training_config": describe_config(config),
         "loss_history": {
             "train_losses": [epoch.train_loss for epoch in state.history],
@@ -120,6 +126,7 @@ def save_checkpoint(
         "provenance": asdict(provenance),
     }
     write_bytes(path, seal(content))
+    verify(path)
 
 
 def save_model(
@@ -142,67 +149,17 @@ def save_model(
     write_bytes(path, seal(content))
 
 
-def read_sealed(path: Path) -> dict[str, Any]:
-    """Verify a file's hash, then parse it without executing anything; raises IntegrityError when it is damaged."""
-    data = _read_regular(path)
-    unseal(data, name=path.name)
-    inspect_archive(data, name=path.name)
-    try:
-        with warnings.catch_warnings():
-            # torch compares what a forged pickle calls with what it may call, and warns of its own comparison.
-            warnings.simplefilter("ignore")
-            content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever torch raises on bytes that are sealed but not ours
-        # torch's own words advise to load without this protection.
-        raise IntegrityError(f"{path.name} cannot be read: {type(error).__name__}") from error
-    inspect_content(content, name=path.name)
-    version = content.get("format_version") if isinstance(content, dict) else None
-    if type(version) is not int or version != FORMAT_VERSION:
-        # Only a number is shown: other values may be nested so that writing them out never ends.
-        shown = version if type(version) is int else type(version).__name__
-        raise IntegrityError(
-            f"{path.name} has format {shown}; this version of Semilla reads {FORMAT_VERSION}"
-        )
-    return dict(content)
-
-
-def _read_regular(path: Path) -> bytes:
-    """Read a regular file of at most ``MAX_FILE_BYTES`` whose last bytes may be a seal; a pipe would wait for ever."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-        with os.fdopen(descriptor, "rb") as file:
-            found = os.fstat(descriptor)
-            if not stat.S_ISREG(found.st_mode) or found.st_size > MAX_FILE_BYTES:
-                raise IntegrityError(
-                    f"{path.name} is not a regular file of at most {MAX_FILE_BYTES >> 30} GB"
-                )
-            return file.read()
-    except OSError as error:
-        raise from_os_error(error, path) from error
-
-
-def load_weights(path: Path, model: torch.nn.Module) -> None:
-    """Put the weights of a sealed file into ``model``.
-
-    Raises IntegrityError for a damaged file or weights that are no numbers, IncompatibleError for other shapes.
-    """
-    weights = read_sealed(path).get("model_state")
-    if not isinstance(weights, dict) or not all(isinstance(one, torch.Tensor) for one in weights.values()):
-        raise IntegrityError(f"{path.name} holds no weights")
-    _load_checked(weights, model, name=path.name)
-
-
-def _load_checked(weights: dict[str, torch.Tensor], model: torch.nn.Module, *, name: str) -> None:
-    if not all(bool(torch.isfinite(tensor).all()) for tensor in weights.values()):
-        raise IntegrityError(f"{name} holds weights that are not finite numbers")
-    check_shapes(weights, model.state_dict(), name=name)
-    model.load_state_dict(weights)
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a sealed file that must be a whole checkpoint; raises like ``read_sealed``."""
+    content = read_sealed(path)
+    check_layout(content, name=path.name)
+    return content
 
 
 def restore_state(state: RunState, checkpoint: Checkpoint) -> None:
-    """Put a checkpoint's content into a freshly built ``state``."""
-    content = checkpoint.content
-    _load_checked(content["model_state"], state.model, name=checkpoint.path.name)
+    """Put what the checkpoint's file holds into a freshly built ``state``; raises like ``read_sealed``."""
+    content = read_checkpoint(checkpoint.path)
+    load_checked(content["model_state"], state.model, name=checkpoint.path.name)
     for name, optimizer in state.optimizers.items():
         if name in content["optimizer_state"]:
             try:
@@ -218,19 +175,17 @@ def restore_state(state: RunState, checkpoint: Checkpoint) -> None:
     state.best = None if content["best"] is None else BestModel(**content["best"])
 
 
-def find_checkpoints(directory: Path) -> tuple[list[Checkpoint], list[str]]:
-    """All checkpoints that verify, newest first, and a sentence on each that does not."""
-    sound, skipped = [], []
-    for path in sorted(directory.glob(names.CHECKPOINT_PATTERN)):
-        if not re.fullmatch(r"checkpoint_(epoch|step)_\d+\.pt", path.name):
-            continue
+def find_checkpoints(directory: Path) -> tuple[list[Checkpoint], list[Damaged]]:
+    """All checkpoints that verify, newest first, and those that do not. Reads one after the other into memory."""
+    sound, damaged = [], []
+    for path in [*_list_files(directory, "epoch"), *_list_files(directory, "step")]:
         try:
-            content = read_sealed(path)
-            check_layout(content, name=path.name)
-            sound.append(Checkpoint(path, content))
+            content = read_checkpoint(path)
         except IntegrityError as error:
-            skipped.append(f"skipped {path.name}: {error.message}")
-    return sorted(sound, key=lambda checkpoint: checkpoint.order, reverse=True), skipped
+            damaged.append(Damaged(path, error.message))
+            continue
+        sound.append(Checkpoint(path, {key: content[key] for key in content.keys() - _TENSORS}))
+    return sorted(sound, key=lambda checkpoint: checkpoint.order, reverse=True), damaged
 
 
 def check_layout(content: dict[str, Any], *, name: str) -> None:
@@ -251,17 +206,23 @@ def check_layout(content: dict[str, Any], *, name: str) -> None:
 
 def prune_checkpoints(directory: Path) -> list[Path]:
     """Remove all but the newest three epoch and two step checkpoints; call it only after a newer one stands."""
-    removed = []
-    for kind, kept in (("epoch", _KEPT_EPOCHS), ("step", _KEPT_STEPS)):
-        paths = directory.glob(f"checkpoint_{kind}_*.pt")
-        for path in sorted(paths, key=_read_number, reverse=True)[kept:]:
-            remove_file(path)
-            removed.append(path)
+    removed = [
+        *_list_files(directory, "epoch")[_KEPT_EPOCHS:],
+        *_list_files(directory, "step")[_KEPT_STEPS:],
+    ]
+    for path in removed:
+        remove_file(path)
     return removed
 
 
-def _read_number(path: Path) -> int:
-    return int(path.stem.rsplit("_", 1)[1])
+def _list_files(directory: Path, kind: str) -> list[Path]:
+    """Checkpoints of one kind by their numbers, the highest first; other names are not ours."""
+    found = {
+        int(match[1]): path
+        for path in directory.glob(names.CHECKPOINT_PATTERN)
+        if (match := re.fullmatch(rf"checkpoint_{kind}_(\d+)\.pt", path.name))
+    }
+    return [found[number] for number in sorted(found, reverse=True)]
 
 
 def check_compatibility(
@@ -293,25 +254,3 @@ def describe_config(config: PipelineConfiguration) -> dict[str, Any]:
         "corpus_source": redact_credentials(values["corpus_source"]),
         "corpus_mirrors": [redact_credentials(mirror) for mirror in values["corpus_mirrors"]],
     }
-
-
-def seal(content: dict[str, Any]) -> bytes:
-    """Serialise with ``torch.save`` and add the hash as the archive's comment."""
-    buffer = io.BytesIO()
-    try:
-        torch.save(content, buffer)
-    except RuntimeError as error:
-        raise OutOfMemoryError(f"could not serialise a checkpoint: {error}") from error
-    archive = buffer.getvalue()
-    assert archive[-22:-18] == b"PK\x05\x06", "torch.save no longer ends in a plain end-of-archive record"
-    sealed = archive[:-2] + struct.pack("<H", _COMMENT_BYTES)
-    return sealed + _COMMENT + hashlib.sha256(sealed).hexdigest().encode()
-
-
-def unseal(data: bytes, *, name: str) -> None:
-    """Raise IntegrityError unless ``data`` ends in the hash of everything before it."""
-    sealed, comment = data[:-_COMMENT_BYTES], data[-_COMMENT_BYTES:]
-    if not comment.startswith(_COMMENT):
-        raise IntegrityError(f"{name} is truncated or not a Semilla checkpoint")
-    if hashlib.sha256(sealed).hexdigest().encode() != comment[len(_COMMENT) :]:
-        raise IntegrityError(f"{name} is damaged: its SHA-256 does not match")

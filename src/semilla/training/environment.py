@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import platform
 import statistics
 import time
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from semilla.config import TrainingHyperparameters
@@ -22,7 +25,11 @@ class Environment:
     """What the exact bits of a training depend on beside the configuration."""
 
     torch_version: str
+    numpy_version: str
+    """Batches and candidates are drawn with NumPy, whose streams may change from version to version."""
     cpu_capability: str
+    processor: str
+    """The libraries below torch choose their kernels by it."""
     num_threads: int
     precision: str
     device: str
@@ -53,11 +60,22 @@ def choose_environment(
         precision = (earlier or {}).get("precision") or measure_fastest_precision()
     return Environment(
         torch_version=str(torch.__version__),
+        numpy_version=np.__version__,
         cpu_capability=torch.backends.cpu.get_cpu_capability(),
+        processor=read_processor_name(),
         num_threads=num_threads,
         precision=precision,
         device=device,
     )
+
+
+def read_processor_name() -> str:
+    """The model of the processor, such as ``AMD EPYC 7713 64-Core Processor``."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
 
 
 def measure_fastest_precision() -> str:

@@ -46,5 +46,9 @@ def evaluate(model: Transformer, data: TrainingData) -> Evaluation:
     nats["all"], num_bytes["all"] = sum(nats.values()), sum(num_bytes.values())
     return Evaluation(
         loss=nats["all"] / num_tokens,
-        bits_per_byte={language: nats[language] / math.log(2) / num_bytes[language] for language in nats},
+        bits_per_byte={
+            language: nats[language] / math.log(2) / num_bytes[language]
+            for language in nats
+            if num_bytes[language]
+        },
     )

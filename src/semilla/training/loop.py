@@ -35,18 +35,18 @@ def train(state: RunState, *, config: PipelineConfiguration, data: TrainingData)
         starts = plan_epoch(data, epoch + 1)
         for index in range(step_in_epoch, data.steps_per_epoch):
             batch = starts[index * data.batch_size : (index + 1) * data.batch_size]
-            yield take_step(state, settings, cut_batch(data, batch), total_steps=total_steps, data=data)
+            yield take_step(state, settings, batch, total_steps=total_steps, data=data)
 
 
 def take_step(
     state: RunState,
     settings: TrainingHyperparameters,
-    batch: tuple[Windows, Windows],
+    starts: Windows,
     *,
     total_steps: int,
     data: TrainingData,
 ) -> StepInfo:
-    """One optimizer step on one batch."""
+    """One optimizer step on the windows that begin at ``starts``."""
     began_s = time.perf_counter()
     rate = compute_learning_rate(
         state.step,
@@ -56,13 +56,15 @@ def take_step(
     )
     set_learning_rate(state.optimizers, rate)
     samples_output = state.step < settings.sampled_output * total_steps
+    batch = cut_batch(data, starts)
     loss, norm = compute_gradients(
         state, batch, seed=data.seed, samples_output=samples_output, max_norm=settings.max_gradient_norm
     )
     if not (math.isfinite(loss) and math.isfinite(norm)):
         raise DivergedError(
             f"step {state.step + 1}: the loss is {loss} and the gradient norm {norm}; the update was not made. "
-            f"Lower --learning-rate (now {settings.learning_rate:g})"
+            f"Lower --learning-rate (now {settings.learning_rate:g})",
+            figures={"step": state.step + 1, "loss": loss, "gradient_norm": norm, "windows": starts.tolist()},
         )
     for optimizer in state.optimizers.values():
         optimizer.step()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -11,19 +13,16 @@ from semilla.config import PipelineConfiguration
 from semilla.progress import ArtifactRemoved, ArtifactWritten, Progress
 from semilla.records import names
 from semilla.records.files import remove_file
-from semilla.records.metrics import TrainingMetrics, summarize, write_metrics
-from semilla.training.checkpoint import (
-    Checkpoint,
-    Provenance,
-    prune_checkpoints,
-    save_checkpoint,
-    save_model,
-)
+from semilla.records.metrics import StoppedEpoch, TrainingMetrics, summarize, write_metrics
+from semilla.training.checkpoint import Provenance, prune_checkpoints, save_checkpoint, save_model
 from semilla.training.state import RunState
 
 
 class TrainingFiles:
-    """Writes a training's checkpoints, models and metrics into one directory and tells of each."""
+    """Writes a training's checkpoints, models and metrics into one directory and tells of each.
+
+    ``replaces`` are checkpoints of earlier trainings, removed once the first of this one stands.
+    """
 
     def __init__(
         self,
@@ -31,27 +30,28 @@ class TrainingFiles:
         *,
         run_id: str,
         provenance: Provenance,
-        replaces: list[Checkpoint],
+        replaces: list[Path],
         progress: Progress,
     ) -> None:
         self.config = config
         self.directory = Path(config.output_directory)
         self.run_id = run_id
         self.provenance = provenance
-        self.replaced = [checkpoint.path for checkpoint in replaces]
+        self.replaced = replaces
         self.progress = progress
         self.saved_at_s = time.monotonic()
 
-    def is_step_checkpoint_due(self) -> bool:
+    def is_due(self) -> bool:
+        """Has the time between two checkpoints passed? No more than this, and the step under way, is ever lost."""
         return time.monotonic() - self.saved_at_s >= self.config.checkpoint_seconds
 
     def save_step(self, state: RunState) -> Path:
         """Save between two steps of an epoch."""
         return self._save(state, names.name_step_checkpoint(state.step))
 
-    def save_epoch(self, state: RunState, *, is_last: bool) -> None:
+    def save_epoch(self, state: RunState, *, must_save: bool, is_last: bool) -> None:
         """Commit a measured epoch; then let the best model and the metrics follow."""
-        if is_last or state.epoch % self.config.checkpoint_every == 0:
+        if must_save or is_last or self.is_due() or state.epoch % self.config.checkpoint_every == 0:
             self._save(state, names.name_epoch_checkpoint(state.epoch))
         self.write_results(state, is_last=is_last)
 
@@ -61,11 +61,22 @@ class TrainingFiles:
             self._save_model(names.BEST_MODEL, state.best.weights, epoch=state.best.epoch)
         if is_last:
             self._save_model(names.FINAL_MODEL, state.model.state_dict(), epoch=state.epoch)
+        self._write_metrics(state, is_last=is_last)
+
+    def record_stop(self, state: RunState, figures: Mapping[str, Any]) -> None:
+        """Tell in the metrics where training stopped, and which figure was not a number."""
+        stopped = StoppedEpoch.describe(epoch_number=state.epoch + 1, **{"step": state.step, **figures})
+        self._write_metrics(state, stopped=stopped)
+
+    def _write_metrics(
+        self, state: RunState, *, is_last: bool = False, stopped: StoppedEpoch | None = None
+    ) -> None:
         total_s = sum(epoch.elapsed_seconds for epoch in state.history)
         metrics = TrainingMetrics(
             run_id=self.run_id,
             epoch_history=state.history,
             final_metrics=summarize(state.history, total_training_time=float(total_s)) if is_last else None,
+            stopped=stopped,
         )
         write_metrics(self.directory / names.METRICS, metrics)
         self.progress(ArtifactWritten(self.directory / names.METRICS))
@@ -75,9 +86,11 @@ class TrainingFiles:
         save_checkpoint(path, state, config=self.config, provenance=self.provenance)
         self.progress(ArtifactWritten(path))
         self.saved_at_s = time.monotonic()
+        # Only now, with the new one read back and verified, may older ones go.
         self._remove([old for old in self.replaced if old != path])
         self.replaced = []
-        self._remove(prune_checkpoints(self.directory))
+        for old in prune_checkpoints(self.directory):
+            self.progress(ArtifactRemoved(old))
         return path
 
     def _save_model(self, name: str, weights: dict[str, torch.Tensor], *, epoch: int) -> None:

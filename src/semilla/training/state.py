@@ -37,6 +37,11 @@ class EpochTotals:
     steps: int = 0
     elapsed_s: float = 0.0
 
+    @property
+    def tokens_per_second(self) -> float:
+        """Mean rate; a clock that did not move counts as a nanosecond."""
+        return self.tokens / max(self.elapsed_s, 1e-9)
+
     def add(self, info: StepInfo) -> None:
         """Count one more step."""
         self.nats += info.loss * info.num_tokens

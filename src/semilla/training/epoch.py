@@ -1,0 +1,51 @@
+"""The end of an epoch: measured, compared with the best so far, and put into the history."""
+
+from __future__ import annotations
+
+import math
+
+from semilla.errors import ValidationFailureError
+from semilla.records.metrics import EpochMetrics
+from semilla.training.batches import TrainingData
+from semilla.training.evaluate import evaluate
+from semilla.training.state import BestModel, EpochTotals, RunState, StepInfo
+
+
+def finish_epoch(state: RunState, info: StepInfo, *, data: TrainingData) -> tuple[EpochMetrics, bool]:
+    """Measure the epoch, append it to the history, remember the best weights; tell whether these are the best.
+
+    Raises ValidationFailureError, with ``state`` as it was, when the validation loss is not a finite number: compared
+    with such a loss every later one would look worse.
+    """
+    evaluation = evaluate(state.model, data)
+    if not math.isfinite(evaluation.loss):
+        raise ValidationFailureError(
+            f"the validation loss after epoch {info.epoch} is {evaluation.loss}; the epoch does not count. "
+            "Lower --learning-rate and continue with --resume",
+            missed=["validation_loss"],
+            figures={"step": info.step, "validation_loss": evaluation.loss},
+        )
+    totals = state.totals
+    metrics = EpochMetrics(
+        epoch_number=info.epoch,
+        train_loss=totals.nats / totals.tokens,
+        validation_loss=evaluation.loss,
+        learning_rate=info.learning_rate,
+        elapsed_seconds=round(totals.elapsed_s),
+        sample_outputs=[],
+        gradient_norm=totals.gradient_norm / totals.steps,
+        tokens_per_second=totals.tokens_per_second,
+        bits_per_byte=evaluation.bits_per_byte,
+    )
+    is_best = state.best is None or metrics.validation_loss < state.best.validation_loss
+    if is_best:
+        weights = {name: tensor.detach().clone() for name, tensor in state.model.state_dict().items()}
+        state.best = BestModel(info.epoch, metrics.validation_loss, weights)
+    state.history.append(metrics)
+    state.totals = EpochTotals()
+    return metrics, is_best
+
+
+def align_step(state: RunState, data: TrainingData) -> int:
+    """At an epoch's end the step follows from the epochs done, also when an epoch now has another number of steps."""
+    return state.step if state.totals.steps else state.epoch * data.steps_per_epoch

@@ -1,0 +1,76 @@
+"""Corpus and tokenizer are made once; each test gets a copy that is ready for training."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from test_pipeline import write_text
+from tiny_training import KnownPackages, configure, describe_end, train
+
+from semilla.errors import OutOfMemoryError
+from semilla.phases import corpus_download, prerequisite_check, tokenizer_training, validation
+from semilla.pipeline import run_pipeline
+from semilla.progress import silent
+from semilla.records import names
+
+
+@pytest.fixture(autouse=True)
+def _calm(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prerequisite_check, "PackageProbe", KnownPackages)
+    monkeypatch.setattr(validation, "LEAST_GAIN_NATS", -100.0)  # hardly anything is learned in so few steps
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def _prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Corpus and tokenizer, made once."""
+    directory = tmp_path_factory.mktemp("prepared") / "run"
+    directory.mkdir()
+    write_text(directory.parent / "libro.txt")
+    (directory / names.LOCK).touch()  # by which a run knows the directory for its own
+    corpus_download.run(configure(directory), progress=silent)
+    tokenizer_training.run(configure(directory), progress=silent)
+    return directory
+
+
+@pytest.fixture
+def directory(_prepared: Path, tmp_path: Path) -> Path:
+    """An output directory that is ready for training."""
+    shutil.copy(_prepared.parent / "libro.txt", tmp_path)
+    return Path(shutil.copytree(_prepared, tmp_path / "run"))
+
+
+@pytest.fixture(scope="session")
+def whole(_prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What a training that nothing disturbed ends in."""
+    directory = shutil.copytree(_prepared, tmp_path_factory.mktemp("whole") / "run")
+    torch.set_num_threads(1)
+    train(directory)
+    return describe_end(directory)
+
+
+def run_out(*arguments: object, **keywords: object) -> None:
+    raise MemoryError
+
+
+@pytest.fixture(scope="session")
+def _trained(_prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = Path(shutil.copytree(_prepared, tmp_path_factory.mktemp("trained") / "run"))
+    shutil.copy(_prepared.parent / "libro.txt", directory.parent)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(prerequisite_check, "PackageProbe", KnownPackages)
+        patch.setattr(validation, "run", run_out)
+        with pytest.raises(OutOfMemoryError):
+            run_pipeline(configure(directory, num_epochs=1))
+    return directory
+
+
+@pytest.fixture
+def trained(_trained: Path, tmp_path: Path) -> Path:
+    """An output directory whose training is finished and whose validation is not."""
+    shutil.copy(_trained.parent / "libro.txt", tmp_path)
+    return Path(shutil.copytree(_trained, tmp_path / "run"))

@@ -1,0 +1,220 @@
+"""Rows M of the catalogue of faults: memory that runs out, by exception and by the kernel, or creeps; one slow core."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_pipeline import SMALL
+from tiny_training import KnownPackages, On, configure, describe_end, in_child, resume, train
+
+from semilla import cli, machine, tokenizer
+from semilla.errors import OutOfMemoryError
+from semilla.machine import explain_vanishing
+from semilla.phases import prerequisite_check, validation
+from semilla.pipeline import run_pipeline
+from semilla.progress import EpochDone, Note, StepDone, Warned
+from semilla.records import names
+from semilla.records.status import read_status
+from semilla.training import seal as seal_module
+
+GROUPS = Path("/sys/fs/cgroup/memory")
+NO_MEMORY = RuntimeError("[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate memory")
+
+
+@pytest.fixture
+def small_group() -> Iterator[Path]:
+    """A control group that can hold 900 MB; skips where there is no such thing."""
+    group = GROUPS / f"semilla-test-{os.getpid()}"
+    try:
+        group.mkdir()
+        (group / "memory.limit_in_bytes").write_text(str(900 << 20))
+    except OSError as error:
+        pytest.skip(f"no control group of version 1 can be made here: {error}")
+    yield group
+    group.rmdir()
+
+
+def test_the_kernel_kills_and_the_next_command_says_why(
+    directory: Path, whole: dict[str, Any], small_group: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """M2: ``status`` and the resumed run tell that memory ran out, and the end is the same."""
+
+    def devour() -> None:
+        hoard = []
+        while True:
+            hoard.append(bytearray(os.urandom(1 << 20) * 64))
+
+    def act() -> None:
+        (small_group / "cgroup.procs").write_text(str(os.getpid()))
+        run_pipeline(configure(directory), listeners=[On(StepDone, devour, nth=20)])
+
+    assert in_child(act) == -signal.SIGKILL
+    assert cli.main(["status", str(directory)]) == 0
+    told = capsys.readouterr().out
+    assert "Its process is gone: it was killed, likely because memory ran out: semilla guide oom" in told
+    assert "--resume" in told
+    listener = On(Warned, lambda: None)
+    run_pipeline(configure(directory), resume=True, listeners=[listener])
+    (warned,) = [event for event in listener.events if isinstance(event, Warned) and event.topic == "oom"]
+    assert (
+        warned.text == "the last attempt ended without a word: it was killed, likely because memory ran out"
+    )
+    assert describe_end(directory) == whole
+
+
+@pytest.mark.parametrize(
+    ("marks", "cause", "lacked_memory"),
+    [
+        ({"boot_id": "a", "oom_kills": 3}, "it was killed, likely because memory ran out", True),
+        ({"boot_id": "b", "oom_kills": 3}, "the machine was restarted or lost its power", False),
+        (
+            {"boot_id": "a", "oom_kills": 4},
+            "it crashed or was killed; not by the kernel for want of memory",
+            False,
+        ),
+        ({}, "it crashed or was killed, likely because memory ran out", True),
+    ],
+)
+def test_a_process_that_vanished_is_explained(
+    monkeypatch: pytest.MonkeyPatch, marks: dict[str, Any], cause: str, lacked_memory: bool
+) -> None:
+    """M2: by what the kernel counted since, or by the machine's own start."""
+    monkeypatch.setattr(machine, "read_marks", lambda: {"boot_id": "a", "oom_kills": 4})
+    assert explain_vanishing(marks) == (cause, lacked_memory)
+
+
+def test_a_killed_run_is_told_when_it_is_resumed(directory: Path) -> None:
+    """M2, K1: by a note where memory was not the cause."""
+    die = On(StepDone, lambda: os.kill(os.getpid(), signal.SIGKILL), nth=2)
+    assert (
+        in_child(lambda: run_pipeline(configure(directory, num_epochs=1), listeners=[die])) == -signal.SIGKILL
+    )
+    listener = On(Note, lambda: None)
+    run_pipeline(configure(directory, num_epochs=1), resume=True, listeners=[listener])
+    notes = [event.text for event in listener.events if isinstance(event, Note)]
+    assert any(
+        note.startswith("The last attempt ended without a word: it crashed or was killed") for note in notes
+    )
+
+
+def test_memory_that_runs_out_in_the_tokenizer_ends_its_child_alone(
+    directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """M3: ``oom``, exit 3, with a way out; this process lives on, and the corpus stays."""
+    popen = tokenizer.subprocess.Popen
+
+    def start(command: list[str], **options: Any) -> Any:
+        limit = (120 << 20, 120 << 20)
+        return popen(command, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, limit), **options)
+
+    for path in directory.glob("bilingual_*"):
+        path.unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(tokenizer.subprocess, "Popen", start)
+        with pytest.raises(OutOfMemoryError, match="smaller vocabulary or less text") as caught:
+            run_pipeline(configure(directory))
+    assert caught.value.status == 3
+    assert not list(directory.glob("bilingual_*"))
+    assert (directory / names.CORPUS).is_file()
+
+
+@pytest.mark.parametrize("error", [MemoryError(), NO_MEMORY], ids=["MemoryError", "torch"])
+def test_memory_that_runs_out_while_serialising_touches_no_file(
+    directory: Path, whole: dict[str, Any], monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """M4: the checkpoint is laid out in memory first, so the older ones are all there; the same end is reached."""
+
+    def refuse(*arguments: object) -> None:
+        raise error
+
+    before: dict[str, bytes] = {}
+
+    def starve() -> None:
+        before.update({path.name: path.read_bytes() for path in directory.glob("*.pt")})
+        monkeypatch.setattr(seal_module.torch, "save", refuse)
+
+    with pytest.raises(OutOfMemoryError):
+        train(directory, progress=On(EpochDone, starve))
+    monkeypatch.undo()
+    assert {path.name: path.read_bytes() for path in directory.glob("*.pt")} == before
+    resume(directory)
+    assert describe_end(directory) == whole
+
+
+@pytest.mark.parametrize("error", [MemoryError(), NO_MEMORY], ids=["MemoryError", "torch"])
+@pytest.mark.parametrize("place", ["evaluate", "measure_in_child", "_draw_samples"])
+def test_memory_that_runs_out_in_the_validation_keeps_the_model(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, place: str
+) -> None:
+    """M5: ``oom``, exit 5; training is not repeated."""
+
+    def refuse(*arguments: object, **keywords: object) -> None:
+        raise error
+
+    before = (trained / names.FINAL_MODEL).read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(validation, place, refuse)
+        with pytest.raises(OutOfMemoryError) as caught:
+            run_pipeline(configure(trained, num_epochs=1))
+    assert caught.value.status == 5
+    assert (trained / names.FINAL_MODEL).read_bytes() == before
+    status = read_status(trained)
+    assert status is not None
+    assert status.phase_records["model_training"].outcome in {"done", "reused"}
+
+
+def test_memory_does_not_creep(directory: Path) -> None:
+    """M7: from the second epoch on, less than 1 % an epoch, checkpoints and samples included."""
+    output = directory.parent / "rss"
+
+    def act() -> None:
+        sizes: list[int] = []
+
+        def measure() -> int:
+            status = Path("/proc/self/status").read_text(encoding="ascii")
+            return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
+
+        train(
+            directory,
+            num_epochs=12,
+            progress=lambda event: sizes.append(measure()) if isinstance(event, EpochDone) else None,
+        )
+        output.write_text(" ".join(map(str, sizes)))
+
+    assert in_child(act) == 0
+    sizes = [int(size) for size in output.read_text().split()]
+    assert (sizes[-1] / sizes[1]) ** (1 / (len(sizes) - 2)) - 1 < 0.01
+
+
+def test_one_slow_core_changes_nothing_but_the_time(directory: Path, whole: dict[str, Any]) -> None:
+    """M8: pinned to a single processor and behind everybody else."""
+
+    def act() -> None:
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+        os.nice(19)
+        train(directory)
+
+    assert in_child(act) == 0
+    assert describe_end(directory) == whole
+
+
+def test_the_prediction_of_too_little_memory_does_not_wait_for_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """M6: the largest shape is refused by arithmetic alone, while the packages are still being looked at."""
+
+    class SlowPackages(KnownPackages):
+        def list_checks(self) -> Any:
+            raise AssertionError("waited for the packages")
+
+    monkeypatch.setattr(prerequisite_check, "PackageProbe", SlowPackages)
+    shape = "--batch-size 128 --max-sequence-length 2048 --tokenizer-vocab-size 32000 --num-heads 16 --d-model 512"
+    words = ["run", "--output-dir", str(tmp_path / "run"), "--corpus-source", "sample", *SMALL]
+    assert cli.main([*words, *shape.split(), "--num-layers", "12"]) == 1
+    assert "error[oom] prerequisite_check" in capsys.readouterr().err

@@ -1,0 +1,285 @@
+"""Rows R of the catalogue of faults: what a resume takes, what it refuses, and what it says before it starts."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny_training import (
+    On,
+    configure,
+    describe_end,
+    fork,
+    in_child,
+    list_checkpoints,
+    resume,
+    send_to_self,
+    train,
+)
+
+from semilla import cli
+from semilla.errors import IncompatibleError, IntegrityError, InterruptedRunError
+from semilla.phases import corpus_download
+from semilla.pipeline import read_run_configuration, run_pipeline
+from semilla.progress import Note, StepDone, Warned, silent
+from semilla.records import files, names
+from semilla.records import status as status_module
+from semilla.records.metrics import read_metrics
+from semilla.records.status import PipelineStatus, read_status, write_status
+from semilla.settings import to_toml
+from semilla.training.seal import read_sealed, seal
+
+
+def stop_after(directory: Path, *, steps: int, **changes: Any) -> None:
+    """Leave a training after some steps, saved as Ctrl-C would."""
+    with pytest.raises(InterruptedRunError):
+        resume(directory, progress=On(StepDone, send_to_self(signal.SIGINT), nth=steps), **changes)
+
+
+@pytest.mark.parametrize("damage", ["empty", "zeros", "cut", "flipped", "swapped"])
+def test_the_newest_checkpoint_that_verifies_is_taken(
+    directory: Path, whole: dict[str, Any], damage: str
+) -> None:
+    """R1, R4: a damaged newer one is told with its reason, and gone once a new one stands."""
+    stop_after(directory, steps=20)
+    newest = directory / "checkpoint_step_20.pt"
+    good = newest.read_bytes()
+    bad = {"empty": b"", "zeros": bytes(len(good)), "cut": good[:-1], "swapped": good[::-1]}
+    bad["flipped"] = good[:1000] + bytes([good[1000] ^ 4]) + good[1001:]
+    newest.write_bytes(bad[damage])
+    write_status(directory, PipelineStatus(artifacts_created=[newest.name]))
+    listener = On(Warned, lambda: None)
+    record = resume(directory, progress=listener)
+    told = [event for event in listener.events if isinstance(event, Warned)]
+    assert [event.topic for event in told] == ["integrity"]
+    assert "skipped checkpoint_step_20.pt" in told[0].text
+    assert record.warnings == [told[0].text]
+    assert describe_end(directory) == whole
+    assert list_checkpoints(directory) == {f"checkpoint_epoch_{n}.pt" for n in (1, 2, 3)}
+
+
+def test_when_none_verifies_nothing_is_started(directory: Path) -> None:
+    """R3: ``integrity``; the files stay as they are, and the way to start over is named."""
+    stop_after(directory, steps=20)
+    for path in directory.glob("checkpoint_*.pt"):
+        path.write_bytes(path.read_bytes()[:-1])
+    before = {path.name: path.read_bytes() for path in directory.iterdir() if path.is_file()}
+    with pytest.raises(IntegrityError, match="--no-resume") as caught:
+        resume(directory)
+    assert "--no-resume" in str(caught.value.next_command)
+    assert {path.name: path.read_bytes() for path in directory.iterdir() if path.is_file()} == before
+
+
+def test_starting_over_keeps_the_old_checkpoints_until_a_new_one_stands(directory: Path) -> None:
+    """K5: a new lineage is counted from the first step, whatever numbers the old files have."""
+    stop_after(directory, steps=30)
+    old = list_checkpoints(directory)
+    seen: list[set[str]] = []
+    train(directory, num_epochs=1, progress=On(StepDone, lambda: seen.append(list_checkpoints(directory))))
+    assert seen == [old]
+    assert list_checkpoints(directory) == {"checkpoint_epoch_1.pt"}
+
+
+def test_a_checkpoint_of_another_text_is_refused(directory: Path, tmp_path: Path) -> None:
+    """R6: copied in from another run; what differs is named, old and new."""
+    other = tmp_path / "otro" / "run"
+    shutil.copytree(directory, other)
+    (other.parent / "libro.txt").write_text("El niño no quiere más. ¿Y tú?\n" * 4000, encoding="utf-8")
+    corpus_download.run(configure(other), progress=silent)
+    stop_after(directory, steps=5)
+    shutil.copy(directory / "checkpoint_step_5.pt", other)
+    with pytest.raises(IncompatibleError, match=r"corpus [0-9a-f]{12} -> [0-9a-f]{12}"):
+        resume(other)
+
+
+def test_what_keeps_a_resume_from_being_exact_is_said_first_and_remembered(directory: Path) -> None:
+    """R7: before the first step, in the status, and in every later checkpoint of the run."""
+    stop_after(directory, steps=5)
+    events: list[Any] = []
+    stop = On(StepDone, send_to_self(signal.SIGINT))
+
+    def listen(event: Any) -> None:
+        events.append(event)
+        stop(event)
+
+    with pytest.raises(InterruptedRunError):
+        resume(directory, learning_rate=1e-3, num_threads=2, progress=listen)
+    (warned,) = [event for event in events if isinstance(event, Warned)]
+    assert warned.topic == "resume"
+    assert "learning_rate 0.0003 -> 0.001, num_threads 1 -> 2" in warned.text
+    assert events.index(warned) < next(i for i, event in enumerate(events) if isinstance(event, StepDone))
+    record = resume(directory, learning_rate=1e-3, num_threads=2)
+    assert record.details["departures"] == ["learning_rate 0.0003 -> 0.001", "num_threads 1 -> 2"]
+
+
+@pytest.mark.parametrize(
+    "name", ["torch_version", "numpy_version", "cpu_capability", "processor", "num_threads"]
+)
+def test_another_machine_is_noticed(directory: Path, name: str) -> None:
+    """R7: whatever bits depend on beside the settings is recorded, and a change of it is said."""
+    stop_after(directory, steps=3)
+    path = directory / "checkpoint_step_3.pt"
+    content = read_sealed(path)
+    content["provenance"]["environment"][name] = "another"
+    files.write_bytes(path, seal(content))
+    listener = On(Warned, lambda: None)
+    train_a_step(directory, listener)
+    (warned,) = [event for event in listener.events if isinstance(event, Warned)]
+    assert f"{name} another -> " in warned.text
+
+
+def train_a_step(directory: Path, listener: On) -> None:
+    stop = On(StepDone, send_to_self(signal.SIGINT))
+
+    def listen(event: Any) -> None:
+        listener(event)
+        stop(event)
+
+    with pytest.raises(InterruptedRunError):
+        resume(directory, progress=listen)
+
+
+def test_order_comes_from_counts_and_never_from_clocks(
+    directory: Path, whole: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R14: equal or reversed file times, a clock that jumps by years, another zone; durations stay positive."""
+    stop_after(directory, steps=20, checkpoint_seconds=1e-9)
+    for path in directory.glob("checkpoint_*.pt"):
+        os.utime(path, (0, -int(path.stem.split("_")[2])))
+    draw = random.Random(0)
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + draw.uniform(-1e9, 1e9))
+    monkeypatch.setattr(status_module, "now", lambda: "1970-01-01T00:00:00.000+00:00")
+    monkeypatch.setenv("TZ", "Pacific/Kiritimati")
+    time.tzset()
+    try:
+        listener = On(Note, lambda: None)
+        resume(directory, progress=listener)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert "Continuing from checkpoint_step_20.pt" in next(
+        e.text for e in listener.events if isinstance(e, Note)
+    )
+    assert describe_end(directory) == whole
+    assert all(row.elapsed_seconds >= 0 for row in read_metrics(directory / names.METRICS).epoch_history)
+
+
+@pytest.mark.parametrize("age", ["newer", "older", "damaged", "gone"])
+def test_metrics_and_models_follow_the_checkpoint(
+    directory: Path, whole: dict[str, Any], tmp_path: Path, age: str
+) -> None:
+    """R16: whatever they are, they are made anew from the one file that counts, before the first step."""
+    stop_after(directory, steps=20)
+    early = {name: (directory / name).read_bytes() for name in (names.METRICS, names.BEST_MODEL)}
+    if age == "newer":
+        late = shutil.copytree(directory, tmp_path / "late")
+        resume(late)
+        early = {name: (late / name).read_bytes() for name in early}
+    for name, data in early.items():
+        (directory / name).write_bytes(b"{" if age == "damaged" else data)
+        if age == "gone":
+            (directory / name).unlink()
+    seen: list[list[int]] = []
+    listener = On(
+        StepDone,
+        lambda: seen.append([e.epoch_number for e in read_metrics(directory / names.METRICS).epoch_history]),
+    )
+    resume(directory, progress=listener)
+    assert seen == [[1]]
+    assert describe_end(directory) == whole
+
+
+def test_a_fresh_start_empties_the_metrics_of_the_run_before(directory: Path) -> None:
+    """R16: they never tell of epochs that the training under way has not done."""
+    train(directory, num_epochs=2)
+    seen: list[int] = []
+    listener = On(StepDone, lambda: seen.append(len(read_metrics(directory / names.METRICS).epoch_history)))
+    train(directory, num_epochs=1, progress=listener)
+    assert seen == [0]
+
+
+def test_resuming_where_nothing_is_starts_and_says_so(
+    directory: Path, whole: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """R11, R12: without a terminal and with standard input closed nobody is asked. R9: once done, no byte changes."""
+    config = configure(directory)
+    (directory.parent / "ajustes.toml").write_text(to_toml(config), encoding="utf-8")
+    output = directory.parent / "stdout"
+
+    def act() -> int:
+        os.close(0)
+        sys.stdin, sys.stdout = None, output.open("w")  # type: ignore[assignment]
+        code = cli.main(["run", "--config", str(directory.parent / "ajustes.toml"), "--resume"])
+        sys.stdout.flush()
+        return code
+
+    assert in_child(act) == 0
+    assert "Nothing to resume from: the training starts at the first step." in output.read_text()
+    assert describe_end(directory) == whole
+    before = read_all(directory)
+    assert in_child(act) == 0
+    assert read_all(directory) == before
+
+
+def read_all(directory: Path) -> dict[str, bytes]:
+    """Every file by its name, without the log and the lock."""
+    paths = [
+        path for path in directory.rglob("*") if path.is_file() and path.name not in {names.LOG, names.LOCK}
+    ]
+    return {path.name: path.read_bytes() for path in paths}
+
+
+def test_a_status_that_was_lost_is_written_anew(directory: Path, whole: dict[str, Any]) -> None:
+    """R16: gone or damaged, the run goes on from its checkpoints; it is a new run by its id."""
+    stop_after(directory, steps=20)
+    (directory / names.STATUS).write_bytes(b"{")
+    status = run_pipeline(configure(directory), resume=True)
+    assert status.run_state == "complete"
+    assert describe_end(directory) == whole
+
+
+def test_ten_thousand_reads_while_it_is_written(directory: Path) -> None:
+    """R20: whoever reads sees one whole status or another, never none."""
+    write_status(directory, PipelineStatus())
+
+    def write_for_ever() -> None:
+        while True:
+            write_status(directory, PipelineStatus(artifacts_created=["ñ" * 1000]))
+
+    child = fork()
+    if child == 0:
+        write_for_ever()
+    try:
+        seen = {read_status(directory).pipeline_id for _ in range(10_000)}  # type: ignore[union-attr]
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    assert len(seen) > 1
+
+
+@pytest.mark.parametrize("name", [names.STATUS, names.METRICS, names.CONFIGURATION])
+def test_a_flipped_bit_in_a_record_is_found(trained: Path, name: str) -> None:
+    """R2: any of five hundred, and any cut, of the files that hold the hashes of the others, too."""
+    path = trained / name
+    good = path.read_bytes()
+    read = {
+        names.STATUS: lambda: read_status(trained),
+        names.METRICS: lambda: read_metrics(path),
+        names.CONFIGURATION: lambda: read_run_configuration(trained),
+    }[name]
+    assert read()
+    draw = random.Random(7)
+    places = [(draw.randrange(len(good)), draw.randrange(8)) for _ in range(500)]
+    damaged = [good[:at] + bytes([good[at] ^ 1 << bit]) + good[at + 1 :] for at, bit in places]
+    for bad in [*damaged, *(good[:size] for size in (0, 1, len(good) // 2, len(good) - 1))]:
+        path.write_bytes(bad)
+        with pytest.raises(IntegrityError):
+            read()
