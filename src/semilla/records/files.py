@@ -135,8 +135,11 @@ def read_record(path: Path) -> dict[str, Any]:
     blank = data[: found.start(1)] + _NO_HASH.encode() + data[found.end(1) :] if found else b""
     if not found or hashlib.sha256(blank).hexdigest().encode() != found[1]:
         raise IntegrityError(f"{path} is not what was written: its SHA-256 differs")
-    content: dict[str, Any] = json.loads(data)
-    del content["sha256"]
+    try:
+        content: dict[str, Any] = json.loads(data)
+    except (ValueError, RecursionError) as error:  # forged: a hash tells that a file is whole, not who wrote it
+        raise IntegrityError(f"{path} is not readable JSON: {error}") from error
+    content.pop("sha256")
     return content
 
 
