@@ -109,7 +109,7 @@ def test_a_damaged_file_is_named_and_left_out(make_run: MakeRun) -> None:
     run = make_run()
     (run.directory / names.METRICS).write_text("{", encoding="utf-8")
     page = Page(render_run(read_run(run.directory, config=run.config, status=run.status)))
-    assert f"{names.METRICS} is not readable JSON" in page.text
+    assert f"{names.METRICS} is not what was written" in page.text
     assert "Where the time went" in page.text
 
 
