@@ -27,10 +27,11 @@ from tiny_training import (
 from semilla import cli
 from semilla.errors import IncompatibleError, IntegrityError, InterruptedRunError
 from semilla.phases import corpus_download
-from semilla.pipeline import read_run_configuration, run_pipeline
+from semilla.pipeline import run_pipeline
 from semilla.progress import Note, StepDone, Warned, silent
 from semilla.records import files, names
 from semilla.records import status as status_module
+from semilla.records.configuration import read_run_configuration
 from semilla.records.metrics import read_metrics
 from semilla.records.status import PipelineStatus, read_status, write_status
 from semilla.settings import to_toml

@@ -137,7 +137,10 @@ def read_record(path: Path) -> dict[str, Any]:
         raise IntegrityError(f"{path} is not what was written: its SHA-256 differs")
     try:
         content: dict[str, Any] = json.loads(data)
-    except (ValueError, RecursionError) as error:  # forged: a hash tells that a file is whole, not who wrote it
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # forged: a hash tells that a file is whole, not who wrote it
         raise IntegrityError(f"{path} is not readable JSON: {error}") from error
     content.pop("sha256")
     return content
