@@ -25,8 +25,8 @@ from semilla.records.files import (
     hash_file,
     make_directory,
     open_atomic,
-    read_record,
-    write_record,
+    read_json,
+    write_json,
 )
 
 _WAY_OUT = "semilla run --corpus-source sample"
@@ -138,7 +138,7 @@ class Downloader:
                 size_bytes=fetched.size_bytes,
                 sha256=fetched.sha256,
             )
-            write_record(record_path, asdict(download))
+            write_json(record_path, asdict(download))
             self.fetcher.progress(ArtifactWritten(record_path))
         self.fetcher.progress(ArtifactWritten(path))
         return download
@@ -165,7 +165,7 @@ class Downloader:
                 raise InvalidConfigError(f"{path} is not ours: move it away, or choose another --output-dir")
             return None
         try:
-            download = Download(**read_record(record_path))
+            download = Download(**read_json(record_path))
         except (SemillaError, TypeError):
             return None
         is_wanted = download.mirror in {redact_credentials(route.mirror) for route in routes}
