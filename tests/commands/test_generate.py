@@ -141,7 +141,7 @@ def test_generated_control_characters_are_shown(
     bundle_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A model that generates an escape sequence cannot reach the terminal with it; JSON keeps the exact text."""
-    from semilla.device import session
+    from semilla.device.context import Context
 
     model = load(bundle_dir)
     ids = [int(token) for token in model.tokenizer.encode("a\x1b[2J\u202eñ")]
@@ -149,7 +149,7 @@ def test_generated_control_characters_are_shown(
     generate.add_arguments(parser)
     for words in ([], ["--json"]):
         tokens = iter([*ids, 2])
-        monkeypatch.setattr(session, "pick_token", lambda *_, tokens=tokens, **__: next(tokens))
+        monkeypatch.setattr(Context, "next_id", property(lambda _, tokens=tokens: next(tokens)))
         generate.run(parser.parse_args(["x", "--model", str(bundle_dir), *words]))
     shown, _, report = capsys.readouterr().out.partition("\n")
     assert shown == r"a\u001b[2J\u202eñ"

@@ -60,19 +60,20 @@ def test_percentiles_are_measured_values(share: float, expected: int) -> None:
 
 def test_steps_are_timed_at_the_end_of_a_full_context(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every timed step reads one token at the last position, after the warm-up."""
-    from semilla.device.session import Context, load
+    from semilla.device.context import Context
+    from semilla.device.session import load
 
-    steps: list[tuple[int, int]] = []
-    read = Context.read
+    steps: list[int] = []
+    advance = Context.advance
 
-    def record(context: Context, token_ids: Any) -> Any:
-        steps.append((len(context.token_ids), len(token_ids)))
-        return read(context, token_ids)
+    def record(context: Context) -> None:
+        steps.append(len(context.token_ids))
+        advance(context)
 
     model = load(run_dir)
-    monkeypatch.setattr(Context, "read", record)
+    monkeypatch.setattr(Context, "advance", record)
     assert len(budgets.measure_steps(model, num_samples=50)) == 50
-    assert steps[-70:] == [(31, 1)] * 70
+    assert steps[-70:] == [31] * 70
 
 
 def test_errors_of_the_child_are_raised_as_they_are(tmp_path: Path) -> None:

@@ -42,6 +42,13 @@ def describe_files(bundle_dir: Path) -> dict[str, Any]:
     }
 
 
+def describe_files_unread(bundle_dir: Path, name: str) -> dict[str, Any]:
+    """The files as described, ``name`` with the size it has now."""
+    files = json.loads((bundle_dir / "bundle.json").read_text())["files"]
+    files[name]["size_bytes"] = (bundle_dir / name).stat().st_size
+    return dict(files)
+
+
 def test_what_was_written_is_read(tmp_path: Path) -> None:
     """Shape, settings, languages, licence and provenance come back; what was not given has its default."""
     bundle = read_bundle(write_tiny_bundle(tmp_path, generation={"temperature": 0.5, "stop": ["FIN"]}))
@@ -133,8 +140,35 @@ def test_nothing_there_is_a_mistake_of_the_command(tmp_path: Path) -> None:
 
 def test_a_bundle_of_the_future_is_refused(bundle_dir: Path) -> None:
     """A newer format asks for a newer Semilla."""
-    rewrite_description(bundle_dir, bundle_version=2)
-    with pytest.raises(IncompatibleError, match="version 2"):
+    rewrite_description(bundle_dir, bundle_version=3)
+    with pytest.raises(IncompatibleError, match="version 3"):
+        load(bundle_dir)
+
+
+def test_a_bundle_of_the_past_is_refused_with_the_way_on(bundle_dir: Path) -> None:
+    """The float32 bundles of before are written anew by validating the run that made them."""
+    rewrite_description(bundle_dir, bundle_version=1)
+    with pytest.raises(IncompatibleError, match="version 1, of an earlier Semilla") as caught:
+        load(bundle_dir)
+    assert caught.value.next_command == f"semilla validate {bundle_dir.parent}"
+
+
+@pytest.mark.parametrize("name", FILES[1:])
+def test_files_too_large_for_a_bundle_are_not_read(bundle_dir: Path, name: str) -> None:
+    """A size beyond any model is refused before a byte of the file is hashed or loaded."""
+    with (bundle_dir / name).open("r+b") as file:
+        file.truncate(2**40)  # sparse: it takes no room
+    files = describe_files_unread(bundle_dir, name)
+    rewrite_description(bundle_dir, files=files)
+    with pytest.raises(IntegrityError, match="no part of a bundle"):
+        load(bundle_dir)
+
+
+def test_a_description_too_large_is_not_read(bundle_dir: Path) -> None:
+    """Sixty-four megabytes hold the documents of any corpus."""
+    with (bundle_dir / "bundle.json").open("r+b") as file:
+        file.truncate(2**40)
+    with pytest.raises(IntegrityError, match="no part of a bundle"):
         load(bundle_dir)
 
 
@@ -164,7 +198,7 @@ def test_a_forged_description_is_an_integrity_error(bundle_dir: Path, changes: d
 
 def test_files_of_different_models_are_incompatible(bundle_dir: Path, tmp_path: Path) -> None:
     """A network of another width, hashed correctly, does not pass for the one described."""
-    other = write_tiny_bundle(tmp_path / "other", hidden_size=64)
+    other = write_tiny_bundle(tmp_path / "other", hidden_size=128)
     shutil.copy(other / "model.onnx", bundle_dir / "model.onnx")
     rewrite_description(bundle_dir, files=describe_files(bundle_dir))
     with pytest.raises(IncompatibleError, match="another shape"):

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import unicodedata
 from itertools import zip_longest
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semilla.device import session
-from semilla.device.sampling import Ids, Scores
-from semilla.device.session import Model, PieceDecoder
+from semilla.device import network
+from semilla.device.context import Context
+from semilla.device.pieces import PieceDecoder
+from semilla.device.session import Model, load
 from semilla.errors import IntegrityError, InvalidConfigError, OutOfMemoryError
 from semilla.tokenizer import BEGIN_ID, END_ID, NEWLINE_ID, UNKNOWN_ID
 
@@ -22,7 +25,7 @@ TEXT = "¿Qué? —¡Pingüino 🌱👩‍🌾, 日本! The end.\n\tFin"
 
 def decode(model: Model, text: str, *, stop: tuple[str, ...] = ()) -> list[str]:
     """The pieces that come out when a model happens to generate exactly ``text``."""
-    decoder = PieceDecoder(model, stop=stop)
+    decoder = PieceDecoder(model.tokenizer, stop=stop)
     pieces = []
     for token in model.tokenizer.encode(text):
         pieces.append(decoder.push(int(token)))
@@ -84,7 +87,7 @@ def test_unknown_and_begin_are_never_generated(model: Model) -> None:
 def test_the_end_token_ends_the_text(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     """The end token stops the generation and leaves no trace in it."""
     tokens = iter([*map(int, model.tokenizer.encode("Fin")), END_ID, NEWLINE_ID])
-    monkeypatch.setattr(session, "pick_token", lambda *_, **__: next(tokens))
+    monkeypatch.setattr(Context, "next_id", property(lambda _: next(tokens)))
     assert model.generate() == "Fin"
 
 
@@ -102,45 +105,66 @@ def test_beyond_the_context_the_later_half_is_read_again(model: Model) -> None:
     """The token after a full context is predicted from the last half of all tokens, in a fresh cache."""
     ids = np.random.default_rng(0).integers(3, model.tokenizer.vocab_size, 33)
     context, fresh = model.open_context(), model.open_context()
-    full = context.read(ids[:32])
+    context.read(ids[:32])
     assert context.capacity == len(context.token_ids) == 32
-    slid = context.read(ids[32:])
+    context.read(ids[32:])
     assert context.token_ids.tolist() == ids[-16:].tolist()
-    assert np.array_equal(slid, fresh.read(ids[-16:]))
-    assert not np.allclose(slid, full, atol=0.1)
+    fresh.read(ids[-16:])
+    chosen = []
+    for one in (context, fresh):
+        one.advance()
+        chosen.append([*one.token_ids[16:], one.next_id])
+    assert chosen[0] == chosen[1]
+
+
+def test_advancing_in_a_full_context_slides(model: Model) -> None:
+    """The chosen token is read after the later half, as if it had been given."""
+    ids = np.random.default_rng(0).integers(3, model.tokenizer.vocab_size, 32)
+    context = model.open_context()
+    context.read(ids)
+    chosen = context.next_id
+    context.advance()
+    assert context.token_ids.tolist() == [*ids[-15:], chosen]
+
+
+@pytest.mark.parametrize("settings", [{}, {"temperature": 2.0}])
+def test_a_text_is_the_same_read_at_once_or_token_by_token(model: Model, settings: dict[str, Any]) -> None:
+    """Advancing chooses what reading everything so far afresh would choose."""
+    changed = model.bundle.settings.change(**settings)
+    context = model.open_context(changed)
+    context._draw = lambda: 0.5
+    context.read([3, 50, 60])
+    for _ in range(20):
+        fresh = model.open_context(changed)
+        fresh._draw = lambda: 0.5
+        fresh.read(context.token_ids)
+        assert fresh.next_id == context.next_id
+        context.advance()
 
 
 def test_what_was_forgotten_does_not_matter(model: Model) -> None:
     """Taking tokens back leaves the context as it was before them."""
-    ids = np.array([3, 50, 60, 70])
-    context = model.open_context()
-    context.read(ids[:3])
-    once = context.read(ids[3:])
-    context.forget(from_position=3)
-    assert context.token_ids.tolist() == [3, 50, 60]
-    context.read(np.array([99]))
-    context.forget(from_position=3)
-    assert np.array_equal(context.read(ids[3:]), once)
+    settings = model.bundle.settings.change(temperature=0, repetition_penalty=10)
+    context = model.open_context(settings)
+    context.read([3, 50, 60])
+    once = context.next_id
+    context.read([once, 70])
+    context.forget(from_position=2)
+    assert context.token_ids.tolist() == [3, 50]
+    context.read([60])
+    assert context.next_id == once
 
 
 def test_long_prompts_are_read_in_parts_with_the_same_result(
-    model: Model, monkeypatch: pytest.MonkeyPatch
+    run_dir: Path, model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Reading five tokens at a time, to save memory, changes nothing but rounding."""
     ids = np.random.default_rng(0).integers(3, model.tokenizer.vocab_size, 32)
-    whole = model.open_context().read(ids)
-    monkeypatch.setattr(session, "SCORE_BYTES", 5 * 4 * 4 * 32)
-    parts = model.open_context()
-    lengths: list[int] = []
-    run = parts._run
-
-    def record(ids: Ids) -> Scores:
-        lengths.append(len(ids))
-        return run(ids)
-
-    monkeypatch.setattr(parts, "_run", record)
-    assert np.allclose(parts.read(ids), whole, atol=1e-4)
-    assert lengths == [5, 5, 5, 5, 5, 5, 2]
+    monkeypatch.setattr(network, "SCORE_BYTES", 5 * 4 * 4 * 32)
+    in_parts = load(run_dir)
+    context = in_parts.open_context()
+    assert [len(part) for part in context._cut(ids)] == [5, 5, 5, 5, 5, 5, 2]
+    assert np.allclose(in_parts.score(ids), model.score(ids), atol=1e-3)
 
 
 def test_pieces_are_whole_characters(model: Model) -> None:
@@ -166,14 +190,14 @@ def test_half_a_character_at_the_end_is_dropped(model: Model) -> None:
     """When the tokens run out within a character, the text ends before it."""
     ids = [int(token) for token in model.tokenizer.encode("日")]
     assert len(ids) == 3
-    decoder = PieceDecoder(model)
+    decoder = PieceDecoder(model.tokenizer)
     assert [decoder.push(token) for token in ids[:2]] + [decoder.finish()] == ["", "", ""]
 
 
 def test_bytes_that_are_no_character_are_replaced(model: Model) -> None:
     """A byte that cannot begin a character becomes the replacement character, and what follows is intact."""
     byte = model.tokenizer.processor.PieceToId("<0xFF>")
-    decoder = PieceDecoder(model)
+    decoder = PieceDecoder(model.tokenizer)
     text = "".join(decoder.push(token) for token in [byte, *map(int, model.tokenizer.encode("sol"))])
     assert text == "\ufffdsol"
 
@@ -191,7 +215,7 @@ def test_a_text_ends_before_its_first_stop(model: Model, text: str, stop: list[s
 
 def test_stop_texts_hold_back_no_more_than_they_must(model: Model) -> None:
     """Only what may become the stop text waits."""
-    decoder = PieceDecoder(model, stop=("sol!",))
+    decoder = PieceDecoder(model.tokenizer, stop=("sol!",))
     ids = [int(model.tokenizer.processor.PieceToId(f"<0x{byte:02X}>")) for byte in b"a so sol?"]
     assert [decoder.push(token) for token in ids] == ["a", " ", "", "", "so ", "", "", "", "sol?"]
 
@@ -218,11 +242,20 @@ def test_failures_of_the_runtime_are_ours(
 ) -> None:
     """Running out of memory is told apart from a model that cannot be run."""
 
-    class Failing:
-        def run(self, *_: object) -> None:
-            raise RuntimeError(message)
+    def fail(*_: object) -> None:
+        raise RuntimeError(message)
 
     context = model.open_context()
-    monkeypatch.setattr(context, "_session", Failing())
+    monkeypatch.setattr(onnxruntime.InferenceSession, "run_with_iobinding", fail)
     with pytest.raises(kind):
-        context.read(np.array([3]))
+        context.read([3])
+
+
+def test_scores_that_are_not_numbers_are_an_error(model: Model) -> None:
+    """A damaged model says so instead of writing nonsense."""
+    context = model.open_context()
+    context.read([3, 50])
+    for cache in context._caches.values():
+        cache[:] = np.nan
+    with pytest.raises(IntegrityError, match="not finite numbers"):
+        context.advance()

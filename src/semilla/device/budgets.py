@@ -18,7 +18,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
-from random import Random
 from typing import TYPE_CHECKING, Any
 
 from semilla.errors import CATEGORIES, OutOfMemoryError, SemillaError, ValidationFailureError
@@ -104,19 +103,12 @@ def measure_steps(model: Model, *, num_samples: int) -> list[float]:
     """Microseconds of each step that fills the last position of the context, after a warm-up."""
     import numpy as np  # noqa: PLC0415
 
-    from semilla.device.sampling import pick_token  # noqa: PLC0415
-    from semilla.device.session import BANNED_IDS  # noqa: PLC0415
-
-    context, random = model.open_context(), Random(0)  # noqa: S311 - a draw, not a secret
-    last = context.capacity - 1
+    context = model.open_context(model.bundle.settings)
+    last, steps_us = context.capacity - 1, []
     context.read(np.resize(model.encode(model.generate(seed=0)), last))
-    token, steps_us = 0, []
     for _ in range(WARM_UP_STEPS + num_samples):
         start_ns = time.perf_counter_ns()
-        scores = context.read(np.array([token]))
-        token = pick_token(
-            scores, settings=model.bundle.settings, random=random, seen=context.token_ids, banned=BANNED_IDS
-        )
+        context.advance()
         steps_us.append((time.perf_counter_ns() - start_ns) / 1000)
         context.forget(from_position=last)
     return steps_us[WARM_UP_STEPS:]

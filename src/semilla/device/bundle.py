@@ -23,8 +23,10 @@ from semilla.records.files import Artifact, read_json, verify_artifact
 DESCRIPTION = "bundle.json"
 MODEL = "model.onnx"
 TOKENIZER = "tokenizer.model"
-BUNDLE_VERSION = 1
-"""Raised when a bundle written today could not be read by the reader of yesterday."""
+BUNDLE_VERSION = 2
+"""Raised when a bundle written today could not be read by the reader of yesterday. 1: a float32 graph."""
+LARGEST_BYTES = {DESCRIPTION: 64 * 2**20, MODEL: 256 * 2**20, TOKENIZER: 32 * 2**20}
+"""Three times what the largest shape, vocabulary or collection of documents needs; more is not read."""
 SIZES = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "max_position_embeddings")
 """What the runtime needs to know of the model's shape."""
 
@@ -149,6 +151,7 @@ def _refuse_file(path: Path) -> IntegrityError:
 
 def _read_description(directory: Path) -> dict[str, Any]:
     path = directory / DESCRIPTION
+    _check_size(DESCRIPTION, path.stat().st_size)
     description = read_json(path)
     if not isinstance(description, dict) or not isinstance(description.get("bundle_version"), int):
         raise IntegrityError(f"{path} does not describe a bundle")
@@ -156,6 +159,12 @@ def _read_description(directory: Path) -> dict[str, Any]:
         raise IncompatibleError(
             f"{path} has version {description['bundle_version']}; this Semilla reads up to {BUNDLE_VERSION}",
             next_command="pip install --upgrade semilla",
+        )
+    if description["bundle_version"] < BUNDLE_VERSION:
+        raise IncompatibleError(
+            f"{path} has version {description['bundle_version']}, of an earlier Semilla; validating the run "
+            "that made it writes the bundle anew",
+            next_command=f"semilla validate {shlex.quote(str(directory.parent))}",
         )
     if description.get("sha256") != hash_description(description):
         raise IntegrityError(f"{path} is not what was written: its SHA-256 differs")
@@ -176,11 +185,18 @@ def _parse(directory: Path, description: dict[str, Any]) -> Bundle:
             provenance=description["provenance"],
         )
         _check_shape(bundle.model, bundle.start_token_ids)
+        for file in files:
+            _check_size(file.path, file.size_bytes)
     except (KeyError, TypeError, ValueError, InvalidConfigError) as error:
         raise IntegrityError(f"{directory / DESCRIPTION} cannot be used: {error!r}") from error
     for file in files:
         verify_artifact(file, root=directory)
     return bundle
+
+
+def _check_size(name: str, size_bytes: int) -> None:
+    if not 0 < size_bytes <= LARGEST_BYTES[name]:
+        raise IntegrityError(f"{name} of {size_bytes} bytes: such a file is no part of a bundle")
 
 
 def _check_shape(model: Mapping[str, Any], start_token_ids: tuple[Any, ...]) -> None:

@@ -17,7 +17,8 @@ from semilla.device.bundle import (
     hash_description,
 )
 from semilla.errors import IncompatibleError
-from semilla.export.onnx import Weights, build_graph
+from semilla.export.int8 import build_int8_graph
+from semilla.export.onnx import Weights
 from semilla.records.files import describe_artifact, make_directory, write_bytes, write_json
 from semilla.tokenizer import NEWLINE_ID, Tokenizer
 
@@ -33,9 +34,9 @@ def write_bundle(
     languages: Sequence[str] = (),
     licence: str = "",
 ) -> list[Path]:
-    """Write the bundle of ``weights``, named and shaped as ``semilla.export.onnx.build_graph`` asks; return its files.
+    """Write the bundle of ``weights``, named and shaped as ``semilla.export.int8.build_int8_graph`` asks.
 
-    ``generation`` overrides the defaults of GenerationSettings. The description is written last, so a bundle
+    Returns its files. ``generation`` overrides the defaults of GenerationSettings. The description is written last, so a bundle
     that was cut short does not verify. Raises IncompatibleError when tokenizer and model differ in
     vocabulary.
     """
@@ -43,7 +44,7 @@ def write_bundle(
     vocab_size = Tokenizer(tokenizer_model).vocab_size
     if vocab_size != model["vocab_size"]:
         raise IncompatibleError(f"the tokenizer has {vocab_size} pieces, the model {model['vocab_size']}")
-    graph = build_graph(weights, model=model)
+    graph = build_int8_graph(weights, model=model)
     make_directory(directory)
     write_bytes(directory / MODEL, graph)
     write_bytes(directory / TOKENIZER, tokenizer_model)

@@ -1,4 +1,6 @@
-"""The network as an ONNX graph, written node by node with standard operators only.
+"""The network in float32 as an ONNX graph, written node by node with standard operators only: an export.
+
+What ships to a device is ``semilla.export.int8``.
 
 One call reads T tokens at positions P, P+1, ... and needs the keys and values of the P tokens before them.
 The cache belongs to the caller and stays where it is: the graph takes its first P rows and returns only the T
@@ -42,13 +44,13 @@ def build_graph(weights: Weights, *, model: Mapping[str, Any], all_positions: bo
     IntegrityError when one holds a value that is not finite.
     """
     check_weights(weights, model=model)
-    graph = _Graph(weights, model)
+    graph = _StandardGraph(weights, model)
     x = graph.embed()
     for layer in range(model["num_hidden_layers"]):
         x = graph.attend(x, layer)
         x = graph.feed_forward(x, layer)
     graph.project(x if all_positions else graph.add("Gather", x, graph.const("last", [-1]), axis=0))
-    return graph.serialize(all_positions=all_positions)
+    return graph.finish(all_positions=all_positions)
 
 
 def list_shapes(model: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
@@ -82,7 +84,7 @@ def check_weights(weights: Weights, *, model: Mapping[str, Any]) -> None:
             raise IntegrityError(f"tensor {name} holds values that are not finite numbers")
 
 
-class _Graph:
+class Graph:
     """Nodes and constants in the making; values are referred to by name, as ONNX does."""
 
     def __init__(self, weights: Weights, model: Mapping[str, Any]) -> None:
@@ -100,6 +102,11 @@ class _Graph:
         self.nodes.append(helper.make_node(operator, inputs, [output], **attributes))
         return output
 
+    def cast(self, x: str, kind: int) -> str:
+        output = f"cast_{len(self.nodes)}"
+        self.nodes.append(helper.make_node("Cast", [x], [output], to=kind))
+        return output
+
     def split(self, x: str, sizes: Sequence[int], *, axis: int) -> list[str]:
         outputs = [f"split_{len(self.nodes)}_{part}" for part in range(len(sizes))]
         lengths = self.const("sizes_" + "_".join(map(str, sizes)), sizes)
@@ -107,20 +114,16 @@ class _Graph:
         return outputs
 
     def const(self, name: str, value: npt.ArrayLike) -> str:
-        """Name a constant: float32, or int64 when the values are integers."""
+        """Name a constant: float32, int64 when the values are integers, or bytes as they are."""
         if name not in self.constants:
             array = np.asarray(value)
-            array = array.astype(np.int64 if array.dtype.kind == "i" else np.float32, order="C")
+            kinds: dict[str, npt.DTypeLike] = {"i": np.int64, "u": np.uint8}
+            array = array.astype(kinds.get(array.dtype.kind, np.float32), order="C")
             self.constants[name] = numpy_helper.from_array(array, name)
         return name
 
     def reshape(self, x: str, *shape: int) -> str:
         return self.add("Reshape", x, self.const("shape_" + "_".join(map(str, shape)), shape))
-
-    def multiply(self, x: str, *names: str) -> str:
-        """Multiply the rows of ``x`` by the matrices ``names``, laid side by side into one product."""
-        matrix = np.concatenate([self.weights[f"{name}.weight"] for name in names])
-        return self.add("MatMul", x, self.const("+".join(names), matrix.T))
 
     def normalize(self, x: str, name: str) -> str:
         """RMSNorm, in the one arrangement of nodes that onnxruntime fuses into a single kernel."""
@@ -128,6 +131,34 @@ class _Graph:
         mean = self.add("ReduceMean", square, axes=[-1], keepdims=1)
         root = self.add("Sqrt", self.add("Add", mean, self.const("epsilon", self.model["rms_norm_eps"])))
         return self.add("Mul", self.add("Div", x, root), self.const(name, self.weights[f"{name}.weight"]))
+
+    @property
+    def caches(self) -> list[str]:
+        layers = range(self.model["num_hidden_layers"])
+        return [f"{layer}.{kind}" for layer in layers for kind in ("key", "value")]
+
+    def serialize(
+        self, inputs: Sequence[onnx.ValueInfoProto], outputs: Sequence[onnx.ValueInfoProto], *domains: str
+    ) -> bytes:
+        """Check and serialize; ``domains`` are those of operators beyond the standard, each in version 1."""
+        graph = helper.make_graph(self.nodes, "semilla", inputs, outputs, list(self.constants.values()))
+        whole = helper.make_model(
+            graph,
+            opset_imports=[helper.make_opsetid("", OPSET), *(helper.make_opsetid(one, 1) for one in domains)],
+            ir_version=IR_VERSION,
+            producer_name="semilla",
+            producer_version=__version__,
+        )
+        onnx.checker.check_model(whole)
+        serialized: bytes = whole.SerializeToString()
+        return serialized
+
+
+class _StandardGraph(Graph):
+    def multiply(self, x: str, *names: str) -> str:
+        """Multiply the rows of ``x`` by the matrices ``names``, laid side by side into one product."""
+        matrix = np.concatenate([self.weights[f"{name}.weight"] for name in names])
+        return self.add("MatMul", x, self.const("+".join(names), matrix.T))
 
     def embed(self) -> str:
         """Embed the tokens [T, width]; also lay out what all layers share: rotations and causal mask."""
@@ -192,35 +223,27 @@ class _Graph:
         matrix = "embedding" if tied else self.const("lm_head", self.weights["lm_head.weight"])
         self.add("Gemm", self.normalize(x, "model.norm"), matrix, transB=1, to="logits")
 
-    def serialize(self, *, all_positions: bool) -> bytes:
-        caches = [
-            f"{layer}.{kind}" for layer in range(self.model["num_hidden_layers"]) for kind in ("key", "value")
-        ]
-        inputs = [helper.make_tensor_value_info("input_ids", TensorProto.INT64, [1, "T"])]
-        inputs += [_describe(f"past.{name}", "P", self.width) for name in caches]
-        outputs = [_describe("logits", "T" if all_positions else 1, self.model["vocab_size"])]
-        outputs += [_describe(f"new.{name}", "T", self.width) for name in caches]
-        graph = helper.make_graph(self.nodes, "semilla", inputs, outputs, list(self.constants.values()))
-        whole = helper.make_model(
-            graph,
-            opset_imports=[helper.make_opsetid("", OPSET)],
-            ir_version=IR_VERSION,
-            producer_name="semilla",
-            producer_version=__version__,
-        )
-        onnx.checker.check_model(whole)
-        serialized: bytes = whole.SerializeToString()
-        return serialized
+    def finish(self, *, all_positions: bool) -> bytes:
+        inputs = [describe_value("input_ids", 1, "T", kind=TensorProto.INT64)]
+        inputs += [describe_value(f"past.{name}", "P", self.width) for name in self.caches]
+        outputs = [describe_value("logits", "T" if all_positions else 1, self.model["vocab_size"])]
+        outputs += [describe_value(f"new.{name}", "T", self.width) for name in self.caches]
+        return self.serialize(inputs, outputs)
+
+
+def compute_angles(model: Mapping[str, Any]) -> npt.NDArray[np.float64]:
+    """By how much position p turns pair i of a head: [context, head_width / 2] (Su et al. 2021)."""
+    head_width = model["hidden_size"] // model["num_attention_heads"]
+    speeds = model["rope_theta"] ** -(np.arange(0, head_width, 2) / head_width)
+    return np.outer(np.arange(model["max_position_embeddings"]), speeds)
 
 
 def compute_rotations(model: Mapping[str, Any]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Cosines and signed sines [context, 1, head_width] of the half-split layout (Su et al. 2021)."""
-    head_width = model["hidden_size"] // model["num_attention_heads"]
-    speeds = model["rope_theta"] ** -(np.arange(0, head_width, 2) / head_width)
-    angles = np.outer(np.arange(model["max_position_embeddings"]), speeds)[:, None, :]
+    """Cosines and signed sines [context, 1, head_width] of the half-split layout."""
+    angles = compute_angles(model)[:, None, :]
     cosines, sines = np.cos(angles), np.sin(angles)
     return np.concatenate([cosines, cosines], axis=-1), np.concatenate([-sines, sines], axis=-1)
 
 
-def _describe(name: str, rows: str | int, columns: int) -> onnx.ValueInfoProto:
-    return helper.make_tensor_value_info(name, TensorProto.FLOAT, [rows, columns])
+def describe_value(name: str, *shape: str | int, kind: int = TensorProto.FLOAT) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, kind, shape)

@@ -16,6 +16,7 @@ from semilla.config import PipelineConfiguration
 from semilla.corpus.manifest import Document, read_documents, read_manifest
 from semilla.corpus.openings import find_openings
 from semilla.device.budgets import BUDGETS, measure_in_child
+from semilla.device.bundle import BUNDLE_VERSION
 from semilla.device.session import load
 from semilla.errors import IntegrityError, ValidationFailureError
 from semilla.export.bundle import write_bundle
@@ -48,6 +49,7 @@ def read_inputs(config: PipelineConfiguration, records: Mapping[str, PhaseRecord
     return {
         **trained,
         "corpus": get_sha256(records, "corpus_download", names.CORPUS),
+        "bundle_version": BUNDLE_VERSION,
         "max_validation_loss": config.max_validation_loss,
         "strict": config.strict,
         "seed": config.seed,

@@ -1,0 +1,224 @@
+"""The network as it ships: int8 weights, and the fused operators ONNX Runtime brings along.
+
+Every matrix is stored in one byte a weight, symmetrically, with one float32 scale for each output channel (and
+for each LARGEST_BLOCK inputs, where there are more). Weights alone are int8: norms, rotations, cache and whatever
+passes between operators are float32. The integer kernels round a row of activations to 8 bits inside a product,
+as llama.cpp does for Q8_0; where a processor has none, ONNX Runtime multiplies in float32.
+
+With 11 operators a layer instead of 40 a token is not spent on starting them, and the attention writes keys and
+values into the caller's cache in place. The next token is chosen in the graph, too (``semilla.export.choice``).
+Operators of the domain com.microsoft are part of every ONNX Runtime for CPUs; ``semilla.export.onnx`` writes the
+same network for any other reader.
+
+Inputs: ``input_ids`` int64 [1, T], read at positions P to P + T - 1; ``last_position`` int32 [1], P + T - 1;
+``length`` int32 [], P + T; ``scored`` int64 [S], which of the T tokens to give scores for, -1 the last;
+``past.i.key`` and ``past.i.value`` float32 [1, heads, context, head width] for each layer, of which P rows are
+filled; and those of the choice. Outputs: ``logits`` float32 [1, S, vocabulary]; those of the choice;
+``present.i.key`` and ``present.i.value``, to be bound to the memory of their inputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from onnx import TensorProto, helper
+
+from semilla.device.network import HEAD_MULTIPLE
+from semilla.export.choice import choose, describe_inputs, describe_outputs
+from semilla.export.onnx import Graph, Weights, check_weights, compute_angles, describe_value
+
+FUSED = "com.microsoft"
+
+LARGEST_BLOCK = 256
+"""Weights of a row that share a scale: the kernels take powers of two from 16 to 256."""
+
+SYMMETRIC_ZERO = 128
+"""Stored for a weight of 0: the kernels want unsigned bytes."""
+
+INTEGER_PRODUCTS = 4
+"""The accuracy level that allows integer kernels; without it every product unpacks its matrix: 40 times the time."""
+
+
+def build_int8_graph(weights: Weights, *, model: Mapping[str, Any]) -> bytes:
+    """Build the ONNX model of ``weights``, tensors named as in Hugging Face's LlamaForCausalLM.
+
+    Raises what ``semilla.export.onnx.check_weights`` raises.
+    """
+    check_weights(weights, model=model)
+    graph = _FusedGraph(weights, model)
+    x, delta = graph.embed(), ""
+    for layer in range(model["num_hidden_layers"]):
+        x, delta = graph.attend(x, delta, layer)
+        x, delta = graph.feed_forward(x, delta, layer)
+    graph.project(x, delta)
+    return graph.finish()
+
+
+def quantize(matrix: npt.NDArray[Any]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
+    """Round a matrix [N, K] to bytes [N, blocks, block size], zeros after the last of K, and scales [N, blocks]."""
+    rows, columns = matrix.shape
+    block = choose_block(columns)
+    filled = np.zeros((rows, -(-columns // block), block), np.float32)
+    filled.reshape(rows, -1)[:, :columns] = matrix
+    largest = np.abs(filled).max(axis=2)
+    scales = np.where(largest > 0, largest / 127, 1).astype(np.float32)
+    whole = np.rint(filled / scales[:, :, None]).clip(-127, 127)
+    return (whole + SYMMETRIC_ZERO).astype(np.uint8), scales
+
+
+def dequantize(matrix: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """What is left of a matrix [N, K] after ``quantize``."""
+    rows, columns = matrix.shape
+    codes, scales = quantize(matrix)
+    values = (codes.astype(np.float32) - SYMMETRIC_ZERO) * scales[:, :, None]
+    return np.ascontiguousarray(values.reshape(rows, -1)[:, :columns])
+
+
+def choose_block(columns: int) -> int:
+    """The smallest block that holds a whole row, if there is one."""
+    return int(min(LARGEST_BLOCK, max(16, 1 << (columns - 1).bit_length())))
+
+
+class _FusedGraph(Graph):
+    def __init__(self, weights: Weights, model: Mapping[str, Any]) -> None:
+        super().__init__(weights, model)
+        self.scale = self.head_width**-0.5
+        narrow = self.head_width
+        self.head_width = -(-narrow // HEAD_MULTIPLE) * HEAD_MULTIPLE
+        if self.head_width != narrow:
+            self.weights = {name: self._widen_heads(name, matrix) for name, matrix in weights.items()}
+
+    def _widen_heads(self, name: str, matrix: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Fill the heads of an attention matrix up with zeros; queries and keys are turned in halves."""
+        kind = name.split(".")[-2]
+        if kind == "o_proj":
+            return self._widen_heads("v_proj.weight", matrix.T).T
+        if kind not in {"q_proj", "k_proj", "v_proj"}:
+            return matrix
+        parts = 1 if kind == "v_proj" else 2
+        split = matrix.reshape(self.heads, parts, -1, self.width)
+        missing = self.head_width // parts - split.shape[2]
+        filled = np.pad(split, ((0, 0), (0, 0), (0, missing), (0, 0)))
+        return filled.reshape(-1, self.width)
+
+    def quantized(self, *names: str) -> tuple[str, str, npt.NDArray[Any]]:
+        """Name the bytes and scales of the matrices ``names``, laid below each other, and return their product's."""
+        matrix = np.concatenate([self.weights[f"{name}.weight"] for name in names])
+        name = "+".join(names)
+        if f"{name}.codes" not in self.constants:
+            codes, scales = quantize(matrix)
+            self.const(f"{name}.codes", codes)
+            self.const(f"{name}.scales", scales)
+        return f"{name}.codes", f"{name}.scales", matrix
+
+    def multiply(self, x: str, *names: str, to: str | None = None) -> str:
+        codes, scales, matrix = self.quantized(*names)
+        rows, columns = matrix.shape
+        sizes = {"N": rows, "K": columns, "bits": 8, "block_size": choose_block(columns)}
+        return self.add(
+            "MatMulNBits",
+            x,
+            codes,
+            scales,
+            domain=FUSED,
+            to=to,
+            accuracy_level=INTEGER_PRODUCTS,
+            **sizes,
+        )
+
+    def embed(self) -> str:
+        """Embed the tokens [1, T, width] from the same bytes a tied output layer reads."""
+        codes, scales, matrix = self.quantized("model.embed_tokens")
+        block = choose_block(matrix.shape[1])
+        blocks = -(-self.width // block)
+        by_block = self.reshape(scales, len(matrix), blocks, 1)
+        rows = self.add(
+            "GatherBlockQuantized",
+            codes,
+            "input_ids",
+            by_block,
+            domain=FUSED,
+            gather_axis=0,
+            quantize_axis=2,
+            block_size=block,
+            bits=8,
+        )
+        whole = self.reshape(rows, 1, -1, blocks * block)
+        if blocks * block == self.width:
+            return whole
+        return self.split(whole, [self.width, blocks * block - self.width], axis=-1)[0]
+
+    def add_and_normalize(self, x: str, delta: str, name: str) -> tuple[str, str]:
+        """Add ``delta``, when there is one, to the residual stream ``x``; return the sum and its RMSNorm."""
+        if not delta:
+            return x, self.normalize(x, name)
+        total, normed = f"sum_{len(self.nodes)}", f"normed_{len(self.nodes)}"
+        gain = self.const(name, self.weights[f"{name}.weight"])
+        self.nodes.append(
+            helper.make_node(
+                "SkipSimplifiedLayerNormalization",
+                [x, delta, gain],
+                [normed, "", "", total],
+                domain=FUSED,
+                epsilon=self.model["rms_norm_eps"],
+            )
+        )
+        return total, normed
+
+    def attend(self, x: str, delta: str, layer: int) -> tuple[str, str]:
+        prefix = f"model.layers.{layer}"
+        x, normed = self.add_and_normalize(x, delta, f"{prefix}.input_layernorm")
+        qkv = self.multiply(normed, *(f"{prefix}.self_attn.{name}_proj" for name in "qkv"))
+        angles = compute_angles(self.model)
+        padded = np.pad(angles, ((0, 0), (0, self.head_width // 2 - angles.shape[1])))
+        tables = [self.const("cosines", np.cos(padded)), self.const("sines", np.sin(padded))]
+        kinds = ("key", "value")
+        past = [f"past.{layer}.{kind}" for kind in kinds]
+        mixed = f"mixed_{len(self.nodes)}"
+        self.nodes.append(
+            helper.make_node(
+                "GroupQueryAttention",
+                [qkv, "", "", *past, "last_position", "length", *tables],
+                [mixed, *(f"present.{layer}.{kind}" for kind in kinds)],
+                domain=FUSED,
+                num_heads=self.heads,
+                kv_num_heads=self.heads,
+                scale=self.scale,
+                do_rotary=1,
+            )
+        )
+        return x, self.multiply(mixed, f"{prefix}.self_attn.o_proj")
+
+    def feed_forward(self, x: str, delta: str, layer: int) -> tuple[str, str]:
+        prefix = f"model.layers.{layer}"
+        x, normed = self.add_and_normalize(x, delta, f"{prefix}.post_attention_layernorm")
+        both = self.multiply(normed, f"{prefix}.mlp.gate_proj", f"{prefix}.mlp.up_proj")
+        gate, up = self.split(both, [self.model["intermediate_size"]] * 2, axis=-1)
+        swish = self.add("QuickGelu", gate, domain=FUSED, alpha=1.0)
+        return x, self.multiply(self.add("Mul", swish, up), f"{prefix}.mlp.down_proj")
+
+    def project(self, x: str, delta: str) -> None:
+        _, normed = self.add_and_normalize(x, delta, "model.norm")
+        rows = self.add("Gather", normed, "scored", axis=1)
+        tied = self.model["tie_word_embeddings"]
+        choose(self, self.multiply(rows, "model.embed_tokens" if tied else "lm_head", to="logits"))
+
+    def finish(self) -> bytes:
+        shape = (1, self.heads, self.model["max_position_embeddings"], self.head_width)
+        inputs = [
+            describe_value("input_ids", 1, "T", kind=TensorProto.INT64),
+            describe_value("last_position", 1, kind=TensorProto.INT32),
+            describe_value("length", kind=TensorProto.INT32),
+            describe_value("scored", "S", kind=TensorProto.INT64),
+            *describe_inputs(shape[2]),
+            *(describe_value(f"past.{name}", *shape) for name in self.caches),
+        ]
+        outputs = [
+            describe_value("logits", 1, "S", self.model["vocab_size"]),
+            *describe_outputs(),
+            *(describe_value(f"present.{name}", *shape) for name in self.caches),
+        ]
+        return self.serialize(inputs, outputs, FUSED)
