@@ -11,7 +11,6 @@ import json
 import re
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -221,6 +220,8 @@ def _train_in_child(sentences: str, request: dict[str, Any]) -> subprocess.Compl
 
 def _store(text: str) -> IO[bytes]:
     """Lay text ready in an unnamed file: what ``communicate`` had not sent at a timeout, it never sends."""
+    import tempfile  # noqa: PLC0415 - with all that it imports, not for a device
+
     file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
     file.write(text.encode())
     file.seek(0)

@@ -6,6 +6,7 @@ import argparse
 import io
 import json
 import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -93,6 +94,40 @@ def test_a_reader_that_leaves_ends_it_quietly(bundle_dir: Path) -> None:
     )
     os.close(write_end)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+def read_until(terminal: int, wanted: bytes) -> bytes:
+    """What a program writes to its terminal until it waits behind ``wanted``."""
+    data = b""
+    while not data.endswith(wanted):
+        data += os.read(terminal, 4096)
+    return data
+
+
+def test_a_conversation_continues_each_line(bundle_dir: Path) -> None:
+    """On a terminal each line typed is continued, with the next seed; the end of input ends it with code 0."""
+    terminal, theirs = pty.openpty()
+    command = [sys.executable, "-P", "-m", "semilla", "generate", "--interactive", "--model", str(bundle_dir)]
+    options = ["--seed", "5", "--max-tokens", "20"]
+    with subprocess.Popen([*command, *options], stdin=theirs, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        for prompt in ("Once", "Había"):
+            read_until(terminal, b"> ")
+            os.write(terminal, f"{prompt}\n".encode())
+        shown = read_until(terminal, b"\n> ").decode()
+        os.write(terminal, b"\x04")
+        assert process.wait(timeout=60) == 0
+    os.close(terminal)
+    expected = load(bundle_dir).generate("Había", seed=6, max_tokens=20)
+    assert f"Había{escape_controls(expected)}\n> " in shown.replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize("words", [[], ["x"], ["--json"]])
+def test_a_conversation_needs_a_terminal_and_nothing_else(bundle_dir: Path, words: list[str]) -> None:
+    """Without a terminal, with a prompt or with --json it is a mistake, not a program that waits."""
+    done = run_semilla(*words, "--interactive", "--model", bundle_dir)
+    assert (done.returncode, done.stdout) == (64, "")
+    assert "--interactive" in done.stderr
 
 
 @pytest.mark.parametrize(

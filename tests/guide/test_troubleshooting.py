@@ -46,6 +46,7 @@ def test_every_warning_topic_has_its_entry():
         "language",
         "repetition",
         "copying",
+        "int8",
         "corpus_size",
         "learning_rate",
     } <= set(TOPICS)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import stat
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from semilla.device.bundle import RANGES, GenerationSettings
@@ -15,7 +17,7 @@ from semilla.errors import InvalidConfigError, Mistake
 from semilla.escape import escape_controls
 
 if TYPE_CHECKING:
-    from semilla.device.session import TextStream
+    from semilla.device.session import Model, TextStream
 
 HELP = "text from a finished model, without torch"
 
@@ -50,6 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--stop", action="append", metavar="TEXT", help="end before this text; may be given more than once"
     )
     parser.add_argument(
+        "--interactive", action="store_true", help="continue one prompt after another, from a terminal"
+    )
+    parser.add_argument(
         "--json", action="store_true", help="print prompt, text, tokens, seed and timings as JSON"
     )
 
@@ -57,12 +62,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     changes: dict[str, Any] = {name: getattr(arguments, name) for name in (*RANGES, "stop")}
     DEFAULTS.change(**changes)  # mistakes are told before anything is loaded
-    prompt = read_prompt(arguments.prompt)
+    if arguments.interactive:
+        check_interactive(arguments)
+    prompt = "" if arguments.interactive else read_prompt(arguments.prompt)
     start_s = time.perf_counter()
+    # NumPy's BLAS, which is not used here, would start a thread and reserve memory for each core.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from semilla.device.session import load  # noqa: PLC0415 - --help and mistakes need not wait for the runtime
 
     model = load(arguments.model)
     load_s = time.perf_counter() - start_s
+    if arguments.interactive:
+        converse(model, seed=arguments.seed, changes=changes)
+        return 0
     stream = model.stream(prompt, seed=arguments.seed, **changes)
     if arguments.json:
         report = describe_text(stream, prompt=prompt, load_s=load_s)
@@ -70,6 +82,34 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         show(stream)
     return 0
+
+
+def check_interactive(arguments: argparse.Namespace) -> None:
+    if arguments.prompt is not None or arguments.json:
+        raise InvalidConfigError("--interactive asks for its prompts and shows text: no PROMPT, no --json")
+    if not (sys.stdin and sys.stdin.isatty() and sys.stdout.isatty()):
+        raise InvalidConfigError("--interactive needs a terminal; a pipe gives one prompt, without it")
+
+
+def converse(model: Model, *, seed: int | None, changes: dict[str, Any]) -> None:
+    """Continue each line typed, until the end of input (Ctrl-D). Ctrl-C ends a text that is being written.
+
+    With a seed the texts are those of ``seed``, ``seed + 1`` and so on.
+    """
+    with suppress(ImportError):
+        import readline  # noqa: F401, PLC0415 - input() then edits lines and remembers them
+    for count in itertools.count():
+        try:
+            prompt = input("> ")
+        except EOFError:
+            sys.stdout.write("\n")
+            return
+        sys.stdout.write(escape_controls(prompt))
+        stream = model.stream(prompt, seed=None if seed is None else (seed + count) % 2**63, **changes)
+        try:
+            show(stream)
+        except KeyboardInterrupt:
+            sys.stdout.write("\n")
 
 
 def show(stream: TextStream) -> None:

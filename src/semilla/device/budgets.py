@@ -9,7 +9,6 @@ prints the figures as JSON. They only mean something in a process that did nothi
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from semilla.device.child import run_child
 from semilla.errors import CATEGORIES, OutOfMemoryError, SemillaError, ValidationFailureError
 
 if TYPE_CHECKING:
@@ -32,9 +32,6 @@ WARM_UP_STEPS = 20
 NUM_SAMPLES = 1000
 GENERATED_TOKENS = 500
 TIMEOUT_S = 600
-
-# Set for the training process; a device has none of them, and each changes what memory is measured.
-ALLOCATOR_VARIABLES = ("LD_PRELOAD", "GLIBC_TUNABLES", "MALLOC_")
 
 
 @dataclass(frozen=True)
@@ -150,19 +147,8 @@ def measure_in_child(bundle_path: Path, *, timeout_s: float = TIMEOUT_S) -> dict
     Raises the error the child met, OutOfMemoryError when it was killed, or ValidationFailureError with its
     last lines.
     """
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(ALLOCATOR_VARIABLES)}
-    # -P: a json.py or numpy.py in the current directory must not be imported.
-    command = [sys.executable, "-P", "-m", "semilla.device.budgets", str(bundle_path)]
     try:
-        child = subprocess.run(  # noqa: S603 - our own interpreter and module
-            command,
-            env=clean,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=timeout_s,
-            check=False,
-            start_new_session=True,  # Ctrl-C is for the run to grant, not for the child to take
-        )
+        child = run_child("semilla.device.budgets", [str(bundle_path)], timeout_s=timeout_s)
     except subprocess.TimeoutExpired as error:
         raise ValidationFailureError(
             f"measuring the model on one core took over {timeout_s:g} s", missed=list(BUDGETS)

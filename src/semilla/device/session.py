@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import unicodedata
 from collections.abc import Iterator, Sequence
 from os import PathLike
@@ -55,7 +55,7 @@ class Model:
         of range.
         """
         settings = self.bundle.settings.change(**changes)
-        seed = secrets.randbits(63) if seed is None else seed
+        seed = int.from_bytes(os.urandom(8)) >> 1 if seed is None else seed
         if not 0 <= seed < 2**63:
             raise InvalidConfigError(
                 "no such seed:", mistakes=[Mistake("seed", seed, "must be 0 to 2**63 - 1")]

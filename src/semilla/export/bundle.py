@@ -36,9 +36,9 @@ def write_bundle(
 ) -> list[Path]:
     """Write the bundle of ``weights``, named and shaped as ``semilla.export.int8.build_int8_graph`` asks.
 
-    Returns its files. ``generation`` overrides the defaults of GenerationSettings. The description is written last, so a bundle
-    that was cut short does not verify. Raises IncompatibleError when tokenizer and model differ in
-    vocabulary.
+    Returns its files. ``generation`` overrides the defaults of GenerationSettings. The description is written
+    last, so a bundle that was cut short does not verify. Raises IncompatibleError when tokenizer and model
+    differ in vocabulary.
     """
     settings = asdict(GenerationSettings(**generation))
     vocab_size = Tokenizer(tokenizer_model).vocab_size

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from semilla.corpus.manifest import Document, read_documents, read_manifest
 from semilla.corpus.openings import find_openings
 from semilla.device.budgets import BUDGETS, measure_in_child
 from semilla.device.bundle import BUNDLE_VERSION
+from semilla.device.limits import find_limit
+from semilla.device.loss import measure_loss
 from semilla.device.session import load
 from semilla.errors import IntegrityError, ValidationFailureError
 from semilla.export.bundle import write_bundle
@@ -29,7 +32,7 @@ from semilla.records.files import describe_artifact
 from semilla.records.metrics import OVERFITTING_GAP, TrainingMetrics, read_metrics
 from semilla.records.status import Finding, InferenceMetrics, ValidationResults
 from semilla.tokenizer import Tokenizer, read_tokenizer
-from semilla.training.batches import TrainingData, build_data
+from semilla.training.batches import TrainingData, build_data, cut_held_out
 from semilla.training.checkpoint import find_checkpoints
 from semilla.training.evaluate import Evaluation, evaluate
 from semilla.training.seal import load_weights, read_sealed
@@ -38,6 +41,9 @@ SAMPLES_PER_LANGUAGE = 20
 SAMPLE_TEMPERATURE = 0.8
 LEAST_GAIN_NATS = 1.0
 """A model that is not random noise beats mere token frequencies by this much."""
+MOST_INT8_COST_PERCENT = 0.5
+INT8_TOKENS = 16_384
+"""Held-out tokens on which the bundle is compared: the difference of two losses on the same tokens needs no more."""
 
 
 def read_inputs(config: PipelineConfiguration, records: Mapping[str, PhaseRecord]) -> dict[str, Any]:
@@ -70,10 +76,14 @@ def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
         progress(Note(remark))
     interrupts.check()
     inference = InferenceMetrics.model_validate(measure_in_child(bundle_path))
+    limit = find_limit(bundle_path)
+    interrupts.check()
     findings = [
         *_judge_artifacts(Path(config.output_directory)),
         *_judge_loss(config, best, subject),
         *_judge_budgets(inference),
+        *_judge_limit(limit, progress=progress),
+        _judge_int8(bundle_path, subject),
         *judge_texts(texts, subject.tokenizer, subject.data.stream),
         *judge_grammar(grammar),
     ]
@@ -94,7 +104,7 @@ def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
     return PhaseRecord(
         "validation",
         artifacts=[describe_artifact(path, root=bundle_path.parent) for path in bundle_files],
-        details={"best_val_loss": best.loss, "bits_per_byte": best.bits_per_byte},
+        details={"best_val_loss": best.loss, "bits_per_byte": best.bits_per_byte, "memory_limit": limit},
         warnings=warnings,
     )
 
@@ -210,6 +220,32 @@ def _judge_budgets(inference: InferenceMetrics) -> list[Finding]:
         )
         for name, limit in BUDGETS.items()
     ]
+
+
+def _judge_limit(limit: Mapping[str, Any], *, progress: Progress) -> list[Finding]:
+    """The tightest limit the bundle ran under, which the kernel enforced."""
+    limit_mb, limited_by = limit["limit_mb"], limit["limited_by"]
+    if limit_mb:
+        progress(Note(f"The bundle ran inside a limit of {limit_mb} MB, enforced by {limited_by}."))
+    value = math.nan if limit_mb is None else limit_mb
+    return [Finding.judge("enforced_limit_mb", "gate", value, "<=", BUDGETS["peak_mb"], unit="MB")]
+
+
+def _judge_int8(bundle_path: Path, subject: _Subject) -> Finding:
+    """By how many percent the loss of the bundle is above that of the trained model, on the same held-out tokens."""
+    held_out, length = subject.data.held_out, subject.data.length
+    share = min(1.0, INT8_TOKENS / sum(len(text.tokens) for text in held_out))
+    texts = tuple(
+        replace(text, tokens=text.tokens[: math.ceil(len(text.tokens) * share)]) for text in held_out
+    )
+    trained = evaluate(subject.model, replace(subject.data, held_out=texts)).loss
+    windows = (
+        (inputs[0], targets[0])
+        for text in texts
+        for inputs, targets in cut_held_out(text, length=length, batch_size=1)
+    )
+    cost = measure_loss(load(bundle_path), windows) / trained - 1
+    return Finding.judge("int8_cost", "target", 100 * cost, "<=", MOST_INT8_COST_PERCENT, unit="%")
 
 
 def _judge(findings: Iterable[Finding], *, strict: bool, progress: Progress) -> list[str]:

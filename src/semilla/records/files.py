@@ -8,10 +8,9 @@ files removed here too; every system call goes through ``records.disk``.
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
+import os
 import re
-import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -94,7 +93,7 @@ def open_atomic(path: Path) -> Iterator[Draft]:
 
 def name_temporary(directory: Path) -> Path:
     """A new name in ``directory`` that ``collect_garbage`` knows for ours."""
-    return directory / f"{TEMP_PREFIX}{secrets.token_hex(8)}{TEMP_SUFFIX}"
+    return directory / f"{TEMP_PREFIX}{os.urandom(8).hex()}{TEMP_SUFFIX}"
 
 
 def write_bytes(path: Path, data: bytes | memoryview) -> None:
@@ -207,6 +206,8 @@ def sync_directory(directory: Path) -> bool:
 
 def hash_file(path: Path) -> str:
     """SHA-256 of the file, in hexadecimal."""
+    import hashlib  # noqa: PLC0415 - OpenSSL, 3.5 MB that a device can do without
+
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

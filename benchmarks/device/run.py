@@ -1,0 +1,259 @@
+"""What the model that ships costs, beside others that run the same weights: one command, one run, interleaved.
+
+    python benchmarks/device/run.py RUN_DIRECTORY [--gguf FILE]... [--llama-python PYTHON] [--output FILE]
+
+Contestants take turns, so that whatever else the machine does hits all of them. Every repetition is in the result.
+Those whose packages or compiler are missing are left out, and the result says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from contestants import read_weights
+
+from semilla.device.budgets import measure_in_child
+from semilla.device.bundle import MODEL, TOKENIZER, read_bundle
+from semilla.device.limits import find_limit
+
+HERE = Path(__file__).parent
+NUM_STARTS = 20
+ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+PACKAGES = ("semilla", "numpy", "onnxruntime", "sentencepiece", "torch", "transformers")
+GOALS = {
+    "peak_mb": (80, "<="),
+    "rss_mb": (70, "<="),
+    "first_byte_s": (0.35, "<="),
+    "latency_p95_us": (1000, "<="),
+    "limit_mb": (128, "<="),
+    "files_mb": (2.5, "<="),
+    "times_transformers": (25, ">="),
+    "times_llama_cpp": (1, ">="),
+}
+"""At the default shape, tied; 3.0 MB untied."""
+
+
+class Contestant:
+    """A process that generates on request."""
+
+    def __init__(self, name: str, command: list[str]) -> None:
+        self.name, self.repetitions = name, []
+        path = [str(Path(__file__).parents[2] / "src"), os.environ.get("PYTHONPATH", "")]
+        self.process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **dict.fromkeys(ONE_THREAD, "1"), "PYTHONPATH": os.pathsep.join(path)},
+        )
+
+    def generate(self, num_tokens: int) -> float | None:
+        """Tokens per second, or None when the process is not there to tell."""
+        try:
+            self.process.stdin.write(f"{num_tokens}\n")
+            self.process.stdin.flush()
+            count, seconds = self.process.stdout.readline().split()
+        except (OSError, ValueError):
+            return None
+        return int(count) / float(seconds)
+
+    def close(self) -> str:
+        """End the process; its last line of error output, if any."""
+        _, errors = self.process.communicate()
+        return (errors.strip().splitlines() or [""])[-1]
+
+
+def compile_plain_loop(run_dir: Path, folder: Path) -> list[str]:
+    """Build the C program and lay the weights out for it; raises OSError without a compiler."""
+    model, weights = read_bundle(run_dir).model, read_weights(run_dir)
+    program, file = folder / "plain_loop", folder / "weights"
+    source = str(HERE / "plain_loop.c")
+    subprocess.run(
+        ["cc", "-O3", "-march=native", "-ffast-math", source, "-lm", "-o", str(program)], check=True
+    )
+    names = ["model.embed_tokens"]
+    for layer in range(model["num_hidden_layers"]):
+        parts = [f"self_attn.{n}_proj" for n in "qkvo"] + [f"mlp.{n}_proj" for n in ("gate", "up", "down")]
+        parts += ["input_layernorm", "post_attention_layernorm"]
+        names += [f"model.layers.{layer}.{part}" for part in parts]
+    file.write_bytes(b"".join(weights[f"{name}.weight"].tobytes() for name in [*names, "model.norm"]))
+    keys = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
+    shape = [str(model[key]) for key in (*keys, "max_position_embeddings")]
+    return [str(program), str(file), *shape]
+
+
+def list_commands(arguments: argparse.Namespace, folder: Path) -> dict[str, list[str]]:
+    script = str(HERE / "contestants.py")
+    run_dir = str(arguments.run_dir)
+    commands = {
+        name: [sys.executable, script, name, run_dir] for name in ("semilla", "transformers", "numpy")
+    }
+    for gguf in arguments.gguf:
+        commands[f"llama_cpp {Path(gguf).stem}"] = [arguments.llama_python, script, "llama_cpp", gguf]
+    try:
+        commands["plain_c_float32"] = compile_plain_loop(arguments.run_dir, folder)
+    except (OSError, subprocess.CalledProcessError) as error:
+        print(f"without the plain loop: {error}", file=sys.stderr)
+    return commands
+
+
+def race(commands: dict[str, list[str]], *, rounds: int, num_tokens: int) -> dict[str, Any]:
+    """Tokens per second of each, in turns; the first round warms up and does not count."""
+    contestants = [Contestant(name, command) for name, command in commands.items()]
+    for number in range(rounds + 1):
+        for one in contestants:
+            rate = one.generate(num_tokens)
+            if number and rate:
+                one.repetitions.append(round(rate, 1))
+    results: dict[str, Any] = {}
+    for one in contestants:
+        error = one.close()
+        results[one.name] = (
+            {"median": statistics.median(one.repetitions), "repetitions": one.repetitions}
+            if one.repetitions
+            else {"left_out": error}
+        )
+    return results
+
+
+def measure_starts(run_dir: Path) -> list[float]:
+    """Seconds from the start of `semilla generate` to its first byte on standard output."""
+    command = [
+        str(Path(sys.executable).parent / "semilla"),
+        "generate",
+        "--model",
+        str(run_dir),
+        "--seed",
+        "1",
+    ]
+    times = []
+    for _ in range(NUM_STARTS + 1):
+        start_s = time.perf_counter()
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
+            process.stdout.read(1)
+            times.append(round(time.perf_counter() - start_s, 4))
+            process.stdout.read()
+    return times[1:]  # the first filled the file cache
+
+
+def measure_command(run_dir: Path) -> dict[str, float]:
+    """Resident and peak MiB of `semilla generate`, as the kernel shows them shortly before it ends."""
+    command = [str(Path(sys.executable).parent / "semilla"), "generate", "--model", str(run_dir)]
+    found: dict[str, float] = {}
+    with subprocess.Popen(
+        [*command, "--max-tokens", "2000"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    ) as process:
+        while process.poll() is None:
+            lines = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii").splitlines()
+            sizes = {line.split(":")[0]: line.split()[1] for line in lines if line.startswith("Vm")}
+            if sizes:
+                found = {"rss_mb": int(sizes["VmRSS"]) / 1024, "peak_mb": int(sizes["VmHWM"]) / 1024}
+            time.sleep(0.002)
+    return {name: round(value, 1) for name, value in found.items()}
+
+
+def describe_machine() -> dict[str, Any]:
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    processor = next((line.split(": ", 1)[1] for line in lines if line.startswith("model name")), "")
+    versions = {}
+    for name in PACKAGES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = None
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "processor": processor or platform.processor(),
+        "cores": os.cpu_count(),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "versions": versions,
+        "load": os.getloadavg(),
+    }
+
+
+def measure_all(arguments: argparse.Namespace) -> dict[str, Any]:
+    bundle = read_bundle(arguments.run_dir)
+    result = describe_machine()
+    result["model"] = dict(bundle.model)
+    sizes = {name: (bundle.directory / name).stat().st_size for name in (MODEL, TOKENIZER)}
+    result["file_bytes"] = sizes
+    with tempfile.TemporaryDirectory() as folder:
+        commands = list_commands(arguments, Path(folder))
+        result["tokens_per_sec"] = race(commands, rounds=arguments.rounds, num_tokens=arguments.tokens)
+    starts = measure_starts(arguments.run_dir)
+    result["first_byte_s"] = {"median": statistics.median(starts), "repetitions": starts}
+    result["command_memory"] = measure_command(arguments.run_dir)
+    result["budgets"] = measure_in_child(bundle.directory)
+    result["memory_limit"] = find_limit(bundle.directory)
+    result["load_after"] = os.getloadavg()
+    result["goals"] = judge(result)
+    return result
+
+
+def judge(result: dict[str, Any]) -> dict[str, Any]:
+    """Each goal with the figure, and whether it is reached; None where nothing was measured."""
+    rates = {name: entry.get("median") for name, entry in result["tokens_per_sec"].items()}
+    llama = [
+        rate for name, rate in rates.items() if name.startswith("llama_cpp") and rate and "Q8" in name.upper()
+    ]
+    figures = {
+        **result["command_memory"],
+        "first_byte_s": result["first_byte_s"]["median"],
+        "latency_p95_us": result["budgets"]["latency_p95_us"],
+        "limit_mb": result["memory_limit"]["limit_mb"],
+        "files_mb": round(sum(result["file_bytes"].values()) / 2**20, 3),
+        "times_transformers": divide(rates["semilla"], rates.get("transformers")),
+        "times_llama_cpp": divide(rates["semilla"], max(llama, default=None)),
+    }
+    return {
+        name: {
+            "value": value,
+            "goal": f"{sign} {goal}",
+            "reached": None if value is None else (value <= goal if sign == "<=" else value >= goal),
+        }
+        for name, (goal, sign) in GOALS.items()
+        for value in [figures[name]]
+    }
+
+
+def divide(rate: float, other: float | None) -> float | None:
+    return round(rate / other, 2) if other else None
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("run_dir", type=Path, help="output directory of a finished run")
+    parser.add_argument(
+        "--gguf", action="append", default=[], help="a model in GGUF for llama.cpp; repeatable"
+    )
+    parser.add_argument("--llama-python", default=sys.executable, help="interpreter that has llama_cpp")
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--tokens", type=int, default=300, help="tokens a contestant generates each round")
+    parser.add_argument("--output", type=Path, default=HERE / "results.json")
+    arguments = parser.parse_args()
+    result = measure_all(arguments)
+    arguments.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    for name, entry in result["tokens_per_sec"].items():
+        print(f"{name:24} {entry.get('median', 'left out: ' + entry.get('left_out', ''))} tokens/s")
+    for name, goal in result["goals"].items():
+        print(f"{name:24} {goal['value']} (goal {goal['goal']}): {goal['reached']}")
+
+
+if __name__ == "__main__":
+    main()
