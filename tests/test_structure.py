@@ -56,6 +56,7 @@ PRINTING = {
 """Modules that write to a standard stream without being ``cli``, ``commands`` or ``terminal``, and why."""
 
 WRITING = {
+    "device/limits.py": "makes and fills control groups, which are the kernel's and no artifacts",
     "records/disk.py": "the system calls of the one writer, records/files.py",
     "records/lock.py": "a lock is held on a file that stays where it is; nothing durable is in it",
     "records/log.py": "a log is appended to, line by line",
