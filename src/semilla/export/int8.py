@@ -63,8 +63,9 @@ def quantize(matrix: npt.NDArray[Any]) -> tuple[npt.NDArray[np.uint8], npt.NDArr
     block = choose_block(columns)
     filled = np.zeros((rows, -(-columns // block), block), np.float32)
     filled.reshape(rows, -1)[:, :columns] = matrix
-    largest = np.abs(filled).max(axis=2)
-    scales = np.where(largest > 0, largest / 127, 1).astype(np.float32)
+    steps = np.abs(filled).max(axis=2) / 127
+    # A step too small for float32 is as good as none: such weights become 0.
+    scales = np.where(steps >= np.finfo(np.float32).tiny, steps, 1).astype(np.float32)
     whole = np.rint(filled / scales[:, :, None]).clip(-127, 127)
     return (whole + SYMMETRIC_ZERO).astype(np.uint8), scales
 
