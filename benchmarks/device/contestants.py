@@ -120,7 +120,7 @@ def open_llama_cpp(gguf_path: Path) -> Generate:
     def open_sampler(seed: int) -> Any:
         sampler = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
         for one in (
-            lib.llama_sampler_init_penalties(128, 1.1, 0.0, 0.0),
+            lib.llama_sampler_init_penalties(lib.llama_vocab_n_tokens(vocabulary), 128, 1.1, 0.0, 0.0),
             lib.llama_sampler_init_top_k(40),
             lib.llama_sampler_init_temp(0.8),
             lib.llama_sampler_init_top_p(0.95, 1),
