@@ -121,7 +121,7 @@ def write_record(path: Path, value: Mapping[str, Any]) -> None:
     """Write readable JSON that carries the SHA-256 of its own bytes, taken with zeros in the hash's place."""
     text = _format({**value, "sha256": _NO_HASH})
     head, _, tail = text.rpartition(_NO_HASH)
-    write_text(path, f"{head}{hashlib.sha256(text.encode()).hexdigest()}{tail}")
+    write_text(path, f"{head}{_hash(text.encode())}{tail}")
 
 
 def read_record(path: Path) -> dict[str, Any]:
@@ -132,14 +132,12 @@ def read_record(path: Path) -> dict[str, Any]:
         raise from_os_error(error, path) from error
     found = _HASH_AT_END.search(data)
     blank = data[: found.start(1)] + _NO_HASH.encode() + data[found.end(1) :] if found else b""
-    if not found or hashlib.sha256(blank).hexdigest().encode() != found[1]:
+    if not found or _hash(blank).encode() != found[1]:
         raise IntegrityError(f"{path} is not what was written: its SHA-256 differs")
     try:
         content: dict[str, Any] = json.loads(data)
-    except (
-        ValueError,
-        RecursionError,
-    ) as error:  # forged: a hash tells that a file is whole, not who wrote it
+    except (ValueError, RecursionError) as error:
+        # Forged: a hash tells that a file is whole, not who wrote it.
         raise IntegrityError(f"{path} is not readable JSON: {error}") from error
     content.pop("sha256")
     return content
@@ -204,9 +202,15 @@ def sync_directory(directory: Path) -> bool:
     return True
 
 
+def _hash(data: bytes) -> str:
+    import hashlib  # noqa: PLC0415 - OpenSSL, 3.5 MB that a device can do without
+
+    return hashlib.sha256(data).hexdigest()
+
+
 def hash_file(path: Path) -> str:
     """SHA-256 of the file, in hexadecimal."""
-    import hashlib  # noqa: PLC0415 - OpenSSL, 3.5 MB that a device can do without
+    import hashlib  # noqa: PLC0415 - as above
 
     try:
         with path.open("rb") as file:
