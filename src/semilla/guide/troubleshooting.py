@@ -21,7 +21,7 @@ from semilla.errors import IntegrityError
 from semilla.guide import find_chapters
 
 HEADINGS = ("Symptom", "Causes", "Solutions", "Related")
-_ENTRY = re.compile(r"^### (?P<topic>[a-z_]+): (?P<symptom>.+)$", re.MULTILINE)
+_ENTRY = re.compile(r"^### (?P<topic>[a-z0-9_]+): (?P<symptom>.+)$", re.MULTILINE)
 _HEADING = re.compile(r"^\*\*(\w+)\*\*$")
 _STOP_WORDS = {"an", "and", "at", "in", "is", "it", "my", "not", "of", "on", "or", "the", "to", "too", "what"}
 
