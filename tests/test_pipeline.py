@@ -232,6 +232,20 @@ def test_a_missed_gate_is_exit_5_and_keeps_the_model(copy: Path, source: Path, c
     assert outcomes(copy) == "rrrd"
 
 
+def test_a_run_killed_after_its_last_phase_keeps_its_verdict(copy: Path, source: Path) -> None:
+    """The validation is reused, and so are the figures that it found."""
+    status = read_status(copy)
+    assert status is not None
+    results, status.run_state, status.current_phase = status.validation_results, "running", "validation"
+    write_status(copy, status)
+    assert run(copy, source, "--resume") == 0
+    after = read_status(copy)
+    assert after is not None
+    assert outcomes(copy) == "rrrr"
+    assert results is not None
+    assert after.validation_results == results
+
+
 def test_validate_measures_again_without_training(copy: Path) -> None:
     """The model's bytes stay, the verdict is new."""
     before = hash_tree(copy)

@@ -97,7 +97,9 @@ class Journal:
         if self.was_complete:
             before = self.status
             self.status = PipelineStatus(
-                artifacts_created=before.artifacts_created, phase_records=before.phase_records
+                artifacts_created=before.artifacts_created,
+                phase_records=before.phase_records,
+                validation_results=before.validation_results,
             )
         elif self.previous:
             self.status.begin_attempt()
@@ -122,7 +124,7 @@ class Journal:
 
     def forget(self, phase: Phase) -> None:
         """Drop what an earlier run recorded of a phase that is about to run again."""
-        if self.status.phase_records.pop(phase, None):
+        if self.status.forget(phase):
             self._save()
 
     def complete(

@@ -199,7 +199,13 @@ class PipelineStatus(Record):
         """Start walking the phases again, as the next attempt of the same run."""
         self.attempt += 1
         self.current_phase, self.run_state = "prerequisite_check", "running"
-        self.completed_phases, self.error_details, self.validation_results = [], None, None
+        self.completed_phases, self.error_details = [], None
+
+    def forget(self, phase: Phase) -> bool:
+        """Drop what is remembered of a phase that runs again, and with it a verdict on what that phase made before."""
+        if phase != PHASES[0]:
+            self.validation_results = None
+        return self.phase_records.pop(phase, None) is not None
 
 
 def write_status(directory: Path, status: PipelineStatus) -> None:
