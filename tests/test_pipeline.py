@@ -117,6 +117,12 @@ def test_a_run_leaves_every_artifact_of_the_specification(finished: Path) -> Non
     assert all((finished / name).stat().st_size > 0 for name in created)
 
 
+def test_the_bundle_tells_its_licence(finished: Path) -> None:
+    """Somebody who is handed the folder alone can read on what terms it came."""
+    description = json.loads((finished / "bundle" / "bundle.json").read_text(encoding="utf-8"))
+    assert "whoever trained the model" in description["licence"]
+
+
 def test_the_status_is_as_specified(finished: Path) -> None:
     """Every field, with the phases in order and the figures of the validation."""
     status = read(finished)
@@ -315,7 +321,7 @@ def limited(*arguments, **keywords):
     import psutil, torch
     used = psutil.Process().memory_info()
     torch.randn(300, 300) @ torch.randn(300, 300)
-    resource.setrlimit(resource.RLIMIT_DATA, (used.data + 60 * 2**20, resource.RLIM_INFINITY))
+    resource.setrlimit(resource.RLIMIT_DATA, (used.data + 150 * 2**20, resource.RLIM_INFINITY))
     train(*arguments, **keywords)
     resource.setrlimit(resource.RLIMIT_DATA, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 model_training._train = limited

@@ -20,7 +20,7 @@ from test_pipeline import run, write_text
 
 from semilla import cli, interrupts
 from semilla.config import PipelineConfiguration
-from semilla.device.session import _open_session
+from semilla.device.network import _open_session
 from semilla.errors import IntegrityError, InterruptedRunError, ValidationFailureError
 from semilla.phases import prerequisite_check, tokenizer_training
 from semilla.pipeline import run_pipeline

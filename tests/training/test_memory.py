@@ -62,7 +62,7 @@ def make_config(
 def measure_peak_mb(config: PipelineConfiguration) -> float:
     """Peak resident memory of a fresh process that takes two steps and measures the validation loss."""
     command = [sys.executable, "-c", MEASURE, json.dumps(config.model_dump(mode="json"))]
-    result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=500)
     return float(result.stdout)
 
 

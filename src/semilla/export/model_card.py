@@ -30,7 +30,7 @@ def write_card(trained: TrainedModel, facts: RunFacts, *, use: str) -> str:
         "## What it learned from\n\n" + "\n".join(_list_documents(facts.manifest)),
         "## How good it is\n\n" + "\n".join(_list_figures(facts)),
         "## Limits\n\n" + LIMITS,
-        "## Licence\n\n" + _describe_licence(facts.manifest),
+        "## Licence\n\n" + describe_licence(facts.manifest),
     ]
     return "\n\n".join(sections) + "\n"
 
@@ -117,7 +117,8 @@ def _list_findings(results: ValidationResults | None) -> Iterator[str]:
         yield f"| {finding.kind}: {finding} | {outcome} |"
 
 
-def _describe_licence(manifest: CorpusManifest) -> str:
+def describe_licence(manifest: CorpusManifest) -> str:
+    """Say in a sentence or two what the texts allow, and what Semilla claims of the model."""
     texts = SOURCE_LICENCES.get(manifest.source.removesuffix("-large"), OWN_TEXTS)
     return f"{texts} Semilla itself is under the MIT licence and claims no rights in what it trains."
 

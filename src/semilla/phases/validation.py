@@ -23,6 +23,7 @@ from semilla.device.loss import measure_loss
 from semilla.device.session import load
 from semilla.errors import IntegrityError, ValidationFailureError
 from semilla.export.bundle import write_bundle
+from semilla.export.model_card import describe_licence
 from semilla.model.transformer import Transformer, describe_llama
 from semilla.phases import PhaseRecord, get_sha256
 from semilla.progress import ArtifactWritten, Note, Progress, Validated, Warned
@@ -159,6 +160,7 @@ def _export_bundle(
             "best_epoch": subject.metrics.final_metrics.best_epoch if subject.metrics.final_metrics else None,
         },
         languages=manifest.languages,
+        licence=describe_licence(manifest),
     )
     for path in files:
         progress(ArtifactWritten(path))
