@@ -253,6 +253,7 @@ PASSING = {"network", "disk_space", "io_error", "interrupted", "locked"}
 """Categories whose cause goes away by itself or outside Semilla: the same run, resumed, is worth another try."""
 
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_IMPOSSIBLE_NAME = {errno.ENAMETOOLONG, errno.ELOOP}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
@@ -278,6 +279,8 @@ def from_os_error(error: OSError, path: str | os.PathLike[str]) -> SemillaError:
     reason = f"{os.fspath(path)}: {error.strerror or error}"
     if error.errno in _DISK_FULL:
         return DiskSpaceError(f"no space left while writing {reason}")
+    if error.errno in _IMPOSSIBLE_NAME:
+        return InvalidConfigError(f"no file can have this name: {reason}")
     if error.errno in _FORBIDDEN:
         return PermissionDeniedError(f"not allowed: {reason}")
     if error.errno == errno.ENOMEM:

@@ -12,6 +12,7 @@ import pytest
 
 from semilla import cli
 from semilla.export import onnx_folder, targets
+from semilla.records.files import read_record, write_record
 from semilla.records.lock import hold_lock
 
 
@@ -136,9 +137,9 @@ def damage_model(directory: Path) -> None:
 
 def forget_training(directory: Path) -> None:
     path = directory / "pipeline_status.json"
-    status = json.loads(path.read_text(encoding="utf-8"))
+    status = read_record(path)
     del status["phase_records"]["model_training"]
-    path.write_text(json.dumps(status), encoding="utf-8")
+    write_record(path, status)
 
 
 def keep_bundle_alone(directory: Path) -> None:
@@ -154,7 +155,7 @@ def keep_bundle_alone(directory: Path) -> None:
         (lambda run: (run / "best_model.pt").unlink(), 65, "best_model.pt is missing"),
         (lambda run: (run / "bilingual_1k.model").write_bytes(b""), 65, "bilingual_1k.model is not what was"),
         (lambda run: (run / "corpus_bilingual.txt").write_bytes(b"x"), 65, "corpus_bilingual.txt is not what"),
-        (lambda run: (run / "pipeline_status.json").write_text("{"), 65, "is not readable JSON"),
+        (lambda run: (run / "pipeline_status.json").write_text("{"), 65, "its SHA-256 differs"),
         (forget_training, 65, "holds no finished training: model_training is not done"),
         (keep_bundle_alone, 64, "is a bundle, which holds no trained weights"),
         (lambda run: (run / "configuration.toml").unlink(), 65, "is not a run's directory"),
