@@ -1,0 +1,101 @@
+"""Run one harness for as long as asked: ``scripts/torture kills --trials 1000 --seed 7 --record kills.jsonl``.
+
+Prints the seed, every trial that found a fault, and at the end what all trials show. The same seed repeats the same
+trials; ``--record`` keeps them and leaves out those it has. Exit 1 when anything was found.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+
+from torture import calls, damage, forks, interruptions, kills, powercuts
+from torture.commands import CommandLab
+from torture.lab import Trial
+from torture.ledger import Ledger
+from torture.sabotage import SABOTAGES
+from torture.workers import map_forked
+
+MODULES: dict[str, ModuleType] = {
+    "kills": kills,
+    "commands": kills,
+    "interruptions": interruptions,
+    "calls": calls,
+    "damage": damage,
+    "powercuts": powercuts,
+}
+"""Experiment -> the module that sums up its trials."""
+
+
+def main() -> int:
+    options = parse_options()
+    print(f"{options.experiment}: seed {options.seed}", flush=True)
+    forks.prepare()
+    ledger = Ledger(options.record, experiment=options.experiment, seed=options.seed)
+    with tempfile.TemporaryDirectory(prefix="torture-", dir=options.root) as root:
+        for trial in make_trials(Path(root), options, ledger):
+            ledger.add(trial)
+            if trial["faults"]:
+                print(json.dumps(trial, ensure_ascii=False), flush=True)
+                if options.sabotage:
+                    break
+    print(json.dumps(MODULES[options.experiment].summarize(ledger.trials), ensure_ascii=False, indent=1))
+    return 1 if any(trial["faults"] for trial in ledger.trials) else 0
+
+
+def parse_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="scripts/torture", description=__doc__)
+    parser.add_argument("experiment", choices=MODULES)
+    parser.add_argument("--trials", type=int, default=10, help="how many, those recorded before included")
+    parser.add_argument("--minutes", type=float, default=1e6, help="begin no trial after so long")
+    parser.add_argument("--seed", type=int, default=random.randrange(2**32), help="drawn when not given")
+    parser.add_argument("--workers", type=int, default=1, help="trials at a time")
+    parser.add_argument("--record", type=Path, metavar="FILE", help="append every trial to FILE")
+    parser.add_argument(
+        "--root", type=Path, metavar="DIR", help="where trials are made (default: the temporary folder)"
+    )
+    parser.add_argument(
+        "--sabotage", choices=SABOTAGES, default="", help="put a defect in, which must be found"
+    )
+    parser.add_argument("--interruptions", type=int, default=25, help="of each run, in that experiment")
+    return parser.parse_args()
+
+
+def make_trials(root: Path, options: argparse.Namespace, ledger: Ledger) -> Iterator[Trial]:
+    """Prepare an experiment and make its trials: one for each index not recorded yet, until the time is over."""
+    deadline_s = time.monotonic() + 60 * options.minutes
+    if options.experiment == "calls":
+        return calls.explore(
+            root, workers=options.workers, sabotage=options.sabotage, max_states=options.trials
+        )
+    run_trial = prepare_trial(root, options)
+
+    def run_in_time(index: int) -> Trial | None:
+        return run_trial(index) if time.monotonic() < deadline_s else None
+
+    todo = [index for index in range(options.trials) if not ledger.is_done(index)]
+    return filter(None, map_forked(run_in_time, todo, workers=options.workers))
+
+
+def prepare_trial(root: Path, options: argparse.Namespace) -> Callable[[int], Trial]:
+    """What makes the trial of an index."""
+    prepare = {
+        "kills": kills.prepare,
+        "commands": partial(kills.prepare, lab=CommandLab),
+        "interruptions": partial(interruptions.prepare, num_interruptions=options.interruptions),
+        "damage": damage.prepare,
+        "powercuts": powercuts.prepare,
+    }[options.experiment]
+    return prepare(root, seed=options.seed, sabotage=options.sabotage)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,206 @@
+"""Runs forked from a process that has imported everything: what they say while they live, and how they end."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import select
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from semilla.config import PipelineConfiguration
+from semilla.corpus.language import detect_languages
+from semilla.device import budgets
+from semilla.errors import PHASES, SemillaError
+from semilla.phases import model_training, validation
+from semilla.pipeline import run_pipeline
+from semilla.progress import ArtifactRemoved, ArtifactWritten, Event, PhaseFinished, PhaseStarted, StepDone
+from semilla.training.state import build_state
+from torture.warm import start_children_warm
+
+TIMEOUT_S = 300.0
+"""No run of this workload takes that long; one that does hangs."""
+
+
+def prepare() -> None:
+    """Make this process one to fork runs from: everything imported, one thread, and no tensor computed yet.
+
+    Of what runs do afterwards some figures are smaller, for they take most of the time of a run this small: epochs end
+    with samples of 8 tokens, validation draws four samples of 40 tokens, not forty of 120, and times 20 steps of the
+    device's runtime, not 1,000. The device's budgets are lifted, for what is forked from this process has all of torch
+    in its memory, and may have to share its processor.
+    """
+    torch.set_num_threads(1)
+    for name in ("onnx", "onnxruntime", "py3langid", "sentencepiece", "urllib3"):
+        importlib.import_module(name)
+    for phase in PHASES:
+        importlib.import_module(f"semilla.phases.{phase}")
+    detect_languages("¿Qué es esto?")
+    importlib.import_module("py3langid").classify("¿Qué es esto?")
+    build_state(PipelineConfiguration(), vocab_size=400, precision="float32")  # imports half of torch
+    model_training.SAMPLE_TOKENS = 8
+    validation.SAMPLES_PER_LANGUAGE, validation.SAMPLE_TOKENS = 2, 40
+    budgets.BUDGETS.update(dict.fromkeys(budgets.BUDGETS, 10**6))
+    budgets.GENERATED_TOKENS = 20
+    budgets.measure.__kwdefaults__["num_samples"] = 20
+    start_children_warm()
+
+
+@dataclass
+class ForkedRun:
+    """A run in a process of its own. What it said is taken in by ``follow``, and to its last word after its end."""
+
+    pid: int
+    pipe: int
+    phase: str = ""
+    steps: int = 0
+    """Optimizer steps done, over all attempts."""
+    unsaved_steps: int = 0
+    """Of those, how many no checkpoint of this attempt holds."""
+    unsaved_since_s: float = 0.0
+    standing: list[str] = field(default_factory=list)
+    """Checkpoints announced and not taken back, the newest last."""
+    phase_began_s: dict[str, float] = field(default_factory=dict)
+    phase_took_s: dict[str, float] = field(default_factory=dict)
+    error: str = ""
+    status: int | None = None
+    ended_s: float = 0.0
+    _rest: bytes = b""
+
+    def follow(self, *, until: Callable[[], bool] = bool, for_s: float = TIMEOUT_S) -> bool:
+        """Take in what the run says until something is true or the time is over; False once it has ended."""
+        deadline_s = time.monotonic() + for_s
+        while not until():
+            remaining_s = deadline_s - time.monotonic()
+            if remaining_s <= 0:
+                break
+            if select.select([self.pipe], [], [], remaining_s)[0] and not self._take_in():
+                return False
+        return True
+
+    def kill(self) -> bool:
+        """SIGKILL to the run and its group; False when it had ended before."""
+        self.ended_s = time.monotonic()
+        os.killpg(self.pid, signal.SIGKILL)
+        return self.wait() == -signal.SIGKILL
+
+    def wait(self) -> int:
+        """Take in the rest, and return the exit code, or the negative number of the signal."""
+        if self.follow():
+            os.killpg(self.pid, signal.SIGKILL)
+            self.error = f"still running after {TIMEOUT_S:.0f} s"
+        self.status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        os.close(self.pipe)
+        return self.status
+
+    def _take_in(self) -> bool:
+        data = os.read(self.pipe, 1 << 16)
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            self.understand(line)
+        return bool(data)
+
+    def understand(self, line: bytes) -> None:
+        """Note one thing the run said."""
+        self.note(*json.loads(line))
+
+    def note(self, kind: str, at_s: float, value: Any) -> None:
+        match kind:
+            case "phase":
+                self.phase, self.phase_began_s[value] = value, at_s
+                self.unsaved_since_s = at_s
+            case "finished":
+                self.phase_took_s[value] = at_s - self.phase_began_s[value]
+            case "step":
+                self.steps, self.unsaved_steps = value, self.unsaved_steps + 1
+            case "written":
+                self.standing.append(value)
+                self.unsaved_steps, self.unsaved_since_s = 0, at_s
+            case "removed" if value in self.standing:
+                self.standing.remove(value)
+            case "error":
+                self.error = value
+
+
+def start_run(
+    config: PipelineConfiguration, *, prepare_child: Callable[[], object] = list, fuse: int | None = None
+) -> ForkedRun:
+    """Fork ``semilla run --resume``; ``prepare_child`` runs in the child before it, ``fuse`` lets it end by itself."""
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid:
+        os.close(writing)
+        with suppress(PermissionError, ProcessLookupError):
+            os.setpgid(pid, pid)
+        return ForkedRun(pid, reading)
+    code = 70
+    try:
+        os.close(reading)
+        os.setpgid(0, 0)
+        prepare_child()
+        code = _run(config, Reporter(writing, fuse=fuse))
+    finally:
+        os._exit(code)
+
+
+class Reporter:
+    """Writes what a run tells its listeners into a pipe, where it stands even when the run is killed right after.
+
+    Steps and checkpoints burn the ``fuse``; at its end the run sends itself SIGKILL.
+    """
+
+    last_step = 0
+    """Optimizer steps done in this process, for whoever looks from inside."""
+
+    def __init__(self, pipe: int, *, fuse: int | None = None) -> None:
+        self.pipe = pipe
+        self.fuse = fuse
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case PhaseStarted(phase):
+                self.say("phase", phase)
+            case PhaseFinished(phase=phase):
+                self.say("finished", phase)
+            case StepDone(step=step):
+                Reporter.last_step = step
+                self.say("step", step)
+                self._burn()
+            case ArtifactWritten(path) if is_checkpoint(path):
+                self.say("written", path.name)
+                self._burn()
+            case ArtifactRemoved(path) if is_checkpoint(path):
+                self.say("removed", path.name)
+
+    def say(self, kind: str, value: object) -> None:
+        os.write(self.pipe, json.dumps([kind, time.monotonic(), value]).encode() + b"\n")
+
+    def _burn(self) -> None:
+        if self.fuse is not None:
+            self.fuse -= 1
+            if self.fuse == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+
+def is_checkpoint(path: Path) -> bool:
+    return path.name.startswith("checkpoint_")
+
+
+def _run(config: PipelineConfiguration, reporter: Reporter) -> int:
+    try:
+        run_pipeline(config, resume=True, listeners=[reporter])
+    except SemillaError as error:
+        reporter.say("error", f"{error.category} in {error.phase}: {error.message}")
+        return error.status
+    except BaseException as error:
+        reporter.say("error", f"{type(error).__name__}: {error}")
+        return 70
+    return 0
