@@ -9,7 +9,6 @@
     interruptions.py  one run interrupted again and again
     calls.py          SIGKILL at every call of the writer, and at every call of every recovery from one
     traces.py         SIGKILL at every system call that changes the disk, by strace
-    powercuts.py      a file system cut off at a random instant
     damage.py         bits flipped and files cut short
     ledger.py         trials recorded as they end, so that a long run can be continued
     __main__.py       scripts/torture: the same harnesses at any length

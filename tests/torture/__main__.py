@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from types import ModuleType
 
-from torture import calls, damage, forks, interruptions, kills, powercuts
+from torture import calls, damage, forks, interruptions, kills
 from torture.commands import CommandLab
 from torture.lab import Trial
 from torture.ledger import Ledger
@@ -30,7 +30,6 @@ MODULES: dict[str, ModuleType] = {
     "interruptions": interruptions,
     "calls": calls,
     "damage": damage,
-    "powercuts": powercuts,
 }
 """Experiment -> the module that sums up its trials."""
 
@@ -92,7 +91,6 @@ def prepare_trial(root: Path, options: argparse.Namespace) -> Callable[[int], Tr
         "commands": partial(kills.prepare, lab=CommandLab),
         "interruptions": partial(interruptions.prepare, num_interruptions=options.interruptions),
         "damage": damage.prepare,
-        "powercuts": powercuts.prepare,
     }[options.experiment]
     return prepare(root, seed=options.seed, sabotage=options.sabotage)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from semilla.model.transformer import Transformer
 from semilla.records import disk, files
-from semilla.training import checkpoint
+from semilla.training import seal
 
 
 def forget_seed() -> None:
@@ -49,7 +49,7 @@ def skip_directory_sync() -> None:
 
 def trust_seals() -> None:
     """The hash at a checkpoint's end is not compared."""
-    checkpoint.unseal = lambda data, *, name: None
+    seal.unseal = lambda data, *, name: None
 
 
 def _find_users(name: str) -> list[Any]:

@@ -53,7 +53,7 @@ def _become(words: list[str]) -> None:
         os._exit(code)
 
 
-MAINS = {"semilla.device.budgets": "main", "semilla.tokenizer": "_main"}
+MAINS = {"semilla.device.budgets": "main", "semilla.device.limits": "main", "semilla.tokenizer": "_main"}
 """What the modules that are run with ``-m`` call when they are the program."""
 
 
