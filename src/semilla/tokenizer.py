@@ -46,6 +46,8 @@ SMALLEST_CHOICE = 1000
 """The smallest vocabulary a configuration may ask for."""
 LARGEST_SENTENCE_BYTES = 4000
 """SentencePiece silently drops training sentences over 4,192 bytes."""
+_OUT_OF_MEMORY = ("bad_alloc", "MemoryError", "Memory allocation still failed")
+"""What a child that finds no memory says last; the third is OpenBLAS, while NumPy is imported."""
 TRAINING_TIMEOUT_S = 3600
 
 Tokens = npt.NDArray[np.int32]
@@ -232,7 +234,7 @@ def _accept(outcome: subprocess.CompletedProcess[bytes]) -> TrainedTokenizer:
     if outcome.returncode == 0:
         return TrainedTokenizer(outcome.stdout, Tokenizer(outcome.stdout).vocab_size)
     tail = outcome.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or ["no message"]
-    if outcome.returncode < 0 or "bad_alloc" in tail[0] or "MemoryError" in tail[0]:
+    if outcome.returncode < 0 or any(phrase in tail[0] for phrase in _OUT_OF_MEMORY):
         raise OutOfMemoryError(
             f"tokenizer training was stopped (exit {outcome.returncode}), most likely for want of memory: "
             "give it a smaller vocabulary or less text"

@@ -1,4 +1,4 @@
-"""Harnesses that kill runs, cut their power and damage what they leave, and look whether anything was lost.
+"""Harnesses that kill and interrupt runs, damage what they leave, and look whether anything was lost.
 
     workload.py       a text in two languages and settings that train on it in a second
     forks.py          runs forked from a process that has imported everything, what they say, and how they end
@@ -8,10 +8,9 @@
     kills.py          SIGKILL at random instants of all five phases
     interruptions.py  one run interrupted again and again
     calls.py          SIGKILL at every call of the writer, and at every call of every recovery from one
-    traces.py         SIGKILL at every system call that changes the disk, by strace
     damage.py         bits flipped and files cut short
     ledger.py         trials recorded as they end, so that a long run can be continued
     __main__.py       scripts/torture: the same harnesses at any length
 
-The tests beside them run each one for a minute; ``scripts/torture`` runs them for as long as asked.
+``tests/test_torture.py`` runs a sample of them, ``scripts/torture`` as much as is asked.
 """
