@@ -46,8 +46,8 @@ SMALLEST_CHOICE = 1000
 """The smallest vocabulary a configuration may ask for."""
 LARGEST_SENTENCE_BYTES = 4000
 """SentencePiece silently drops training sentences over 4,192 bytes."""
-_OUT_OF_MEMORY = ("bad_alloc", "MemoryError", "Memory allocation still failed")
-"""What a child that finds no memory says last; the third is OpenBLAS, while NumPy is imported."""
+_OUT_OF_MEMORY = ("bad_alloc", "MemoryError", "Memory allocation", "allocate memory")
+"""What a child that finds no memory says last: C++, Python, OpenBLAS, the dynamic loader."""
 TRAINING_TIMEOUT_S = 3600
 
 Tokens = npt.NDArray[np.int32]
