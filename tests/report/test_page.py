@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from semilla.guide.troubleshooting import load_entries
 from semilla.records import names
-from semilla.records.status import ErrorDetails
+from semilla.records.status import ErrorDetails, Finding
 from semilla.report.page import judge_run, pick_epochs, render_run
 from semilla.report.runs import RecordedRun, list_longest_pieces, read_run
 
@@ -72,6 +73,19 @@ def test_the_verdict_comes_first(make_run: MakeRun) -> None:
     verdict = judge_run(make_run())
     assert (verdict.tone, verdict.headline) == ("warn", "Ready to ship, with remarks")
     assert verdict.command == "semilla guide repetition"
+
+
+@pytest.mark.parametrize(
+    ("name", "topic"),
+    [("language.en", "language"), ("int8_cost", "int8"), ("minimal_pairs.es.accuracy", "minimal_pairs")],
+)
+def test_a_missed_target_names_its_entry_of_the_guide(make_run: MakeRun, name: str, topic: str) -> None:
+    """The command to read on leads to an entry that exists, as the warning of the run does."""
+    run = make_run()
+    assert run.results is not None
+    run.results.findings = [Finding.judge(name, "target", 0.5, ">=", 0.9)]
+    assert judge_run(run).command == f"semilla guide {topic}"
+    assert topic in {entry.topic for entry in load_entries()}
 
 
 @pytest.mark.parametrize(

@@ -257,7 +257,7 @@ def _judge(findings: Iterable[Finding], *, strict: bool, progress: Progress) -> 
     warnings = [str(finding) for finding in missed if finding not in fatal]
     for finding in missed:
         if finding not in fatal:
-            progress(Warned(f"missed target {finding}", _find_topic(finding)))
+            progress(Warned(f"missed target {finding}", finding.topic))
     if fatal:
         raise ValidationFailureError(
             "missed " + "; ".join(f"{finding.kind} {finding}, off by {finding.miss}" for finding in fatal),
@@ -265,9 +265,3 @@ def _judge(findings: Iterable[Finding], *, strict: bool, progress: Progress) -> 
         )
     progress(Note("Every gate is passed."))
     return warnings
-
-
-def _find_topic(finding: Finding) -> str:
-    """Name the guide's entry: minimal_pairs.en.accuracy is of minimal_pairs, copying_median of copying."""
-    head = finding.name.split(".")[0]
-    return head if head == "minimal_pairs" else head.split("_")[0]

@@ -91,6 +91,12 @@ class Finding(Record):
         """How far the value is from its threshold."""
         return "an unknown amount" if self.value is None else f"{abs(self.value - self.threshold):.4g}"
 
+    @property
+    def topic(self) -> str:
+        """The entry of the guide that explains a miss: ``language.en`` -> language, ``int8_cost`` -> int8."""
+        head = self.name.split(".")[0]
+        return head if head == "minimal_pairs" else head.split("_")[0]
+
     def __str__(self) -> str:
         value = "not measured" if self.value is None else f"{self.value:.4g}"
         return f"{self.name} = {value} (needs {self.comparison} {self.threshold:g} {self.unit})".replace(

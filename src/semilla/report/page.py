@@ -108,9 +108,11 @@ def judge_run(run: RecordedRun) -> Verdict:
             line = f"All {passed} gates and targets are met."
             return Verdict("good", "Ready to ship", [line], f"semilla generate --model {place}")
         line = f"Every gate is passed; {len(missed)} of {passed + len(missed)} figures miss their target."
-        topic = missed[0].name.split(".")[0].split("_")[0]
         return Verdict(
-            "warn", "Ready to ship, with remarks", [line, *map(str, missed)], f"semilla guide {topic}"
+            "warn",
+            "Ready to ship, with remarks",
+            [line, *map(str, missed)],
+            f"semilla guide {missed[0].topic}",
         )
     if status.run_state == "interrupted":
         return Verdict(
