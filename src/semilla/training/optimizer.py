@@ -1,7 +1,6 @@
 """Muon for the matrices, AdamW for the rest; one base learning rate, one documented multiplier per group.
 
-Muon (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/) replaces the gradient of a matrix by the nearest
-orthogonal one; scaled to the update size of AdamW as in Liu et al. 2025, https://arxiv.org/abs/2502.16982.
+Which parameter goes where, and how fast each group learns; Muon itself is in ``muon``.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ import torch
 from torch import nn
 
 from semilla.config import TrainingHyperparameters
+from semilla.training.muon import Muon
 
 MULTIPLIERS = {"matrices": 60.0, "embeddings": 60.0, "norms": 30.0}
 """Learning rate of each group as a multiple of ``learning_rate``."""
@@ -32,7 +32,9 @@ def group_parameters(model: nn.Module) -> dict[str, list[nn.Parameter]]:
     return groups
 
 
-def build_optimizers(model: nn.Module, settings: TrainingHyperparameters) -> dict[str, torch.optim.Optimizer]:
+def build_optimizers(
+    model: nn.Module, settings: TrainingHyperparameters, *, compute_dtype: torch.dtype
+) -> dict[str, torch.optim.Optimizer]:
     """The optimizers by name; every group carries ``multiplier``, which ``set_learning_rate`` applies."""
     groups = group_parameters(model)
     use_muon = settings.optimizer == "muon"
@@ -54,12 +56,12 @@ def build_optimizers(model: nn.Module, settings: TrainingHyperparameters) -> dic
         fused=True,
     )
     if use_muon:
-        optimizers["muon"] = torch.optim.Muon(
+        optimizers["muon"] = Muon(
             [{"params": groups["matrices"], "multiplier": multipliers["matrices"]}],
             lr=settings.learning_rate,
             weight_decay=settings.weight_decay,
             momentum=MUON_MOMENTUM,
-            adjust_lr_fn="match_rms_adamw",
+            compute_dtype=compute_dtype,
         )
     return optimizers
 

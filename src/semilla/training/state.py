@@ -88,4 +88,5 @@ def build_state(config: PipelineConfiguration, *, vocab_size: int, precision: st
     )
     initialize_weights(model, generator=torch.Generator().manual_seed(config.seed))
     model.to(config.device)
-    return RunState(model, build_optimizers(model, config.training_hyperparameters))
+    optimizers = build_optimizers(model, config.training_hyperparameters, compute_dtype=DTYPES[precision])
+    return RunState(model, optimizers)

@@ -1,0 +1,97 @@
+"""Muon, all matrices of a shape at a time and in the precision the processor is fast in.
+
+The gradient of a matrix is replaced by the nearest orthogonal one (Jordan et al. 2024,
+https://kellerjordan.github.io/posts/muon/), scaled to the size of AdamW's update (Liu et al. 2025,
+https://arxiv.org/abs/2502.16982). ``torch.optim.Muon`` does the same one matrix after the other and always in bfloat16,
+which a processor without bfloat16 units emulates: that was half of a training step.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
+"""Coefficients of the quintic that draws singular values towards one, chosen by Jordan et al. for few iterations."""
+NEWTON_SCHULZ_STEPS = 5
+ADAMW_RMS = 0.2
+"""Root mean square of a typical AdamW update, which Liu et al. match."""
+
+
+class Muon(torch.optim.Optimizer):
+    """Nesterov momentum, orthogonalised, with decoupled weight decay; for matrices only."""
+
+    def __init__(
+        self,
+        params: Iterable[dict[str, Any]],
+        *,
+        lr: float,
+        weight_decay: float,
+        momentum: float,
+        compute_dtype: torch.dtype,
+    ) -> None:
+        super().__init__(params, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
+        self.compute_dtype = compute_dtype
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]  # noqa: ARG002
+        """Update every matrix that has a gradient; there is no closure to evaluate."""
+        for group in self.param_groups:
+            matrices = [matrix for matrix in group["params"] if matrix.grad is not None]
+            updates = [self._add_momentum(matrix, group["momentum"]) for matrix in matrices]
+            for matrix, update in zip(
+                matrices, orthogonalize(updates, dtype=self.compute_dtype), strict=True
+            ):
+                scale = ADAMW_RMS * math.sqrt(max(matrix.shape))
+                matrix.mul_(1 - group["lr"] * group["weight_decay"])
+                matrix.add_(update, alpha=-group["lr"] * scale)
+
+    def _add_momentum(self, matrix: Tensor, momentum: float) -> Tensor:
+        state = self.state[matrix]
+        if "momentum_buffer" not in state:
+            state["momentum_buffer"] = torch.zeros_like(matrix)
+        average: Tensor = state["momentum_buffer"]
+        gradient = matrix.grad
+        assert gradient is not None
+        average.lerp_(gradient, 1 - momentum)
+        return gradient.lerp(average, momentum)
+
+
+def orthogonalize(matrices: list[Tensor], *, dtype: torch.dtype) -> list[Tensor]:
+    """Near each matrix the one with singular values near one (0.7 to 1.2), computed in ``dtype``.
+
+    Matrices of one shape, or of one shape after turning, are computed together. A matrix of zeros stays what it is.
+    """
+    batches: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    for index, matrix in enumerate(matrices):
+        batches[tuple(sorted(matrix.shape))].append(index)
+    found = list(matrices)
+    for indices in batches.values():
+        wide = torch.stack([_turn_wide(matrices[index]) for index in indices]).to(dtype)
+        for index, result in zip(indices, _iterate_newton_schulz(wide), strict=True):
+            found[index] = result.t() if _is_tall(matrices[index]) else result
+    return found
+
+
+def _iterate_newton_schulz(wide_NRC: Tensor) -> Tensor:
+    """X <- aX + (bA + cA²)X with A = XXᵀ, for each of the N matrices."""
+    first, third, fifth = NEWTON_SCHULZ
+    wide_NRC = wide_NRC / wide_NRC.norm(dim=(1, 2), keepdim=True).clamp_min(1e-7)
+    for _ in range(NEWTON_SCHULZ_STEPS):
+        gram_NRR = wide_NRC @ wide_NRC.mT
+        factor_NRR = torch.baddbmm(gram_NRR, gram_NRR, gram_NRR, beta=third, alpha=fifth)
+        wide_NRC = torch.baddbmm(wide_NRC, factor_NRR, wide_NRC, beta=first)
+    return wide_NRC
+
+
+def _is_tall(matrix: Tensor) -> bool:
+    return matrix.shape[0] > matrix.shape[1]
+
+
+def _turn_wide(matrix: Tensor) -> Tensor:
+    return matrix.t() if _is_tall(matrix) else matrix

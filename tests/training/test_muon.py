@@ -1,0 +1,57 @@
+import pytest
+import torch
+
+from semilla.training.muon import Muon, orthogonalize
+
+SHAPES = [(96, 48), (48, 96), (48, 48), (48, 48)]
+
+
+@pytest.fixture
+def matrices() -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    return [torch.randn(shape, generator=generator) for shape in SHAPES]
+
+
+def step(optimizer: torch.optim.Optimizer, parameters: list[torch.nn.Parameter], times: int) -> None:
+    for number in range(times):
+        generator = torch.Generator().manual_seed(number)
+        for parameter in parameters:
+            parameter.grad = torch.randn(parameter.shape, generator=generator)
+        optimizer.step()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"),
+    [(torch.bfloat16, 1e-6), (torch.float32, 5e-4)],
+    ids=["in its own bfloat16", "and nearly in float32"],
+)
+def test_its_steps_are_those_of_torchs_muon(
+    matrices: list[torch.Tensor], dtype: torch.dtype, tolerance: float
+) -> None:
+    ours = [torch.nn.Parameter(matrix.clone()) for matrix in matrices]
+    theirs = [torch.nn.Parameter(matrix.clone()) for matrix in matrices]
+    settings = {"lr": 0.01, "weight_decay": 0.1, "momentum": 0.95}
+    step(Muon([{"params": ours}], compute_dtype=dtype, **settings), ours, times=3)
+    step(torch.optim.Muon(theirs, adjust_lr_fn="match_rms_adamw", **settings), theirs, times=3)
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other, atol=tolerance, rtol=0)
+
+
+def test_the_singular_values_of_tall_and_wide_matrices_come_near_one(matrices: list[torch.Tensor]) -> None:
+    # Not of square ones: a random square matrix has singular values too near zero for five iterations.
+    for result in orthogonalize(matrices[:2], dtype=torch.float32):
+        values = torch.linalg.svdvals(result)
+        assert 0.6 < values.min() <= values.max() < 1.3
+
+
+def test_a_matrix_of_zeros_stays_what_it_is() -> None:
+    zeros = torch.zeros(4, 8)
+    assert torch.equal(orthogonalize([zeros], dtype=torch.float32)[0], zeros)
+
+
+def test_a_matrix_without_a_gradient_is_left_alone(matrices: list[torch.Tensor]) -> None:
+    parameter = torch.nn.Parameter(matrices[0].clone())
+    Muon(
+        [{"params": [parameter]}], lr=0.1, weight_decay=0.1, momentum=0.95, compute_dtype=torch.float32
+    ).step()
+    assert torch.equal(parameter, matrices[0])
