@@ -141,4 +141,4 @@ def test_another_shape_is_refused(part):
 
 def test_chapters_are_found_in_the_checkout():
     """Outside an installed wheel the chapters are those of ``docs/guide``."""
-    assert (find_chapters() / "troubleshooting.md").is_file()
+    assert (find_chapters() / "08-troubleshooting.md").is_file()

@@ -1,6 +1,6 @@
 """The troubleshooting chapter as entries: symptom, causes, solutions, where to read more.
 
-An entry of ``troubleshooting.md`` has this shape, and no other is accepted::
+An entry of ``08-troubleshooting.md`` has this shape, and no other is accepted::
 
     ### topic: symptom in a few words
 
@@ -47,7 +47,7 @@ class TroubleshootingEntry:
 @cache
 def load_entries() -> tuple[TroubleshootingEntry, ...]:
     """Read the entries of the guide that is installed."""
-    return parse_entries((find_chapters() / "troubleshooting.md").read_text(encoding="utf-8"))
+    return parse_entries((find_chapters() / "08-troubleshooting.md").read_text(encoding="utf-8"))
 
 
 def parse_entries(markdown: str) -> tuple[TroubleshootingEntry, ...]:
