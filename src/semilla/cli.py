@@ -37,7 +37,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "validate": ("semilla.commands.validate", "validate a trained model again"),
     "report": ("semilla.commands.report", "write a page about a run, or compare several"),
     "export": ("semilla.commands.export", "write a trained model in a format that other programs read"),
-    "guide": ("semilla.commands.guide", "look up a symptom or an error category"),
+    "guide": ("semilla.commands.guide", "read the training guide, or look up a symptom or an error"),
     "config": ("semilla.commands.config", "show the resolved settings, or their schema"),
     "clean": ("semilla.commands.clean", "remove exactly what runs created in a directory"),
 }

@@ -1,4 +1,4 @@
-"""``config``, ``guide`` and ``validate`` as a user meets them."""
+"""``config`` and ``validate`` as a user meets them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import pytest
 from semilla import cli, pipeline
 from semilla.commands.validate import THRESHOLDS
 from semilla.config import PipelineConfiguration
-from semilla.errors import CATEGORIES
 from semilla.records.status import PipelineStatus
 from semilla.settings import list_settings
 
@@ -58,29 +57,6 @@ def test_config_schema_is_the_json_schema(capsys):
     schema = json.loads(capsys.readouterr().out)
     assert schema["$defs"]["ModelArchitecture"]["properties"]["num_layers"]["maximum"] == 12
     assert schema["properties"]["skip_phases"]["items"]["enum"] == ["corpus_download", "tokenizer_training"]
-
-
-def test_guide_lists_topics_shows_entries_and_searches(capsys):
-    """Without words all topics; with a topic its entry; with other words the best entry and what else fits."""
-    assert cli.main(["guide"]) == 0
-    assert {line.split()[0] for line in capsys.readouterr().out.splitlines()} > set(CATEGORIES)
-    assert cli.main(["guide", "oom"]) == 0
-    text = capsys.readouterr().out
-    assert text.startswith("oom: ")
-    assert all(f"\n{heading}\n" in text for heading in ("Symptom", "Causes", "Solutions", "Related"))
-    assert cli.main(["guide", "loss", "not", "decreasing"]) == 0
-    text = capsys.readouterr().out
-    assert text.startswith("loss: ")
-    assert "semilla guide overfitting" in text
-    assert cli.main(["guide", "--json", "oom"]) == 0
-    assert json.loads(capsys.readouterr().out)[0]["topic"] == "oom"
-
-
-def test_every_category_is_one_command_away(capsys):
-    """The ``help:`` line of every error works."""
-    for category in CATEGORIES:
-        assert cli.main(["guide", category]) == 0
-        assert capsys.readouterr().out.startswith(f"{category}: ")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from semilla.cli import COMMANDS, build_parser
 from semilla.errors import CATEGORIES, PHASES, IntegrityError
 from semilla.guide import find_chapters
-from semilla.guide.troubleshooting import HEADINGS, load_entries, parse_entries, search_entries
+from semilla.guide.troubleshooting import HEADINGS, load_entries, parse_entries
 
 SOURCES = Path(__file__).parents[2] / "src" / "semilla"
 TOPICS = [entry.topic for entry in load_entries()]
@@ -62,35 +62,6 @@ def test_entries_are_whole_and_lead_somewhere(entry):
     known = {flag for name in COMMANDS for flag in build_parser(name)._option_string_actions}
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) - known <= {"--upgrade"}
     assert set(re.findall(r"`semilla (\w+)", text)) <= set(COMMANDS)
-
-
-@pytest.mark.parametrize(
-    ("words", "topic"),
-    [
-        ("oom", "oom"),
-        ("disk_space", "disk_space"),
-        ("disk-space", "disk_space"),
-        ("loss not decreasing", "loss"),
-        ("my losses do not decrease", "loss"),
-        ("disk full", "disk_space"),
-        ("out of memory", "oom"),
-        ("training is slow", "speed"),
-        ("val_loss much worse than training", "overfitting"),
-        ("it repeats itself", "repetition"),
-        ("proxy", "network"),
-        ("wrong language", "language"),
-        ("Ctrl-C", "interrupted"),
-    ],
-)
-def test_search_finds_topics_and_symptoms(words, topic):
-    """A topic finds its entry, and so do the words people use for a symptom."""
-    assert search_entries(load_entries(), words.split())[0].topic == topic
-
-
-@pytest.mark.parametrize("words", [["zzzz"], ["¿?"], ["the"], [""]])
-def test_search_finds_nothing_for_nothing(words):
-    """Unknown words and words that say nothing find no entry."""
-    assert search_entries(load_entries(), words) == ()
 
 
 ENTRY = """# Guía

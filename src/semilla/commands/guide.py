@@ -1,4 +1,4 @@
-"""``semilla guide``: the troubleshooting guide in the terminal."""
+"""``semilla guide``: the training guide in the terminal."""
 
 from __future__ import annotations
 
@@ -9,48 +9,89 @@ from dataclasses import asdict
 from rich.text import Text
 
 from semilla.errors import InvalidConfigError
-from semilla.guide.troubleshooting import TroubleshootingEntry, load_entries, search_entries
+from semilla.guide.documentation import TrainingDocumentation, describe, load_documentation
+from semilla.guide.search import Place, Term, list_places, look_up, name_place, title_place
+from semilla.guide.troubleshooting import TroubleshootingEntry
 from semilla.settings import suggest_name
 from semilla.terminal.console import print_text
+from semilla.terminal.markdown import print_markdown
 from semilla.terminal.tables import make_console, print_table
 
-HELP = """Look up an error category, a warning topic, or a symptom in your own words.
-Without words, list what can be looked up."""
+HELP = """Read the training guide: a chapter (tokenization) or a part of one (tokenization#why-pieces), the entry of an
+error category or a warning, a term of the glossary, or whatever fits a symptom in your own words.
+Without words, show the contents."""
 
 MAX_OTHERS = 4
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("words", nargs="*", metavar="WORDS", help="a topic, such as oom, or a symptom")
-    parser.add_argument("--json", action="store_true", help="print the entries found as JSON")
+    parser.add_argument(
+        "words", nargs="*", metavar="WORDS", help="a chapter, a topic such as oom, a term, or a symptom"
+    )
+    parser.add_argument("--json", action="store_true", help="print what was found, or the contents, as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    entries = load_entries()
-    found = search_entries(entries, arguments.words) if arguments.words else entries
+    guide = load_documentation()
+    if not arguments.words:
+        print_contents(guide, as_json=arguments.json)
+        return 0
+    found = look_up(guide, arguments.words)
     if not found:
-        words = " ".join(arguments.words)
-        near = suggest_name(words, [entry.topic for entry in entries])
-        hint = f"; did you mean {near}?" if near else ""
-        raise InvalidConfigError(f"the guide has nothing about {words!r}{hint}", next_command="semilla guide")
+        raise _know_nothing(guide, " ".join(arguments.words))
     if arguments.json:
-        print_text(json.dumps([asdict(entry) for entry in found], ensure_ascii=False, indent=2))
-    elif arguments.words:
-        print_entry(found[0])
-        others = [(f"semilla guide {entry.topic}", entry.symptom) for entry in found[1 : 1 + MAX_OTHERS]]
-        if others:
-            print_text("See also")
-            print_table(others, indent_columns=1)
-    else:
-        print_table([(entry.topic, entry.symptom) for entry in entries], headings=("topic", "symptom"))
+        print_json([asdict(place) for place in found])
+        return 0
+    print_place(guide, found[0])
+    others = [
+        (f"semilla guide {name_place(place)}", title_place(place)) for place in found[1 : 1 + MAX_OTHERS]
+    ]
+    if others:
+        print_text("\nSee also")
+        print_table(others, indent_columns=1)
     return 0
+
+
+def print_contents(guide: TrainingDocumentation, *, as_json: bool) -> None:
+    """Print chapters with their parts, and the topics of troubleshooting."""
+    if as_json:
+        places = [{"section_id": place.section_id, "title": place.title} for place in guide.walk()]
+        entries = [{"topic": entry.topic, "symptom": entry.symptom} for entry in guide.troubleshooting_guide]
+        print_json({"sections": places, "troubleshooting_guide": entries, "counts": describe(guide)})
+        return
+    print_table([(place.section_id, place.title) for place in guide.walk()], headings=("chapter", "title"))
+    print_text("")
+    topics = [(entry.topic, entry.symptom) for entry in guide.troubleshooting_guide]
+    print_table(topics, headings=("topic", "symptom"))
+
+
+def print_place(guide: TrainingDocumentation, place: Place) -> None:
+    """Print one thing that was found, whatever it is."""
+    match place:
+        case TroubleshootingEntry():
+            print_entry(place)
+        case Term():
+            print_text(f"{place.name}: {place.definition}")
+            if place.taught_in:
+                print_text(f"\nexplained in: semilla guide {place.taught_in}")
+        case _:
+            print_markdown(place.content, names=guide.cross_references)
 
 
 def print_entry(entry: TroubleshootingEntry) -> None:
     """Print an entry as headed lists, folded to the width of the terminal."""
     console = make_console()
-    console.print(Text(f"{entry.topic}: {entry.symptom}\n", style="bold green"))
+    console.print(Text(f"{entry.topic}: {entry.symptom}", style="bold green"))
     for heading, items in entry.sections.items():
-        console.print(Text(heading, style="bold"))
+        console.print(Text(f"\n{heading}", style="bold"))
         print_table([("•", item) for item in items], indent_columns=1)
-        console.print()
+
+
+def print_json(content: object) -> None:
+    print_text(json.dumps(content, ensure_ascii=False, indent=2))
+
+
+def _know_nothing(guide: TrainingDocumentation, words: str) -> InvalidConfigError:
+    near = suggest_name(words, [name_place(place) for place in list_places(guide)])
+    hint = f"; did you mean {near}?" if near else ""
+    return InvalidConfigError(f"the guide has nothing about {words!r}{hint}", next_command="semilla guide")

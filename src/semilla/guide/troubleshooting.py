@@ -23,7 +23,6 @@ from semilla.guide import find_chapters
 HEADINGS = ("Symptom", "Causes", "Solutions", "Related")
 _ENTRY = re.compile(r"^### (?P<topic>[a-z0-9_]+): (?P<symptom>.+)$", re.MULTILINE)
 _HEADING = re.compile(r"^\*\*(\w+)\*\*$")
-_STOP_WORDS = {"an", "and", "at", "in", "is", "it", "my", "not", "of", "on", "or", "the", "to", "too", "what"}
 
 
 @dataclass(frozen=True)
@@ -60,17 +59,6 @@ def parse_entries(markdown: str) -> tuple[TroubleshootingEntry, ...]:
     )
 
 
-def search_entries(
-    entries: tuple[TroubleshootingEntry, ...], words: list[str]
-) -> tuple[TroubleshootingEntry, ...]:
-    """Find the entries for a topic or for words of a symptom, best first; empty when no word is known."""
-    wanted = _list_words(" ".join(words))
-    name = "_".join(words).lower().replace("-", "_")
-    scores = {entry: _score(entry, wanted) + 1000 * (entry.topic == name) for entry in entries}
-    found = sorted((entry for entry in entries if scores[entry] > 0), key=lambda entry: -scores[entry])
-    return tuple(found)
-
-
 def _parse_entry(topic: str, symptom: str, body: str) -> TroubleshootingEntry:
     lists: dict[str, list[str]] = {}
     current: list[str] | None = None
@@ -89,17 +77,3 @@ def _parse_entry(topic: str, symptom: str, body: str) -> TroubleshootingEntry:
             f"the guide's entry {topic!r} needs the lists {', '.join(HEADINGS)}, in this order"
         )
     return TroubleshootingEntry(topic, symptom.strip(), *(tuple(lists[heading]) for heading in HEADINGS))
-
-
-def _list_words(text: str) -> set[str]:
-    words = set(re.findall(r"[\w.]+", text.lower().replace("_", " "))) - _STOP_WORDS
-    # A plural, a past or a gerund finds its stem: "losses", "repeated", "decreasing".
-    return {re.sub(r"(?:es|s|ed|ing|e)$", "", word) if len(word) > 4 else word for word in words}
-
-
-def _score(entry: TroubleshootingEntry, wanted: set[str]) -> int:
-    """Count the words found; one in the heading or a sign weighs more than one in passing."""
-    heading = _list_words(f"{entry.topic} {entry.symptom}")
-    signs = _list_words(" ".join(entry.signs))
-    rest = _list_words(" ".join([*entry.possible_causes, *entry.solutions]))
-    return 5 * len(wanted & heading) + 3 * len(wanted & signs) + len(wanted & rest)

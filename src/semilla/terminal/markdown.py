@@ -1,0 +1,33 @@
+"""Our own Markdown for a reader: drawn on a terminal, as it stands anywhere else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from semilla.terminal.console import print_text
+from semilla.terminal.tables import can_draw, make_console
+
+MAX_COLUMNS = 100
+"""Lines longer than this are hard to read, however wide the terminal is."""
+_COMMENT = re.compile(r"^<!--.*?-->\n|<!--.*?-->", re.DOTALL | re.MULTILINE)
+_LINK = re.compile(r"\[([^\]]+)\]\(([^)\s]+)\)")
+
+
+def print_markdown(text: str, *, names: Mapping[str, str] | None = None) -> None:
+    """Print Markdown without its comments; a link in ``names`` is followed by the name it has there."""
+    names = names or {}
+    readable = _LINK.sub(lambda link: _name_link(link, names), _COMMENT.sub("", text)).strip()
+    if not can_draw():
+        print_text(readable)
+        return
+    from rich.markdown import Markdown  # noqa: PLC0415 - brings a highlighter for every language there is
+
+    console = make_console()
+    page = Markdown(readable, hyperlinks=False, code_theme="ansi_dark", justify="left")
+    console.print(page, width=min(console.width, MAX_COLUMNS))
+
+
+def _name_link(link: re.Match[str], names: Mapping[str, str]) -> str:
+    words, address = link[1], link[2]
+    return f"{words} (`{names[address]}`)" if address in names else link[0]

@@ -1,0 +1,102 @@
+"""``semilla guide`` as a reader meets it."""
+
+from __future__ import annotations
+
+import json
+
+from semilla import cli
+from semilla.errors import CATEGORIES
+from semilla.guide.documentation import describe, load_documentation
+from semilla.terminal import markdown
+from semilla.terminal.markdown import print_markdown
+
+GUIDE = load_documentation()
+PAGE = """<!-- diagram: ñ -->
+```text
+ ◐ → ●
+```
+
+Loss 2.139<!-- recorded: loss .3f -->, see [tokens](02-tokenization.md#why) or [home](https://example.org).
+"""
+NAMES = {"02-tokenization.md#why": "tokenization#why"}
+
+
+def read_guide(capsys, *words: str) -> str:
+    assert cli.main(["guide", *words]) == 0
+    return capsys.readouterr().out
+
+
+def test_without_words_the_contents_are_shown(capsys):
+    """Every chapter, part and topic has its line, which begins with what to ask for."""
+    lines = read_guide(capsys).splitlines()
+    names = {line.split()[0] for line in lines if line}
+    assert names >= set(CATEGORIES) | set(GUIDE.by_id)
+
+
+def test_a_topic_shows_its_entry_and_words_the_best_one(capsys):
+    """An entry is its four lists; after the best one stands what else fits."""
+    text = read_guide(capsys, "oom")
+    assert text.startswith("oom: ")
+    assert all(f"\n{heading}\n" in text for heading in ("Symptom", "Causes", "Solutions", "Related"))
+    text = read_guide(capsys, "loss", "not", "decreasing")
+    assert text.startswith("loss: ")
+    assert "semilla guide overfitting" in text
+
+
+def test_every_category_is_one_command_away(capsys):
+    """The ``help:`` line of every error works."""
+    for category in CATEGORIES:
+        assert read_guide(capsys, category).startswith(f"{category}: ")
+
+
+def test_every_chapter_and_part_can_be_read(capsys):
+    """An id shows what stands there, from its heading on, and no comment."""
+    for section_id, place in GUIDE.by_id.items():
+        text = read_guide(capsys, section_id)
+        assert text.lstrip("# ").startswith(place.title)
+        assert "<!--" not in text
+
+
+def test_terms_are_explained(capsys):
+    """A term shows its definition, and the chapter that teaches it."""
+    for section in GUIDE.sections:
+        for term in section.teaches:
+            if term not in CATEGORIES and term not in {entry.topic for entry in GUIDE.troubleshooting_guide}:
+                text = read_guide(capsys, term)
+                assert text.startswith(f"{term}: ")
+                assert f"explained in: semilla guide {section.section_id}" in text
+
+
+def test_everything_is_there_as_json(capsys):
+    """The contents with their counts, and whatever was found in full."""
+    contents = json.loads(read_guide(capsys, "--json"))
+    assert [one["section_id"] for one in contents["sections"]] == list(GUIDE.by_id)
+    assert contents["counts"] == describe(GUIDE)
+    assert json.loads(read_guide(capsys, "--json", "oom"))[0]["topic"] == "oom"
+    chapter = json.loads(read_guide(capsys, "--json", GUIDE.sections[-1].section_id))[0]
+    assert chapter["content"] == GUIDE.sections[-1].content
+
+
+def test_a_word_nobody_knows_is_a_mistake(capsys):
+    """The nearest name is suggested, with the exit code of a wrong command line."""
+    assert cli.main(["guide", "troublshootin"]) == 64
+    assert "did you mean troubleshooting?" in capsys.readouterr().err
+
+
+def test_markdown_in_a_pipe_stays_markdown(capsys):
+    """Comments go, links into the guide tell what to ask for, the rest is as written."""
+    print_markdown(PAGE, names=NAMES)
+    assert capsys.readouterr().out == (
+        "```text\n ◐ → ●\n```\n\nLoss 2.139, see tokens (`tokenization#why`) or [home](https://example.org).\n"
+    )
+
+
+def test_markdown_on_a_terminal_is_drawn(capsys, monkeypatch):
+    """Marks of Markdown become styles, and the diagram keeps its form."""
+    monkeypatch.setattr(markdown, "can_draw", lambda: True)
+    print_markdown(PAGE, names=NAMES)
+    text = capsys.readouterr().out
+    assert "◐ → ●" in text
+    assert "Loss 2.139, see tokens (tokenization#why) or home (https://example.org)." in " ".join(
+        text.split()
+    )
