@@ -110,7 +110,7 @@ def test_a_run_leaves_every_artifact_of_the_specification(finished: Path) -> Non
     expected = {
         "corpus_bilingual.txt", "corpus_manifest.json", "bilingual_1k.model", "bilingual_1k.vocab", "best_model.pt",
         "final_model.pt", "checkpoint_epoch_1.pt", "checkpoint_epoch_2.pt", "training_metrics.json",
-        "configuration.toml", "bundle/model.onnx", "bundle/tokenizer.model", "bundle/bundle.json",
+        "configuration.toml", "bundle/model.onnx", "bundle/tokenizer.model", "bundle/bundle.json", "report.html",
     }  # fmt: skip
     created = set(read(finished)["artifacts_created"])
     assert expected <= created
@@ -234,8 +234,10 @@ def test_a_missed_gate_is_exit_5_and_keeps_the_model(copy: Path, source: Path, c
     assert status["error_details"]["failed_phase"] == "validation"
     assert status["error_details"]["error_type"] == "validation_failure"
     assert status["validation_results"]["findings"]
+    assert "Trained, but not fit to ship" in (copy / "report.html").read_text(encoding="utf-8")
     assert run(copy, source, "--max-validation-loss", "19") == 0
     assert outcomes(copy) == "rrrd"
+    assert "Trained, but not fit to ship" not in (copy / "report.html").read_text(encoding="utf-8")
 
 
 def test_a_run_killed_after_its_last_phase_keeps_its_verdict(copy: Path, source: Path) -> None:
@@ -257,7 +259,8 @@ def test_validate_measures_again_without_training(copy: Path) -> None:
     before = hash_tree(copy)
     assert cli.main(["validate", str(copy)]) == 0
     after = hash_tree(copy)
-    assert {name for name in after if before.get(name) != after[name]} == {"pipeline_status.json"}
+    changed = {name for name in after if before.get(name) != after[name]}
+    assert changed == {"pipeline_status.json", "report.html"}
 
 
 @pytest.mark.parametrize("option", [("--d-model", "128"), ("--tokenizer-vocab-size", "1050")])
@@ -384,6 +387,7 @@ def test_interrupted_and_resumed_the_run_ends_in_the_same_bits(
     assert "error[interrupted] model_training" in error
     assert "--resume" in error
     assert read(cut)["run_state"] == "interrupted"
+    assert "Interrupted in model_training" in (cut / "report.html").read_text(encoding="utf-8")
     assert run(cut, source, *LONGER, "--resume") == 0
     weights = [torch.load(d / "best_model.pt", weights_only=True)["model_state"] for d in (whole, cut)]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])

@@ -1,7 +1,8 @@
-"""How figures and phases are worded, on plain lines and in the live display alike."""
+"""How figures, phases and paths are worded, wherever they are shown."""
 
 from __future__ import annotations
 
+import shlex
 from itertools import pairwise
 
 from semilla.errors import PHASES
@@ -21,6 +22,12 @@ def format_duration(seconds: float) -> str:
 
 def format_size(size_bytes: float) -> str:
     return f"{size_bytes / 2**20:.1f} MB"
+
+
+def quote(path: object) -> str:
+    """Quote a path for a command the user is to paste; one that looks like a flag gets ``./`` before it."""
+    text = str(path)
+    return shlex.quote(f"./{text}" if text.startswith("-") else text)
 
 
 def describe_phase(event: PhaseFinished) -> str:

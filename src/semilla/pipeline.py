@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any, get_args
@@ -58,7 +58,7 @@ def run_pipeline(
         write_configuration(config, journal)
         for phase in PHASE_NAMES:
             run_phase(phase, config, journal)
-        journal.finish()
+        finish_run(config, journal)
         return journal.status
 
 
@@ -83,7 +83,7 @@ def run_validation(
             journal.complete(phase, record, inputs=inputs, outcome="reused")
         journal.forget("validation")
         run_phase("validation", config, journal)
-        journal.finish()
+        finish_run(config, journal)
         return journal.status
 
 
@@ -165,6 +165,26 @@ def write_configuration(config: PipelineConfiguration, journal: Journal) -> None
     journal.tell(ArtifactWritten(path))
 
 
+def finish_run(config: PipelineConfiguration, journal: Journal) -> None:
+    """Leave the page about the run, then say in the status that the run is complete."""
+    ended = journal.status.model_copy(deep=True)
+    ended.finish()
+    write_report(config, ended, journal)
+    journal.finish()
+
+
+def write_report(config: PipelineConfiguration, status: PipelineStatus, journal: Journal) -> None:
+    """Write what ``status`` and the run's files tell as one page, ``report.html``."""
+    from semilla.report.page import render_run  # noqa: PLC0415 - jinja2, needed at the end only
+    from semilla.report.runs import read_run  # noqa: PLC0415
+
+    path = journal.directory / names.REPORT
+    run = read_run(journal.directory, config=config, status=status)
+    if status.run_state == "complete" or run.epochs:
+        write_text(path, render_run(run))
+        journal.tell(ArtifactWritten(path))
+
+
 @contextmanager
 def open_run(config: PipelineConfiguration, *, listeners: Iterable[Progress]) -> Iterator[Journal]:
     """Hold the directory's lock, log and signals; whatever goes wrong inside becomes a recorded SemillaError."""
@@ -184,6 +204,9 @@ def open_run(config: PipelineConfiguration, *, listeners: Iterable[Progress]) ->
         except Exception as error:
             failure = translate_error(error)
             journal.record_failure(failure, error)
+            if journal.started:
+                with suppress(Exception):  # whatever ended the run must not be hidden by the page about it
+                    write_report(config, journal.status, journal)
             if failure is error:
                 raise
             raise failure from error

@@ -15,7 +15,9 @@ from semilla.records import names
 from semilla.records.metrics import EpochMetrics, TrainingMetrics, write_metrics
 from semilla.records.status import (
     Finding,
+    GrammarResults,
     InferenceMetrics,
+    PairAccuracy,
     PhaseEntry,
     PipelineStatus,
     ValidationResults,
@@ -70,6 +72,19 @@ def make_results(*, loss: float = 4.5, samples: list[str] | None = None) -> Vali
             Finding.judge("validation_loss", "gate", loss, "<", 5.0, unit="nats per token"),
             Finding.judge("repetition", "target", 0.02, "<=", 0.01),
         ],
+        minimal_pairs={
+            "es": GrammarResults(
+                accuracy=0.75,
+                low=0.5,
+                high=0.9,
+                num_pairs=24,
+                coverage=0.875,
+                phenomena={
+                    "negation": PairAccuracy(accuracy=0.625, low=0.375, high=0.8125, num_pairs=16),
+                    "tu_usted": PairAccuracy(accuracy=1.0, low=0.7, high=1.0, num_pairs=8),
+                },
+            )
+        },
     )
 
 

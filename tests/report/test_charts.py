@@ -43,18 +43,29 @@ def test_every_point_lies_on_the_canvas(points: list[tuple[int, float]]) -> None
     """No line leaves the drawing, whatever its values."""
     chart = draw_chart("key", "Title", [Series("one", points)])
     assert chart is not None
-    for x, y in chart.lines[0].marks:
-        assert 0 <= x <= WIDTH
-        assert 0 <= y <= HEIGHT
+    for mark in chart.lines[0].marks:
+        assert 0 <= mark.x <= WIDTH
+        assert 0 <= mark.y <= HEIGHT
 
 
 def test_a_higher_value_is_drawn_higher() -> None:
     """The vertical axis points up, the horizontal one to the right."""
     chart = draw_chart("key", "Title", [Series("one", [(1, 5.0), (2, 4.0)])])
     assert chart is not None
-    (first_x, first_y), (second_x, second_y) = chart.lines[0].marks
-    assert first_y < second_y
-    assert first_x < second_x
+    first, second = chart.lines[0].marks
+    assert first.y < second.y
+    assert first.x < second.x
+
+
+def test_values_at_the_ends_of_lines_do_not_cover_each_other() -> None:
+    """Lines that end together keep their order and their labels apart; the best point alone is marked."""
+    series = [Series("one", [(1, 5.0), (2, 4.0)], 0, best=2), Series("two", [(1, 5.0), (2, 4.01)], 1)]
+    chart = draw_chart("key", "Title", series)
+    assert chart is not None
+    one, two = (line.label for line in chart.lines)
+    assert one.place - two.place >= 14
+    assert (one.label, two.label) == ("4", "4.01")
+    assert [mark.is_best for line in chart.lines for mark in line.marks] == [False, True, False, False]
 
 
 def test_what_is_not_finite_is_left_out() -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import math
 import re
+import shlex
 from collections.abc import Callable
 from html.parser import HTMLParser
 from typing import Any
@@ -13,8 +16,12 @@ import pytest
 from semilla.guide.troubleshooting import load_entries
 from semilla.records import names
 from semilla.records.status import ErrorDetails, Finding
-from semilla.report.page import judge_run, pick_epochs, render_run
+from semilla.report.curves import pick_epochs
+from semilla.report.figures import make_measure
+from semilla.report.grammar import cut_pair
+from semilla.report.page import GUIDE, render_run
 from semilla.report.runs import RecordedRun, list_longest_pieces, read_run
+from semilla.report.verdict import judge_run
 
 MakeRun = Callable[..., RecordedRun]
 
@@ -54,6 +61,8 @@ def look_up(run: RecordedRun, source: str) -> Any:
     if source == "phase_timings":
         return sum(status["phase_timings"].values())
     content = {**status, **metrics, **details, **results, "findings": findings}
+    if source.startswith("findings."):
+        return findings[source.removeprefix("findings.")]
     for part in re.findall(r"[^.\[\]]+", source):
         content = content[int(part)] if part.isdigit() else content[part]
     return content
@@ -64,6 +73,7 @@ def test_every_figure_is_the_recorded_one(make_run: MakeRun) -> None:
     run = make_run()
     figures = Page(render_run(run)).figures
     assert len(figures) > 30
+    assert {source for source in figures if source.startswith("minimal_pairs.es.phenomena.negation.")}
     shown = {source: {float(value) for value in values} for source, values in figures.items()}
     assert shown == {source: {float(look_up(run, source))} for source in figures}
 
@@ -72,7 +82,50 @@ def test_the_verdict_comes_first(make_run: MakeRun) -> None:
     """A finished run with a missed target is ready, with remarks; the command to read on names the target."""
     verdict = judge_run(make_run())
     assert (verdict.tone, verdict.headline) == ("warn", "Ready to ship, with remarks")
+    assert verdict.lines[1:] == ["repeated runs of six tokens: 2.0 %, needs ≤ 1.0 %"]
     assert verdict.command == "semilla guide repetition"
+
+
+def test_commands_can_be_pasted_wherever_the_run_stands(make_run: MakeRun) -> None:
+    """Spaces and quotes in a path are the shell's to read back, not to obey."""
+    run = make_run("el 'viejo' $HOME; rm")
+    assert run.results is not None
+    run.results.findings = []
+    assert shlex.split(judge_run(run).command)[-1] == str(run.directory)
+    run.status.run_state = "running"
+    assert shlex.split(judge_run(run).command)[-1] == str(run.directory)
+
+
+def test_what_the_page_sends_to_in_the_guide_is_there() -> None:
+    """Each topic named under a section can be looked up."""
+    known = {entry.topic for entry in load_entries()}
+    assert {topic for topics in GUIDE.values() for topic in topics} <= known
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "told"),
+    [
+        ("He had it.", "Him had it.", ("", "He", "Him", "had it.")),
+        ("It is better than no tea at all, he said.", "It is more better than no tea at all, he said.",
+         ("It is", "", "more", "better than no …")),
+        ("Yo sé que ella no hizo ruido.", "Yo sé que ella hizo ruido.",
+         ("… sé que ella", "no", "", "hizo ruido.")),
+    ],
+)  # fmt: skip
+def test_a_minimal_pair_is_cut_to_its_mistake(right: str, wrong: str, told: tuple[str, ...]) -> None:
+    """With a few words around it."""
+    assert dataclasses.astuple(cut_pair(right, wrong)) == told
+
+
+def test_a_figure_at_its_limit_ends_at_the_mark() -> None:
+    """A bar and its mark have one scale, and neither leaves it."""
+    for value in (0.0, 100.0, 400.0, 4000.0, -1.0):
+        measure = make_measure(Finding.judge("rss_mb", "gate", value, "<=", 400, unit="MB"))
+        assert 0 <= measure.percent <= 100
+        assert 0 < measure.threshold_percent <= 100
+        assert (measure.percent <= measure.threshold_percent) is (value <= 400)
+    unmeasured = make_measure(Finding.judge("rss_mb", "gate", math.nan, "<=", 400, unit="MB"))
+    assert (unmeasured.text, unmeasured.needs) == ("not measured", "≤ 400 MB")
 
 
 @pytest.mark.parametrize(
@@ -93,15 +146,20 @@ def test_a_missed_target_names_its_entry_of_the_guide(make_run: MakeRun, name: s
     [("corpus_download", "Stopped in corpus_download"), ("validation", "Trained, but not fit to ship")],
 )
 def test_a_failed_run_says_where_and_why(make_run: MakeRun, phase: str, headline: str) -> None:
-    """The headline names the phase, the page the cause and the guide's topic."""
+    """The headline names the phase, the page the cause, the end of the log and the guide's topic."""
     run = make_run()
     run.status.run_state, run.status.current_phase = "failed", "failed"
     run.status.error_details = ErrorDetails(
-        failed_phase=phase, error_type="network", error_message="the host is gone", stderr_output=""
+        failed_phase=phase, error_type="network", error_message="the host is gone", stderr_output="no route"
     )
     verdict = judge_run(run)
-    assert (verdict.tone, verdict.headline, verdict.command) == ("bad", headline, "semilla guide network")
-    assert "the host is gone" in Page(render_run(run)).text
+    assert (verdict.tone, verdict.headline) == ("bad", headline)
+    assert shlex.split(verdict.command)[:2] == ["semilla", "run"]
+    assert "--resume" in verdict.command
+    text = Page(render_run(run)).text
+    assert "the host is gone" in text
+    assert "no route" in text
+    assert "semilla guide network" in text
 
 
 @pytest.mark.parametrize("state", ["interrupted", "running"])

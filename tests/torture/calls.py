@@ -35,7 +35,7 @@ EXEMPT = CLOCKS | {
     "inference_metrics", "findings",
 }  # fmt: skip
 """Fields of the status that tell the time, or what the machine measured."""
-UNREAD = (TEMP_SUFFIX, names.LOG, names.LOCK, names.CONFIGURATION)
+UNREAD = (TEMP_SUFFIX, names.LOG, names.LOCK, names.CONFIGURATION, names.REPORT)
 """Files that no recovery reads."""
 
 

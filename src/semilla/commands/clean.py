@@ -7,11 +7,11 @@ from pathlib import Path, PurePosixPath
 
 from semilla.commands.status import read_true_status
 from semilla.errors import IntegrityError, InvalidConfigError
-from semilla.phrases import format_size
+from semilla.phrases import format_size, quote
 from semilla.records import names
 from semilla.records.files import collect_garbage, remove_directory, remove_file
 from semilla.records.lock import hold_lock
-from semilla.terminal.console import ask, is_interactive, print_text, quote
+from semilla.terminal.console import ask, is_interactive, print_text
 
 HELP = """Remove what runs created in a directory: the artifacts its status lists, and the records of the run.
 Files that Semilla did not create stay. Asks first on a terminal; elsewhere --yes is needed."""

@@ -7,13 +7,14 @@ from pathlib import Path
 
 from semilla.commands.status import read_true_status
 from semilla.errors import LockedError
+from semilla.phrases import quote
 from semilla.records import names
 from semilla.records.configuration import read_run_configuration
 from semilla.records.files import write_text
 from semilla.records.lock import hold_lock
 from semilla.records.status import read_status, write_status
 from semilla.report.runs import RecordedRun, read_run
-from semilla.terminal.console import print_text, quote
+from semilla.terminal.console import print_text
 
 HELP = """Write a page about a run: verdict, curves, samples, settings, hashes. One file, nothing is fetched to show it.
 Several directories are compared: curves over each other, what was set differently, which model is better."""

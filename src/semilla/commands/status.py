@@ -10,13 +10,13 @@ from pathlib import Path
 
 from semilla.errors import PASSING, PHASES, InvalidConfigError
 from semilla.machine import explain_vanishing
-from semilla.phrases import describe_epoch, format_duration
+from semilla.phrases import describe_epoch, format_duration, quote
 from semilla.progress import EpochDone
 from semilla.records import names
 from semilla.records.lock import is_locked
 from semilla.records.metrics import read_metrics
 from semilla.records.status import PipelineStatus, read_status
-from semilla.terminal.console import fold_lines, print_text, quote
+from semilla.terminal.console import fold_lines, print_text
 from semilla.terminal.summary import print_findings
 from semilla.terminal.tables import can_draw, make_console, print_table
 

@@ -17,7 +17,7 @@ from semilla.errors import DependencyError
 from semilla.prerequisites import probe
 from semilla.prerequisites.check import Check, fail_check, pass_check
 
-PACKAGES = ("numpy", "sentencepiece", "onnx", "onnxruntime", "py3langid", "urllib3", "torch")
+PACKAGES = ("numpy", "jinja2", "sentencepiece", "onnx", "onnxruntime", "py3langid", "urllib3", "torch")
 """What ``semilla run`` imports; the slowest last, so that a crash of it hides none of the others."""
 TIMEOUT_S = 120.0
 INSTALL_COMMAND = "pip install --upgrade 'semilla[train]'"

@@ -43,6 +43,7 @@ ARTIFACT_PATTERNS = (
     names.CHECKPOINT_PATTERN,
     names.BEST_MODEL,
     names.FINAL_MODEL,
+    names.REPORT,
     "bilingual_*.*",
     f"{names.DOWNLOADS}/**/*",
     f"{names.BUNDLE}/**/*",
@@ -60,6 +61,7 @@ RESERVED_PATTERNS = (
     names.CONFIGURATION,
     names.METRICS,
     names.LOG,
+    names.REPORT,
     f"{names.BUNDLE}/bundle.json",
 )
 """Names whose files a run replaces; what stands in ``downloads`` is known by its records."""

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-WIDTH, HEIGHT = 560, 300
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 16, 14, 40
+WIDTH, HEIGHT = 440, 250
+"""Small enough that the words stay readable when a phone shrinks the drawing."""
+_LEFT, _RIGHT, _TOP, _BOTTOM = 54, 58, 14, 40
 _NUM_TICKS = 5
+_LABEL_HEIGHT = 15
 _MINIMUM_SPAN = 1e-9
 
 Point = tuple[float, float]
@@ -20,12 +22,15 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Series:
-    """One line: its name in the legend and its points; ``style`` numbers its colour and its dashes from 0."""
+    """One line: its name in the legend and its points; ``style`` numbers its colour and its dashes from 0.
+
+    ``best`` is the x of a point to be marked.
+    """
 
     name: str
     points: Sequence[Point]
     style: int = 0
-    unit: str = ""
+    best: float | None = None
 
 
 @dataclass(frozen=True)
@@ -37,12 +42,23 @@ class Tick:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """A point on the canvas, and what is said of it."""
+
+    x: float
+    y: float
+    text: str
+    is_best: bool
+
+
+@dataclass(frozen=True)
 class Line:
-    """A series on the canvas: ``path`` is SVG path data; ``marks`` are the points, drawn when there are few."""
+    """A series on the canvas: ``path`` is SVG path data, ``label`` its last value, written beside its end."""
 
     series: Series
     path: str
-    marks: Sequence[Point]
+    marks: Sequence[Mark]
+    label: Tick
 
 
 @dataclass(frozen=True)
@@ -68,10 +84,7 @@ def draw_chart(
     key: str, title: str, series: Sequence[Series], *, x_label: str = "epoch", unit: str = ""
 ) -> Chart | None:
     """Lay out the finite points of ``series`` on common axes; None when there is nothing to draw."""
-    cleaned = [
-        Series(one.name, [p for p in one.points if all(map(math.isfinite, p))], one.style, one.unit)
-        for one in series
-    ]
+    cleaned = [replace(one, points=[p for p in one.points if all(map(math.isfinite, p))]) for one in series]
     drawn = [one for one in cleaned if one.points]
     if not drawn:
         return None
@@ -82,7 +95,7 @@ def draw_chart(
         f"{title} ({unit})" if unit else title,
         " ".join(_describe(one, x_label=x_label) for one in drawn),
         x_label,
-        [_draw_line(one, x_scale, y_scale) for one in drawn],
+        _part_labels([_draw_line(one, x_scale, y_scale, x_label=x_label) for one in drawn]),
         [Tick(x_scale.place(value), format_number(value)) for value in x_scale.ticks],
         [Tick(y_scale.place(value), format_number(value)) for value in y_scale.ticks],
     )
@@ -136,10 +149,28 @@ class _Scale:
         return round(self.start + share * (self.end - self.start), 1)
 
 
-def _draw_line(series: Series, x_scale: _Scale, y_scale: _Scale) -> Line:
-    places = [(x_scale.place(x), y_scale.place(y)) for x, y in series.points]
-    path = "M" + " L".join(f"{x:g},{y:g}" for x, y in places)
-    return Line(series, path, places)
+def _draw_line(series: Series, x_scale: _Scale, y_scale: _Scale, *, x_label: str) -> Line:
+    marks = [
+        Mark(x_scale.place(x), y_scale.place(y), f"{series.name}, {x_label} {x:g}: {y:.5g}", x == series.best)
+        for x, y in series.points
+    ]
+    path = "M" + " L".join(f"{mark.x:g},{mark.y:g}" for mark in marks)
+    return Line(series, path, marks, Tick(marks[-1].y, _format_end(series.points[-1][1])))
+
+
+def _format_end(value: float) -> str:
+    """Three digits suffice beside a line."""
+    return format_number(float(f"{value:.3g}") if abs(value) < 1000 else value)
+
+
+def _part_labels(lines: Sequence[Line]) -> list[Line]:
+    """Push labels apart that would cover each other, from the top down."""
+    parted: list[Line] = []
+    lowest = -math.inf
+    for line in sorted(lines, key=lambda line: line.label.place):
+        lowest = max(line.label.place, lowest + _LABEL_HEIGHT)
+        parted.append(replace(line, label=Tick(lowest, line.label.label)))
+    return sorted(parted, key=lambda line: line.series.style)
 
 
 def _describe(series: Series, *, x_label: str) -> str:

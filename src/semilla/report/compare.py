@@ -14,8 +14,9 @@ from typing import Any
 
 from semilla.errors import InvalidConfigError
 from semilla.report.charts import Chart, Series, draw_chart
-from semilla.report.page import Verdict, render
+from semilla.report.page import render
 from semilla.report.runs import RecordedRun
+from semilla.report.verdict import Verdict
 from semilla.settings import list_settings
 
 INDIFFERENT = {

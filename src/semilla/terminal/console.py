@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from contextlib import suppress
 from typing import TextIO
@@ -57,12 +56,6 @@ def ask(question: str) -> bool:
     except EOFError:
         return False
     return answer.strip().lower() in {"y", "yes", "s", "sí", "si"}
-
-
-def quote(path: object) -> str:
-    """Quote a path for a command the user is to paste; one that looks like a flag gets ``./`` before it."""
-    text = str(path)
-    return shlex.quote(f"./{text}" if text.startswith("-") else text)
 
 
 def fold_lines(text: str) -> str:

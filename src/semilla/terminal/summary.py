@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from semilla.phrases import quote
 from semilla.records import names
 from semilla.records.metrics import read_metrics
 from semilla.records.status import PipelineStatus, ValidationResults
-from semilla.terminal.console import fold_lines, print_text, quote
+from semilla.terminal.console import fold_lines, print_text
 from semilla.terminal.tables import print_table
 
 MAX_SAMPLES = 4
@@ -20,7 +21,9 @@ OPENING_WORDS = 4
 def print_summary(status: PipelineStatus, *, directory: Path) -> None:
     """Print the end of a finished run, with the exact commands that come next."""
     results = status.validation_results
-    print_text(f"\nYour model is ready in {directory}\n")
+    print_text(
+        f"\nYour model is ready in {directory}, and the report of its making in {directory / names.REPORT}\n"
+    )
     if results:
         print_table(list(list_figures(results, best_epoch=_find_best_epoch(directory))), indent_columns=2)
         print_text("")
@@ -87,7 +90,6 @@ def list_commands(results: ValidationResults | None, *, directory: Path) -> Iter
     place = quote(directory)
     for opening in list_openings(results) or OPENINGS.values():
         yield f"semilla generate {quote(opening)} --model {place}"
-    yield f"semilla report {place}"
 
 
 def list_openings(results: ValidationResults | None) -> list[str]:

@@ -1,0 +1,77 @@
+"""Minimal pairs as rows: how surely a model prefers the correct sentence, phenomenon by phenomenon, with an example."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from itertools import takewhile
+
+from semilla.corpus.sample.minimal_pairs import make_pairs
+from semilla.corpus.sample.terms import LANGUAGES
+from semilla.records.status import GrammarResults, PairAccuracy
+
+CONTEXT_WORDS = 3
+CHANCE = 0.5
+
+
+@dataclass(frozen=True)
+class Example:
+    """A pair cut to where its sentences differ: ``before`` and ``after`` are the same in both."""
+
+    before: str
+    right: str
+    wrong: str
+    after: str
+
+
+@dataclass(frozen=True)
+class Phenomenon:
+    """One row; ``tone`` tells whether the interval lies above chance (good), around it (open) or below (bad)."""
+
+    key: str
+    name: str
+    result: PairAccuracy
+    tone: str
+    example: Example | None
+
+
+def list_phenomena(language: str, results: GrammarResults) -> list[Phenomenon]:
+    """Every phenomenon measured, the weakest first."""
+    examples = find_examples(language)
+    rows = sorted(results.phenomena.items(), key=lambda row: row[1].accuracy)
+    return [
+        Phenomenon(key, key.replace("_", " "), result, _judge(result), examples.get(key))
+        for key, result in rows
+    ]
+
+
+def _judge(result: PairAccuracy) -> str:
+    if result.low > CHANCE:
+        return "good"
+    return "open" if result.high >= CHANCE else "bad"
+
+
+@cache
+def find_examples(language: str) -> dict[str, Example]:
+    """A pair of each phenomenon of a language; none for one that has no pairs."""
+    known = next((one for one in LANGUAGES if one == language), None)
+    pairs = make_pairs(known, seed=0, per_phenomenon=1) if known else []
+    return {pair.phenomenon: cut_pair(pair.right, pair.wrong) for pair in pairs}
+
+
+def cut_pair(right: str, wrong: str) -> Example:
+    """Find the words in which two sentences differ, and keep a few words around them."""
+    rights, wrongs = right.split(), wrong.split()
+    start = _count_equal(rights, wrongs)
+    end = _count_equal(rights[start:][::-1], wrongs[start:][::-1])
+    before, after = rights[:start], rights[len(rights) - end :]
+    return Example(
+        ("… " if start > CONTEXT_WORDS else "") + " ".join(before[-CONTEXT_WORDS:]),
+        " ".join(rights[start : len(rights) - end]),
+        " ".join(wrongs[start : len(wrongs) - end]),
+        " ".join(after[:CONTEXT_WORDS]) + (" …" if end > CONTEXT_WORDS else ""),
+    )
+
+
+def _count_equal(some: list[str], others: list[str]) -> int:
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(some, others, strict=False)))

@@ -1,0 +1,67 @@
+"""What a run came to, in a headline and the command that comes next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from semilla.errors import PASSING, PHASES
+from semilla.phrases import quote
+from semilla.report.figures import describe_miss
+from semilla.report.runs import RecordedRun
+from semilla.settings import to_command
+
+OPENINGS = {"es": "Había una vez"}
+USUAL_OPENING = "Once upon a time"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What it came to; ``tone`` is good, warn, bad or open. ``command`` may be empty."""
+
+    tone: str
+    headline: str
+    lines: Sequence[str]
+    command: str
+
+
+def judge_run(run: RecordedRun) -> Verdict:
+    """Say in one line whether there is a model to use, and what to do next."""
+    status, place = run.status, quote(run.directory)
+    if status.error_details:
+        return _describe_failure(run)
+    if status.run_state == "complete":
+        return _describe_success(run)
+    if status.run_state == "interrupted":
+        line = f"What was reached is saved{_count_epochs(run)}."
+        again = to_command(run.config, resume_from_checkpoint=True)
+        return Verdict("open", f"Interrupted in {status.current_phase}", [line], again)
+    return Verdict("open", f"Running: {status.current_phase}", [], f"semilla status --watch {place}")
+
+
+def _describe_failure(run: RecordedRun) -> Verdict:
+    error = run.status.error_details
+    assert error is not None
+    is_trained = error.failed_phase == PHASES[-1]
+    headline = "Trained, but not fit to ship" if is_trained else f"Stopped in {error.failed_phase}"
+    command = f"semilla guide {error.error_type}"
+    if error.error_type in PASSING:
+        command = to_command(run.config, resume_from_checkpoint=True)
+    return Verdict("bad", headline, [error.error_message], command)
+
+
+def _describe_success(run: RecordedRun) -> Verdict:
+    findings = run.results.findings if run.results else []
+    missed = [finding for finding in findings if not finding.passed]
+    if missed:
+        line = f"Every gate is passed; {len(missed)} of {len(findings)} figures miss their target."
+        command = f"semilla guide {missed[0].topic}"
+        return Verdict("warn", "Ready to ship, with remarks", [line, *map(describe_miss, missed)], command)
+    opening = OPENINGS.get(run.languages[0] if run.languages else "", USUAL_OPENING)
+    command = f"semilla generate {quote(opening)} --model {quote(run.directory)}"
+    return Verdict("good", "Ready to ship", [f"All {len(findings)} gates and targets are met."], command)
+
+
+def _count_epochs(run: RecordedRun) -> str:
+    done, wanted = len(run.epochs), run.config.training_hyperparameters.num_epochs
+    return f": {done} of {wanted} epochs" if done else ""
