@@ -9,13 +9,9 @@ import pytest
 from semilla.errors import PHASES, IntegrityError
 from semilla.guide import find_chapters
 from semilla.guide.chapters import Diagram, make_anchor, parse_chapter
-from semilla.guide.documentation import describe, load_documentation, parse_glossary, read_documentation
+from semilla.guide.documentation import IDS, describe, load_documentation, parse_glossary, read_documentation
 
 GUIDE = load_documentation()
-IDS = (
-    "overview", "tokenization", "model_initialization", "data_preparation", "training_loop", "optimization",
-    "evaluation_and_checkpoints", "troubleshooting", "hyperparameters", "device",
-)  # fmt: skip
 CHAPTER = """# Árbol
 <!--
 id: tree

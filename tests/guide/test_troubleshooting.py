@@ -9,12 +9,18 @@ from pathlib import Path
 import pytest
 
 from semilla.cli import COMMANDS, build_parser
-from semilla.errors import CATEGORIES, PHASES, IntegrityError
+from semilla.errors import CATEGORIES, IntegrityError
 from semilla.guide import find_chapters
+from semilla.guide.documentation import IDS
 from semilla.guide.troubleshooting import HEADINGS, load_entries, parse_entries
 
 SOURCES = Path(__file__).parents[2] / "src" / "semilla"
 TOPICS = [entry.topic for entry in load_entries()]
+FLAGS = {flag for name in COMMANDS for flag in build_parser(name)._option_string_actions}
+PROGRAMS = set(
+    "semilla df du ls env curl free file wc sha256sum mount dmesg pip python tail head grep sort nproc uptime".split()
+)
+"""What a cause may tell to run: Semilla, and tools that every Linux has."""
 
 
 def test_every_category_has_its_entry():
@@ -54,14 +60,21 @@ def test_every_warning_topic_has_its_entry():
 
 @pytest.mark.parametrize("entry", load_entries(), ids=TOPICS)
 def test_entries_are_whole_and_lead_somewhere(entry):
-    """Each entry fills its four lists, names chapters that exist, and only flags and commands that exist."""
+    """Each entry fills its four lists, names sections of the guide, and only flags and commands that exist."""
     assert list(entry.sections) == list(HEADINGS)
     assert all(entry.sections.values())
-    assert set(entry.related_sections) <= set(PHASES)
-    text = " ".join([*entry.possible_causes, *entry.solutions])
-    known = {flag for name in COMMANDS for flag in build_parser(name)._option_string_actions}
-    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) - known <= {"--upgrade"}
+    assert set(entry.related_sections) <= set(IDS)
+    text = " ".join([*entry.signs, *entry.possible_causes, *entry.solutions])
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", text)) <= FLAGS | {"--upgrade", "--version"}
     assert set(re.findall(r"`semilla (\w+)", text)) <= set(COMMANDS)
+
+
+@pytest.mark.parametrize("entry", load_entries(), ids=TOPICS)
+def test_a_cause_can_be_checked_and_something_be_done(entry):
+    """At least one cause names a command that tells whether it is the one; at least one solution is not to wait."""
+    commands = re.findall(r"`([^`]+)`", " ".join(entry.possible_causes))
+    assert [command for command in commands if command.split()[0] in PROGRAMS]
+    assert any(not solution.startswith("Nothing") for solution in entry.solutions)
 
 
 ENTRY = """# Guía

@@ -18,6 +18,11 @@ from semilla.guide import find_chapters
 from semilla.guide.chapters import DocumentSection, Part, parse_chapter
 from semilla.guide.troubleshooting import TroubleshootingEntry, parse_entries
 
+IDS = (
+    "overview", "tokenization", "model_initialization", "data_preparation", "training_loop", "optimization",
+    "evaluation_and_checkpoints", "troubleshooting", "hyperparameters", "device",
+)  # fmt: skip
+"""The chapters, in the order in which they are taught."""
 TROUBLESHOOTING = "troubleshooting"
 OTHER_PAGES = {"README.md": "contents", "glossary.md": "glossary"}
 """Pages of the guide that are no chapter, and the ids that links to them lead to."""

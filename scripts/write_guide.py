@@ -1,0 +1,173 @@
+"""Write what in the guide derives from the code or from the recorded run; --check only tells whether it is current.
+
+Two marks ask for it, and both stay where they are::
+
+    2.139<!-- recorded: best_validation_loss .3f -->     the number before the mark, formatted
+    <!-- generated: exit_codes --> … <!-- end -->        what stands between
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from semilla.device.budgets import BUDGETS
+from semilla.errors import CATEGORIES, EXIT_CODES
+from semilla.guide.chapters import make_anchor
+from semilla.guide.troubleshooting import load_entries
+from semilla.records.status import Finding
+from semilla.settings import Setting, list_settings
+
+GUIDE = Path(__file__).parents[1] / "docs" / "guide"
+RECORDED = GUIDE / "recorded" / "first-run.json"
+NUMBER = re.compile(r"[-+]?\d[\d.,]*(?=<!-- recorded: (?P<name>\w+) (?P<format>[^ ]+) -->)")
+BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def rewrite(text: str, recorded: Mapping[str, Any]) -> str:
+    """Put current numbers and tables into a page; raises KeyError for a mark that asks for what is not there."""
+    text = NUMBER.sub(lambda mark: format(recorded["figures"][mark["name"]], mark["format"]), text)
+    return BLOCK.sub(lambda mark: f"{mark[1]}{GENERATED[mark[2]](recorded)}\n{mark[3]}", text)
+
+
+def count_marks(text: str) -> tuple[int, int]:
+    """How many recorded numbers and how many generated blocks a page has, readable or not."""
+    return text.count("<!-- recorded:"), text.count("<!-- generated:")
+
+
+# ---- tables
+
+
+def draw_table(headings: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    lines = [list(headings), *([str(cell).replace("|", "\\|") for cell in row] for row in rows)]
+    lines.insert(1, ["---"] * len(lines[0]))
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def tabulate_settings(group: str | None, names: Callable[[str], bool]) -> str:
+    """Settings of one group: name, default, what is allowed, and the help of the flag."""
+    chosen = [one for one in list_settings().values() if one.group == group and names(one.name)]
+    headings = ("setting", "default", "allowed", "what it is")
+    return draw_table(
+        headings, ((f"`{one.name}`", show_default(one), one.allowed, one.help) for one in chosen)
+    )
+
+
+def show_default(setting: Setting) -> str:
+    value = setting.default
+    if value in ([], ""):
+        return "none"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+SPECIFIED = {
+    "corpus_source", "corpus_size_mb", "tokenizer_vocab_size", "tokenizer_model_type", "output_directory",
+    "resume_from_checkpoint", "skip_phases",
+}  # fmt: skip
+"""Settings outside the two groups that the specification names; the others are Semilla's own."""
+
+
+def tabulate_categories(_recorded: Mapping[str, Any]) -> str:
+    """Every way to fail, with its exit code outside a phase and its entry."""
+    symptoms = {entry.topic: entry.symptom for entry in load_entries()}
+    rows = []
+    for name, kind in CATEGORIES.items():
+        anchor = make_anchor(f"{name}: {symptoms[name]}")
+        code = "130 or 143" if name == "interrupted" else kind.exit_code
+        rows.append((f"[{name}](08-troubleshooting.md#{anchor})", symptoms[name], code))
+    return draw_table(("category", "what happened", "exit code"), rows)
+
+
+def tabulate_findings(recorded: Mapping[str, Any]) -> str:
+    """The gates and targets of the recorded run, each figure beside its threshold."""
+    findings = [Finding.model_validate(one) for one in recorded["findings"]]
+    rows = (
+        (
+            f"`{one.name}`",
+            one.kind,
+            "not measured" if one.value is None else f"{one.value:.4g}",
+            f"{one.comparison} {one.threshold:g} {one.unit}".strip(),
+            "yes" if one.passed else "no",
+        )
+        for one in findings
+    )
+    return draw_table(("figure", "kind", "recorded run", "needs", "passed"), rows)
+
+
+def tabulate_epochs(recorded: Mapping[str, Any]) -> str:
+    """The recorded run's epochs."""
+    rows = (
+        (
+            epoch["epoch_number"],
+            f"{epoch['train_loss']:.3f}",
+            f"{epoch['validation_loss']:.3f}",
+            f"{epoch['bits_per_byte']['all']:.3f}",
+            f"{epoch['learning_rate']:.1e}".replace("e-0", "e-"),
+            f"{epoch['gradient_norm']:.2f}",
+        )
+        for epoch in recorded["epochs"]
+    )
+    headings = (
+        "epoch",
+        "training loss",
+        "validation loss",
+        "bits per byte",
+        "learning rate",
+        "gradient norm",
+    )
+    return draw_table(headings, rows)
+
+
+def show_transcript(recorded: Mapping[str, Any]) -> str:
+    """What the recorded run printed."""
+    return "\n".join(["```text", *recorded["transcript"], "```"])
+
+
+def show_samples(recorded: Mapping[str, Any]) -> str:
+    """The recorded run's samples after its first and its last epoch, nothing edited."""
+    lines = []
+    for epoch in (recorded["epochs"][0], recorded["epochs"][-1]):
+        for sample in epoch["sample_outputs"]:
+            lines += [f"epoch {epoch['epoch_number']}: {' '.join(sample.split())}", ""]
+    return "\n".join(["```text", *lines[:-1], "```"])
+
+
+GENERATED: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "settings_specified": lambda _: tabulate_settings(None, SPECIFIED.__contains__),
+    "settings_model_architecture": lambda _: tabulate_settings("model_architecture", bool),
+    "settings_training_hyperparameters": lambda _: tabulate_settings("training_hyperparameters", bool),
+    "settings_own": lambda _: tabulate_settings(None, lambda name: name not in SPECIFIED),
+    "error_categories": tabulate_categories,
+    "exit_codes": lambda _: draw_table(("code", "meaning"), EXIT_CODES.items()),
+    "budgets": lambda _: draw_table(
+        ("figure", "at most"), ((f"`{name}`", most) for name, most in BUDGETS.items())
+    ),
+    "recorded_findings": tabulate_findings,
+    "recorded_epochs": tabulate_epochs,
+    "recorded_transcript": show_transcript,
+    "recorded_samples": show_samples,
+}
+"""What a page can ask for by name."""
+
+
+def main() -> int:
+    recorded = json.loads(RECORDED.read_text(encoding="utf-8"))
+    stale = []
+    for path in sorted(GUIDE.glob("*.md")):
+        before = path.read_text(encoding="utf-8")
+        after = rewrite(before, recorded)
+        stale += [path.name] if after != before else []
+        if "--check" not in sys.argv and after != before:
+            path.write_text(after, encoding="utf-8")
+    if "--check" in sys.argv and stale:
+        print(f"not current: {', '.join(stale)}; run scripts/docs")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
