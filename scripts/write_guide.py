@@ -3,7 +3,7 @@
 Two marks ask for it, and both stay where they are::
 
     2.139<!-- recorded: best_validation_loss .3f -->     the number before the mark, formatted
-    <!-- generated: exit_codes --> … <!-- end -->        what stands between
+    <!-- generated: budgets --> … <!-- end -->           what stands between
 """
 
 from __future__ import annotations
@@ -16,9 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from semilla.device.budgets import BUDGETS
-from semilla.errors import CATEGORIES, EXIT_CODES
-from semilla.guide.chapters import make_anchor
-from semilla.guide.troubleshooting import load_entries
 from semilla.records.status import Finding
 from semilla.settings import Setting, list_settings
 
@@ -69,17 +66,6 @@ SPECIFIED = {
     "resume_from_checkpoint", "skip_phases",
 }  # fmt: skip
 """Settings outside the two groups that the specification names; the others are Semilla's own."""
-
-
-def tabulate_categories(_recorded: Mapping[str, Any]) -> str:
-    """Every way to fail, with its exit code outside a phase and its entry."""
-    symptoms = {entry.topic: entry.symptom for entry in load_entries()}
-    rows = []
-    for name, kind in CATEGORIES.items():
-        anchor = make_anchor(f"{name}: {symptoms[name]}")
-        code = "130 or 143" if name == "interrupted" else kind.exit_code
-        rows.append((f"[{name}](08-troubleshooting.md#{anchor})", symptoms[name], code))
-    return draw_table(("category", "what happened", "exit code"), rows)
 
 
 def tabulate_findings(recorded: Mapping[str, Any]) -> str:
@@ -141,8 +127,6 @@ GENERATED: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "settings_model_architecture": lambda _: tabulate_settings("model_architecture", bool),
     "settings_training_hyperparameters": lambda _: tabulate_settings("training_hyperparameters", bool),
     "settings_own": lambda _: tabulate_settings(None, lambda name: name not in SPECIFIED),
-    "error_categories": tabulate_categories,
-    "exit_codes": lambda _: draw_table(("code", "meaning"), EXIT_CODES.items()),
     "budgets": lambda _: draw_table(
         ("figure", "at most"), ((f"`{name}`", most) for name, most in BUDGETS.items())
     ),

@@ -53,9 +53,7 @@ ENTRIES = """### loss: the loss is not falling
 
 - water
 
-**Related**
-
-- tree
+**Related**: [tree](01-tree.md)
 """
 TREE = parse_chapter(
     "# Trees\n<!--\nid: tree\nteaches: hoja\n-->\n\n## Why leaves fall\n\nFor want of water.\n",

@@ -8,7 +8,9 @@ An entry of ``08-troubleshooting.md`` has this shape, and no other is accepted::
 
     - what is seen
 
-    **Causes** …  **Solutions** …  **Related** …  (lists, all four present and in this order)
+    **Causes** …  **Solutions** …  (a list as well, or **Causes**: the only one)
+
+    **Related**: [training_loop](05-training-loop.md), …  (all four present and in this order)
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ from semilla.guide import find_chapters
 
 HEADINGS = ("Symptom", "Causes", "Solutions", "Related")
 _ENTRY = re.compile(r"^### (?P<topic>[a-z0-9_]+): (?P<symptom>.+)$", re.MULTILINE)
-_HEADING = re.compile(r"^\*\*(\w+)\*\*$")
+_HEADING = re.compile(r"^\*\*(?P<name>\w+)\*\*(?:: (?P<only>.+))?$")
+_LINK = re.compile(r"\[(\w+)\]\([^)]*\)")
 
 
 @dataclass(frozen=True)
@@ -65,13 +68,14 @@ def _parse_entry(topic: str, symptom: str, body: str) -> TroubleshootingEntry:
     for line in body.splitlines():
         heading = _HEADING.match(line)
         if heading:
-            current = lists.setdefault(heading[1], [])
+            current = lists.setdefault(heading["name"], [heading["only"]] if heading["only"] else [])
         elif line.startswith("#"):
             break
         elif line.startswith("- ") and current is not None:
             current.append(line[2:].strip())
-        elif line.startswith("  ") and current:
+        elif line.strip() and current:
             current[-1] += f" {line.strip()}"
+    lists["Related"] = _LINK.findall(" ".join(lists.get("Related", [])))
     if tuple(lists) != HEADINGS or not all(lists.values()):
         raise IntegrityError(
             f"the guide's entry {topic!r} needs the lists {', '.join(HEADINGS)}, in this order"

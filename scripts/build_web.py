@@ -1,0 +1,87 @@
+"""Build the web edition with Zensical, and see that it is complete in itself.
+
+The builder would have pages opened from a folder fetch a script that lets them search; ours stands in docs/assets. It
+also clears the folder .cache beside its configuration, whoever it belongs to, so it is given a copy to work in.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+PROJECT = Path(__file__).parents[1]
+SHIM_ADDRESS = "https://unpkg.com/iframe-worker/shim"
+SHIM = "assets/iframe-worker.js"
+
+
+class Page(HTMLParser):
+    """What a page links to, what it loads, and the places in it that can be linked to."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+        self.links: set[str] = set()
+        self.resources: set[str] = set()
+        self.anchors: set[str] = set()
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = {name: value or "" for name, value in attrs}
+        self.anchors |= {values[name] for name in ("id", "name") if name in values}
+        if tag == "a" and "href" in values:
+            self.links.add(values["href"])
+        elif tag in {"script", "img", "iframe"} and "src" in values:
+            self.resources.add(values["src"])
+        elif tag == "link" and values.get("rel") in {"stylesheet", "icon", "preload"}:
+            self.resources.add(values["href"])
+
+
+def build(site: Path) -> None:
+    """Write the site into a folder that is made anew; raises CalledProcessError where Zensical warns of anything."""
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copy(PROJECT / "zensical.toml", folder)
+        shutil.copytree(PROJECT / "docs", Path(folder) / "docs")
+        command = [sys.executable, "-m", "zensical", "build", "--strict"]
+        subprocess.run(command, cwd=folder, check=True)
+        for path in Path(folder).glob("site/**/*.html"):
+            up = "../" * (len(path.relative_to(folder).parts) - 2)
+            text = path.read_text(encoding="utf-8")
+            path.write_text(text.replace(SHIM_ADDRESS, up + SHIM), encoding="utf-8")
+        shutil.rmtree(site, ignore_errors=True)
+        shutil.move(Path(folder) / "site", site)
+
+
+def find_faults(site: Path) -> Iterator[str]:
+    """Links and resources of the site that lead nowhere, and resources that would be fetched from elsewhere."""
+    pages = {path.resolve(): Page(path) for path in site.rglob("*.html") if path.name != "404.html"}
+    for path, page in pages.items():
+        for address in sorted(page.links | page.resources):
+            parts = urlsplit(address)
+            if parts.scheme or parts.netloc:
+                if address in page.resources and parts.scheme != "data":
+                    yield f"{path.name} would fetch {address}"
+                continue
+            target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            target = target / "index.html" if target.is_dir() else target
+            if not target.exists():
+                yield f"{path.name} leads to {address}, which is not there"
+            elif parts.fragment and target in pages and unquote(parts.fragment) not in pages[target].anchors:
+                yield f"{path.name} leads to {address}, a place that is not there"
+
+
+def main() -> int:
+    site = PROJECT / "site"
+    build(site)
+    faults = list(find_faults(site))
+    print("\n".join(faults) or f"open {site / 'guide' / 'index.html'}")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,87 @@
+"""Numbers and tables of the guide are those of the recorded run and of the code, not of yesterday."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from record_guide import collect, flatten, read_command
+from write_guide import BLOCK, GUIDE, NUMBER, RECORDED, count_marks, rewrite
+
+from semilla.errors import IntegrityError
+from semilla.settings import list_settings
+
+PAGES = sorted(GUIDE.glob("*.md"))
+RUN = json.loads(RECORDED.read_text(encoding="utf-8"))
+TOY = {"figures": {"loss": 2.13912, "pieces": 2000}, "epochs": [], "findings": [], "transcript": ["fin ñ"]}
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_no_number_is_stale(path):
+    """Writing the page anew changes nothing; if it does, scripts/docs or scripts/record-guide was not run."""
+    text = path.read_text(encoding="utf-8")
+    assert rewrite(text, RUN) == text
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_every_mark_is_understood(path):
+    """A mark behind no number, or a block without its end, would never be brought up to date."""
+    text = path.read_text(encoding="utf-8")
+    assert count_marks(text) == (len(NUMBER.findall(text)), len(BLOCK.findall(text)))
+
+
+def test_the_run_that_was_recorded_is_the_first_run():
+    """Its command is that of scripts/first-run, and it says when and on what machine it was made."""
+    assert RUN["command"].split() == read_command()
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", RUN["date"])
+    assert RUN["machine"]
+    assert RUN["transcript"][-1]
+    assert len(RUN["epochs"]) == int(read_command()[-1])
+
+
+def test_numbers_and_blocks_are_written_anew():
+    """The number before a mark and the lines between two others are replaced, all else stays."""
+    page = (
+        "Loss 9.999<!-- recorded: loss .3f -->, 1<!-- recorded: pieces ,d --> pieces.\n"
+        "<!-- generated: recorded_transcript -->\nold\n<!-- end -->\n2.5 stays\n"
+    )
+    assert rewrite(page, TOY) == (
+        "Loss 2.139<!-- recorded: loss .3f -->, 2,000<!-- recorded: pieces ,d --> pieces.\n"
+        "<!-- generated: recorded_transcript -->\n```text\nfin ñ\n```\n<!-- end -->\n2.5 stays\n"
+    )
+    assert rewrite(rewrite(page, TOY), TOY) == rewrite(page, TOY)
+
+
+@pytest.mark.parametrize(
+    "mark", ["1<!-- recorded: nothing .3f -->", "<!-- generated: nothing -->\n<!-- end -->"]
+)
+def test_a_mark_for_what_is_not_there_is_an_error(mark):
+    """A name misspelt is told, not passed over."""
+    with pytest.raises(KeyError, match="nothing"):
+        rewrite(mark, TOY)
+
+
+def test_tables_of_settings_follow_the_configuration():
+    """Each setting has one row in one of the four tables, with its default and its range."""
+    names = (
+        "settings_specified",
+        "settings_model_architecture",
+        "settings_training_hyperparameters",
+        "settings_own",
+    )
+    page = "\n".join(f"<!-- generated: {name} -->\n<!-- end -->" for name in names)
+    rows = re.findall(r"^\| `(\w+)` \|", rewrite(page, TOY), re.MULTILINE)
+    assert sorted(rows) == sorted(list_settings())
+
+
+def test_nested_details_get_both_names():
+    """Numbers of a phase's record are found by one name; words and truths are no numbers."""
+    details = {"bytes_per_token": {"en": 3.1, "es": 3.0}, "vocab_size": 2000, "corpus_drift": False, "a": "b"}
+    assert flatten(details) == {"bytes_per_token_en": 3.1, "bytes_per_token_es": 3.0, "vocab_size": 2000}
+
+
+def test_a_folder_without_a_run_is_not_recorded(tmp_path):
+    """Only a finished run has figures to keep."""
+    with pytest.raises((IntegrityError, OSError)):
+        collect(tmp_path, [])
