@@ -123,8 +123,7 @@ def describe_machine() -> str:
 def main() -> int:
     if "--from" in sys.argv:
         directory = Path(sys.argv[sys.argv.index("--from") + 1])
-        transcript = json.loads(write_guide.RECORDED.read_text(encoding="utf-8"))["transcript"]
-        content = collect(directory, transcript)
+        content = collect(directory, write_guide.read_recorded()["transcript"])
     else:
         with tempfile.TemporaryDirectory() as folder:
             directory = Path(folder) / "data"

@@ -138,8 +138,16 @@ GENERATED: dict[str, Callable[[Mapping[str, Any]], str]] = {
 """What a page can ask for by name."""
 
 
+def read_recorded() -> dict[str, Any]:
+    """What scripts/record-guide kept; without a recorded run there is nothing to quote."""
+    if not RECORDED.is_file():
+        return {"figures": {}, "epochs": [], "findings": [], "transcript": []}
+    content: dict[str, Any] = json.loads(RECORDED.read_text(encoding="utf-8"))
+    return content
+
+
 def main() -> int:
-    recorded = json.loads(RECORDED.read_text(encoding="utf-8"))
+    recorded = read_recorded()
     stale = []
     for path in sorted(GUIDE.glob("*.md")):
         before = path.read_text(encoding="utf-8")

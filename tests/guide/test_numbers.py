@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import re
 
 import pytest
 from record_guide import collect, flatten, read_command
-from write_guide import BLOCK, GUIDE, NUMBER, RECORDED, count_marks, rewrite
+from write_guide import BLOCK, GUIDE, NUMBER, RECORDED, count_marks, read_recorded, rewrite
 
 from semilla.errors import IntegrityError
 from semilla.settings import list_settings
 
 PAGES = sorted(GUIDE.glob("*.md"))
-RUN = json.loads(RECORDED.read_text(encoding="utf-8"))
+RUN = read_recorded()
 TOY = {"figures": {"loss": 2.13912, "pieces": 2000}, "epochs": [], "findings": [], "transcript": ["fin ñ"]}
 
 
@@ -31,6 +30,7 @@ def test_every_mark_is_understood(path):
     assert count_marks(text) == (len(NUMBER.findall(text)), len(BLOCK.findall(text)))
 
 
+@pytest.mark.skipif(not RECORDED.is_file(), reason="no run is recorded yet; scripts/record-guide makes one")
 def test_the_run_that_was_recorded_is_the_first_run():
     """Its command is that of scripts/first-run, and it says when and on what machine it was made."""
     assert RUN["command"].split() == read_command()
