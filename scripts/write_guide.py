@@ -26,8 +26,12 @@ BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def rewrite(text: str, recorded: Mapping[str, Any]) -> str:
-    """Put current numbers and tables into a page; raises KeyError for a mark that asks for what is not there."""
-    text = NUMBER.sub(lambda mark: format(recorded["figures"][mark["name"]], mark["format"]), text)
+    """Put current numbers and tables into a page; raises KeyError for a mark that asks for what is not there.
+
+    Before any run is recorded, numbers stay as they are.
+    """
+    if recorded["figures"]:
+        text = NUMBER.sub(lambda mark: format(recorded["figures"][mark["name"]], mark["format"]), text)
     return BLOCK.sub(lambda mark: f"{mark[1]}{GENERATED[mark[2]](recorded)}\n{mark[3]}", text)
 
 

@@ -8,7 +8,7 @@ import pytest
 from record_guide import collect, flatten, read_command
 from write_guide import BLOCK, GUIDE, NUMBER, RECORDED, count_marks, read_recorded, rewrite
 
-from semilla.errors import IntegrityError
+from semilla.errors import SemillaError
 from semilla.settings import list_settings
 
 PAGES = sorted(GUIDE.glob("*.md"))
@@ -83,5 +83,5 @@ def test_nested_details_get_both_names():
 
 def test_a_folder_without_a_run_is_not_recorded(tmp_path):
     """Only a finished run has figures to keep."""
-    with pytest.raises((IntegrityError, OSError)):
+    with pytest.raises(SemillaError):
         collect(tmp_path, [])
