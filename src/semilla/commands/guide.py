@@ -59,10 +59,16 @@ def print_contents(guide: TrainingDocumentation, *, as_json: bool) -> None:
         entries = [{"topic": entry.topic, "symptom": entry.symptom} for entry in guide.troubleshooting_guide]
         print_json({"sections": places, "troubleshooting_guide": entries, "counts": describe(guide)})
         return
-    print_table([(place.section_id, place.title) for place in guide.walk()], headings=("chapter", "title"))
+    print_names([("chapter", "title"), *((place.section_id, place.title) for place in guide.walk())])
     print_text("")
-    topics = [(entry.topic, entry.symptom) for entry in guide.troubleshooting_guide]
-    print_table(topics, headings=("topic", "symptom"))
+    print_names([("topic", "symptom"), *((one.topic, one.symptom) for one in guide.troubleshooting_guide)])
+
+
+def print_names(rows: list[tuple[str, str]]) -> None:
+    """Print names and what they stand for; a name is never folded, for it is to be given back."""
+    width = max(len(name) for name, _ in rows)
+    for name, meaning in rows:
+        print_text(f"{name:<{width}}  {meaning}")
 
 
 def print_place(guide: TrainingDocumentation, place: Place) -> None:
