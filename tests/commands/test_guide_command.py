@@ -7,6 +7,7 @@ import json
 from semilla import cli
 from semilla.errors import CATEGORIES
 from semilla.guide.documentation import describe, load_documentation
+from semilla.guide.search import Term, find_named
 from semilla.terminal import markdown
 from semilla.terminal.markdown import print_markdown
 
@@ -40,7 +41,7 @@ def test_a_topic_shows_its_entry_and_words_the_best_one(capsys):
     assert all(f"\n{heading}\n" in text for heading in ("Symptom", "Causes", "Solutions", "Related"))
     text = read_guide(capsys, "loss", "not", "decreasing")
     assert text.startswith("loss: ")
-    assert "semilla guide overfitting" in text
+    assert "\nSee also\n semilla guide " in text
 
 
 def test_every_category_is_one_command_away(capsys):
@@ -61,7 +62,7 @@ def test_terms_are_explained(capsys):
     """A term shows its definition, and the chapter that teaches it."""
     for section in GUIDE.sections:
         for term in section.teaches:
-            if term not in CATEGORIES and term not in {entry.topic for entry in GUIDE.troubleshooting_guide}:
+            if isinstance(find_named(GUIDE, term), Term):  # a topic of the same name goes before it
                 text = read_guide(capsys, term)
                 assert text.startswith(f"{term}: ")
                 assert f"explained in: semilla guide {section.section_id}" in text
