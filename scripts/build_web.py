@@ -6,6 +6,7 @@ also clears the folder .cache beside its configuration, whoever it belongs to, s
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 PROJECT = Path(__file__).parents[1]
 SHIM_ADDRESS = "https://unpkg.com/iframe-worker/shim"
 SHIM = "assets/iframe-worker.js"
+LINK = re.compile(r"\[(?P<words>[^\]]+)\]\((?P<address>\.\./[^)\s]+)\)")
 
 
 class Page(HTMLParser):
@@ -47,6 +49,8 @@ def build(site: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         shutil.copy(PROJECT / "zensical.toml", folder)
         shutil.copytree(PROJECT / "docs", Path(folder) / "docs")
+        for path in Path(folder).glob("docs/**/*.md"):
+            path.write_text(keep_inside(path, docs=Path(folder) / "docs"), encoding="utf-8")
         command = [sys.executable, "-m", "zensical", "build", "--strict"]
         subprocess.run(command, cwd=folder, check=True)
         for path in Path(folder).glob("site/**/*.html"):
@@ -55,6 +59,16 @@ def build(site: Path) -> None:
             path.write_text(text.replace(SHIM_ADDRESS, up + SHIM), encoding="utf-8")
         shutil.rmtree(site, ignore_errors=True)
         shutil.move(Path(folder) / "site", site)
+
+
+def keep_inside(path: Path, *, docs: Path) -> str:
+    """The text of a page, its links to files outside the documentation written out: those are not in the site."""
+
+    def write_out(link: re.Match[str]) -> str:
+        target = (path.parent / link["address"]).resolve()
+        return link[0] if target.is_relative_to(docs.resolve()) else f"{link['words']} (`{link['address']}`)"
+
+    return LINK.sub(write_out, path.read_text(encoding="utf-8"))
 
 
 def find_faults(site: Path) -> Iterator[str]:
