@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -16,14 +17,21 @@ from typing import Any
 import pytest
 from servers import LoopbackServer, find_closed_port, send, stall
 from test_pipeline import SMALL, run, write_text
+from test_tokenizer import make_many_characters
 
-from semilla import cli
+from semilla import cli, tokenizer
 from semilla.config import PipelineConfiguration
 from semilla.corpus import gather
 from semilla.corpus.fetch import FetchPolicy
 from semilla.errors import PHASES
 from semilla.machine import measure_available_mb
-from semilla.phases import corpus_download, model_training, prerequisite_check, validation
+from semilla.phases import (
+    corpus_download,
+    model_training,
+    prerequisite_check,
+    tokenizer_training,
+    validation,
+)
 from semilla.prerequisites import source as source_check
 from semilla.prerequisites.check import Check
 from semilla.records import names
@@ -291,6 +299,62 @@ def test_a_vocabulary_too_large_for_the_text_fails_the_tokenizer(
     )
     assert "tokenizer_vocab_size = 30000: the text supports at most 1" in cause
     assert "kept: the results of corpus_download" in error
+
+
+def test_a_vocabulary_too_small_for_the_text_fails_the_tokenizer(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The message names the least that is possible, and so does the command to go on with (T2)."""
+    source = tmp_path / "漢字.txt"
+    source.write_text(make_many_characters(1500), encoding="utf-8")
+    assert run(tmp_path / "run", source) == 3
+    error = capsys.readouterr().err
+    corpus = {names.CORPUS, names.CORPUS_MANIFEST}
+    cause = assert_failed(
+        tmp_path / "run", error, category="invalid_corpus", phase="tokenizer_training", leaves=corpus
+    )
+    found = re.search(r"tokenizer_vocab_size = 1000: the text needs at least (\d+) pieces", cause)
+    assert found is not None
+    assert f"--tokenizer-vocab-size={found[1]} " in error
+
+
+@pytest.mark.parametrize(
+    ("ending", "limit_s", "category", "words"),
+    [("exec sleep 600", 0, "io_error", "took over 0 s"), ("kill -9 $$", 3600, "oom", "exit -9")],
+)
+def test_a_tokenizer_training_that_hangs_or_dies_fails_its_phase(
+    tmp_path: Path,
+    text: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    ending: str,
+    limit_s: int,
+    category: str,
+    words: str,
+) -> None:
+    """The child is given up after its time, none is left running, and the corpus stays (T9)."""
+    child, place = tmp_path / "child", tmp_path / "pid"
+    child.write_text(f"#!/bin/sh\necho $$ > {place}\n{ending}\n")
+    child.chmod(0o755)
+    run_phase = tokenizer_training.run
+
+    def run_with_such_a_child(*arguments: object, **options: object) -> object:
+        monkeypatch.setattr(sys, "executable", str(child))
+        return run_phase(*arguments, **options)
+
+    monkeypatch.setattr(tokenizer_training, "run", run_with_such_a_child)
+    monkeypatch.setattr(tokenizer, "TRAINING_TIMEOUT_S", limit_s)
+    assert run(tmp_path / "run", text) == 3
+    corpus = {names.CORPUS, names.CORPUS_MANIFEST}
+    cause = assert_failed(
+        tmp_path / "run",
+        capsys.readouterr().err,
+        category=category,
+        phase="tokenizer_training",
+        leaves=corpus,
+    )
+    assert words in cause
+    assert not Path(f"/proc/{place.read_text().strip()}").exists()
 
 
 def test_running_out_of_memory_proposes_this_run_with_a_smaller_batch(

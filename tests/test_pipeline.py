@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import random
+import shlex
 import shutil
 import signal
 import subprocess
@@ -216,10 +217,25 @@ def test_skipped_phases_take_what_is_there(copy: Path, source: Path) -> None:
 def test_a_skipped_phase_with_stale_artifacts_is_an_error(
     copy: Path, source: Path, phase: str, name: str, code: int, is_missing: bool, capsys
 ) -> None:
-    """Damaged or missing, it is never trained on."""
+    """Damaged or missing, it is never trained on (E6)."""
     (copy / name).unlink() if is_missing else (copy / name).write_bytes(b"something else")
     assert run(copy, source, "--skip-phases", phase, "--num-epochs", "1") == code
     assert "error[integrity]" in capsys.readouterr().err
+
+
+def test_a_skipped_phase_with_sound_but_stale_artifacts_is_an_error(
+    copy: Path, tmp_path: Path, capsys
+) -> None:
+    """A tokenizer of another text is whole, and still not the one asked for; the command given makes it anew (E6)."""
+    other = write_text(tmp_path / "otro.txt", seed=1)
+    assert run(copy, other, "--skip-phases", "tokenizer_training", "--num-epochs", "1") == 3
+    error = capsys.readouterr().err
+    assert "error[integrity] tokenizer_training: tokenizer_training cannot be skipped: " in error
+    assert "corpus became another" in error
+    command = next(line for line in error.splitlines() if line.startswith("next: "))
+    assert "--skip-phases" not in command
+    assert cli.main(shlex.split(command)[2:]) == 0
+    assert outcomes(copy)[:2] == "rd"
 
 
 def test_a_missed_gate_is_exit_5_and_keeps_the_model(copy: Path, source: Path, capsys) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import subprocess
 
 import pytest
 from hypothesis import given, settings
@@ -47,6 +48,24 @@ def test_any_text_comes_back_exactly(trained: tok.Tokenizer, text: str) -> None:
     assert trained.decode(trained.encode(text)) == text
 
 
+SCRAPS = [
+    *WORDS, " ", "  ", "\n", "\n\n", "\t", "<s>", "</s>", "<unk>", "<0x41>", "\u2585", "\u0301", "\u200d", "\u202e",
+    "🌱", "👩‍👩‍👧", "日本", "\ufb01", "\u00a0", "\ufeff", "\x7f", "\x1b[31m", "%s", "\\", "ÑANDÚ", "ß", "٣", "\U0001d518",
+]  # fmt: skip
+
+
+def test_ten_thousand_texts_come_back_exactly(trained: tok.Tokenizer) -> None:
+    """Words, names of control pieces, marks and characters of every plane in any order, always the same ones (T7)."""
+    draw, lost = random.Random(7), []
+    for _ in range(10_000):
+        odd = [chr(draw.choice([draw.randrange(1, 0xD800), draw.randrange(0xE000, 0x110000)])) for _ in "abc"]
+        parts = draw.choices([*SCRAPS, *odd], k=draw.randint(0, 12))
+        text = "".join(parts).replace(tok.SPACE_MARK, "")
+        if trained.decode(trained.encode(text)) != text:
+            lost.append(text)
+    assert lost == []
+
+
 def test_special_ids_stand_where_the_code_says(trained: tok.Tokenizer) -> None:
     """Unknown, begin, end and line break have the ids named in one place."""
     pieces = [piece for piece, _ in trained.list_pieces()[:4]]
@@ -61,26 +80,61 @@ def test_control_tokens_written_as_text_stay_text(trained: tok.Tokenizer) -> Non
     assert trained.decode(ids) == "<s></s><unk>"
 
 
-def test_training_twice_gives_the_same_bytes() -> None:
-    """Training is a pure function of the text and the options."""
+@pytest.mark.parametrize("num_threads", [1, 2])
+def test_training_ten_times_gives_the_same_bytes(num_threads: int) -> None:
+    """Training is a pure function of the text and the options, in a new process each time (T8)."""
     models = {
         tok.train_tokenizer(
-            [make_text()], vocab_size=1000, model_type="unigram", is_size_explicit=False
+            [make_text(lines=200)],
+            vocab_size=1000,
+            model_type="unigram",
+            is_size_explicit=False,
+            num_threads=num_threads,
         ).model
-        for _ in range(2)
+        for _ in range(10)
     }
     assert len(models) == 1
 
 
 def test_a_vocabulary_asked_for_but_too_large_is_an_error_with_the_largest_possible() -> None:
     """The error names the largest value, and that value works."""
-    with pytest.raises(tok.VocabularyTooLargeError, match="tokenizer_vocab_size = 8000") as caught:
+    with pytest.raises(tok.VocabularySizeError, match="tokenizer_vocab_size = 8000") as caught:
         tok.train_tokenizer([make_rich_text()], vocab_size=8000, model_type="unigram", is_size_explicit=True)
-    largest = caught.value.largest
+    largest = caught.value.nearest
     again = tok.train_tokenizer(
         [make_rich_text()], vocab_size=largest, model_type="unigram", is_size_explicit=True
     )
     assert again.vocab_size == largest
+
+
+def make_many_characters(num_characters: int) -> str:
+    draw = random.Random(2)
+    characters = [chr(0x4E00 + place) for place in range(num_characters)]
+    draw.shuffle(characters)
+    rows = ["".join(characters[start : start + 40]) for start in range(0, num_characters, 40)]
+    return "\n".join(rows * 40) + "\n"
+
+
+@pytest.mark.parametrize("model_type", ["unigram", "bpe"])
+def test_a_vocabulary_too_small_for_the_characters_is_an_error_with_the_least_possible(
+    model_type: str,
+) -> None:
+    """The error names the least value, and that value works (T2)."""
+    text = make_many_characters(1500)
+    with pytest.raises(tok.VocabularySizeError, match=r"tokenizer_vocab_size = 1000: .* at least") as caught:
+        tok.train_tokenizer([text], vocab_size=1000, model_type=model_type, is_size_explicit=True)
+    smallest = caught.value.nearest
+    again = tok.train_tokenizer([text], vocab_size=smallest, model_type=model_type, is_size_explicit=True)
+    assert again.vocab_size == smallest
+
+
+def test_more_characters_than_any_vocabulary_holds_says_so() -> None:
+    """No size is suggested that no configuration may ask for (T2)."""
+    refusal = b"Vocabulary size is smaller than required_chars. 32000 vs 40000. Increase vocab_size"
+    outcome = subprocess.CompletedProcess([], 1, b"", refusal)
+    with pytest.raises(InvalidCorpusError, match="needs 40000 pieces") as caught:
+        tok._check_characters(outcome, 32_000)
+    assert type(caught.value) is InvalidCorpusError
 
 
 def test_a_text_too_poor_for_any_choice_says_so() -> None:

@@ -14,6 +14,7 @@ from semilla.config import PipelineConfiguration
 from semilla.errors import (
     PHASES,
     IncompatibleError,
+    IntegrityError,
     InternalError,
     InvalidConfigError,
     OutOfMemoryError,
@@ -96,6 +97,10 @@ def run_phase(phase: Phase, config: PipelineConfiguration, journal: Journal) -> 
     if phase in config.skip_phases:
         record = restore_record(journal.status, phase) if recorded else module.adopt(config)
         _verify(record, journal.directory)
+        if (
+            recorded and phase != "corpus_download"
+        ):  # a corpus may outlive its source: that is why it is skipped
+            _refuse_stale(phase, recorded.inputs, module.read_inputs(config, journal.list_records()), config)
         journal.complete(phase, record, inputs=recorded.inputs if recorded else {}, outcome="skipped")
         return
     inputs = module.read_inputs(config, journal.list_records())
@@ -237,6 +242,18 @@ def _blame_first_phase(directory: Path) -> Iterator[None]:
 def _verify(record: PhaseRecord, directory: Path) -> None:
     for artifact in record.artifacts:
         verify_artifact(artifact, root=directory)
+
+
+def _refuse_stale(
+    phase: Phase, recorded: Mapping[str, Any], inputs: Mapping[str, Any], config: PipelineConfiguration
+) -> None:
+    """Sound artifacts of other inputs are not what was asked for; one that was adopted has none on record."""
+    changed = [name for name, value in inputs.items() if recorded.get(name, value) != value]
+    if changed:
+        raise IntegrityError(
+            f"{phase} cannot be skipped: since it was done, {' and '.join(changed)} became another",
+            next_command=to_command(config, skip_phases=config.skip_phases - {phase}),
+        )
 
 
 def _load_phase(phase: Phase) -> ModuleType:

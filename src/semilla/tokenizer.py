@@ -42,8 +42,8 @@ SPACE_MARK = "\u2581"
 NUM_BYTE_PIECES = 256
 SMALLEST_VOCAB_SIZE = NUM_BYTE_PIECES + 44
 """Below this a vocabulary is hardly more than bytes: the text has nothing to learn from."""
-SMALLEST_CHOICE = 1000
-"""The smallest vocabulary a configuration may ask for."""
+SMALLEST_CHOICE, LARGEST_CHOICE = 1000, 32_000
+"""The smallest and the largest vocabulary a configuration may ask for."""
 LARGEST_SENTENCE_BYTES = 4000
 """SentencePiece silently drops training sentences over 4,192 bytes."""
 _OUT_OF_MEMORY = ("bad_alloc", "MemoryError", "Memory allocation", "allocate memory")
@@ -53,13 +53,17 @@ TRAINING_TIMEOUT_S = 3600
 Tokens = npt.NDArray[np.int32]
 
 
-class VocabularyTooLargeError(InvalidCorpusError):
-    """The text does not support the vocabulary asked for; ``largest`` is the size that it does."""
+class VocabularySizeError(InvalidCorpusError):
+    """The text does not go with the vocabulary asked for; ``nearest`` is the size that it does go with."""
 
-    def __init__(self, vocab_size: int, *, largest: int) -> None:
-        allowed = f"the text supports at most {largest} pieces"
-        super().__init__(str(Mistake("tokenizer_vocab_size", vocab_size, allowed, largest)))
-        self.largest = largest
+    def __init__(self, vocab_size: int, *, nearest: int) -> None:
+        allowed = (
+            f"the text supports at most {nearest} pieces"
+            if nearest < vocab_size
+            else f"the text needs at least {nearest} pieces, one for each of its characters"
+        )
+        super().__init__(str(Mistake("tokenizer_vocab_size", vocab_size, allowed, nearest)))
+        self.nearest = nearest
 
 
 @dataclass(frozen=True)
@@ -117,13 +121,14 @@ def train_tokenizer(
 ) -> TrainedTokenizer:
     """Train on ``texts`` in a child process, so that a crash inside the library cannot take the run along.
 
-    ``vocab_size`` larger than the text supports is an error when it was asked for (VocabularyTooLargeError) and is
-    lowered to the largest possible value when it was not. One thread by default: the result is the same bytes
-    each time.
+    ``vocab_size`` larger than the text supports is an error when it was asked for (VocabularySizeError) and is
+    lowered to the largest possible value when it was not; one too small for its characters is always an error.
+    One thread by default: the result is the same bytes each time.
     """
     sentences = json.dumps([sentence for text in texts for sentence in split_sentences(text)])
     request: dict[str, Any] = {"vocab_size": vocab_size, "model_type": model_type, "num_threads": num_threads}
     outcome = _train_in_child(sentences, request)
+    _check_characters(outcome, vocab_size)
     largest = _find_largest_size(outcome)
     if largest is None:
         trained = _accept(outcome)
@@ -138,7 +143,7 @@ def train_tokenizer(
             raise InvalidCorpusError(
                 f"tokenizer_vocab_size = {vocab_size}: the text supports at most {largest} pieces; give it more text"
             )
-        raise VocabularyTooLargeError(vocab_size, largest=largest)
+        raise VocabularySizeError(vocab_size, nearest=largest)
     lowered = _accept(_train_in_child(sentences, {**request, "vocab_size": largest}))
     warning = (
         f"the text supports {lowered.vocab_size} pieces, fewer than the default {vocab_size}; using that"
@@ -248,6 +253,19 @@ def _find_largest_size(outcome: subprocess.CompletedProcess[bytes]) -> int | Non
         return None
     match = re.search(rb"set it to a value <= (\d+)", outcome.stderr)
     return int(match[1]) if match else None
+
+
+def _check_characters(outcome: subprocess.CompletedProcess[bytes], vocab_size: int) -> None:
+    """Raise when SentencePiece refused because every character, byte and special piece needs a place of its own."""
+    match = re.search(rb"smaller than required_chars. \d+ vs (\d+)", outcome.stderr)
+    if outcome.returncode == 0 or match is None:
+        return
+    smallest = int(match[1])
+    if smallest > LARGEST_CHOICE:
+        raise InvalidCorpusError(
+            f"the text needs {smallest} pieces for its characters alone, and a vocabulary has {LARGEST_CHOICE} at most"
+        )
+    raise VocabularySizeError(vocab_size, nearest=smallest)
 
 
 def read_tokenizer(path: Path) -> Tokenizer:

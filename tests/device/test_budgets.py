@@ -66,9 +66,9 @@ def test_steps_are_timed_at_the_end_of_a_full_context(run_dir: Path, monkeypatch
     steps: list[int] = []
     advance = Context.advance
 
-    def record(context: Context) -> None:
+    def record(context: Context) -> int:
         steps.append(len(context.token_ids))
-        advance(context)
+        return advance(context)
 
     model = load(run_dir)
     monkeypatch.setattr(Context, "advance", record)

@@ -64,8 +64,8 @@ class Context:
         }
         self._step = self._bind(self._next)
         # Numbers are read and written through memoryviews, in half the time of NumPy's indexing.
-        arrays = (self._ids, self._next, self._last, self._total, self._drawn, self._best)
-        self._views: tuple[Any, ...] = tuple(array.reshape(-1).data for array in arrays)
+        self._noted, self._following = _view(self._ids), _view(self._next)
+        self._written = tuple(_view(array) for array in (self._last, self._total, self._drawn, self._best))
 
     @property
     def token_ids(self) -> Ids:
@@ -73,7 +73,7 @@ class Context:
 
     @property
     def next_id(self) -> int:
-        return int(self._views[1][0])
+        return int(self._following[0])
 
     def read(self, token_ids: Sequence[int] | Ids) -> None:
         """Read at least one token more, and choose the next."""
@@ -81,16 +81,17 @@ class Context:
             token_ids = np.concatenate([self.token_ids, token_ids])[-(self.capacity // 2) :]
             self._length = 0
         for part in self._cut(token_ids):
-            self._run(self._bind(part[None]), length=self._length + len(part))
+            self._run(self._bind(part[None]), self._length + len(part))
 
-    def advance(self) -> None:
-        """Read the token chosen, and choose the one after it."""
+    def advance(self) -> int:
+        """Read the token chosen, choose the one after it, and return that."""
+        following: int = self._following[0]
         if self._length == self.capacity:
-            self.read([self.next_id])
+            self.read([following])
         else:
-            ids, following, *_ = self._views
-            ids[self._length] = following[0]
-            self._run(self._step, length=self._length + 1)
+            self._noted[self._length] = following
+            self._run(self._step, self._length + 1)
+        return int(self._following[0])
 
     def score(self, token_ids: Sequence[int] | Ids) -> Scores:
         """Read tokens that still fit and return the scores (logits) [T, vocabulary] after each of them."""
@@ -98,7 +99,7 @@ class Context:
         scores, start = np.empty((1, len(token_ids), self._network.vocab_size), np.float32), 0
         for part in self._cut(token_ids):
             end = start + len(part)
-            self._run(self._bind(part[None], scores[:, start:end]), length=self._length + len(part))
+            self._run(self._bind(part[None], scores[:, start:end]), self._length + len(part))
             start = end
         whole: Scores = scores[0]
         return whole
@@ -120,8 +121,8 @@ class Context:
             noted[:] = part
             yield noted
 
-    def _run(self, binding: onnxruntime.IOBinding, *, length: int) -> None:
-        _, _, last, total, drawn, best = self._views
+    def _run(self, binding: onnxruntime.IOBinding, length: int) -> None:
+        last, total, drawn, best = self._written
         last[0], total[0], drawn[0] = length - 1, length, self._draw()
         try:
             self._network.session.run_with_iobinding(binding)  # run options, even empty ones, cost 50 µs
@@ -167,6 +168,10 @@ def describe_choice(settings: GenerationSettings, *, vocab_size: int) -> dict[st
         "count": np.array([count]),
         **{name: np.array([value], np.float32) for name, value in numbers.items()},
     }
+
+
+def _view(array: Array) -> Any:
+    return array.reshape(-1).data
 
 
 def _locate(array: Array) -> tuple[str, int, Any, tuple[int, ...], int]:

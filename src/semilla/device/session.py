@@ -39,6 +39,7 @@ class Model:
         if found != expected:
             raise IncompatibleError(f"the tokenizer has {found} pieces, the model {expected}")
         self._network = Network(bundle, num_threads=num_threads)
+        self._texts: dict[int, str] = {}
 
     def generate(
         self, prompt: str = "", *, seed: int | None = None, **changes: Unpack[SettingChanges]
@@ -80,6 +81,9 @@ class Model:
         random = Random(seed)  # noqa: S311 - a text, not a secret
         return Context(self._network, settings=settings, draw=random.random)
 
+    def open_decoder(self, stop: Sequence[str] = ()) -> PieceDecoder:
+        return PieceDecoder(self.tokenizer, stop=stop, texts=self._texts)
+
 
 class TextStream(Iterator[str]):
     """The pieces of one text as they are generated.
@@ -97,24 +101,20 @@ class TextStream(Iterator[str]):
         return next(self._pieces)
 
     def _generate(self, model: Model, prompt_ids: Ids) -> Iterator[str]:
-        decoder = PieceDecoder(model.tokenizer, stop=self.settings.stop)
-        for token in self._draw(model, prompt_ids):
-            self.token_ids.append(token)
-            if text := decoder.push(token):
+        decoder = model.open_decoder(self.settings.stop)
+        context = model.open_context(self.settings, seed=self.seed)
+        # One loop and few names: what runs between two steps is fetched anew each time, and every call shows.
+        token_ids, push, advance = self.token_ids, decoder.push, context.advance
+        context.read(prompt_ids)
+        token = context.next_id
+        while token != END_ID:
+            token_ids.append(token)
+            if text := push(token):
                 yield text
             if decoder.is_stopped:
                 return
+            if len(token_ids) >= self.settings.max_tokens:
+                break
+            token = advance()
         if text := decoder.finish():
             yield text
-
-    def _draw(self, model: Model, prompt_ids: Ids) -> Iterator[int]:
-        context = model.open_context(self.settings, seed=self.seed)
-        for count in range(self.settings.max_tokens):
-            if count == 0:
-                context.read(prompt_ids)
-            else:
-                context.advance()
-            token = context.next_id
-            if token == END_ID:
-                return
-            yield token

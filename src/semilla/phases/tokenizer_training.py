@@ -16,7 +16,7 @@ from semilla.records.files import describe_artifact, write_bytes, write_text
 from semilla.settings import to_command
 from semilla.tokenizer import (
     Tokenizer,
-    VocabularyTooLargeError,
+    VocabularySizeError,
     check_round_trip,
     format_vocabulary,
     measure_compression,
@@ -44,8 +44,8 @@ def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
             model_type=config.tokenizer_model_type,
             is_size_explicit="tokenizer_vocab_size" in config.model_fields_set,
         )
-    except VocabularyTooLargeError as error:
-        error.next_command = to_command(config, tokenizer_vocab_size=error.largest)
+    except VocabularySizeError as error:
+        error.next_command = to_command(config, tokenizer_vocab_size=error.nearest)
         raise
     if trained.warning:
         progress(Warned(trained.warning, "vocabulary_size"))
