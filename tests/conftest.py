@@ -13,6 +13,10 @@ _ALLOWED: frozenset[str] = frozenset()
 """Names that a package we use looks up for pickles of its own; none is known to."""
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--num-runs", type=int, default=20, help="runs in the test of what runs leave behind")
+
+
 def _refuse_pickles(event: str, arguments: tuple[Any, ...]) -> None:
     if event == "pickle.find_class":
         name = ".".join(map(str, arguments))

@@ -15,7 +15,7 @@ import random
 import re
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -37,6 +37,7 @@ from semilla.progress import silent
 from semilla.records import names
 from semilla.records.metrics import EpochMetrics, TrainingMetrics, write_metrics
 from semilla.records.status import PipelineStatus, write_status
+from semilla.settings import to_toml
 from semilla.terminal.console import print_error
 
 LIMIT_S = 60.0
@@ -147,6 +148,23 @@ def end(action: Callable[[], object], *, phase: str | None = None) -> int:
         print_error(error, command="fuzz")
         return error.status
     return 0
+
+
+@contextlib.contextmanager
+def nothing_starts(folder: Path) -> Iterator[None]:
+    """What a command would start ends at once as a failed validation; nobody is at the keyboard."""
+
+    def start(*arguments: object, **options: object) -> object:
+        raise ValidationFailureError("started")
+
+    with (
+        contextlib.chdir(folder),
+        mock.patch("semilla.pipeline.run_pipeline", start),
+        mock.patch("semilla.pipeline.run_validation", start),
+        mock.patch("semilla.commands.check.check_all", start),
+        mock.patch("sys.stdin", io.TextIOWrapper(io.BytesIO())),
+    ):
+        yield
 
 
 # ---- damage
@@ -289,24 +307,50 @@ def attack_corpus(draw: random.Random, folder: Path) -> int:
     return end(lambda: corpus_download.run(config, progress=silent), phase="corpus_download")
 
 
+TOML_VALUES = [
+    *('"x"', '""', "-1", "0", "1", "2", "8", "64", "128", "0.5", "1e-4", "1e999", "nan", "5e-324", "true", "false"),
+    *("[]", "{}", '["a", 1]', "[[[]]]", "1979-05-27", "0x10", "1_000", "128.0", "{a = 1}", '["es", "en"]', '"bpe"'),
+    *('"\\u202e"', '"../x"', '"http://u:p@x/"', '["http://[::1"]', "\"con 'comillas' ñ 🌱\"", '"a\\u0000b"'),
+    *('"latin-1"', '"corpus_download"', "9" * 30, f'"{"x" * 3000}"'),
+]  # fmt: skip
+
+
+def rewrite(draw: random.Random, lines: list[str]) -> list[str]:
+    """Change one line of a configuration: another value, a name misspelt, said twice, in another table, or unknown."""
+    at = draw.randrange(len(lines))
+    name, _, value = lines[at].partition(" = ")
+    match draw.randrange(8):
+        case 0:
+            changed = [f"{name[:-2]}{name[-1:]} = {value}"]
+        case 1:
+            changed = [lines[at], lines[at]]
+        case 2:
+            return [*lines[:at], *lines[at + 1 :], lines[at]]
+        case 3:
+            changed = [
+                lines[at],
+                draw.choice(["[extra]", "[[extra]]", "unknown = 1", "[model_architecture.x]"]),
+            ]
+        case _:
+            changed = [f"{name} = {draw.choice(TOML_VALUES)}"] if value else [lines[at]]
+    return [*lines[:at], *changed, *lines[at + 1 :]]
+
+
 def attack_toml(draw: random.Random, folder: Path) -> int:
-    """Bytes of a configuration file."""
+    """A configuration file of random settings: sound, with one or two of them changed, or with damaged bytes."""
     lines = [
-        "num_layers = 3",
-        "learning_rate = 1e-3",
-        'corpus_source = "sample"',
-        "[model_architecture]",
-        "d_model = 128",
-        "[training_hyperparameters]",
-        "batch_size = 8",
-        'skip_phases = ["corpus_download"]',
-        "seed = 5",
-        "strict = true",
+        line
+        for line in to_toml(PipelineConfiguration()).splitlines()
+        if "=" not in line or draw.random() < 0.6
     ]
-    data = "\n".join(line for line in lines if draw.random() < 0.7).encode()
+    for _ in range(draw.choice([0, 0, 1, 1, 2])):
+        lines = rewrite(draw, lines)
+    data = "\n".join(lines).encode()
     path = folder / "run.toml"
-    path.write_bytes(damage(draw, data) if draw.random() < 0.7 else data)
-    return cli.main(["config", "show", "--config", str(path), *draw.choice([[], ["--json"]])])
+    path.write_bytes(damage(draw, data) if draw.random() < 0.25 else data)
+    words = draw.choice([["config", "show"], ["config", "show", "--json"], ["run"], ["check"]])
+    with nothing_starts(folder):
+        return cli.main([*words, "--config", str(path)])
 
 
 @cache
@@ -392,16 +436,7 @@ def attack_argv(draw: random.Random, folder: Path) -> int:
         word for word in words if word not in {"--watch", "--debug"}
     ]
 
-    def start(*arguments: object, **options: object) -> object:
-        raise ValidationFailureError("started")
-
-    with (
-        contextlib.chdir(folder),
-        mock.patch("semilla.pipeline.run_pipeline", start),
-        mock.patch("semilla.pipeline.run_validation", start),
-        mock.patch("semilla.commands.check.check_all", start),
-        mock.patch("sys.stdin", io.TextIOWrapper(io.BytesIO())),
-    ):
+    with nothing_starts(folder):
         return cli.main(words)
 
 

@@ -117,15 +117,19 @@ def test_passwords_stay_out_of_everything_written(tmp_path: Path, capsys) -> Non
 
 
 @pytest.mark.usefixtures("_ends_after_the_corpus")
-def test_runs_leave_no_descriptors_threads_or_children(tmp_path: Path, capsys) -> None:
-    """Twenty runs later, this process holds what it held after the first (E8)."""
+def test_runs_leave_no_descriptors_threads_or_children(
+    tmp_path: Path, capsys, pytestconfig: pytest.Config
+) -> None:
+    """After twenty runs (``--num-runs`` says how many), this process holds what it held after the first (E8)."""
     text, counts = write_text(tmp_path / "libro.txt"), []
-    for _ in range(20):
+    num_runs = pytestconfig.getoption("num_runs")
+    for _ in range(num_runs):
         assert run(tmp_path / "run", text) == 3
         counts.append((len(os.listdir("/proc/self/fd")), threading.active_count()))  # noqa: PTH208 - as short
         assert not list(tmp_path.rglob(".semilla-*.tmp"))
-    assert counts[1:] == counts[1:2] * 19
+    assert counts[1:] == counts[1:2] * (num_runs - 1)
     assert multiprocessing.active_children() == []
+    assert not Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii")
 
 
 # ---- as a library

@@ -50,7 +50,8 @@ def test_any_text_comes_back_exactly(trained: tok.Tokenizer, text: str) -> None:
 
 SCRAPS = [
     *WORDS, " ", "  ", "\n", "\n\n", "\t", "<s>", "</s>", "<unk>", "<0x41>", "\u2585", "\u0301", "\u200d", "\u202e",
-    "🌱", "👩‍👩‍👧", "日本", "\ufb01", "\u00a0", "\ufeff", "\x7f", "\x1b[31m", "%s", "\\", "ÑANDÚ", "ß", "٣", "\U0001d518",
+    "🌱", "👩‍👩‍👧", "日本", "\ufb01", "\u00a0", "\ufeff", "\x7f", "\x1b[31m", "%s", "\\", "ÑANDÚ", "ß",
+    "٣", "\U0001d518",
 ]  # fmt: skip
 
 
