@@ -1,9 +1,9 @@
-"""One contestant in a process of its own: reads a number of tokens, generates them, tells the seconds it took.
+"""One contestant in a process of its own: reads a number of tokens, generates them, tells what seconds it took.
 
     python benchmarks/device/contestants.py semilla RUN_DIRECTORY
 
 Each samples with the bundle's own settings, on one thread, at most a hundred tokens from an empty prompt at a time, and
-turns what it draws into text.
+turns what it draws into text. The seconds are those of the clock and those of the processor.
 """
 
 from __future__ import annotations
@@ -160,11 +160,12 @@ def main() -> None:
     generate(TEXT_TOKENS, 0)
     seed = 0
     for line in sys.stdin:
-        wanted, count, start_s = int(line), 0, time.perf_counter()
+        wanted, count, start_s, start_cpu_s = int(line), 0, time.perf_counter(), time.process_time()
         while count < wanted:
             seed += 1
             count += generate(TEXT_TOKENS, seed)
-        print(count, f"{time.perf_counter() - start_s:.6f}", flush=True)
+        seconds = time.perf_counter() - start_s, time.process_time() - start_cpu_s
+        print(count, *(f"{one:.6f}" for one in seconds), flush=True)
 
 
 if __name__ == "__main__":

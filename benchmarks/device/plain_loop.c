@@ -5,7 +5,8 @@
  *     plain_loop WEIGHTS VOCAB WIDTH LAYERS HEADS HIDDEN CONTEXT
  *
  * WEIGHTS holds float32: embedding, then for each layer q, k, v, o, gate, up, down and its two norms, then the last
- * norm. For every number of tokens on standard input a line with the seconds it took comes back. */
+ * norm. For every number of tokens on standard input a line comes back with them and the seconds by the clock
+ * and by the processor. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,6 +60,12 @@ static void attend(const float *query, const float *keys, const float *values, f
     }
 }
 
+static double read_clock(clockid_t clock) {
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return now.tv_sec + now.tv_nsec / 1e9;
+}
+
 static int step(const float *weights, float *cache, float *scores, int token, int position) {
     float x[D], normed[D], query[D], mixed[D], delta[D], gate[F], up[F];
     const float *w = weights + (size_t)V * D;
@@ -100,11 +107,10 @@ int main(int argc, char **argv) {
     FILE *file = fopen(argv[1], "rb");
     if (!file || fread(weights, sizeof(float), count, file) != count) return 65;
     for (int tokens; scanf("%d", &tokens) == 1;) {
-        struct timespec start, end;
-        clock_gettime(CLOCK_MONOTONIC, &start);
+        double start = read_clock(CLOCK_MONOTONIC), start_cpu = read_clock(CLOCK_PROCESS_CPUTIME_ID);
         for (int i = 0, token = 3; i < tokens; i++) token = step(weights, cache, scores, token, i % C);
-        clock_gettime(CLOCK_MONOTONIC, &end);
-        printf("%d %.6f\n", tokens, end.tv_sec - start.tv_sec + (end.tv_nsec - start.tv_nsec) / 1e9);
+        double seconds = read_clock(CLOCK_MONOTONIC) - start;
+        printf("%d %.6f %.6f\n", tokens, seconds, read_clock(CLOCK_PROCESS_CPUTIME_ID) - start_cpu);
         fflush(stdout);
     }
 }

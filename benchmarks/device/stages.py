@@ -25,6 +25,7 @@ from run import describe_machine
 
 from semilla.device.bundle import GenerationSettings, read_bundle
 from semilla.device.context import describe_choice
+from semilla.device.session import Model, load
 
 NUM_TURNS = 3000
 NUMBERS = {TensorProto.FLOAT: np.float32, TensorProto.INT64: np.int64, TensorProto.INT32: np.int32}
@@ -109,6 +110,18 @@ def measure(parts: dict[str, Callable[[], None]]) -> dict[str, list[float]]:
     return times_us
 
 
+def measure_pieces(model: Model) -> list[float]:
+    """Microseconds from piece to piece of texts as a program reads them: a call and all that Python adds."""
+    times_us = []
+    for seed in range(NUM_TURNS // 100):
+        last_ns = time.perf_counter_ns()
+        for _ in model.stream(seed=seed, max_tokens=100):
+            now_ns = time.perf_counter_ns()
+            times_us.append((now_ns - last_ns) / 1000)
+            last_ns = now_ns
+    return times_us
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("run_dir", type=Path)
@@ -120,7 +133,7 @@ def main() -> None:
         name: open_part(part, position=position, vocab_size=bundle.model["vocab_size"])
         for name, part in cut(onnx.load(bundle.model_path)).items()
     }
-    times_us = measure(parts)
+    times_us = {**measure(parts), "piece to piece": measure_pieces(load(arguments.run_dir))}
     result: dict[str, Any] = {
         **describe_machine(),
         "model": dict(bundle.model),
