@@ -252,7 +252,7 @@ def _refuse_stale(
     if changed:
         raise IntegrityError(
             f"{phase} cannot be skipped: since it was done, {' and '.join(changed)} became another",
-            next_command=to_command(config, skip_phases=config.skip_phases - {phase}),
+            next_command=to_command(config, skip_phases=sorted(config.skip_phases - {phase})),
         )
 
 
