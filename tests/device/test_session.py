@@ -88,7 +88,6 @@ def test_the_end_token_ends_the_text(model: Model, monkeypatch: pytest.MonkeyPat
     """The end token stops the generation and leaves no trace in it."""
     tokens = iter([*map(int, model.tokenizer.encode("Fin")), END_ID, NEWLINE_ID])
     monkeypatch.setattr(Context, "next_id", property(lambda _: next(tokens)))
-    monkeypatch.setattr(Context, "advance", lambda _: next(tokens))
     assert model.generate() == "Fin"
 
 

@@ -91,7 +91,7 @@ class Context:
         else:
             self._noted[self._length] = following
             self._run(self._step, self._length + 1)
-        return int(self._following[0])
+        return self.next_id
 
     def score(self, token_ids: Sequence[int] | Ids) -> Scores:
         """Read tokens that still fit and return the scores (logits) [T, vocabulary] after each of them."""
