@@ -25,7 +25,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from semilla.assessment.grammar import SEED, make_score, measure_coverage, measure_grammar, prefer_right
+from semilla.assessment.grammar import (
+    PROBE_PAIRS,
+    SEED,
+    accept_new,
+    make_score,
+    measure_coverage,
+    measure_grammar,
+    prefer_right,
+)
 from semilla.assessment.texts import SAMPLE_TOKENS
 from semilla.config import PipelineConfiguration
 from semilla.corpus.manifest import Document, read_documents
@@ -160,17 +168,13 @@ def measure_pairs(scores: dict[str, Score], documents: list[Document]) -> dict[s
         if not text:
             continue
         began_s = time.perf_counter()
-        pairs = make_pairs(language, seed=SEED)
+        pairs = make_pairs(language, seed=SEED, accept=accept_new(text))
         made_s = time.perf_counter() - began_s
-        found[language] = {
-            "num_pairs_made": len(pairs),
-            "making_s": made_s,
-            "coverage": measure_coverage(pairs, text),
-            "share_read_in_training": statistics.fmean(pair.right in text for pair in pairs),
-        }
+        coverage = measure_coverage(make_pairs(language, seed=SEED, per_phenomenon=PROBE_PAIRS), text)
+        found[language] = {"num_pairs": len(pairs), "making_s": made_s, "coverage": coverage}
         for name, score in scores.items():
             began_s = time.perf_counter()
-            found[language][name] = measure_grammar(pairs, text, score).model_dump()
+            found[language][name] = measure_grammar(pairs, score, coverage=coverage).model_dump()
             found[language][name]["scoring_s"] = time.perf_counter() - began_s
         found[language]["failures_of_trained"] = list_failures(pairs, scores["trained"])
     return found

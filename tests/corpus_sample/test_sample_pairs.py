@@ -112,7 +112,7 @@ EXAMPLES = [
     ("es", "clitic_position", "No lo encuentro.", "No encuentro lo."),
     ("es", "comparison", "Era más alto que Ana.", "Era más alto como Ana."),
     ("es", "gustar_agreement", "Le gustaba cantar.", "Le gustaban cantar."),
-    ("es", "negation", "No dijo nada.", "Dijo nada."),
+    ("es", "negation", "No dijo nada.", "Ya dijo nada."),
     ("es", "opening_marks", "¿Dónde está?", "Dónde está?"),
     ("es", "participle_agreement", "Ana estaba cansada.", "Ana estaba cansado."),
     ("es", "perfect_participle", "La había perdido.", "La había perdida."),

@@ -58,7 +58,8 @@ def assess_grammar(
                 f"{LEAST_COVERAGE:.0%} are needed."
             )
             continue
-        results[language] = measure_grammar(make_pairs(language, seed=SEED), text, score)
+        pairs = make_pairs(language, seed=SEED, accept=accept_new(text))
+        results[language] = measure_grammar(pairs, score, coverage=coverage)
     return results, remarks
 
 
@@ -68,18 +69,21 @@ def measure_coverage(pairs: Sequence[MinimalPair], training_text: str) -> float:
     return sum(_is_covered(pair, known) for pair in pairs) / len(pairs)
 
 
-def measure_grammar(pairs: Sequence[MinimalPair], training_text: str, score: Score) -> GrammarResults:
-    """Accuracy on the pairs that test grammar: every word is known, and the sentence itself was never read."""
+def accept_new(training_text: str) -> Callable[[MinimalPair], bool]:
+    """Accept what tests grammar: every word is known, and the sentence itself was never read."""
     known = list_words(training_text)
-    covered = [pair for pair in pairs if _is_covered(pair, known)]
-    asked = [pair for pair in covered if pair.right not in training_text]
-    preferred = prefer_right(asked, score)
+    return lambda pair: _is_covered(pair, known) and pair.right not in training_text
+
+
+def measure_grammar(pairs: Sequence[MinimalPair], score: Score, *, coverage: float) -> GrammarResults:
+    """Accuracy on the pairs, over all and by phenomenon."""
+    preferred = prefer_right(pairs, score)
     by_phenomenon: dict[str, list[bool]] = {}
-    for pair, is_right in zip(asked, preferred, strict=True):
+    for pair, is_right in zip(pairs, preferred, strict=True):
         by_phenomenon.setdefault(pair.phenomenon, []).append(is_right)
     return GrammarResults(
         **_count(preferred).model_dump(),
-        coverage=len(covered) / len(pairs),
+        coverage=coverage,
         phenomena={name: _count(outcomes) for name, outcomes in by_phenomenon.items()},
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from random import Random
 
@@ -15,7 +15,7 @@ from semilla.corpus.sample.stories import Story, tell_story
 from semilla.corpus.sample.terms import Language
 
 PAIRS_PER_PHENOMENON = 200
-MAX_STORIES = 2500
+MAX_STORIES = 12_000
 """Told at most, where a phenomenon is rare; what is found by then is what there is."""
 _WORDS = range(4, 26)
 _SENTENCE_END = re.compile(r"(?<=[.!?]) (?=[\"«¿¡]?[A-ZÁÉÍÓÚÑ])")
@@ -32,12 +32,17 @@ class MinimalPair:
 
 
 def make_pairs(
-    language: Language, *, seed: int, per_phenomenon: int = PAIRS_PER_PHENOMENON
+    language: Language,
+    *,
+    seed: int,
+    per_phenomenon: int = PAIRS_PER_PHENOMENON,
+    accept: Callable[[MinimalPair], bool] = lambda _: True,
 ) -> list[MinimalPair]:
     """Make pairs for every phenomenon of a language, in the order of its list; the same seed gives the same pairs.
 
     A story gives a phenomenon one pair at most and no sentence serves it twice, so that they are about many
-    combinations. Fewer than ``per_phenomenon`` only where the stories hold no more.
+    combinations. Only what ``accept`` agrees to counts; fewer than ``per_phenomenon`` are found only where the
+    stories hold no more.
     """
     mistakes = list_english_mistakes() if language == "en" else list_spanish_mistakes()
     found: dict[str, dict[str, MinimalPair]] = {phenomenon: {} for phenomenon in mistakes}
@@ -48,7 +53,7 @@ def make_pairs(
         story = tell_story(language, seed=seed, index=index, held_out=True)
         for phenomenon, rules in wanted.items():
             pair = _spoil_story(story, phenomenon, rules, rng=Random(f"{seed}/{index}/{phenomenon}"))  # noqa: S311
-            if pair:
+            if pair and accept(pair):
                 found[phenomenon].setdefault(pair.right, pair)
     return [pair for pairs in found.values() for pair in pairs.values()]
 

@@ -185,13 +185,15 @@ def _mistake_gustar() -> tuple[Mistake, ...]:
 
 
 def _mistake_negation(words: SpanishWords) -> tuple[Mistake, ...]:
-    """Nothing after the verb asks for a no before it: vio nada."""
+    """Nothing after the verb asks for a no before it: ya vio nada.
+
+    Another adverb in its place, for a twin with a word less would be likelier for its length alone.
+    """
 
     def replace(match: re.Match[str]) -> str | None:
-        rest = match[1]
         if match[2] not in words.finite_forms:
             return None
-        return rest[0].upper() + rest[1:] if match[0].startswith("N") else rest
+        return f"{'Ya' if match[0].startswith('N') else 'ya'} {match[1]}"
 
     return (expect(rf"\b[Nn]o ({CLITICS}{CLITICS}{WORD} (?:a )?(?:nada|nadie|ningún|ninguna)\b)", replace),)
 
