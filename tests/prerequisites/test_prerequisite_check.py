@@ -43,7 +43,7 @@ def _without_packages(monkeypatch):
 def test_everything_is_checked_and_nothing_left_behind(place):
     """Every check is made, each with a verdict, and the working directory stays as it was."""
     checks = check_all(PipelineConfiguration(corpus_source="sample"))
-    assert [check.name for check in checks] == ["python", *PACKAGES, *NAMES]
+    assert [check.name for check in checks] == ["python", *PACKAGES, *NAMES, "duration"]
     assert [check.name for check in checks if not check.ok] == []
     assert list(place.iterdir()) == []
 

@@ -15,6 +15,7 @@ from semilla.errors import SemillaError
 from semilla.phases import PhaseRecord
 from semilla.prerequisites.advice import check_corpus_size, check_learning_rate, check_shape
 from semilla.prerequisites.check import Check
+from semilla.prerequisites.duration import check_duration
 from semilla.prerequisites.memory import check_memory
 from semilla.prerequisites.packages import PackageProbe, check_python
 from semilla.prerequisites.source import check_source
@@ -54,10 +55,13 @@ def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
 
 
 def check_all(config: PipelineConfiguration, *, reuses_corpus: bool = False) -> list[Check]:
-    """Make every check, also when some fail; takes as long as importing torch in another process."""
+    """Make every check, also when some fail; takes a few seconds, most of them for importing torch elsewhere."""
     with probe_packages(config) as probe:
         python, *others = check_machine(config, reuses_corpus=reuses_corpus)
-        return [python, *probe.list_checks(), *others]
+        checks = [python, *probe.list_checks(), *others]
+    if all(check.ok for check in checks if check.required):
+        checks.append(check_duration(config))
+    return checks
 
 
 @contextmanager

@@ -1,0 +1,310 @@
+"""One contender of the training benchmark, in a process of its own: it trains on request and says how it went.
+
+    python benchmarks/training/contenders.py NAME RUN_DIRECTORY      (started by run.py)
+
+Requests come a line at a time: ``steps N``, ``evaluate``, ``products``; each is answered with one line of JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from semilla.config import PipelineConfiguration
+from semilla.corpus.manifest import read_documents
+from semilla.tokenizer import read_tokenizer
+from semilla.training import loss as chunked_loss
+from semilla.training import optimizer as optimizers
+from semilla.training.allocator import keep_freed_blocks
+from semilla.training.batches import TrainingData, build_data, cut_held_out
+from semilla.training.environment import DTYPES, measure_fastest_precision
+from semilla.training.evaluate import evaluate
+from semilla.training.loop import train
+from semilla.training.state import RunState, build_state
+
+TEXTBOOK_RATE = 3e-4
+PRODUCT_ROUNDS = 15
+
+
+class Contender(Protocol):
+    """Trains for as long as it is iterated, yielding the target tokens of each step."""
+
+    def steps(self) -> Iterator[int]: ...
+
+    def evaluate(self) -> float:
+        """Nats per token over every validation token."""
+        ...
+
+
+class Ours:
+    """The package's own loop, with its improvements or without one of them."""
+
+    def __init__(self, data: TrainingData, config: PipelineConfiguration, *, vocab_size: int) -> None:
+        precision = config.training_hyperparameters.precision
+        if precision == "auto":
+            precision = measure_fastest_precision()
+        self.data, self.config = data, config
+        self.state: RunState = build_state(config, vocab_size=vocab_size, precision=precision)
+
+    def steps(self) -> Iterator[int]:
+        return (info.num_tokens for info in train(self.state, config=self.config, data=self.data))
+
+    def evaluate(self) -> float:
+        return evaluate(self.state.model, self.data).loss
+
+
+class Textbook(nn.Module):
+    """The loop of the textbooks: torch's own encoder under a causal mask, AdamW, all logits at once, float32."""
+
+    def __init__(self, data: TrainingData, config: PipelineConfiguration, *, vocab_size: int) -> None:
+        super().__init__()
+        shape, self.settings = config.model_architecture, config.training_hyperparameters
+        self.data = data
+        self.tokens = nn.Embedding(vocab_size, shape.d_model)
+        self.positions = nn.Embedding(data.length, shape.d_model)
+        layer = nn.TransformerEncoderLayer(
+            shape.d_model, shape.num_heads, shape.dim_feedforward, dropout=0.1, batch_first=True
+        )
+        self.encoder = nn.TransformerEncoder(layer, shape.num_layers)
+        self.output = nn.Linear(shape.d_model, vocab_size)
+
+    def forward(self, ids_BT: Tensor) -> Tensor:
+        length = ids_BT.shape[1]
+        mask = nn.Transformer.generate_square_subsequent_mask(length)
+        embedded = self.tokens(ids_BT) + self.positions(torch.arange(length))
+        return self.output(self.encoder(embedded, mask=mask, is_causal=True))
+
+    def steps(self) -> Iterator[int]:
+        windows = list_windows(self.data)
+        optimizer = torch.optim.AdamW(self.parameters(), lr=TEXTBOOK_RATE)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.settings.num_epochs)
+        loader = torch.utils.data.DataLoader(windows, batch_size=self.data.batch_size, shuffle=True)
+        for _ in range(self.settings.num_epochs):
+            self.train()
+            for tokens in loader:
+                optimizer.zero_grad()
+                logits = self(tokens[:, :-1])
+                loss = F.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten())
+                loss.backward()
+                nn.utils.clip_grad_norm_(self.parameters(), 1.0)
+                optimizer.step()
+                yield tokens[:, 1:].numel()
+            schedule.step()
+
+    def evaluate(self) -> float:
+        self.eval()
+        found = evaluate_logits(self, self.data)
+        self.train()
+        return found
+
+
+class HuggingFace:
+    """``transformers.Trainer`` over LlamaForCausalLM of the same shape, with its defaults."""
+
+    def __init__(self, data: TrainingData, config: PipelineConfiguration, *, vocab_size: int) -> None:
+        from transformers import LlamaConfig, LlamaForCausalLM
+
+        shape = config.model_architecture
+        self.data, self.settings = data, config.training_hyperparameters
+        self.model = LlamaForCausalLM(
+            LlamaConfig(
+                vocab_size=vocab_size,
+                hidden_size=shape.d_model,
+                intermediate_size=shape.dim_feedforward,
+                num_hidden_layers=shape.num_layers,
+                num_attention_heads=shape.num_heads,
+                max_position_embeddings=data.length,
+                tie_word_embeddings=shape.tie_embeddings,
+            )
+        )
+
+    def train(self, after_step: Callable[[int], None]) -> None:
+        """Hand the control to Trainer, which calls back after every step."""
+        from transformers import Trainer, TrainerCallback, TrainingArguments
+
+        class Hook(TrainerCallback):  # type: ignore[misc]
+            def on_step_end(self, *_: Any, **__: Any) -> None:
+                after_step(data.batch_size * (data.length - 1))  # it shifts the labels itself
+
+        data = self.data
+        windows = [
+            {"input_ids": row, "labels": row} for row in list_windows(data, stride=data.length)[:, :-1]
+        ]
+        arguments = TrainingArguments(
+            output_dir="unused",
+            num_train_epochs=self.settings.num_epochs,
+            per_device_train_batch_size=data.batch_size,
+            learning_rate=TEXTBOOK_RATE,
+            lr_scheduler_type="cosine",
+            save_strategy="no",
+            logging_strategy="no",
+            report_to=[],
+            use_cpu=True,
+            disable_tqdm=True,
+        )
+        Trainer(self.model, arguments, train_dataset=windows, callbacks=[Hook()]).train()
+
+    def evaluate(self) -> float:
+        self.model.eval()
+        found = evaluate_logits(lambda ids: self.model(ids).logits, self.data)
+        self.model.train()
+        return found
+
+
+def list_windows(data: TrainingData, *, stride: int | None = None) -> Tensor:
+    """Token ids [N, T + 1] of windows that overlap by half, or as ``stride`` says."""
+    starts = np.arange(0, len(data.stream) - data.length - 1, stride or data.length // 2)
+    return torch.from_numpy(data.stream[starts[:, None] + np.arange(data.length + 1)].astype(np.int64))
+
+
+@torch.no_grad()
+def evaluate_logits(compute_logits: Callable[[Tensor], Tensor], data: TrainingData) -> float:
+    """Nats per token over every validation token once, as the package's own evaluation defines it."""
+    nats, count = 0.0, 0
+    for text in data.held_out:
+        for inputs, targets in cut_held_out(text, length=data.length, batch_size=data.batch_size):
+            logits = compute_logits(torch.from_numpy(inputs))
+            wanted = torch.from_numpy(targets).flatten()
+            nats += F.cross_entropy(logits.flatten(0, 1), wanted, reduction="sum").item()
+            count += len(wanted)
+    return nats / count
+
+
+WITHOUT: dict[str, dict[str, Any]] = {
+    "without sampled output": {"sampled_output": 0.0},
+    "without muon": {"optimizer": "adamw"},
+    "without dropout": {"dropout": 0.0},
+    "in float32": {"precision": "float32"},
+}
+"""Improvements that a setting takes away."""
+
+
+def use_torch_muon() -> None:
+    """One matrix after the other, always in bfloat16."""
+
+    def build(groups: Any, *, compute_dtype: Any, **settings: Any) -> torch.optim.Optimizer:  # noqa: ARG001
+        return torch.optim.Muon(groups, adjust_lr_fn="match_rms_adamw", **settings)
+
+    optimizers.Muon = build  # type: ignore[assignment,misc]
+
+
+def hold_all_logits() -> None:
+    chunked_loss.CHUNK_ROWS = 1 << 30
+
+
+REPLACED: dict[str, Callable[[], None]] = {
+    "without chunked loss": hold_all_logits,
+    "with torch's muon": use_torch_muon,
+}
+KEEPS_NO_BLOCKS = {"textbook", "hugging face trainer", "without kept blocks"}
+"""These run with the C library's own settings."""
+
+
+def build_contender(name: str, run_directory: Path, *, epochs: int) -> Any:
+    """The contender of this name, on the text and the tokenizer of a finished run."""
+    if name not in KEEPS_NO_BLOCKS:
+        keep_freed_blocks()
+    REPLACED.get(name, lambda: None)()
+    hyperparameters = {"num_epochs": epochs, **WITHOUT.get(name, {})}
+    config = PipelineConfiguration.model_validate({"training_hyperparameters": hyperparameters})
+    (model_file,) = run_directory.glob("*.model")
+    tokenizer = read_tokenizer(model_file)
+    data = build_data(read_documents(run_directory), tokenizer, config)
+    torch.manual_seed(config.seed)
+    if name.startswith("textbook"):
+        return Textbook(data, config, vocab_size=tokenizer.vocab_size)
+    if name.startswith("hugging face"):
+        return HuggingFace(data, config, vocab_size=tokenizer.vocab_size)
+    return Ours(data, config, vocab_size=tokenizer.vocab_size)
+
+
+def measure_products(contender: Any) -> dict[str, float]:
+    """GFLOP/s of the products a step consists of, by their share of its arithmetic: the machine's own limit."""
+    data, shape = contender.data, PipelineConfiguration().model_architecture
+    rows, width, inner, vocab = data.batch_size * data.length, shape.d_model, shape.dim_feedforward, 8000
+    layer = [(rows, width, width)] * 4 + [(rows, width, inner)] * 3
+    shapes = [(512, width, vocab)] * (rows // 512) + layer * shape.num_layers
+    found = {}
+    for name, dtype in DTYPES.items():
+        pairs = [(torch.randn(m, k).to(dtype), torch.randn(k, n).to(dtype)) for m, k, n in shapes]
+        times_s = []
+        for _ in range(PRODUCT_ROUNDS if name == "float32" or measure_fastest_precision() == name else 1):
+            began_s = time.perf_counter()
+            for left, right in pairs:
+                torch.mm(left, right)
+            times_s.append(time.perf_counter() - began_s)
+        found[name] = sum(2 * m * k * n for m, k, n in shapes) / statistics.median(times_s) / 1e9
+    return found
+
+
+class Conversation:
+    """Answers requests between steps, whoever drives the loop."""
+
+    def __init__(self, contender: Any) -> None:
+        self.contender, self.left, self.tokens, self.began_s = contender, 0, 0, 0.0
+
+    def after_step(self, tokens: int) -> None:
+        """Count a step; when all that were asked for are made, answer and wait for more."""
+        self.tokens += tokens
+        self.left -= 1
+        if self.left == 0:
+            answer(tokens=self.tokens, seconds=time.perf_counter() - self.began_s)
+            self.wait()
+
+    def wait(self) -> None:
+        """Answer what needs no step; return when steps are asked for."""
+        for line in sys.stdin:
+            request, *number = line.split()
+            if request == "steps":
+                self.left, self.tokens, self.began_s = int(number[0]), 0, time.perf_counter()
+                return
+            if request == "evaluate":
+                answer(loss=self.contender.evaluate())
+            elif request == "products":
+                answer(**measure_products(self.contender))
+            elif request == "memory":
+                answer(peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        sys.exit()
+
+
+def answer(**figures: float) -> None:
+    finite = {name: value if math.isfinite(value) else None for name, value in figures.items()}
+    print(json.dumps(finite), flush=True)
+
+
+def main() -> None:
+    """Build the contender and talk with whoever started this process."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("name")
+    parser.add_argument("run_directory", type=Path)
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--threads", type=int, required=True)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    contender = build_contender(arguments.name, arguments.run_directory, epochs=arguments.epochs)
+    conversation = Conversation(contender)
+    answer(ready=1.0)
+    conversation.wait()
+    if isinstance(contender, HuggingFace):
+        contender.train(conversation.after_step)
+    else:
+        for tokens in contender.steps():
+            conversation.after_step(tokens)
+    answer(finished=1.0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,212 @@
+"""How fast and how well the training learns, beside what a user would write or take instead: one command, one run.
+
+    python benchmarks/training/run.py RUN_DIRECTORY speed    [--rounds 7] [--steps 8] [--threads 2]
+    python benchmarks/training/run.py RUN_DIRECTORY losses   [--minutes 5] [--contenders ours "hugging face trainer"]
+    python benchmarks/training/run.py RUN_DIRECTORY ablation [--epochs 2]
+
+RUN_DIRECTORY is a finished run: its text, split and tokenizer are what all contenders get. ``speed`` interleaves them
+and tells tokens per second beside the machine's own limit; ``losses`` evaluates every 40 steps with the clock stopped
+and tells when a validation loss was reached; ``ablation`` trains ours and ours without each improvement to the end.
+Each writes JSON with every repetition (--output) and prints a table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.append(str(Path(__file__).parents[1]))
+from machine_facts import describe_machine
+
+SCRIPT = Path(__file__).with_name("contenders.py")
+OURS = "ours"
+RIVALS = ("textbook", "textbook with kept blocks", "hugging face trainer")
+ABLATIONS = (
+    "without sampled output",
+    "without chunked loss",
+    "without muon",
+    "with torch's muon",
+    "without dropout",
+    "without kept blocks",
+    "in float32",
+)
+EVALUATE_EVERY = 40
+LOSSES = (5.5, 5.0, 4.7)
+WARMUP_STEPS = 3
+DENSE_FLOP_PER_TOKEN = 6 * 1_351_680 + 12 * 2 * 128 * 128
+"""Default shape: six operations a matrix parameter (output layer included), and attention over 128 positions."""
+
+
+class Process:
+    """A contender that waits for requests."""
+
+    def __init__(self, name: str, arguments: argparse.Namespace, *, epochs: int = 20) -> None:
+        self.name = name
+        command = [sys.executable, str(SCRIPT), name, str(arguments.run_directory)]
+        self.process = subprocess.Popen(
+            [*command, "--threads", str(arguments.threads), "--epochs", str(epochs)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.read()
+
+    def read(self) -> dict[str, Any]:
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{self.name} ended with exit code {self.process.wait()}")
+        return json.loads(line)
+
+    def ask(self, request: str) -> dict[str, Any]:
+        """Send a request and wait for its answer."""
+        self.process.stdin.write(f"{request}\n")
+        self.process.stdin.flush()
+        return self.read()
+
+    def close(self) -> float:
+        """End the process; its peak memory in MiB."""
+        peak_mb = self.ask("memory")["peak_mb"]
+        self.process.stdin.close()
+        self.process.wait()
+        return peak_mb
+
+
+def measure_speed(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Tokens per second of every contender in turns, and the machine's limit in every round."""
+    processes = [Process(name, arguments) for name in arguments.contenders]
+    repetitions: dict[str, list[float]] = {one.name: [] for one in processes}
+    limits: list[dict[str, float]] = []
+    for one in processes:
+        one.ask(f"steps {WARMUP_STEPS}")
+    for _ in range(arguments.rounds):
+        limits.append(processes[0].ask("products"))
+        for one in processes:
+            found = one.ask(f"steps {arguments.steps}")
+            repetitions[one.name].append(found["tokens"] / found["seconds"])
+    peaks = {one.name: one.close() for one in processes}
+    limit = {name: statistics.median(one[name] for one in limits) for name in limits[0]}
+    return {
+        "limit_gflops": {"median": limit, "repetitions": limits},
+        "contenders": {
+            name: {
+                "tokens_per_s": statistics.median(rates),
+                "times_textbook": _divide(rates, repetitions.get("textbook")),
+                "dense_share_of_limit": statistics.median(rates)
+                * DENSE_FLOP_PER_TOKEN
+                / 1e9
+                / max(limit.values()),
+                "peak_mb": peaks[name],
+                "repetitions": rates,
+            }
+            for name, rates in repetitions.items()
+        },
+    }
+
+
+def _divide(rates: list[float], others: list[float] | None) -> float | None:
+    """Median of the ratios of the same round: the drift of the machine cancels out."""
+    return statistics.median(a / b for a, b in zip(rates, others, strict=True)) if others else None
+
+
+def measure_losses(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The validation loss against the training clock, one contender after the other."""
+    found: dict[str, Any] = {}
+    for name in arguments.contenders:
+        process, clock_s, tokens = Process(name, arguments), 0.0, 0
+        curve: list[dict[str, float]] = []
+        while clock_s < arguments.minutes * 60 and not (curve and curve[-1]["loss"] < min(LOSSES)):
+            step = process.ask(f"steps {EVALUATE_EVERY}")
+            if "finished" in step:
+                break
+            clock_s, tokens = clock_s + step["seconds"], tokens + int(step["tokens"])
+            curve.append({"seconds": clock_s, "tokens": tokens, "loss": process.ask("evaluate")["loss"]})
+            print(f"{name}: {clock_s:.0f} s, {curve[-1]['loss']:.3f}", file=sys.stderr)
+        process.process.kill()
+        found[name] = {
+            "seconds_to": {
+                str(wanted): next((one["seconds"] for one in curve if one["loss"] <= wanted), None)
+                for wanted in LOSSES
+            },
+            "best_loss": min((one["loss"] for one in curve), default=None),
+            "curve": curve,
+        }
+    return {"contenders": found}
+
+
+def measure_ablation(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Each contender trained for the same number of epochs: seconds and loss at the end."""
+    found: dict[str, Any] = {}
+    total_steps = arguments.epochs * read_steps_per_epoch(arguments.run_directory)
+    for name in arguments.contenders:
+        process, seconds, tokens = Process(name, arguments, epochs=arguments.epochs), 0.0, 0
+        steps = 0
+        while steps < total_steps:
+            wanted = min(EVALUATE_EVERY, total_steps - steps)
+            step = process.ask(f"steps {wanted}")
+            seconds, tokens, steps = seconds + step["seconds"], tokens + int(step["tokens"]), steps + wanted
+        loss = process.ask("evaluate")["loss"]
+        found[name] = {"seconds": seconds, "tokens": tokens, "loss": loss, "peak_mb": process.close()}
+        print(f"{name}: {seconds:.0f} s, {loss:.3f}", file=sys.stderr)
+    return {"epochs": arguments.epochs, "contenders": found}
+
+
+def read_steps_per_epoch(run_directory: Path) -> int:
+    """As the run recorded it."""
+    status = json.loads((run_directory / "pipeline_status.json").read_text(encoding="utf-8"))
+    return int(status["phase_records"]["model_training"]["details"]["steps_per_epoch"])
+
+
+def print_table(result: dict[str, Any]) -> None:
+    """The contenders' figures, without repetitions and curves."""
+    for name, figures in result["contenders"].items():
+        plain = {key: value for key, value in figures.items() if key not in {"repetitions", "curve"}}
+        print(f"{name:28}", "  ".join(f"{key} {_show(value)}" for key, value in plain.items()))
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, dict):
+        return " ".join(f"{key}: {_show(one)}" for key, one in value.items())
+    return f"{value:,.3f}" if isinstance(value, float) else str(value)
+
+
+MEASUREMENTS = {"speed": measure_speed, "losses": measure_losses, "ablation": measure_ablation}
+CONTENDERS = {
+    "speed": (OURS, *RIVALS, *ABLATIONS),
+    "losses": (OURS, RIVALS[2]),
+    "ablation": (OURS, *ABLATIONS),
+}
+
+
+def main() -> None:
+    """Measure, write, print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("run_directory", type=Path)
+    parser.add_argument("measurement", choices=MEASUREMENTS)
+    parser.add_argument("--contenders", nargs="+", choices=(OURS, *RIVALS, *ABLATIONS))
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--steps", type=int, default=8)
+    parser.add_argument("--minutes", type=float, default=5)
+    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--output", type=Path)
+    arguments = parser.parse_args()
+    arguments.contenders = arguments.contenders or CONTENDERS[arguments.measurement]
+    began_s = time.perf_counter()
+    result = {"machine": describe_machine(), "threads": arguments.threads}
+    result |= MEASUREMENTS[arguments.measurement](arguments)
+    result["took_s"] = time.perf_counter() - began_s
+    if arguments.output:
+        arguments.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    print_table(result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""How long training will take: as many steps as the text has batches, each as long as one takes now."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+from semilla.config import PipelineConfiguration
+from semilla.corpus.catalogue import expect_size_mb
+from semilla.corpus.split import VALIDATION_SHARE
+from semilla.phrases import format_duration
+from semilla.prerequisites.check import Check, pass_check
+
+BYTES_PER_PIECE_AT_8000 = 3.9
+"""UTF-8 bytes per token of English and Spanish books and of the embedded stories, 8,000 pieces."""
+VOCABULARY_EXPONENT = 0.16
+"""A quarter of the pieces take a fifth off that (3.1 bytes at 2,000)."""
+EVALUATION_SHARE = 0.4
+"""An evaluated token costs this share of a trained one: forward only, all of the vocabulary scored."""
+TIMEOUT_S = 120.0
+
+
+def check_duration(config: PipelineConfiguration) -> Check:
+    """Say how long training will take on this machine; never fails, for another program may be busy just now."""
+    needed = "as long as you like to wait"
+    steps = count_steps(config)
+    try:
+        sampled_s, full_s = rehearse_steps(config)
+    except (OSError, ValueError, KeyError, subprocess.SubprocessError):
+        return pass_check(
+            "duration", found=f"{steps:,} steps of unknown length", needed=needed, required=False
+        )
+    seconds = estimate_training_s(config, sampled_s=sampled_s, full_s=full_s)
+    found = f"about {format_duration(seconds)} of training ({steps:,} steps)"
+    return pass_check("duration", found=found, needed=needed, required=False)
+
+
+def count_steps(config: PipelineConfiguration) -> int:
+    """Optimizer steps of all epochs, from the size of the text and the usual length of a token."""
+    settings = config.training_hyperparameters
+    bytes_per_token = BYTES_PER_PIECE_AT_8000 * (config.tokenizer_vocab_size / 8000) ** VOCABULARY_EXPONENT
+    text_bytes = 1e6 * expect_size_mb(config.corpus_source, config.corpus_size_mb)
+    tokens: float = (1 - VALIDATION_SHARE) * text_bytes / bytes_per_token
+    per_step = settings.batch_size * settings.max_sequence_length
+    steps_per_epoch = max(1, round(tokens / per_step))
+    return settings.num_epochs * steps_per_epoch
+
+
+def estimate_training_s(config: PipelineConfiguration, *, sampled_s: float, full_s: float) -> float:
+    """Seconds of all steps and of an evaluation after every epoch."""
+    share = config.training_hyperparameters.sampled_output
+    evaluation_s = EVALUATION_SHARE * full_s * VALIDATION_SHARE / (1 - VALIDATION_SHARE)
+    return count_steps(config) * (share * sampled_s + (1 - share) * full_s + evaluation_s)
+
+
+def rehearse_steps(config: PipelineConfiguration) -> tuple[float, float]:
+    """Seconds of a step with the sampled and with the whole output layer, measured in a process of its own."""
+    child = subprocess.run(
+        [sys.executable, "-P", "-m", "semilla.training.rehearsal"],
+        input=config.model_dump_json(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=True,
+    )
+    times = json.loads(child.stdout)
+    return float(times["sampled_s"]), float(times["full_s"])

@@ -1,0 +1,83 @@
+"""Time a few training steps on made-up text: what a step of this shape takes on this machine, now.
+
+Run as a module in a process of its own (``python -m semilla.training.rehearsal``, the configuration as JSON on standard
+input), for it imports torch and takes the memory that training takes; prints ``StepTimes`` as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from semilla.config import PipelineConfiguration, TrainingHyperparameters
+from semilla.training.allocator import keep_freed_blocks
+from semilla.training.batches import TrainingData
+from semilla.training.environment import choose_environment
+from semilla.training.loop import take_step
+from semilla.training.state import RunState, build_state
+
+REHEARSED_S = 2.0
+"""Time given to the steps; two of each kind are made however long they take."""
+LEAST_STEPS, MOST_STEPS = 2, 8
+ZIPF_OFFSET = 2.7
+"""Mandelbrot's correction to Zipf's law: how often the k-th most frequent token of a text occurs, 1 / (k + 2.7)."""
+
+
+@dataclass(frozen=True)
+class StepTimes:
+    """Seconds of a step that scores a sample of the vocabulary, and of one that scores all of it."""
+
+    sampled_s: float
+    full_s: float
+    num_threads: int
+    precision: str
+
+
+def rehearse(config: PipelineConfiguration) -> StepTimes:
+    """Train a fresh model for a moment; median times, the first step of each kind left out."""
+    keep_freed_blocks()
+    environment = choose_environment(config.training_hyperparameters, device=config.device)
+    data = make_text(config)
+    vocab_size = config.tokenizer_vocab_size
+    state = build_state(config, vocab_size=vocab_size, precision=environment.precision)
+    times = {}
+    for share in (1.0, 0.0):
+        settings = config.training_hyperparameters.model_copy(update={"sampled_output": share})
+        times[share] = statistics.median(_time_steps(state, settings, data))
+    return StepTimes(times[1.0], times[0.0], environment.num_threads, environment.precision)
+
+
+def make_text(config: PipelineConfiguration) -> TrainingData:
+    """Tokens as frequent as those of a text, for as many windows as a batch has."""
+    settings = config.training_hyperparameters
+    weights = 1 / (np.arange(config.tokenizer_vocab_size) + ZIPF_OFFSET)
+    draw = np.random.default_rng(0)
+    num_tokens = (settings.batch_size + 1) * settings.max_sequence_length
+    tokens = draw.choice(config.tokenizer_vocab_size, num_tokens, p=weights / weights.sum())
+    return TrainingData(
+        tokens.astype(np.int32), (), settings.batch_size, settings.max_sequence_length, config.seed
+    )
+
+
+def _time_steps(state: RunState, settings: TrainingHyperparameters, data: TrainingData) -> list[float]:
+    starts = np.arange(data.batch_size) * data.length
+    times: list[float] = []
+    while len(times) <= LEAST_STEPS or (sum(times) < REHEARSED_S / 2 and len(times) < MOST_STEPS):
+        state.step = 0
+        info = take_step(state, settings, starts, total_steps=10**9, data=data)
+        times.append(info.elapsed_s)
+    return times[1:]
+
+
+def main() -> None:
+    """Read the configuration, write the times."""
+    config = PipelineConfiguration.model_validate_json(sys.stdin.read())
+    sys.stdout.write(json.dumps(asdict(rehearse(config))) + "\n")
+
+
+if __name__ == "__main__":
+    main()

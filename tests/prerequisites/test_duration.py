@@ -1,0 +1,63 @@
+import json
+import subprocess
+
+import pytest
+
+from semilla.config import PipelineConfiguration
+from semilla.prerequisites import duration
+from semilla.prerequisites.duration import check_duration, count_steps, estimate_training_s, rehearse_steps
+
+SMALL = PipelineConfiguration.model_validate(
+    {
+        "corpus_source": "sample",
+        "corpus_size_mb": 1,
+        "tokenizer_vocab_size": 1000,
+        "model_architecture": {"num_layers": 1, "d_model": 64, "num_heads": 2, "dim_feedforward": 128},
+        "training_hyperparameters": {"batch_size": 4, "max_sequence_length": 32, "num_epochs": 2},
+    }
+)
+
+
+def test_the_default_run_has_as_many_steps_as_were_counted() -> None:
+    """The three books make 165 steps an epoch, the embedded stories 178."""
+    books = count_steps(PipelineConfiguration()) / 20
+    assert books == pytest.approx(165, rel=0.1)
+    assert books == pytest.approx(178, rel=0.1)
+
+
+def test_a_smaller_vocabulary_means_more_steps() -> None:
+    small = PipelineConfiguration(tokenizer_vocab_size=2000)
+    assert count_steps(small) > 1.2 * count_steps(PipelineConfiguration())
+
+
+def test_both_kinds_of_step_count_by_their_share() -> None:
+    """Three quarters of the steps are sampled; an evaluation adds some per cent of full ones."""
+    seconds = estimate_training_s(SMALL, sampled_s=1.0, full_s=2.0) / count_steps(SMALL)
+    assert 1.25 < seconds < 1.4
+
+
+def test_a_rehearsal_times_real_steps_of_both_kinds() -> None:
+    sampled_s, full_s = rehearse_steps(SMALL)
+    assert 0 < sampled_s < 10
+    assert 0 < full_s < 10
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        subprocess.TimeoutExpired("x", 1),
+        subprocess.CalledProcessError(1, "x"),
+        json.JSONDecodeError("", "", 0),
+    ],
+    ids=["too slow", "crashed", "talks nonsense"],
+)
+def test_a_rehearsal_that_fails_costs_only_the_estimate(
+    monkeypatch: pytest.MonkeyPatch, failure: Exception
+) -> None:
+    def fail(_config):
+        raise failure
+
+    monkeypatch.setattr(duration, "rehearse_steps", fail)
+    check = check_duration(SMALL)
+    assert check.ok
+    assert "steps of unknown length" in check.found
