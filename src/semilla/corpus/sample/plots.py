@@ -17,6 +17,8 @@ from semilla.errors import InternalError
 Alternatives = Mapping[Language, tuple[Template, ...]]
 T = TypeVar("T")
 
+NAME_SKEW = 3
+"""Characters mostly have one of the names listed first: only of a name met often does a model learn whose it is."""
 _MAX_TRIES = 50
 _MAX_DRAWS = 2_000
 
@@ -142,13 +144,19 @@ def _draw_facts(plot: Plot, rng: Random, lexicon: Lexicon) -> dict[str, Fact]:
 def _choose_character(query: str, rng: Random, lexicon: Lexicon, used: set[str]) -> Character:
     kind = _pick_unused(lexicon.select(query), rng, used)
     names = lexicon.select("girl-name" if kind.terms["es"].gender == "f" else "boy-name")
-    return Character(kind, _pick_unused(names, rng, used))
+    return Character(kind, _pick_unused(names, rng, used, skew=NAME_SKEW))
 
 
-def _pick_unused(candidates: tuple[Entry, ...], rng: Random, used: set[str]) -> Entry:
-    """Pick an entry none of whose marks is taken, or any when luck does not find one: small pools may be all taken."""
+def _pick_unused(candidates: tuple[Entry, ...], rng: Random, used: set[str], *, skew: int = 1) -> Entry:
+    """Pick an entry none of whose marks is taken, or any when luck does not find one: small pools may be all taken.
+
+    The higher the ``skew``, the more often one of the first.
+    """
     for _ in range(_MAX_TRIES):
-        entry = candidates[int(rng.random() * len(candidates))]
+        place = 1.0
+        for _ in range(skew):
+            place *= rng.random()
+        entry = candidates[int(place * len(candidates))]
         if used.isdisjoint(entry.marks):
             break
     else:
