@@ -16,7 +16,7 @@ from semilla.corpus.sample import OPENINGS, SampleDocument, generate_corpus, lis
 from semilla.corpus.sample.stories import load_library, tell_story
 from semilla.errors import InvalidConfigError
 
-RECORDED_SHA256 = "2b12e67d700471836ff49846db96c738ac3f53c87dfbd4e3e27fa51c7bb0e62e"
+RECORDED_SHA256 = "a1fd6255139d5b92365349d7e3fce7a23fa411bee28101b137ed6415e3fa8103"
 """Of seed 0 at 20,000 bytes; any change of material or engine changes it, and only then is it recorded anew."""
 
 SENTENCE_END = re.compile(r'(?<=[.!?])["»]?\s+(?=[A-ZÁÉÍÓÚÑ"«¿¡—])')
@@ -86,7 +86,7 @@ def test_the_size_is_met_and_the_languages_share_it(seed: int, size_bytes: int, 
     """The total is near the request, and each language has about half of it."""
     sizes = [len(document.text.encode()) for document in generate_corpus(seed=seed, size_bytes=size_bytes)]
     assert abs(sum(sizes) - size_bytes) <= tolerance * size_bytes
-    assert 0.42 <= sizes[0] / sum(sizes) <= 0.58
+    assert 0.4 <= sizes[0] / sum(sizes) <= 0.6
 
 
 def test_five_megabytes_can_be_made() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from random import Random
 
 import pytest
@@ -86,16 +87,16 @@ def test_english_articles_fit_the_next_word(stories: list[Story]) -> None:
 def test_a_story_has_a_moderate_length(stories: list[Story]) -> None:
     """Stories are short enough for a small context and long enough to have an end."""
     sizes = [len(story.text.encode()) for story in stories]
-    assert min(sizes) > 400
+    assert min(sizes) > 80
     assert max(sizes) < 2_500
 
 
-def test_every_plot_is_told_equally_often() -> None:
-    """Plots are dealt like cards: each once before any again."""
-    num_plots = len(load_library().plots)
-    told = [tell_story("en", seed=1, index=index) for index in range(num_plots)]
-    alone = [story.plot for story in told if not story.is_twin]
-    assert len(set(alone)) == len(alone)
+def test_every_plot_is_told_its_share() -> None:
+    """Plots are dealt like cards: each as often as its share says before any is told more often."""
+    shares = {plot.key: plot.share for plot in load_library().plots}
+    told = [tell_story("en", seed=1, index=index) for index in range(sum(shares.values()))]
+    alone = Counter(story.plot for story in told if not story.is_twin)
+    assert all(count <= shares[key] for key, count in alone.items())
 
 
 def test_two_characters_never_share_an_initial() -> None:

@@ -44,9 +44,13 @@ class Beat:
 
 @dataclass(frozen=True, eq=False)
 class Plot:
-    """``object_name`` is the fact that stands for the story's object: the first one, unless the file names another."""
+    """``object_name`` is the fact that stands for the story's object: the first one, unless the file names another.
+
+    ``share`` is how often it is told where most plots are told once.
+    """
 
     key: str
+    share: int
     object_name: str
     cast: Mapping[str, str]
     facts: Mapping[str, str]
@@ -82,7 +86,7 @@ def _make_plot(key: str, table: dict[str, Any], shared_facts: dict[str, str]) ->
     facts = own_facts | {name: query for name, query in shared_facts.items() if name not in own_facts}
     beats = tuple(Beat(_compile_alternatives(key, beat), beat.get("chance", 1.0)) for beat in table["beat"])
     object_name = table.get("object", next(iter(own_facts)))
-    return Plot(key, object_name, table["cast"], facts, values, beats)
+    return Plot(key, table.get("share", 1), object_name, table["cast"], facts, values, beats)
 
 
 def _make_value(key: str, row: dict[str, Any]) -> Entry:

@@ -91,15 +91,15 @@ def _make_rng(seed: int, index: int, stream: str) -> Random:
 
 
 def _deal_plot(plots: tuple[Plot, ...], *, seed: int, index: int, stream: str) -> Plot:
-    """Deal the plots like cards, so that each is told once before any is told again."""
-    deal, place = divmod(index, len(plots))
+    """Deal the plots like cards, so that each is told its share before any is told again."""
+    deal, place = divmod(index, sum(plot.share for plot in plots))
     return _shuffle_plots(plots, seed, deal, stream)[place]
 
 
 @lru_cache(maxsize=8)
 def _shuffle_plots(plots: tuple[Plot, ...], seed: int, deal: int, stream: str) -> list[Plot]:
     rng = _make_rng(seed, deal, f"plots {stream}")
-    deck = list(plots)
+    deck = [plot for plot in plots for _ in range(plot.share)]
     for last in range(len(deck) - 1, 0, -1):
         other = int(rng.random() * (last + 1))
         deck[last], deck[other] = deck[other], deck[last]

@@ -101,8 +101,14 @@ def _mistake_negation(words: EnglishWords) -> tuple[Mistake, ...]:
 
 
 def _mistake_plurals() -> tuple[Mistake, ...]:
+    """Three kite. Not of a word that begins another: three jelly beans."""
     nouns = index_nouns("en")
-    plurals = {form: noun.other_number for form, noun in nouns.items() if noun.is_plural}
+    begins_another = {form.split()[0] for form in nouns if " " in form}
+    plurals = {
+        form: noun.other_number
+        for form, noun in nouns.items()
+        if noun.is_plural and noun.other_number not in begins_another
+    }
     numbers = "|".join([*_NUMBERS.split(), *_NUMBERS.title().split()])
     return (expect(rf"\b(?:{numbers}) (?:[a-z]+ )?{any_of(plurals)}\b", _swap_last(plurals)),)
 
