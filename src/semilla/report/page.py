@@ -26,15 +26,15 @@ from semilla.report.verdict import judge_run
 from semilla.settings import list_settings
 
 GUIDE = {
-    "gates": ("validation_failure",),
-    "learning": ("loss", "overfitting", "learning_rate"),
+    "gates": ("evaluation_and_checkpoints", "validation_failure"),
+    "learning": ("training_loop", "evaluation_and_checkpoints#two-losses", "loss", "overfitting"),
     "emergence": ("samples", "repetition", "language"),
-    "grammar": ("minimal_pairs",),
+    "grammar": ("evaluation_and_checkpoints#does-it-know-grammar", "minimal_pairs"),
     "copying": ("copying",),
     "time": ("speed",),
-    "tokenizer": ("vocabulary_size",),
-    "device": ("memory", "int8"),
-    "files": ("integrity", "resume"),
+    "tokenizer": ("tokenization", "vocabulary_size"),
+    "device": ("device", "memory", "int8"),
+    "files": ("evaluation_and_checkpoints#what-a-checkpoint-holds", "integrity"),
 }
 """Section of the page -> where ``semilla guide`` says more about it."""
 
