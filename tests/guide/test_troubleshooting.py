@@ -11,10 +11,12 @@ import pytest
 from semilla.cli import COMMANDS, build_parser
 from semilla.errors import CATEGORIES, IntegrityError
 from semilla.guide import find_chapters
-from semilla.guide.documentation import IDS
+from semilla.guide.documentation import IDS, load_documentation
+from semilla.guide.search import find_named
 from semilla.guide.troubleshooting import HEADINGS, load_entries, parse_entries
 
 SOURCES = Path(__file__).parents[2] / "src" / "semilla"
+GUIDE = load_documentation()
 TOPICS = [entry.topic for entry in load_entries()]
 FLAGS = {flag for name in COMMANDS for flag in build_parser(name)._option_string_actions}
 PROGRAMS = set(
@@ -29,33 +31,27 @@ def test_every_category_has_its_entry():
     assert len(TOPICS) == len(set(TOPICS))
 
 
-def list_warning_topics() -> set[str]:
-    """Collect the topics that the sources give to ``Warned`` as literals."""
+def list_topics_told() -> set[str]:
+    """Collect what the sources send people to: topics of warnings, and what follows ``semilla guide`` in a text."""
     topics = set()
     for path in SOURCES.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Warned":
-                values = [
-                    *node.args[1:],
-                    *(keyword.value for keyword in node.keywords if keyword.arg == "topic"),
-                ]
+        text = path.read_text(encoding="utf-8")
+        topics |= set(re.findall(r"semilla guide ([a-z]\w*)", text))
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Call):
+                values = [keyword.value for keyword in node.keywords if keyword.arg == "topic"]
+                values += node.args[1:] if getattr(node.func, "id", "") == "Warned" else []
                 topics |= {value.value for value in values if isinstance(value, ast.Constant)}
     return topics
 
 
-def test_every_warning_topic_has_its_entry():
-    """What a warning names as its topic is there, as are the topics of missed targets and of advice."""
-    found = list_warning_topics()
-    assert "vocabulary_size" in found
-    assert found | {
-        "overfitting",
-        "language",
-        "repetition",
-        "copying",
-        "int8",
-        "corpus_size",
-        "learning_rate",
-    } <= set(TOPICS)
+def test_every_topic_told_has_its_entry():
+    """What a warning or a hint names can be looked up, as can the topics of missed targets and of advice."""
+    told = list_topics_told()
+    assert {"vocabulary_size", "network", "oom"} <= told
+    assert all(find_named(GUIDE, name) for name in told)
+    findings = {"overfitting", "language", "repetition", "copying", "int8", "minimal_pairs"}
+    assert findings | {"corpus_size", "learning_rate"} <= set(TOPICS)
 
 
 @pytest.mark.parametrize("entry", load_entries(), ids=TOPICS)
