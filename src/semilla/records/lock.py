@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from semilla.errors import LockedError, from_os_error
 from semilla.records import names
@@ -18,7 +18,8 @@ from semilla.records.status import now
 
 _TRIES = 5
 _PAUSE_S = 0.05
-"""A reader that asks whether the directory is held takes the lock for an instant; that must not look like a run."""
+"""A reader that asks whether the directory is held takes the lock for an instant; that must not look like a run.
+Nor must a child process of a killed run, which has the lock until its program is loaded."""
 
 
 @contextmanager
@@ -67,9 +68,24 @@ def _stands_at(path: Path, file: TextIO) -> bool:
 
 
 def is_locked(directory: Path) -> bool:
-    """Is a living run holding the directory? A stale file of a killed run is not a lock."""
+    """Is a living run holding the directory? A stale file of a killed run is not a lock.
+
+    A run that is killed while it starts a child process leaves the lock to that child until the child's program is
+    loaded. So where the process that took the lock is gone, the answer is asked for again; its number alone decides
+    nothing, for it may belong to somebody else by now.
+    """
+    for _ in range(_TRIES):
+        if not _is_taken(directory / names.LOCK):
+            return False
+        if _is_alive(_read_holder(directory).get("process_id")):
+            return True
+        time.sleep(_PAUSE_S)
+    return True
+
+
+def _is_taken(path: Path) -> bool:
     try:
-        with (directory / names.LOCK).open() as file:
+        with path.open() as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except FileNotFoundError:
         return False
@@ -78,9 +94,27 @@ def is_locked(directory: Path) -> bool:
     return False
 
 
-def _describe_holder(directory: Path) -> str:
+def _is_alive(process_id: object) -> bool:
     try:
-        holder = json.loads((directory / names.LOCK).read_text())
+        os.kill(int(str(process_id)), 0)
+    except (ValueError, OverflowError, ProcessLookupError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _describe_holder(directory: Path) -> str:
+    holder = _read_holder(directory)
+    try:
         return f"process {int(holder['process_id'])} since {holder['since']}"
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return "it has just started"
+
+
+def _read_holder(directory: Path) -> dict[str, Any]:
+    """What the holder wrote about itself; nothing while it has not come to it yet."""
+    try:
+        return dict(json.loads((directory / names.LOCK).read_text()))
+    except (OSError, ValueError, TypeError):
+        return {}
