@@ -121,6 +121,28 @@ def test_a_limit_on_file_size_is_a_full_disk(directory: Path, whole: dict[str, A
     assert describe_end(directory) == whole
 
 
+def test_a_folder_on_another_file_system_gets_its_files_there(trained: Path) -> None:
+    """D14: the bundle's folder is mounted; a temporary file stands beside its final name, so no rename crosses over."""
+    with mount(trained / names.BUNDLE, "size=16m"), DiskFaults(only=["replace"]) as calls:
+        status = run_pipeline(configure(trained, num_epochs=1))
+        assert status.run_state == "complete"
+        assert len(list((trained / names.BUNDLE).iterdir())) == 3
+    assert any(Path(path).parent.name == names.BUNDLE for path in calls.paths)
+
+
+def test_a_rename_across_file_systems_is_never_made_a_copy(directory: Path, whole: dict[str, Any]) -> None:
+    """D14: EXDEV is an error like any other; nothing gets the name."""
+    with (
+        DiskFaults(at=1, act=fail_with(errno.EXDEV), only=["replace"]),
+        pytest.raises(StorageError) as caught,
+    ):
+        train(directory)
+    assert "cross-device" in caught.value.message
+    assert not [*directory.glob("*.pt"), *directory.glob("*.tmp"), *directory.glob(names.METRICS)]
+    train(directory)
+    assert describe_end(directory) == whole
+
+
 def test_a_disk_that_turns_read_only_keeps_the_last_checkpoint(directory: Path, tmp_path: Path) -> None:
     """D10: remounted while the run trains: ``permission``, exit 4, and nothing was touched."""
     with mount(tmp_path / "disco", "size=64m") as disk:

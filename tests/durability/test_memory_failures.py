@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +26,7 @@ from semilla.pipeline import run_pipeline
 from semilla.progress import EpochDone, Note, StepDone, Warned
 from semilla.records import names
 from semilla.records.status import read_status
+from semilla.training import checkpoint
 from semilla.training import seal as seal_module
 
 GROUPS = Path("/sys/fs/cgroup/memory")
@@ -147,6 +153,80 @@ def test_memory_that_runs_out_while_serialising_touches_no_file(
     assert describe_end(directory) == whole
 
 
+def exhaust_memory() -> list[bytearray]:
+    """Forbid this process any further memory, and take what it still has; it comes back when the result is cleared."""
+    hoard = [bytearray()] * 2**16
+    virtual_kb = int(Path("/proc/self/status").read_text().split("VmSize:")[1].split()[0])
+    resource.setrlimit(resource.RLIMIT_AS, (virtual_kb << 10, resource.RLIM_INFINITY))
+    taken = 0
+    for size in (1 << 20, 64 << 10):
+        with suppress(MemoryError):
+            while True:
+                hoard[taken] = bytearray(size)
+                taken += 1
+    return hoard
+
+
+def test_a_checkpoint_that_does_not_fit_into_memory_is_not_begun(
+    directory: Path, whole: dict[str, Any], tmp_path: Path
+) -> None:
+    """M4: under a real limit, with just what training itself needs; ``oom``, and every file is as it was."""
+
+    def act() -> int:
+        real = checkpoint.seal
+
+        def seal_without_memory(content: dict[str, Any]) -> memoryview:
+            hoard = exhaust_memory()
+            try:
+                return real(content)
+            finally:
+                hoard.clear()
+
+        def starve() -> None:
+            checkpoint.seal = seal_without_memory
+            shutil.copytree(directory, tmp_path / "before")
+
+        try:
+            train(directory, progress=On(EpochDone, starve))
+        except OutOfMemoryError:
+            return 4
+        return 0
+
+    assert in_child(act) == 4
+    before = {path.name: path.read_bytes() for path in (tmp_path / "before").glob("*.pt")}
+    assert {path.name: path.read_bytes() for path in directory.glob("*.pt")} == before
+    assert not list(directory.glob("*.tmp"))
+    resume(directory)
+    assert describe_end(directory) == whole
+
+
+def test_a_validation_that_does_not_fit_into_memory_keeps_the_model(trained: Path) -> None:
+    """M5: under a real limit, met while the best model is measured; exit 5, and the next run only validates."""
+
+    def act() -> int:
+        real = validation.evaluate
+
+        def evaluate_without_memory(*arguments: Any) -> Any:
+            hoard = exhaust_memory()
+            try:
+                return real(*arguments)
+            finally:
+                hoard.clear()
+
+        validation.evaluate = evaluate_without_memory
+        try:
+            run_pipeline(configure(trained, num_epochs=1))
+        except OutOfMemoryError as error:
+            return error.status
+        return 0
+
+    before = (trained / names.FINAL_MODEL).read_bytes()
+    assert in_child(act) == 5
+    status = run_pipeline(configure(trained, num_epochs=1))
+    assert status.phase_records["model_training"].outcome == "reused"
+    assert (trained / names.FINAL_MODEL).read_bytes() == before
+
+
 @pytest.mark.parametrize("error", [MemoryError(), NO_MEMORY], ids=["MemoryError", "torch"])
 @pytest.mark.parametrize("place", ["evaluate", "measure_in_child", "_draw_samples"])
 def test_memory_that_runs_out_in_the_validation_keeps_the_model(
@@ -182,7 +262,7 @@ def test_memory_does_not_creep(directory: Path) -> None:
 
         train(
             directory,
-            num_epochs=12,
+            num_epochs=20,
             progress=lambda event: sizes.append(measure()) if isinstance(event, EpochDone) else None,
         )
         output.write_text(" ".join(map(str, sizes)))
@@ -193,12 +273,18 @@ def test_memory_does_not_creep(directory: Path) -> None:
 
 
 def test_one_slow_core_changes_nothing_but_the_time(directory: Path, whole: dict[str, Any]) -> None:
-    """M8: pinned to a single processor and behind everybody else."""
+    """M8: pinned to a single processor, behind everybody else, with two that never rest beside it."""
 
     def act() -> None:
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
         os.nice(19)
-        train(directory)
+        busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2)]
+        try:
+            train(directory)
+        finally:
+            for one in busy:
+                one.kill()
+                one.wait()
 
     assert in_child(act) == 0
     assert describe_end(directory) == whole
@@ -216,5 +302,7 @@ def test_the_prediction_of_too_little_memory_does_not_wait_for_anything(
     monkeypatch.setattr(prerequisite_check, "PackageProbe", SlowPackages)
     shape = "--batch-size 128 --max-sequence-length 2048 --tokenizer-vocab-size 32000 --num-heads 16 --d-model 512"
     words = ["run", "--output-dir", str(tmp_path / "run"), "--corpus-source", "sample", *SMALL]
+    began_s = time.process_time()
     assert cli.main([*words, *shape.split(), "--num-layers", "12"]) == 1
+    assert time.process_time() - began_s < 1  # of work: a busy machine makes no difference
     assert "error[oom] prerequisite_check" in capsys.readouterr().err
