@@ -1,7 +1,8 @@
 """Run one harness for as long as asked: ``scripts/torture kills --trials 1000 --seed 7 --record kills.jsonl``.
 
 Prints the seed, every trial that found a fault, and at the end what all trials show. The same seed repeats the same
-trials; ``--record`` keeps them and leaves out those it has. Exit 1 when anything was found.
+trials; ``--record`` keeps them and leaves out those it has. Exit 1 when anything was found. ``sample`` does what
+the tests ask for: reads names of ``torture.sample``, one a line, and answers each with a line of JSON.
 """
 
 from __future__ import annotations
@@ -12,16 +13,18 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
-from torture import calls, damage, forks, interruptions, kills
+from torture import calls, damage, forks, interruptions, kills, powercuts, system_calls
 from torture.commands import CommandLab
 from torture.lab import Trial
 from torture.ledger import Ledger
 from torture.sabotage import SABOTAGES
+from torture.sample import SAMPLE
 from torture.workers import map_forked
 
 MODULES: dict[str, ModuleType] = {
@@ -29,30 +32,31 @@ MODULES: dict[str, ModuleType] = {
     "commands": kills,
     "interruptions": interruptions,
     "calls": calls,
+    "powercuts": powercuts,
+    "system-calls": system_calls,
     "damage": damage,
 }
 """Experiment -> the module that sums up its trials."""
 
 
 def main() -> int:
-    options = parse_options()
-    print(f"{options.experiment}: seed {options.seed}", flush=True)
+    options = parse_options(sys.argv[1:])
     forks.prepare()
-    ledger = Ledger(options.record, experiment=options.experiment, seed=options.seed)
-    with tempfile.TemporaryDirectory(prefix="torture-", dir=options.root) as root:
-        for trial in make_trials(Path(root), options, ledger):
-            ledger.add(trial)
-            if trial["faults"]:
-                print(json.dumps(trial, ensure_ascii=False), flush=True)
-                if options.sabotage:
-                    break
-    print(json.dumps(MODULES[options.experiment].summarize(ledger.trials), ensure_ascii=False, indent=1))
-    return 1 if any(trial["faults"] for trial in ledger.trials) else 0
+    if options.experiment != "sample":
+        print(f"{options.experiment}: seed {options.seed}", flush=True)
+        summary, faults = run_experiment(options)
+        print(json.dumps(summary, ensure_ascii=False, indent=1))
+        return 1 if faults else 0
+    everywhere = ["--workers", str(options.workers), *(["--root", str(options.root)] if options.root else [])]
+    for name in map(str.strip, sys.stdin):
+        summary, faults = run_experiment(parse_options([*SAMPLE[name].split(), *everywhere]))
+        print(json.dumps({**summary, "faults": faults[:5]}, ensure_ascii=False), flush=True)
+    return 0
 
 
-def parse_options() -> argparse.Namespace:
+def parse_options(words: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/torture", description=__doc__)
-    parser.add_argument("experiment", choices=MODULES)
+    parser.add_argument("experiment", choices=[*MODULES, "sample"])
     parser.add_argument("--trials", type=int, default=10, help="how many, those recorded before included")
     parser.add_argument("--minutes", type=float, default=1e6, help="begin no trial after so long")
     parser.add_argument("--seed", type=int, default=random.randrange(2**32), help="drawn when not given")
@@ -65,7 +69,24 @@ def parse_options() -> argparse.Namespace:
         "--sabotage", choices=SABOTAGES, default="", help="put a defect in, which must be found"
     )
     parser.add_argument("--interruptions", type=int, default=25, help="of each run, in that experiment")
-    return parser.parse_args()
+    return parser.parse_args(words)
+
+
+def run_experiment(options: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
+    """Make the trials; what they show together, and all that was wrong in any."""
+    find_obstacle = getattr(MODULES[options.experiment], "find_obstacle", str)
+    if obstacle := find_obstacle():
+        return {"skipped": obstacle}, []
+    ledger = Ledger(options.record, experiment=options.experiment, seed=options.seed)
+    with tempfile.TemporaryDirectory(prefix="torture-", dir=options.root) as root:
+        for trial in make_trials(Path(root), options, ledger):
+            ledger.add(trial)
+            if trial["faults"]:
+                print(json.dumps(trial, ensure_ascii=False)[:2000], file=sys.stderr, flush=True)
+                if options.sabotage:
+                    break
+    faults = [fault for trial in ledger.trials for fault in trial["faults"]]
+    return MODULES[options.experiment].summarize(ledger.trials), faults
 
 
 def make_trials(root: Path, options: argparse.Namespace, ledger: Ledger) -> Iterator[Trial]:
@@ -90,6 +111,8 @@ def prepare_trial(root: Path, options: argparse.Namespace) -> Callable[[int], Tr
         "kills": kills.prepare,
         "commands": partial(kills.prepare, lab=CommandLab),
         "interruptions": partial(interruptions.prepare, num_interruptions=options.interruptions),
+        "powercuts": powercuts.prepare,
+        "system-calls": system_calls.prepare,
         "damage": damage.prepare,
     }[options.experiment]
     return prepare(root, seed=options.seed, sabotage=options.sabotage)

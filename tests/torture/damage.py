@@ -37,13 +37,11 @@ class Gate:
 def prepare(root: Path, *, seed: int, sabotage: str = "") -> Callable[[int], Trial]:
     """Make a finished run, and return the function that makes the trial of an index."""
     Lab(root)
-    if sabotage:
-        SABOTAGES[sabotage]()
     directory = root / "reference"
     gates = list_gates(directory)
     for gate in gates:
         gate.check()
-    return partial(run_trial, gates, seed=seed)
+    return partial(run_trial, gates, seed=seed, sabotage=sabotage)
 
 
 def list_gates(directory: Path) -> list[Gate]:
@@ -72,8 +70,10 @@ def list_gates(directory: Path) -> list[Gate]:
     return gates
 
 
-def run_trial(gates: list[Gate], index: int, *, seed: int) -> Trial:
+def run_trial(gates: list[Gate], index: int, *, seed: int, sabotage: str = "") -> Trial:
     """Damage files one after another, each in one place, and put every one back."""
+    if sabotage:
+        SABOTAGES[sabotage]()  # in this process, which is forked for trials like this one
     draw = random.Random(f"{seed}:{index}")
     counts: Counter[str] = Counter()
     faults = []

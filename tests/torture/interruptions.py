@@ -11,7 +11,9 @@ from typing import Any
 
 from torture.lab import Lab, Trial
 from torture.verdict import list_faults
-from torture.workload import STEPS_PER_EPOCH
+
+BATCH_SIZE, STEPS_PER_EPOCH = 8, 20
+"""So many steps at least in an epoch of so small batches: hundreds of interruptions need more steps than epochs."""
 
 
 def prepare(
@@ -20,7 +22,8 @@ def prepare(
     """Make what trials need: enough epochs, for two steps at most lie between two interruptions."""
     num_epochs = -(-2 * num_interruptions // STEPS_PER_EPOCH) + 1
     # A checkpoint after every step, so that each attempt gets on by one step or two.
-    lab = Lab(root, sabotage=sabotage, num_epochs=num_epochs, checkpoint_seconds=1e-6)
+    settings = {"batch_size": BATCH_SIZE, "num_epochs": num_epochs, "checkpoint_seconds": 1e-6}
+    lab = Lab(root, sabotage=sabotage, **settings)
     return partial(run_trial, lab, seed=seed, num_interruptions=num_interruptions)
 
 

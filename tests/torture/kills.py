@@ -1,8 +1,9 @@
-"""SIGKILL at random instants of all five phases, once to three times; the run that follows ends in the same bits."""
+"""SIGKILL at random instants of all five phases, once to twelve times; the run that follows ends in the same bits."""
 
 from __future__ import annotations
 
 import random
+import signal
 from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -16,6 +17,9 @@ from torture.lab import Lab, Trial
 from torture.verdict import list_faults
 from torture.workload import STEPS_PER_EPOCH
 
+KILLS_PER_TRIAL = (1, 2, 5, 12)
+"""A trial draws one of these."""
+
 
 def prepare(root: Path, *, seed: int, sabotage: str = "", lab: type[Lab] = Lab) -> Callable[[int], Trial]:
     """Make what trials need, and return the function that makes the one of an index."""
@@ -25,35 +29,36 @@ def prepare(root: Path, *, seed: int, sabotage: str = "", lab: type[Lab] = Lab) 
 def run_trial(lab: Lab, index: int, *, seed: int) -> Trial:
     """Kill a run, and perhaps those that continue it; then let one finish.
 
-    Which phase is hit, and how far into it, is drawn from the seed; the instant itself also depends on the machine.
+    How many kills, which phases and how far into them is drawn from the seed; the instant itself also depends on the
+    machine. A run that came to its end before all kills were made is compared, too, and another is begun for the rest.
     """
     draw = random.Random(f"{seed}:{index}")
+    num_kills = draw.choice(KILLS_PER_TRIAL)
     kills: list[Trial] = []
-    while not kills:  # a run that was faster than the kill is no trial
+    faults: list[str] = []
+    while len(kills) < num_kills and not faults:
         with lab.open_directory(f"kills-{index}") as directory:
-            kills, faults = _kill_runs(lab, directory, draw)
-            if kills:
-                faults += lab.finish(directory)
+            # In the order of the phases, for one that is done is only verified by the runs that follow.
+            for place in sorted(len(PHASES) * draw.random() for _ in range(num_kills - len(kills))):
+                run = _kill_run(lab, directory, PHASES[int(place)], share=place % 1)
+                if run.status != -signal.SIGKILL:
+                    faults += [f"ended with {run.status}: {run.error}"] if run.status else []
+                    break
+                kills.append(describe_kill(run))
+                newest = run.standing[-1] if run.standing else None
+                found = list_faults(directory, lab.reference, announced=newest)
+                faults += [f"after kill {len(kills)}: {fault}" for fault in found]
+            faults += lab.finish(directory)
     return {"index": index, "kills": kills, "faults": faults}
 
 
-def _kill_runs(lab: Lab, directory: Path, draw: random.Random) -> tuple[list[Trial], list[str]]:
-    kills: list[Trial] = []
-    faults: list[str] = []
-    for _ in range(draw.choice((1, 1, 2, 3))):
-        run = lab.start(directory)
-        phase, share = draw.choice(PHASES), draw.random()
-        run.follow(until=lambda run=run, phase=phase: phase in run.phase_began_s)
-        run.follow(for_s=share * lab.durations_s[phase])
-        if not run.kill():
-            faults += [f"ended with {run.status}: {run.error}"] if run.status else []
-            break
-        kills.append(describe_kill(run))
-        newest = run.standing[-1] if run.standing else None
-        faults += [
-            f"after kill {len(kills)}: {f}" for f in list_faults(directory, lab.reference, announced=newest)
-        ]
-    return kills, faults
+def _kill_run(lab: Lab, directory: Path, phase: str, *, share: float) -> ForkedRun:
+    """Start a run and send it SIGKILL some way into a phase, as long as that takes in a run nobody disturbs."""
+    run = lab.start(directory)
+    run.follow(until=lambda: phase in run.phase_began_s)
+    run.follow(for_s=share * lab.durations_s[phase])
+    run.kill()
+    return run
 
 
 def describe_kill(run: ForkedRun) -> Trial:
