@@ -13,6 +13,7 @@ from typing import Any
 from semilla.errors import PHASES
 from torture.forks import ForkedRun
 from torture.lab import Lab
+from torture.warm import ColdPopen
 from torture.workload import list_words
 
 
@@ -35,7 +36,7 @@ class CommandLab(Lab):
     def start(self, directory: Path, **_: Any) -> CommandRun:
         reading, writing = os.pipe()
         command = [sys.executable, "-P", "-m", "semilla", *list_words(self.configure(directory)), "--resume"]
-        child = subprocess.Popen(
+        child = ColdPopen(
             command, stdin=subprocess.DEVNULL, stdout=writing, stderr=writing, start_new_session=True
         )
         os.close(writing)

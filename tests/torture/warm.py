@@ -17,6 +17,9 @@ import traceback
 import warnings
 from typing import Any
 
+ColdPopen = subprocess.Popen
+"""Starts every program as a new one, whatever is in force."""
+
 
 class WarmPopen(subprocess.Popen[Any]):
     """``Popen`` that lets Python modules start warm; any other program is started as ever."""
