@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -36,12 +37,7 @@ class Gate:
 
 def prepare(root: Path, *, seed: int, sabotage: str = "") -> Callable[[int], Trial]:
     """Make a finished run, and return the function that makes the trial of an index."""
-    Lab(root)
-    directory = root / "reference"
-    gates = list_gates(directory)
-    for gate in gates:
-        gate.check()
-    return partial(run_trial, gates, seed=seed, sabotage=sabotage)
+    return partial(run_trial, Lab(root), seed=seed, sabotage=sabotage)
 
 
 def list_gates(directory: Path) -> list[Gate]:
@@ -70,11 +66,15 @@ def list_gates(directory: Path) -> list[Gate]:
     return gates
 
 
-def run_trial(gates: list[Gate], index: int, *, seed: int, sabotage: str = "") -> Trial:
-    """Damage files one after another, each in one place, and put every one back."""
+def run_trial(lab: Lab, index: int, *, seed: int, sabotage: str = "") -> Trial:
+    """Damage files of a copy one after another, each in one place, and put every one back."""
     if sabotage:
         SABOTAGES[sabotage]()  # in this process, which is forked for trials like this one
     draw = random.Random(f"{seed}:{index}")
+    directory = shutil.copytree(lab.reference.directory, lab.root / f"damage-{index}")
+    gates = list_gates(directory)
+    for gate in gates:
+        gate.check()
     counts: Counter[str] = Counter()
     faults = []
     for _ in range(DAMAGES_PER_TRIAL):
@@ -93,6 +93,7 @@ def run_trial(gates: list[Gate], index: int, *, seed: int, sabotage: str = "") -
         finally:
             gate.path.write_bytes(whole)
         counts[kind] += 1
+    shutil.rmtree(directory)
     return {"index": index, **counts, "faults": faults}
 
 
