@@ -18,13 +18,14 @@ from types import TracebackType
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-AXE = ROOT / ".cache" / "axe" / "node_modules" / "axe-core" / "axe.min.js"
+AXE = ROOT / ".cache" / "axe" / "axe.min.js"
 """Where ``scripts/install-browser`` puts the accessibility checker."""
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = (
     "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync --hide-scrollbars --remote-debugging-pipe"
 ).split()
+PIECE_HEIGHT = 1600
 DESKTOP, PHONE, NARROW = (1280, 900), (390, 844), (320, 640)
 
 
@@ -87,10 +88,16 @@ class Browser:
             raise RuntimeError(json.dumps(answer["exceptionDetails"])[:500])
         return answer["result"].get("value")
 
-    def photograph(self, path: Path) -> None:
-        """Save the whole page, however long, as PNG."""
-        answer = self._call("Page.captureScreenshot", format="png", captureBeyondViewport=True)
-        path.write_bytes(base64.b64decode(answer["data"]))
+    def photograph(self, path: Path) -> list[Path]:
+        """Save the whole page as PNG, in pieces of at most PIECE_HEIGHT: ``name-1.png`` and so on."""
+        width, height = self.evaluate("[innerWidth, document.documentElement.scrollHeight]")
+        paths = []
+        for number, top in enumerate(range(0, height, PIECE_HEIGHT), start=1):
+            clip = {"x": 0, "y": top, "width": width, "height": min(PIECE_HEIGHT, height - top), "scale": 1}
+            answer = self._call("Page.captureScreenshot", format="png", captureBeyondViewport=True, clip=clip)
+            paths.append(path.with_name(f"{path.stem}-{number}{path.suffix}"))
+            paths[-1].write_bytes(base64.b64decode(answer["data"]))
+        return paths
 
     def print_pdf(self, path: Path) -> None:
         """Save the page as it prints on A4."""

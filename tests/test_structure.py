@@ -25,7 +25,7 @@ journal                                         the main job's status
 phases                                          read inputs, call what is below, return a record
 prerequisites                                   phase 1
 export                                          the formats a trained model leaves in
-training   assessment   report                  phases 4 and 5; the page about a run
+training   assessment   report   trackers       phases 4 and 5; the page about a run; figures for other programs
 corpus     model   device   quality             phase 2, the network, the runtime, the quality of its text
 tokenizer                                       phase 3; everyone above reads it
 tokenizer_file                                  what a .model may hold
@@ -60,6 +60,7 @@ WRITING = {
     "device/limits.py": "makes and fills control groups, which are the kernel's and no artifacts",
     "records/disk.py": "the system calls of the one writer, records/files.py",
     "records/lock.py": "a lock is held on a file that stays where it is; nothing durable is in it",
+    "records/pulse.py": "a line in the lock file that lives as long as the lock; nothing durable is in it",
     "records/log.py": "a log is appended to, line by line",
     "cli.py": "a closed stream goes to /dev/null",
     "terminal/console.py": "a closed stream goes to /dev/null",

@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 from semilla import __version__
+from semilla.commands import COMMANDS
 from semilla.errors import (
     EXIT_CODES,
     PASSING,
@@ -27,21 +28,7 @@ from semilla.errors import (
     SemillaError,
     from_os_error,
 )
-from semilla.terminal.console import abandon_output, print_error
-
-COMMANDS: dict[str, tuple[str, str]] = {
-    "run": ("semilla.commands.run", "train a model: all five phases, from text to a validated model"),
-    "check": ("semilla.commands.check", "look at this machine and the settings before a run"),
-    "status": ("semilla.commands.status", "show where a run stands"),
-    "generate": ("semilla.commands.generate", "write text with a finished model"),
-    "validate": ("semilla.commands.validate", "validate a trained model again"),
-    "report": ("semilla.commands.report", "write a page about a run, or compare several"),
-    "export": ("semilla.commands.export", "write a trained model in a format that other programs read"),
-    "guide": ("semilla.commands.guide", "read the training guide, or look up a symptom or an error"),
-    "config": ("semilla.commands.config", "show the resolved settings, or their schema"),
-    "clean": ("semilla.commands.clean", "remove exactly what runs created in a directory"),
-}
-"""Command -> its module, and its line in ``semilla --help``."""
+from semilla.terminal.console import abandon_output, prepare_stream, print_error
 
 INSTALL_COMMAND = "pip install 'semilla[train]'"
 
@@ -169,13 +156,13 @@ def _refuse_unknown(words: list[str], *, parser: Parser) -> None:
 
 
 def _prepare_streams() -> None:
-    """Make printing safe: a closed stream goes nowhere, a character the terminal lacks is spelled out."""
+    """Make printing safe: a closed stream goes nowhere, a character the terminal lacks is replaced."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123
-        elif hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+        else:
+            prepare_stream(stream)
 
 
 def _report(problem: BaseException, words: list[str]) -> int:

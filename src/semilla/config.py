@@ -140,6 +140,8 @@ class PipelineConfiguration(Group):
     """Epochs between epoch checkpoints; the newest three are kept."""
     checkpoint_seconds: float = Field(30.0, gt=0, le=86400)
     """Seconds between checkpoints inside an epoch; the newest two are kept."""
+    tracker: Literal["none", "tensorboard"] = "none"
+    """Program that draws the figures while the run goes on; tensorboard needs the extra of that name."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Where the training runs."""
 

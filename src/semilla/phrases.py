@@ -6,7 +6,7 @@ import shlex
 from itertools import pairwise
 
 from semilla.errors import PHASES
-from semilla.progress import EpochDone, PhaseFinished
+from semilla.progress import EpochDone, PhaseFinished, StepDone
 
 
 def format_duration(seconds: float) -> str:
@@ -51,6 +51,14 @@ def describe_epoch(event: EpochDone) -> str:
         f"{metrics.tokens_per_second:,.0f} tokens/s",
     ]
     return f"epoch {metrics.epoch_number}: {', '.join(parts)}"
+
+
+def describe_step(step: StepDone) -> str:
+    """One line for the step a training has just done."""
+    return (
+        f"epoch {step.epoch} of {step.total_epochs}, step {step.step:,} of {step.total_steps:,}: "
+        f"loss {step.loss:.3f}, {step.tokens_per_second:,.0f} tokens/s, {format_duration(step.remaining_s)} left"
+    )
 
 
 def draw_sparkline(values: list[float], *, width: int) -> str:

@@ -31,8 +31,10 @@ from semilla.records.configuration import read_run_configuration
 from semilla.records.files import collect_garbage, hash_file, is_intact, verify_artifact, write_text
 from semilla.records.lock import hold_lock
 from semilla.records.log import record_log
+from semilla.records.pulse import open_pulse
 from semilla.records.status import Phase, PipelineStatus
 from semilla.settings import to_command, to_toml
+from semilla.trackers import open_tracker
 
 PHASE_NAMES: tuple[Phase, ...] = get_args(Phase)
 assert PHASE_NAMES == PHASES
@@ -203,7 +205,9 @@ def open_run(config: PipelineConfiguration, *, listeners: Iterable[Progress]) ->
                 collect_garbage(folder)
         tail = stack.enter_context(record_log(directory))
         stack.enter_context(interrupts.granted())
-        journal = Journal(directory, tail=tail, listeners=tuple(listeners))
+        pulse = stack.enter_context(open_pulse(directory))
+        journal = Journal(directory, tail=tail, listeners=(pulse, *listeners))
+        journal.listeners += stack.enter_context(open_tracker(config, tell=journal.tell))
         try:
             yield journal
         except Exception as error:

@@ -62,6 +62,7 @@ class StepDone:
     step: int
     total_steps: int
     epoch: int
+    total_epochs: int
     loss: float
     learning_rate: float
     tokens_per_second: float

@@ -9,8 +9,11 @@ import pytest
 
 from semilla import cli
 from semilla.commands import status as status_command
+from semilla.progress import StepDone
 from semilla.records import names
+from semilla.records.lock import hold_lock
 from semilla.records.metrics import EpochMetrics, TrainingMetrics, write_metrics
+from semilla.records.pulse import open_pulse
 from semilla.records.status import ErrorDetails, PhaseEntry, PipelineStatus, write_status
 
 
@@ -59,6 +62,8 @@ def test_a_running_run_is_shown_phase_by_phase(training, capsys):
         assert cli.main(["status", str(training)]) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert lines[0][1:4] == ["running,", "attempt", "1,"]
+    assert lines[4].pop() == "memory"  # of the process that the status names
+    del lines[4][2:]
     assert lines[1:6] == [
         ["prerequisite_check", "done", "2.0", "s"],
         ["corpus_download", "reused", "1", "min", "05", "s"],
@@ -66,9 +71,27 @@ def test_a_running_run_is_shown_phase_by_phase(training, capsys):
         ["model_training", "running"],
         ["validation", "to", "do"],
     ]
-    assert lines[6][:2] == ["epoch", "2:"]
-    assert "(best)," not in lines[6]
-    assert len(lines) == 7
+    assert lines[6][0] == "loss"
+    assert lines[7][:2] == ["epoch", "2:"]
+    assert "(best)," not in lines[7]
+    assert lines[8] == ["“Había", "una", "vez”"]
+    assert len(lines) == 9
+
+
+def test_a_running_training_tells_its_step(training, capsys):
+    """To people and to programs, with the losses so far and the memory it holds."""
+    with hold_lock(training), open_pulse(training) as tell:
+        for number, loss in ((1, 6.5), (2, 6.0)):
+            tell._last_s = -1e9
+            tell(StepDone(number, 30, 1, 3, loss, 3e-4, 12_345.0, 61.0))
+        assert cli.main(["status", str(training)]) == 0
+        text = capsys.readouterr().out
+        assert cli.main(["status", str(training), "--json"]) == 0
+    assert "epoch 1 of 3, step 2 of 30: loss 6.000, 12,345 tokens/s, 1 min 01 s left" in text
+    assert "6.500 to 6.000" in text
+    progress = json.loads(capsys.readouterr().out)["progress"]
+    assert (progress["step"]["step"], progress["losses"]) == (2, [6.5, 6.0])
+    assert progress["memory_mb"] > 0
 
 
 def test_running_without_a_holder_of_the_lock_is_interrupted(training, capsys):

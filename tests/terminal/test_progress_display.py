@@ -49,7 +49,7 @@ def tell_a_run(progress) -> None:
             progress(Transferred("pg11.txt", 2**20, 2**20))
             progress(Warned("el libro cambió\x1b[31m\nnext: rm", "corpus_drift"))
         if phase == "model_training":
-            progress(StepDone(1, 2, 1, 8.9, 3e-4, 20000.0, 61.0))
+            progress(StepDone(1, 2, 1, 7, 8.9, 3e-4, 20000.0, 61.0))
             progress(make_epoch(samples=("Había una vez\x1b]0;título\x07 🌱", "Once\nupon")))
         progress(
             PhaseFinished(

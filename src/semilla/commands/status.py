@@ -6,25 +6,31 @@ import argparse
 import json
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from semilla.errors import PASSING, PHASES, InvalidConfigError
 from semilla.machine import explain_vanishing
-from semilla.phrases import describe_epoch, format_duration, quote
+from semilla.phrases import describe_epoch, describe_step, draw_sparkline, format_duration, quote
 from semilla.progress import EpochDone
 from semilla.records import names
 from semilla.records.lock import is_locked
-from semilla.records.metrics import read_metrics
 from semilla.records.status import PipelineStatus, read_status
 from semilla.terminal.console import fold_lines, print_text
-from semilla.terminal.summary import print_findings
+from semilla.terminal.summary import print_findings, shorten
 from semilla.terminal.tables import can_draw, make_console, print_table
+from semilla.terminal.view import RunView, read_view
 
-HELP = """Show where a run stands: phases, times, the last epoch, what went wrong.
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+HELP = """Show where a run stands: phases, times, the step and the loss, the last epoch, what went wrong.
 A run whose process is gone is shown as interrupted."""
 
 WATCH_S = 1.0
-"""Between two looks; the status changes with each artifact, epoch and phase."""
+"""Between two looks; a running training tells its step as often."""
+SPARK_COLUMNS = 40
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,34 +44,69 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--watch", action="store_true", help="show every change until the run ends")
     parser.add_argument(
-        "--json", action="store_true", help="print the status file's content, state corrected"
+        "--json",
+        action="store_true",
+        help="print the status file's content, state corrected, and where a running run is at this moment",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
     directory: Path = arguments.directory
+    if arguments.watch and not arguments.json and can_draw():
+        watch(directory)
     shown = ""
     while True:
         status, vanished = read_true_status(directory)
         if status.updated_at != shown or vanished:
-            show_status(status, directory=directory, vanished=vanished, arguments=arguments)
+            show_status(status, directory=directory, vanished=vanished, as_json=arguments.json)
             shown = status.updated_at
         if not arguments.watch or status.run_state != "running":
             return 0
         time.sleep(WATCH_S)
 
 
-def show_status(
-    status: PipelineStatus, *, directory: Path, vanished: bool, arguments: argparse.Namespace
-) -> None:
-    """Print the status in the form that was asked for; a screen that is watched is wiped first."""
-    if arguments.json:
-        print_text(json.dumps(status.model_dump(mode="json"), ensure_ascii=False, indent=2))
-        return
-    if arguments.watch and can_draw():
-        make_console().clear()
-    print_status(status, directory=directory, vanished=vanished)
+def watch(directory: Path) -> None:
+    """Draw the run as its own terminal does, until it ends."""
+    from rich.live import Live  # noqa: PLC0415 - half of rich, needed on a terminal only
+
+    from semilla.terminal.drawing import draw_view  # noqa: PLC0415
+
+    status, _ = read_true_status(directory)
+    view, console = read_view(directory, status), make_console()
+
+    def draw() -> RenderableType:
+        return draw_view(view, width=console.width)
+
+    with Live(get_renderable=draw, console=console, refresh_per_second=1, transient=True):
+        while status.run_state == "running":
+            time.sleep(WATCH_S)
+            status, _ = read_true_status(directory)
+            view = read_view(directory, status)
+
+
+def show_status(status: PipelineStatus, *, directory: Path, vanished: bool, as_json: bool) -> None:
+    """Print the status in the form that was asked for."""
+    view = read_view(directory, status)
+    if as_json:
+        print_text(json.dumps(describe_status(status, view), ensure_ascii=False, indent=2))
+    else:
+        print_status(status, view, directory=directory, vanished=vanished)
     sys.stdout.flush()
+
+
+def describe_status(status: PipelineStatus, view: RunView) -> dict[str, Any]:
+    """The status file's content, state corrected; of a running run also ``progress``, where it is at this moment."""
+    content = status.model_dump(mode="json")
+    if status.run_state != "running":
+        return content
+    step, transfer = view.step, view.transfer
+    progress = {
+        "step": asdict(step) if step else None,
+        "transfer": asdict(transfer) if transfer else None,
+        "losses": list(view.losses),
+        "memory_mb": view.memory_mb,
+    }
+    return {**content, "progress": progress}
 
 
 def read_true_status(directory: Path) -> tuple[PipelineStatus, bool]:
@@ -82,15 +123,11 @@ def read_true_status(directory: Path) -> tuple[PipelineStatus, bool]:
     return status, vanished
 
 
-def print_status(status: PipelineStatus, *, directory: Path, vanished: bool) -> None:
+def print_status(status: PipelineStatus, view: RunView, *, directory: Path, vanished: bool) -> None:
     place = fold_lines(str(directory))
     print_text(f"{place}: {status.run_state}, attempt {status.attempt}, begun {status.start_time}")
-    print_table([_describe_phase(status, phase) for phase in PHASES], indent_columns=2)
-    if (directory / names.METRICS).is_file():
-        history = read_metrics(directory / names.METRICS).epoch_history
-        if history:
-            best = min(history, key=lambda metrics: metrics.validation_loss)
-            print_text(describe_epoch(EpochDone(history[-1], is_best=history[-1] is best)))
+    print_table([_describe_phase(status, view, phase) for phase in PHASES], indent_columns=2)
+    print_training(view)
     if status.validation_results:
         print_findings(status.validation_results)
     if status.error_details:
@@ -106,12 +143,26 @@ def print_status(status: PipelineStatus, *, directory: Path, vanished: bool) -> 
         print_text(f"next: semilla run --resume --output-dir {quote(directory)}")
 
 
-def _describe_phase(status: PipelineStatus, phase: str) -> tuple[str, str, str]:
+def print_training(view: RunView) -> None:
+    """Print where training is: the step under way, the loss so far, the last epoch and its samples."""
+    if view.step:
+        print_text(describe_step(view.step))
+    if len(view.losses) > 1:
+        spark = draw_sparkline(list(view.losses), width=SPARK_COLUMNS)
+        print_text(f"loss {spark} {view.losses[0]:.3f} to {view.losses[-1]:.3f}")
+    if view.epoch:
+        print_text(describe_epoch(EpochDone(view.epoch, view.is_best)))
+        for sample in view.epoch.sample_outputs:
+            print_text(f"  “{shorten(sample)}”")
+
+
+def _describe_phase(status: PipelineStatus, view: RunView, phase: str) -> tuple[str, str, str]:
+    if phase in view.finished:
+        outcome, _ = view.finished[phase]
+        spent = status.phase_timings.get(phase)
+        return phase, outcome, format_duration(spent) if spent is not None else ""
+    if phase != view.phase:
+        return phase, "to do", ""
     spent = status.phase_timings.get(phase)
-    time_text = format_duration(spent) if spent is not None else ""
-    if phase in status.completed_phases:
-        entry = status.phase_records.get(phase)
-        return phase, entry.outcome if entry else "done", time_text
-    if phase == status.current_phase or (status.error_details and status.error_details.failed_phase == phase):
-        return phase, status.run_state, time_text
-    return phase, "to do", ""
+    memory = f"{view.memory_mb:,.0f} MB of memory" if view.memory_mb else ""
+    return phase, status.run_state, format_duration(spent) if spent is not None else memory

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from semilla import interrupts
-from semilla.config import PipelineConfiguration
+from semilla.config import PipelineConfiguration, TrainingHyperparameters
 from semilla.corpus.manifest import read_documents
 from semilla.corpus.openings import find_openings
 from semilla.errors import DivergedError, OutOfMemoryError, ValidationFailureError, is_out_of_memory
@@ -135,7 +135,7 @@ def _train(
     state.step = align_step(state, data)
     files.write_results(state, is_last=state.step >= total_steps)
     for info in train(state, config=config, data=data):
-        progress(_report_step(info, state, total_steps=total_steps))
+        progress(_report_step(info, state, settings=config.training_hyperparameters, total_steps=total_steps))
         if info.ends_epoch:
             metrics, is_best = finish_epoch(state, info, data=data)
             metrics.sample_outputs.extend(draw_samples())
@@ -160,12 +160,15 @@ def _draw_samples(state: RunState, tokenizer: Tokenizer, prompts: list[str], *, 
     ]
 
 
-def _report_step(info: StepInfo, state: RunState, *, total_steps: int) -> StepDone:
+def _report_step(
+    info: StepInfo, state: RunState, *, settings: TrainingHyperparameters, total_steps: int
+) -> StepDone:
     totals = state.totals
     return StepDone(
         step=info.step,
         total_steps=total_steps,
         epoch=info.epoch,
+        total_epochs=settings.num_epochs,
         loss=info.loss,
         learning_rate=info.learning_rate,
         tokens_per_second=totals.tokens_per_second,

@@ -29,7 +29,8 @@ class PackageProbe:
     def __init__(self, config: PipelineConfiguration) -> None:
         self.wants_cuda = config.device == "cuda"
         # -P: a file in the working directory named like a package must not be taken for it.
-        command = [sys.executable, "-P", str(Path(probe.__file__)), *PACKAGES]
+        self.packages = list_packages(config)
+        command = [sys.executable, "-P", str(Path(probe.__file__)), *self.packages]
         self.child = subprocess.Popen(  # noqa: S603 - our own file, no shell
             [*command, *(["--cuda"] if self.wants_cuda else [])],
             stdin=subprocess.DEVNULL,
@@ -42,7 +43,7 @@ class PackageProbe:
         """Wait for the child and judge what it found."""
         reports, ending = self._collect()
         interrupts.check()  # Ctrl-C also reached the child: that it died then says nothing about packages
-        checks = [_judge_package(name, reports.get(name), ending=ending) for name in PACKAGES]
+        checks = [_judge_package(name, reports.get(name), ending=ending) for name in self.packages]
         return [*checks, _judge_cuda(reports.get("cuda"))] if self.wants_cuda else checks
 
     def stop(self) -> None:
@@ -61,6 +62,11 @@ class PackageProbe:
             ending = f"took more than {TIMEOUT_S:.0f} s"
         lines = [line.removeprefix(probe.MARK) for line in output.splitlines() if line.startswith(probe.MARK)]
         return {report["name"]: report for report in map(json.loads, lines)}, ending
+
+
+def list_packages(config: PipelineConfiguration) -> tuple[str, ...]:
+    """What a run with these settings imports."""
+    return (*(() if config.tracker == "none" else (config.tracker,)), *PACKAGES)
 
 
 def check_python() -> Check:
@@ -107,7 +113,8 @@ def _judge_package(name: str, report: dict[str, Any] | None, *, ending: str) -> 
         found, cause = report["version"], f"{name} {report['version']} is too old, {minimum} is needed"
     else:
         return pass_check(name, found=report["version"], needed=needed)
-    return fail_check(name, DependencyError(cause, next_command=INSTALL_COMMAND), found=found, needed=needed)
+    command = INSTALL_COMMAND if name in PACKAGES else f"pip install --upgrade 'semilla[{name}]'"
+    return fail_check(name, DependencyError(cause, next_command=command), found=found, needed=needed)
 
 
 def _judge_cuda(report: dict[str, Any] | None) -> Check:

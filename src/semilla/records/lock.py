@@ -37,7 +37,7 @@ def hold_lock(directory: Path) -> Iterator[None]:
         )
     with file:
         file.truncate(0)
-        file.write(json.dumps({"process_id": os.getpid(), "since": now()}))
+        file.write(json.dumps({"process_id": os.getpid(), "since": now()}) + "\n")
         file.flush()
         yield
 
@@ -115,6 +115,7 @@ def _describe_holder(directory: Path) -> str:
 def _read_holder(directory: Path) -> dict[str, Any]:
     """What the holder wrote about itself; nothing while it has not come to it yet."""
     try:
-        return dict(json.loads((directory / names.LOCK).read_text()))
+        with (directory / names.LOCK).open(encoding="utf-8") as file:
+            return dict(json.loads(file.readline()))  # what follows is the pulse
     except (OSError, ValueError, TypeError):
         return {}

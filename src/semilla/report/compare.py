@@ -26,6 +26,7 @@ INDIFFERENT = {
     "skip_phases",
     "num_threads",
     "corpus_mirrors",
+    "tracker",
 }
 """Settings that do not make a run another experiment."""
 SPREADS_APART = 2.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import os
 import sys
 from contextlib import suppress
@@ -31,6 +33,23 @@ def describe_cause(error: SemillaError) -> str:
     if isinstance(error, InvalidConfigError) and len(error.mistakes) == 1:
         return str(error.mistakes[0])
     return error.message
+
+
+SUBSTITUTES = str.maketrans("“”„«»‘’—–…→•●◐○◌✗▁▂▃▄▅▆▇█", '"""""\'\'--.>*#+o-x_.:-=+*#')  # noqa: RUF001 - what they stand for
+"""Signs that old code pages lack, as one character each, so that what was aligned stays so."""
+
+
+def prepare_stream(stream: TextIO) -> None:
+    """Let a stream take any text: a character its encoding lacks is written as one alike, or spelled out."""
+    codecs.register_error("semilla", _replace_unencodable)
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="semilla")
+
+
+def _replace_unencodable(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    text = error.object[error.start : error.end].translate(SUBSTITUTES)
+    return text.encode("ascii", "backslashreplace").decode("ascii"), error.end
 
 
 def print_text(text: str) -> None:

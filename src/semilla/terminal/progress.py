@@ -9,11 +9,18 @@ from semilla.progress import Progress
 from semilla.terminal.plain import PlainProgress
 from semilla.terminal.tables import can_draw
 
+FORMS = ("auto", "plain", "json")
+
 
 @contextmanager
-def show_progress(*, title: str) -> Iterator[Progress]:
+def show_progress(*, title: str, form: str = "auto") -> Iterator[Progress]:
     """Show a run's events while the block lasts; ``title`` heads the live display."""
-    if not can_draw():
+    if form == "json":
+        from semilla.terminal.events import JsonProgress  # noqa: PLC0415 - for programs only
+
+        yield JsonProgress()
+        return
+    if form == "plain" or not can_draw():
         yield PlainProgress()
         return
     from semilla.terminal.live import LiveProgress  # noqa: PLC0415 - half of rich, needed on a terminal only

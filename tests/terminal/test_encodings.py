@@ -1,0 +1,54 @@
+"""Consoles with old code pages: signs they lack are replaced by one alike, and nothing ends in an error."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from semilla.terminal.console import SUBSTITUTES
+
+SAMPLE = "“Había — ¿sí? … ▁▂▃█ ● → 🌱”"
+PROGRAM = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from semilla.terminal.console import prepare_stream, print_text
+from semilla.terminal.plain import PlainProgress
+from test_progress_display import tell_a_run
+prepare_stream(sys.stdout)
+print_text({SAMPLE!r})
+tell_a_run(PlainProgress())
+"""
+
+
+def run_with(encoding: str) -> str:
+    environment = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM], capture_output=True, env=environment, check=True, timeout=120
+    )
+    return done.stdout.decode(encoding).replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("utf-8", SAMPLE),
+        ("cp1252", r"“Había — ¿sí? … _.:# # > \U0001f331”"),
+        ("cp437", r'"Había - ¿sí? . _.:█ # > \U0001f331"'),
+        ("cp850", r'"Había - ¿sí? . _.:█ # > \U0001f331"'),
+        ("ascii", r'"Hab\xeda - \xbfs\xed? . _.:# # > \U0001f331"'),
+    ],
+)
+def test_each_console_shows_what_it_can(encoding: str, text: str) -> None:
+    """What the code page has stays, the rest looks alike, and only what looks like nothing else is spelled out."""
+    lines = run_with(encoding).splitlines()
+    assert lines[0] == text
+    assert lines[-1] == "[5/5] validation: done (1 min 05 s)"
+
+
+def test_substitutes_take_as_much_room() -> None:
+    """One character for one, so that columns stay aligned and the live display keeps its lines."""
+    assert all(len(chr(code)) == 1 and chr(code).isascii() for code in SUBSTITUTES.values())
