@@ -25,7 +25,7 @@ journal                                         the main job's status
 phases                                          read inputs, call what is below, return a record
 prerequisites                                   phase 1
 export                                          the formats a trained model leaves in
-training   assessment   report   trackers       phases 4 and 5; the page about a run; figures for other programs
+training   assessment   report   trackers          phases 4 and 5; what shows a run
 corpus     model   device   quality             phase 2, the network, the runtime, the quality of its text
 tokenizer                                       phase 3; everyone above reads it
 tokenizer_file                                  what a .model may hold
