@@ -46,7 +46,8 @@ def test_the_documented_tracker_works(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(semilla, "run", play, raising=False)
     (block,) = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
     exec(compile(block, str(DOCUMENT), "exec"), {})
-    rows = list(csv.DictReader((tmp_path / "epochs.csv").open(encoding="utf-8")))
+    with (tmp_path / "epochs.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
     assert [(row["epoch_number"], row["validation_loss"]) for row in rows] == [("1", "4.75"), ("2", "4.75")]
 
 
