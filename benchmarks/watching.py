@@ -2,10 +2,15 @@
 
     python benchmarks/watching.py [--repetitions 7] [--output benchmarks/results/watching.json]
 
-The same training, again and again, in turns: ``off`` (no listener, no pulse), ``live`` (the live display on a
-terminal of its own, and the pulse), ``json`` (a line for every event) and ``tensorboard``. Counted are the CPU seconds
-of the process from the first step to the last, all threads together; ``accounted_s`` are those spent inside listeners
-and drawing, which no other work on the machine disturbs.
+First the CPU time of each single thing that watching does: drawing the live display, following a step, writing the
+pulse, a step's line of JSON, a step's row for TensorBoard; medians of ``--repetitions`` batches, in CPU time of the
+thread, so that other work on the machine hardly shows. From these the share of a training on one core.
+
+Then, with ``--trainings``, the same training again and again, in turns: ``off`` (no listener, no pulse), ``live`` (the
+live display on a terminal of its own, and the pulse), ``json`` and ``tensorboard``. Counted are the CPU seconds of the
+process from the first step to the last, all threads together; ``accounted_s`` are those spent inside listeners and
+drawing. This needs a quiet machine: the display draws by the clock, and a training that gets a tenth of a core is drawn
+ten times as often for the same work.
 """
 
 from __future__ import annotations
@@ -29,6 +34,19 @@ from machine_facts import describe_machine
 
 from semilla.records import files
 
+EPOCH: dict[str, Any] = {
+    "epoch_number": 2,
+    "train_loss": 4.5,
+    "validation_loss": 4.75,
+    "learning_rate": 3e-4,
+    "elapsed_seconds": 20,
+    "sample_outputs": ["Once upon a time there was a girl. " * 4, "Había una vez un niño — “¡hola!” " * 4],
+    "gradient_norm": 1.0,
+    "tokens_per_second": 20_000.0,
+    "bits_per_byte": {"all": 1.5},
+}
+STEPS_PER_SECOND = 10.0
+"""More than the default training makes on two cores."""
 VARIANTS = ("off", "live", "json", "tensorboard")
 SETTINGS = {
     "corpus_source": "sample",
@@ -141,6 +159,74 @@ def _drain(leader: int) -> None:
             pass
 
 
+def measure_calls(repetitions: int) -> dict[str, dict[str, float]]:
+    """CPU milliseconds of each thing watching does, and what it comes to in percent of one core."""
+    from semilla.progress import StepDone
+
+    steps = [StepDone(i + 1, 1000, 3, 12, 6 - i / 200, 3e-4, 21_000.0, 62.0) for i in range(500)]
+    with tempfile.TemporaryDirectory() as place, contextlib.ExitStack() as stack:
+        calls = dict(_prepare_calls(Path(place), steps, stack))
+        found = {}
+        for name, (call, count, times_per_second) in calls.items():
+            spans = []
+            for _ in range(repetitions):
+                begin_s = time.thread_time()
+                for _ in range(count):
+                    call()
+                spans.append(1000 * (time.thread_time() - begin_s) / count)
+            cost_ms = statistics.median(spans)
+            found[name] = {"cpu_ms": cost_ms, "percent_of_a_core": cost_ms * times_per_second / 10}
+    return found
+
+
+def _prepare_calls(
+    folder: Path, steps: list[Any], stack: contextlib.ExitStack
+) -> Iterator[tuple[str, tuple[Callable[[], Any], int, float]]]:
+    """Each call by name, how often to repeat it, and how often a second a run makes it."""
+    from rich.console import Console
+    from rich.live import Live
+
+    from semilla.progress import EpochDone, PhaseStarted
+    from semilla.records.lock import hold_lock
+    from semilla.records.metrics import EpochMetrics
+    from semilla.records.pulse import BEAT_S, open_pulse
+    from semilla.terminal.events import describe_fields, describe_kind
+    from semilla.terminal.live import REFRESH_PER_SECOND, LiveProgress
+    from semilla.trackers import TensorBoardTracker
+
+    live = LiveProgress(title="benchmark")
+    live.console = Console(
+        file=_open_terminal(), force_terminal=True, color_system="256", width=100, height=40
+    )
+    live.live = Live(get_renderable=live.draw, console=live.console, auto_refresh=False)
+    live.follow(PhaseStarted("model_training"))
+    live.follow(EpochDone(EpochMetrics(**EPOCH), is_best=True))
+    stack.enter_context(hold_lock(folder))
+    pulse = stack.enter_context(open_pulse(folder))
+    tracker = TensorBoardTracker(folder / "tensorboard", tell=lambda _: None)
+    stack.callback(tracker.close)
+    for step in steps:
+        live.follow(step)
+        pulse(step)
+    step = steps[-1]
+    live.live.start()
+    stack.callback(live.live.stop)
+    yield "draw the live display", (live.live.refresh, 200, REFRESH_PER_SECOND)
+    yield "follow a step", (lambda: live.follow(step), 2000, STEPS_PER_SECOND)
+    yield "take a step's pulse", (lambda: pulse(step), 2000, STEPS_PER_SECOND)
+    yield "write the pulse", (pulse._write, 200, 1 / BEAT_S)
+    line = lambda: json.dumps({"event": describe_kind(step), **describe_fields(step)})  # noqa: E731
+    yield "a step's line of JSON", (line, 2000, STEPS_PER_SECOND)
+    yield "a step's row for TensorBoard", (lambda: tracker(step), 500, STEPS_PER_SECOND)
+
+
+def _open_terminal() -> Any:
+    """A terminal that somebody reads and nobody sees."""
+    leader, follower = pty.openpty()
+    threading.Thread(target=_drain, args=(leader,), daemon=True).start()
+    return os.fdopen(follower, "w", encoding="utf-8")
+
+
 def summarize(rows: dict[str, list[dict[str, float]]]) -> dict[str, Any]:
     """Medians, and each variant's cost in percent of the training nobody watched."""
     base = statistics.median(row["cpu_s"] for row in rows["off"])
@@ -162,21 +248,23 @@ def summarize(rows: dict[str, list[dict[str, float]]]) -> dict[str, Any]:
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--repetitions", type=int, default=7)
+    parser.add_argument("--trainings", action="store_true", help="compare whole trainings, too")
     parser.add_argument("--output", type=Path)
     parser.add_argument("--train", choices=VARIANTS, help=argparse.SUPPRESS)
     parser.add_argument("--place", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.train:
-        result = train(arguments.train, arguments.place / "run")
-        files.write_json(arguments.place / "result.json", result)
+        files.write_json(arguments.place / "result.json", train(arguments.train, arguments.place / "run"))
         return 0
+    result: dict[str, Any] = {"machine": describe_machine(), "calls": measure_calls(arguments.repetitions)}
     rows: dict[str, list[dict[str, float]]] = {variant: [] for variant in VARIANTS}
-    for _ in range(arguments.repetitions):
+    for _ in range(arguments.repetitions if arguments.trainings else 0):
         for variant in VARIANTS:
             rows[variant].append(measure(variant))
             print(variant, json.dumps(rows[variant][-1]), flush=True)
-    result = {"machine": describe_machine(), "settings": SETTINGS, "summary": summarize(rows), "rows": rows}
-    print(json.dumps(result["summary"], indent=2))
+    if arguments.trainings:
+        result |= {"settings": SETTINGS, "summary": summarize(rows), "rows": rows}
+    print(json.dumps({key: result[key] for key in ("calls", "summary") if key in result}, indent=2))
     if arguments.output:
         files.write_json(arguments.output, result)
     return 0

@@ -128,6 +128,7 @@ def assert_four_lines(text: str, *, category: str) -> None:
         ("checkpoint_every", ["2"], 2),
         ("checkpoint_seconds", ["5.5"], 5.5),
         ("device", ["cuda"], "cuda"),
+        ("tracker", ["tensorboard"], "tensorboard"),
     ],
 )
 def test_every_flag_of_run_reaches_the_pipeline(calls, name, words, value):
