@@ -27,13 +27,14 @@ from semilla.settings import list_settings
 
 GUIDE = {
     "gates": ("evaluation_and_checkpoints", "validation_failure"),
-    "learning": ("training_loop", "evaluation_and_checkpoints#two-losses", "loss", "overfitting"),
-    "emergence": ("samples", "repetition", "language"),
     "grammar": ("evaluation_and_checkpoints#does-it-know-grammar", "minimal_pairs"),
-    "copying": ("copying",),
+    "learning": ("training_loop", "evaluation_and_checkpoints#two-losses", "loss", "overfitting"),
+    "emergence": ("samples", "repetition", "language", "copying"),
     "time": ("speed",),
     "tokenizer": ("tokenization", "vocabulary_size"),
     "device": ("device", "memory", "int8"),
+    "settings": ("hyperparameters",),
+    "origin": ("data_preparation",),
     "files": ("evaluation_and_checkpoints#what-a-checkpoint-holds", "integrity"),
 }
 """Section of the page -> where ``semilla guide`` says more about it."""
