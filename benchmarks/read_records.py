@@ -32,7 +32,7 @@ SETTINGS = (
     "--corpus-source sample --corpus-size-mb 1 --tokenizer-vocab-size 1000 --num-layers 1 --d-model 64 "
     "--num-heads 2 --dim-feedforward 128 --num-epochs 4 --num-threads 1 --precision float32 --checkpoint-seconds 2"
 )
-ORDER = [*PHASES, "complete"]
+ORDER = [*PHASES, "complete", "failed"]
 PAUSE_S = 0.002
 
 
@@ -102,6 +102,8 @@ def main() -> int:
         counts += reader.counts
         runs.append({"reads": dict(reader.counts), "epochs": reader.num_epochs, "faults": reader.faults})
         print(json.dumps(runs[-1]), flush=True)
+        if reader.faults:
+            break
     result = {"machine": describe_machine(), "settings": SETTINGS, "reads": dict(counts), "runs": runs}
     if arguments.output:
         files.write_json(arguments.output, result)
