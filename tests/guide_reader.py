@@ -21,7 +21,8 @@ from typing import Any
 
 from semilla.guide.chapters import CodeExample, DocumentSection
 
-TIMEOUT_S = 300
+TIMEOUT_S = 3600
+"""Only against a command that never ends: a busy machine takes its time."""
 _COMMAND = re.compile(r"^\$ (?P<command>(?:.*\\\n)*.*(?:\n> .*)*)\n?", re.MULTILINE)
 
 
