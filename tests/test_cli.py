@@ -108,7 +108,7 @@ def assert_four_lines(text: str, *, category: str) -> None:
         ("warmup_fraction", ["0.1"], 0.1),
         ("weight_decay", ["0"], 0.0),
         ("dropout", ["0.25"], 0.25),
-        ("sampled_output", ["0.5"], 0.5),
+        ("sampled_output_fraction", ["0.5"], 0.5),
         ("language_balance", ["0.5"], 0.5),
         ("max_gradient_norm", ["0.5"], 0.5),
         ("precision", ["float32"], "float32"),

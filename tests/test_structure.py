@@ -32,7 +32,7 @@ tokenizer_file                                  what a .model may hold
 records    machine   sources                    artifacts on disk; memory; where settings come from
 settings                                        the knobs, one by one
 phrases                                         how figures and phases are worded
-config  progress  interrupts                    for everyone
+config  progress  interrupts  migrations        for everyone
 errors                                          for everyone
 escape                                          for everyone
 """

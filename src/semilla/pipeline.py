@@ -33,7 +33,7 @@ from semilla.records.lock import hold_lock
 from semilla.records.log import record_log
 from semilla.records.pulse import open_pulse
 from semilla.records.status import Phase, PipelineStatus
-from semilla.settings import to_command, to_toml
+from semilla.settings import recall_settings, to_command, to_toml
 from semilla.trackers import open_tracker
 
 PHASE_NAMES: tuple[Phase, ...] = get_args(Phase)
@@ -118,7 +118,9 @@ def run_phase(phase: Phase, config: PipelineConfiguration, journal: Journal) -> 
 def find_reusable(phase: Phase, journal: Journal, *, inputs: dict[str, Any]) -> PhaseRecord | None:
     """What an earlier run recorded of a phase, if it came from the same inputs and is still what it was."""
     recorded = journal.status.phase_records.get(phase)
-    if phase == "prerequisite_check" or recorded is None or recorded.inputs != inputs:
+    if phase == "prerequisite_check" or recorded is None:
+        return None
+    if recall_settings(recorded.inputs, inputs) != inputs:
         return None
     damaged = [a.path for a in recorded.list_artifacts() if not is_intact(a, root=journal.directory)]
     if damaged:

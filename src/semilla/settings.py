@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import shlex
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -16,6 +17,7 @@ import tomli_w
 
 from semilla.config import PipelineConfiguration
 from semilla.escape import escape_controls, redact_credentials
+from semilla.migrations import SCHEMA_KEY, SCHEMA_VERSION, bring_up_to_date
 
 Kind = Literal["integer", "number", "boolean", "string", "array"]
 
@@ -113,9 +115,19 @@ def to_toml(config: PipelineConfiguration) -> str:
 
     Names and passwords in addresses are not written, nor characters that could act on a terminal.
     """
-    content = config.model_dump(mode="json")
+    content = {SCHEMA_KEY: SCHEMA_VERSION, **config.model_dump(mode="json")}
     content["skip_phases"] = sorted(content["skip_phases"])
     return escape_controls(redact_credentials(tomli_w.dumps(content)))
+
+
+def recall_settings(recorded: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """What a record, flat, says under the present names, and the defaults of ``names`` that it is older than.
+
+    A new setting's default is what was done before there was one.
+    """
+    current, settings = bring_up_to_date(recorded), list_settings()
+    unknown = [name for name in names if name in settings and name not in current]
+    return current | {name: settings[name].default for name in unknown}
 
 
 def _describe(name: str, group: str | None, field: dict[str, Any]) -> Setting:
@@ -143,8 +155,8 @@ def _describe(name: str, group: str | None, field: dict[str, Any]) -> Setting:
 
 def suggest_name(unknown: str, names: list[str]) -> str | None:
     """Return the name most likely meant: with all the given words, spelled alike, or with those initials."""
-    wanted = _reduce(unknown)
-    by_key = {_reduce(name): name for name in names}
+    wanted = reduce_name(unknown)
+    by_key = {reduce_name(name): name for name in names}
     words = set(wanted.split("_")) - {""}
     containing = [key for key in by_key if words and words <= set(key.split("_"))]
     alike = get_close_matches(wanted, list(by_key), n=1, cutoff=0.55)
@@ -153,7 +165,7 @@ def suggest_name(unknown: str, names: list[str]) -> str | None:
     return by_key[found[0]] if found else None
 
 
-def _reduce(name: str) -> str:
+def reduce_name(name: str) -> str:
     """Bring flags, variables and field names to one spelling."""
     return name.removeprefix(ENVIRONMENT_PREFIX).strip("-").replace("-", "_").lower()
 

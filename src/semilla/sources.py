@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -14,7 +15,8 @@ from pydantic_core import ErrorDetails
 
 from semilla.config import GROUPS, PipelineConfiguration, find_head_mistake
 from semilla.errors import InvalidConfigError, Mistake, from_os_error
-from semilla.settings import ENVIRONMENT_PREFIX, list_settings, suggest_name
+from semilla.migrations import CHANGES, take_version
+from semilla.settings import ENVIRONMENT_PREFIX, list_settings, reduce_name, suggest_name
 
 Origin = Literal["flag", "environment", "file", "default"]
 
@@ -66,13 +68,19 @@ def load_configuration(
     given |= _read_environment(environment, mistakes)
     given |= _read_flags(flags, mistakes)
     config = _validate(given, mistakes)
-    if config is None or mistakes:
-        count = "a mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
-        raise InvalidConfigError(f"the configuration has {count}", mistakes=mistakes)
+    _raise_mistakes(mistakes, file=file)
+    assert config is not None
     origins: dict[str, Origin] = {
         name: given[name].origin if name in given else "default" for name in list_settings()
     }
     return LoadedConfiguration(config, origins)
+
+
+def check_content(content: dict[str, Any], *, place: str) -> None:
+    """Raise InvalidConfigError, listing every mistake, unless a file of this content makes a configuration."""
+    mistakes: list[Mistake] = []
+    _validate(_read_content(content, mistakes, place=place), mistakes)
+    _raise_mistakes(mistakes)
 
 
 def _read_flags(flags: Mapping[str, Any], mistakes: list[Mistake]) -> dict[str, _Given]:
@@ -106,21 +114,27 @@ def _read_file(path: Path | None, mistakes: list[Mistake]) -> dict[str, _Given]:
     if path is None:
         return {}
     try:
-        content = tomllib.loads(_read_text(path))
+        content = tomllib.loads(read_file_text(path))
     except (ValueError, RecursionError) as error:
         mistakes.append(Mistake("config", str(path), f"must be a TOML file: {error}", origin="--config"))
         return {}
+    return _read_content(content, mistakes, place=str(path))
+
+
+def _read_content(content: dict[str, Any], mistakes: list[Mistake], *, place: str) -> dict[str, _Given]:
+    take_version(content, place=place)
     given: dict[str, _Given] = {}
     for group, name, value in _dissolve_groups(content):
         mistake = _find_misplaced(group, name, value, is_repeated=name in given)
         if mistake:
-            mistakes.append(replace(mistake, origin=str(path)))
+            mistakes.append(replace(mistake, origin=place))
         else:
-            given[name] = _Given(value, "file", str(path))
+            given[name] = _Given(value, "file", place)
     return given
 
 
-def _read_text(path: Path) -> str:
+def read_file_text(path: Path) -> str:
+    """Read a configuration file; raises InvalidConfigError when there is none, ValueError when it is none."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)
@@ -162,8 +176,24 @@ def _find_misplaced(group: str | None, name: str, value: object, *, is_repeated:
 
 
 def _name_unknown(name: str, value: object, kind: str, names: list[str]) -> Mistake:
+    change = CHANGES.get(reduce_name(name))
+    if change:
+        return Mistake(name, _shorten(value), str(change))
     near = suggest_name(name, names)
     return Mistake(name, _shorten(value), f"no such {kind}" + (f"; did you mean {near}?" if near else ""))
+
+
+def _raise_mistakes(mistakes: list[Mistake], *, file: Path | None = None) -> None:
+    if mistakes:
+        count = "a mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
+        command = _suggest_migration(file, mistakes)
+        raise InvalidConfigError(f"the configuration has {count}", mistakes=mistakes, next_command=command)
+
+
+def _suggest_migration(file: Path | None, mistakes: list[Mistake]) -> str | None:
+    """The command that mends a file whose names are of another time."""
+    is_old = any(mistake.field in CHANGES and mistake.origin == str(file) for mistake in mistakes)
+    return f"semilla config migrate {shlex.quote(str(file))}" if is_old else None
 
 
 def _validate(given: dict[str, _Given], mistakes: list[Mistake]) -> PipelineConfiguration | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from semilla.config import PipelineConfiguration
 from semilla.errors import IntegrityError, from_os_error
+from semilla.migrations import bring_up_to_date, take_version
 from semilla.records import names
 from semilla.records.status import read_status
 
@@ -21,6 +22,8 @@ def read_run_configuration(directory: Path) -> PipelineConfiguration:
         if status and status.configuration_sha256 not in {"", hashlib.sha256(data).hexdigest()}:
             raise IntegrityError(f"{path} is not what the run wrote: its SHA-256 differs")
         values = tomllib.loads(data.decode("utf-8"))
+        take_version(values, place=str(path))
+        values = bring_up_to_date(values)
         return PipelineConfiguration.model_validate({**values, "output_directory": str(directory)})
     except FileNotFoundError:
         raise IntegrityError(

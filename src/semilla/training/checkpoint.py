@@ -16,6 +16,7 @@ from semilla.escape import redact_credentials
 from semilla.records import names
 from semilla.records.files import remove_file, write_bytes
 from semilla.records.metrics import EpochMetrics
+from semilla.settings import list_settings, recall_settings
 from semilla.training.inspection import check_optimizer
 from semilla.training.seal import FORMAT_VERSION, is_finite, load_checked, read_sealed, seal, verify
 from semilla.training.state import BestModel, EpochTotals, RunState
@@ -73,6 +74,13 @@ class Checkpoint:
     def order(self) -> tuple[int, int]:
         """Later checkpoints compare greater; by counts, never by clocks."""
         return self.content["provenance"]["lineage"], self.content["step"]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Architecture, hyperparameters and seed it was trained with, flat, under their present names."""
+        recorded = self.content["training_config"]
+        groups = {**recorded["model_architecture"], **recorded["training_hyperparameters"]}
+        return recall_settings({**groups, "seed": recorded["seed"]}, list_settings())
 
     @property
     def is_epoch_end(self) -> bool:
@@ -229,11 +237,8 @@ def check_compatibility(
     checkpoint: Checkpoint, *, config: PipelineConfiguration, provenance: Provenance
 ) -> None:
     """Raise IncompatibleError, naming both values, unless ``checkpoint`` fits vocabulary, architecture and text."""
-    saved, wanted = (
-        checkpoint.content["training_config"]["model_architecture"],
-        config.model_architecture.model_dump(),
-    )
-    pairs = {name: (saved.get(name), wanted[name]) for name in wanted}
+    saved, wanted = checkpoint.settings, config.model_architecture.model_dump()
+    pairs = {name: (saved[name], wanted[name]) for name in wanted}
     pairs["vocab_size"] = (checkpoint.provenance.vocab_size, provenance.vocab_size)
     pairs["corpus"] = (checkpoint.provenance.corpus_sha256[:12], provenance.corpus_sha256[:12])
     pairs["tokenizer"] = (checkpoint.provenance.tokenizer_sha256[:12], provenance.tokenizer_sha256[:12])

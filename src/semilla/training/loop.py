@@ -55,7 +55,7 @@ def take_step(
         warmup_fraction=settings.warmup_fraction,
     )
     set_learning_rate(state.optimizers, rate)
-    samples_output = state.step < settings.sampled_output * total_steps
+    samples_output = state.step < settings.sampled_output_fraction * total_steps
     batch = cut_batch(data, starts)
     loss, norm = compute_gradients(
         state, batch, seed=data.seed, samples_output=samples_output, max_norm=settings.max_gradient_norm

@@ -83,13 +83,12 @@ def continue_from(
 
 def find_changes(start: Checkpoint, *, config: PipelineConfiguration, environment: Environment) -> list[str]:
     """What of the settings and the machine differs from the checkpoint's, as ``name old -> new``."""
-    saved, wanted = start.content["training_config"], config.model_dump(mode="json")
-    before = {**saved["training_hyperparameters"], "seed": saved["seed"]}
-    after = {**wanted["training_hyperparameters"], "seed": wanted["seed"]}
+    before = start.settings
+    after = {**config.training_hyperparameters.model_dump(mode="json"), "seed": config.seed}
     settings = [
-        f"{name} {before.get(name)} -> {value}"
+        f"{name} {before[name]} -> {value}"
         for name, value in after.items()
-        if name != "num_threads" and before.get(name) != value
+        if name != "num_threads" and before[name] != value
     ]
     return settings + environment.describe_changes(start.provenance.environment)
 
@@ -112,8 +111,6 @@ def _find_start(
 
 
 def _cuts_batches_alike(checkpoint: Checkpoint, config: PipelineConfiguration) -> bool:
-    saved, wanted = checkpoint.content["training_config"], config.training_hyperparameters
-    settings = saved["training_hyperparameters"]
-    plan = ("batch_size", "max_sequence_length", "language_balance")
-    before = [settings.get(name) for name in plan] + [saved["seed"]]
-    return before == [getattr(wanted, name) for name in plan] + [config.seed]
+    before, after = checkpoint.settings, config.flatten()
+    plan = ("batch_size", "max_sequence_length", "language_balance", "seed")
+    return [before[name] for name in plan] == [after[name] for name in plan]
