@@ -127,6 +127,7 @@ def assert_four_lines(text: str, *, category: str) -> None:
         ("seed", ["9223372036854775807"], 2**63 - 1),
         ("checkpoint_every", ["2"], 2),
         ("checkpoint_seconds", ["5.5"], 5.5),
+        ("keep_models", ["2"], 2),
         ("device", ["cuda"], "cuda"),
         ("tracker", ["tensorboard"], "tensorboard"),
     ],

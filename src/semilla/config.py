@@ -142,6 +142,8 @@ class PipelineConfiguration(Group):
     """Seconds between checkpoints inside an epoch; the newest two are kept."""
     tracker: Literal["none", "tensorboard"] = "none"
     """Program that draws the figures while the run goes on; tensorboard needs the extra of that name."""
+    keep_models: int = Field(5, ge=0, le=1000)
+    """Earlier finished models kept in models/X.Y.Z when another is trained in the same directory, the newest first."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Where the training runs."""
 

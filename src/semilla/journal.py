@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from semilla.progress import (
 from semilla.records import names
 from semilla.records.files import sync_directory
 from semilla.records.log import ErrorTail
+from semilla.records.models import list_models
 from semilla.records.status import (
     ErrorDetails,
     Outcome,
@@ -64,12 +65,18 @@ class Journal:
             self.tell(Note(f"{error}; it is written anew, and every phase is checked again."))
         # Whoever keeps a journal holds the lock: a run that still says "running" is gone.
         self.vanished = self.previous is not None and self.previous.run_state == "running"
-        self.status = self.previous or PipelineStatus()
+        self.status = self.previous or self._recover_status()
+        self.status.recall_finished_model()
 
     @property
     def was_complete(self) -> bool:
         """True when the directory held a finished run before this one."""
         return self.previous is not None and self.previous.run_state == "complete"
+
+    @property
+    def is_trained(self) -> bool:
+        """True when the directory holds a model whose training came to its end."""
+        return "model_training" in self.status.phase_records
 
     def tell(self, event: Event) -> None:
         """Note what an event means for the status, then pass it on."""
@@ -100,6 +107,8 @@ class Journal:
                 artifacts_created=before.artifacts_created,
                 phase_records=before.phase_records,
                 validation_results=before.validation_results,
+                model_version=before.model_version,
+                finished_model=before.finished_model,
             )
         elif self.previous:
             self.status.begin_attempt()
@@ -126,6 +135,18 @@ class Journal:
         """Drop what an earlier run recorded of a phase that is about to run again."""
         if self.status.forget(phase):
             self._save()
+
+    def plan_model(self, inputs: dict[str, Any]) -> None:
+        """Number the model that is about to be trained."""
+        self.status.plan_model(inputs)
+        self._save()
+        self.tell(Note(f"The model will be version {self.status.model_version}."))
+
+    def list_artifacts(self, names: Iterable[str]) -> None:
+        """Write files down as the run's before they are there: whatever ends the process, ``clean`` finds them."""
+        known = self.status.artifacts_created
+        known += [name for name in dict.fromkeys(names) if name not in known]
+        self._save()
 
     def complete(
         self, phase: Phase, record: PhaseRecord, *, inputs: dict[str, Any], outcome: Outcome
@@ -177,6 +198,14 @@ class Journal:
     def list_records(self) -> dict[str, PhaseRecord]:
         """What each phase completed in this attempt left."""
         return {phase: restore_record(self.status, phase) for phase in self.status.completed_phases}
+
+    def _recover_status(self) -> PipelineStatus:
+        """A new status; where an earlier one was lost, the models kept beside it still tell the last version."""
+        status = PipelineStatus()
+        for model in reversed(list_models(self.directory)):
+            status.finished_model = model.status.finished_model
+            status.artifacts_created += model.list_parts()
+        return status
 
     def _explain_vanishing(self, marks: Mapping[str, Any]) -> None:
         cause, lacked_memory = explain_vanishing(marks)

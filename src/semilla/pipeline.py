@@ -25,10 +25,18 @@ from semilla.errors import (
 from semilla.journal import Journal, restore_record
 from semilla.phases import PhaseRecord
 from semilla.prerequisites.storage import make_directory, refuse_foreign_files
-from semilla.progress import ArtifactWritten, Note, Progress
-from semilla.records import names
+from semilla.progress import ArtifactRemoved, ArtifactWritten, Note, Progress, Warned
+from semilla.records import models, names
 from semilla.records.configuration import read_run_configuration
-from semilla.records.files import collect_garbage, hash_file, is_intact, verify_artifact, write_text
+from semilla.records.files import (
+    collect_garbage,
+    hash_file,
+    is_intact,
+    remove_directory,
+    verify_artifact,
+    write_text,
+)
+from semilla.records.folders import collect_folders
 from semilla.records.lock import hold_lock
 from semilla.records.log import record_log
 from semilla.records.pulse import open_pulse
@@ -53,15 +61,20 @@ def run_pipeline(
     Raises SemillaError with its ``phase`` set; by then the status file says the same.
     """
     with open_run(config, listeners=listeners) as journal:
-        if journal.was_complete and is_current(journal, config):
+        stale = find_stale_phase(journal, config) if journal.is_trained else None
+        if journal.was_complete and stale is None:
             journal.tell(Note("Nothing to do: this run is finished and nothing it depends on has changed."))
             return journal.status
         config = decide_resume(config, journal, resume=resume, ask=ask)
+        if stale and stale != "validation":
+            with _blame_first_phase(journal.directory):
+                keep_finished_model(journal, keep=config.keep_models)
         journal.start_attempt()
         write_configuration(config, journal)
         for phase in PHASE_NAMES:
             run_phase(phase, config, journal)
         finish_run(config, journal)
+        forget_kept_model(journal)
         return journal.status
 
 
@@ -111,6 +124,8 @@ def run_phase(phase: Phase, config: PipelineConfiguration, journal: Journal) -> 
         journal.complete(phase, reusable, inputs=inputs, outcome="reused")
         return
     journal.forget(phase)
+    if phase == "model_training":
+        journal.plan_model(inputs)
     record = module.run(config, progress=journal.tell)
     journal.complete(phase, record, inputs=inputs, outcome="done")
 
@@ -129,20 +144,56 @@ def find_reusable(phase: Phase, journal: Journal, *, inputs: dict[str, Any]) -> 
     return restore_record(journal.status, phase)
 
 
-def is_current(journal: Journal, config: PipelineConfiguration) -> bool:
-    """True when every phase of a finished run could be reused as it stands."""
+def find_stale_phase(journal: Journal, config: PipelineConfiguration) -> Phase | None:
+    """The first phase that would run again, None when every phase could be reused as it stands."""
     records: dict[str, PhaseRecord] = {}
     for phase in PHASE_NAMES[1:]:
         recorded = journal.status.phase_records.get(phase)
         if recorded is None:
-            return False
-        is_skipped = phase in config.skip_phases
-        inputs = recorded.inputs if is_skipped else _load_phase(phase).read_inputs(config, records)
+            return phase
+        try:
+            is_skipped = phase in config.skip_phases
+            inputs = recorded.inputs if is_skipped else _load_phase(phase).read_inputs(config, records)
+        except (SemillaError, OSError):  # the phase itself tells what is wrong
+            return phase
         record = find_reusable(phase, journal, inputs=inputs)
         if record is None:
-            return False
+            return phase
         records[phase] = record
-    return True
+    return None
+
+
+def keep_finished_model(journal: Journal, *, keep: int) -> None:
+    """Put the finished model aside before anything of it is changed; remove the oldest of more than ``keep``."""
+    directory, status = journal.directory, journal.status
+    assert status.finished_model
+    version = status.finished_model.version
+    if not keep:
+        journal.tell(Note(f"Model {version} is not kept: keep_models is 0."))
+    elif not models.is_kept(directory, status):
+        parts = models.name_parts(directory, status)
+        journal.list_artifacts(f"{names.MODELS}/{version}/{name}" for name in parts)
+        try:
+            models.keep_model(directory, status)
+            journal.tell(Note(f"Model {version}, which is finished, is kept in {names.MODELS}/{version}."))
+        except IntegrityError as error:
+            journal.tell(Warned(f"model {version} is not kept: {error}", "integrity"))
+    for folder in models.list_surplus(directory, status, keep=keep):
+        drop_model(journal, folder)
+        journal.tell(Note(f"The earlier model {folder.name} is removed: keep_models is {keep}."))
+
+
+def forget_kept_model(journal: Journal) -> None:
+    """Remove the copy of a model that was not replaced after all: it still stands in the directory itself."""
+    folder = journal.directory / names.MODELS / journal.status.model_version
+    if folder in models.list_surplus(journal.directory, journal.status, keep=0):
+        drop_model(journal, folder)
+
+
+def drop_model(journal: Journal, folder: Path) -> None:
+    for path in models.drop_model(folder):
+        journal.tell(ArtifactRemoved(path))
+    remove_directory(folder.parent)
 
 
 def decide_resume(
@@ -205,6 +256,7 @@ def open_run(config: PipelineConfiguration, *, listeners: Iterable[Progress]) ->
             stack.enter_context(hold_lock(directory))
             for folder in (directory, directory / names.DOWNLOADS, directory / names.BUNDLE):
                 collect_garbage(folder)
+            collect_folders(directory / names.MODELS)
         tail = stack.enter_context(record_log(directory))
         stack.enter_context(interrupts.granted())
         pulse = stack.enter_context(open_pulse(directory))

@@ -10,6 +10,7 @@ from semilla.errors import IntegrityError, InvalidConfigError
 from semilla.phrases import format_size, quote
 from semilla.records import names
 from semilla.records.files import collect_garbage, remove_directory, remove_file
+from semilla.records.folders import collect_folders
 from semilla.records.lock import hold_lock
 from semilla.terminal.console import ask, is_interactive, print_text
 
@@ -63,6 +64,7 @@ def remove_files(directory: Path, paths: list[Path]) -> None:
     folders = {folder for path in paths for folder in path.parents if folder.is_relative_to(directory)}
     for folder in folders:
         collect_garbage(folder)
+    collect_folders(directory / names.MODELS)
     for path in paths:
         remove_file(path)
     for folder in sorted(folders - {directory}, reverse=True):

@@ -77,7 +77,10 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     stream = model.stream(prompt, seed=arguments.seed, **changes)
     if arguments.json:
-        report = describe_text(stream, prompt=prompt, load_s=load_s)
+        report = {
+            "model_version": model.bundle.version,
+            **describe_text(stream, prompt=prompt, load_s=load_s),
+        }
         sys.stdout.write(escape_controls(json.dumps(report, ensure_ascii=False, indent=2)) + "\n")
     else:
         show(stream)

@@ -16,6 +16,7 @@ from semilla.phrases import describe_epoch, describe_step, draw_sparkline, forma
 from semilla.progress import EpochDone
 from semilla.records import names
 from semilla.records.lock import is_locked
+from semilla.records.models import EarlierModel, list_models
 from semilla.records.status import PipelineStatus, read_status
 from semilla.terminal.console import fold_lines, print_text
 from semilla.terminal.summary import print_findings, shorten
@@ -88,7 +89,9 @@ def show_status(status: PipelineStatus, *, directory: Path, vanished: bool, as_j
     """Print the status in the form that was asked for."""
     view = read_view(directory, status)
     if as_json:
-        print_text(json.dumps(describe_status(status, view), ensure_ascii=False, indent=2))
+        models = list_models(directory, except_for=status.model_version)
+        content = describe_status(status, view) | {"earlier_models": [describe_model(one) for one in models]}
+        print_text(json.dumps(content, ensure_ascii=False, indent=2))
     else:
         print_status(status, view, directory=directory, vanished=vanished)
     sys.stdout.flush()
@@ -125,9 +128,11 @@ def read_true_status(directory: Path) -> tuple[PipelineStatus, bool]:
 
 def print_status(status: PipelineStatus, view: RunView, *, directory: Path, vanished: bool) -> None:
     place = fold_lines(str(directory))
-    print_text(f"{place}: {status.run_state}, attempt {status.attempt}, begun {status.start_time}")
+    begun = f"begun {status.start_time}, model {status.model_version}"
+    print_text(f"{place}: {status.run_state}, attempt {status.attempt}, {begun}")
     print_table([_describe_phase(status, view, phase) for phase in PHASES], indent_columns=2)
     print_training(view)
+    print_models(directory, status)
     if status.validation_results:
         print_findings(status.validation_results)
     if status.error_details:
@@ -154,6 +159,33 @@ def print_training(view: RunView) -> None:
         print_text(describe_epoch(EpochDone(view.epoch, view.is_best)))
         for sample in view.epoch.sample_outputs:
             print_text(f"  “{shorten(sample)}”")
+
+
+def print_models(directory: Path, status: PipelineStatus) -> None:
+    """Print the earlier models that are kept, and what each reached."""
+    earlier = list_models(directory, except_for=status.model_version)
+    if not earlier:
+        return
+    print_text("earlier models:")
+    rows = [
+        (
+            model.version,
+            "not measured" if model.bits_per_byte is None else f"{model.bits_per_byte:.3f} bits per byte",
+            fold_lines(str(model.directory)),
+        )
+        for model in earlier
+    ]
+    print_table(rows, indent_columns=1)
+
+
+def describe_model(model: EarlierModel) -> dict[str, object]:
+    return {
+        "version": model.version,
+        "directory": str(model.directory),
+        "run_state": model.status.run_state,
+        "finished_at": model.trained_at,
+        "bits_per_byte": model.bits_per_byte,
+    }
 
 
 def _describe_phase(status: PipelineStatus, view: RunView, phase: str) -> tuple[str, str, str]:

@@ -90,6 +90,8 @@ class Bundle:
     languages: tuple[str, ...]
     licence: str
     provenance: Mapping[str, Any]
+    version: str = ""
+    """MAJOR.MINOR.PATCH of the model; empty in bundles of before models had versions."""
 
     @property
     def model_path(self) -> Path:
@@ -184,6 +186,7 @@ def _parse(directory: Path, description: dict[str, Any]) -> Bundle:
             languages=tuple(description["languages"]),
             licence=description["licence"],
             provenance=description["provenance"],
+            version=str(description.get("model_version", "")),
         )
         _check_shape(bundle.model, bundle.start_token_ids)
         for file in files:

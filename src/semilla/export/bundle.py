@@ -26,6 +26,7 @@ from semilla.tokenizer import NEWLINE_ID, Tokenizer
 def write_bundle(
     directory: Path,
     *,
+    version: str = "",
     weights: Weights,
     model: Mapping[str, Any],
     tokenizer_model: bytes,
@@ -36,9 +37,9 @@ def write_bundle(
 ) -> list[Path]:
     """Write the bundle of ``weights``, named and shaped as ``semilla.export.int8.build_int8_graph`` asks.
 
-    Returns its files. ``generation`` overrides the defaults of GenerationSettings. The description is written
-    last, so a bundle that was cut short does not verify. Raises IncompatibleError when tokenizer and model
-    differ in vocabulary.
+    Returns its files. ``version`` is the model's (``semilla.records.versions``); ``generation`` overrides the
+    defaults of GenerationSettings. The description is written last, so a bundle that was cut short does not verify.
+    Raises IncompatibleError when tokenizer and model differ in vocabulary.
     """
     settings = asdict(GenerationSettings(**generation))
     vocab_size = Tokenizer(tokenizer_model).vocab_size
@@ -51,6 +52,7 @@ def write_bundle(
     description = {
         "bundle_version": BUNDLE_VERSION,
         "semilla_version": __version__,
+        "model_version": version,
         "model": dict(model),
         # A line start is what the model saw most often; the begin-of-text token it hardly saw at all.
         "generation": {**settings, "stop": list(settings["stop"]), "start_token_ids": [NEWLINE_ID]},

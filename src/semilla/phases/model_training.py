@@ -72,8 +72,14 @@ def _run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
         shares = ", ".join(f"{share:.0%} {language}" for language, share in data.language_shares.items())
         progress(Note(f"The training is balanced between languages: {shares}."))
     resumption = choose_start(config, *find_checkpoints(directory), progress=progress)
-    state, provenance = _build(config, resumption, vocab_size=tokenizer.vocab_size, progress=progress)
     status = read_status(directory) or PipelineStatus()
+    state, provenance = _build(
+        config,
+        resumption,
+        vocab_size=tokenizer.vocab_size,
+        model_version=status.model_version,
+        progress=progress,
+    )
     files = TrainingFiles(
         config,
         run_id=status.pipeline_id,
@@ -95,7 +101,12 @@ def _run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
 
 
 def _build(
-    config: PipelineConfiguration, resumption: Resumption, *, vocab_size: int, progress: Progress
+    config: PipelineConfiguration,
+    resumption: Resumption,
+    *,
+    vocab_size: int,
+    model_version: str,
+    progress: Progress,
 ) -> tuple[RunState, Provenance]:
     """The state to train from, and what its checkpoints will belong to."""
     directory, start = Path(config.output_directory), resumption.start
@@ -110,6 +121,7 @@ def _build(
         corpus_sha256=hash_file(directory / names.CORPUS),
         tokenizer_sha256=hash_file(directory / names.name_tokenizer_model(config.tokenizer_vocab_size)),
         environment=environment.as_json(),
+        model_version=model_version,
     )
     if start:
         provenance = continue_from(

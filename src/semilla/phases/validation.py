@@ -31,7 +31,13 @@ from semilla.quality import measure_frequency_baseline
 from semilla.records import names
 from semilla.records.files import describe_artifact
 from semilla.records.metrics import OVERFITTING_GAP, TrainingMetrics, read_metrics
-from semilla.records.status import Finding, InferenceMetrics, ValidationResults
+from semilla.records.status import (
+    Finding,
+    InferenceMetrics,
+    PipelineStatus,
+    ValidationResults,
+    read_status,
+)
 from semilla.tokenizer import Tokenizer, read_tokenizer
 from semilla.training.batches import TrainingData, build_data, cut_held_out
 from semilla.training.checkpoint import find_checkpoints
@@ -67,7 +73,7 @@ def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
     """Export, measure, judge; raises ValidationFailureError after the results have been told."""
     subject = _load_subject(config)
     bundle_path = Path(config.output_directory) / names.BUNDLE
-    bundle_files = _export_bundle(bundle_path, config, subject, progress=progress)
+    bundle_files = _export_bundle(bundle_path, subject, progress=progress)
     best = evaluate(subject.model, subject.data)
     interrupts.check()
     texts = _draw_samples(config, bundle_path, subject.documents)
@@ -140,13 +146,13 @@ def _load_subject(config: PipelineConfiguration) -> _Subject:
     return _Subject(documents, tokenizer, tokenizer_path.read_bytes(), data, model.eval(), metrics)
 
 
-def _export_bundle(
-    bundle_path: Path, config: PipelineConfiguration, subject: _Subject, *, progress: Progress
-) -> list[Path]:
-    manifest = read_manifest(Path(config.output_directory))
+def _export_bundle(bundle_path: Path, subject: _Subject, *, progress: Progress) -> list[Path]:
+    manifest = read_manifest(bundle_path.parent)
+    status = read_status(bundle_path.parent) or PipelineStatus()
     weights = {name: tensor.detach().numpy() for name, tensor in subject.model.state_dict().items()}
     files = write_bundle(
         bundle_path,
+        version=status.model_version,
         weights=weights,
         model=describe_llama(subject.model),
         tokenizer_model=subject.tokenizer_model,

@@ -23,7 +23,7 @@ from semilla.errors import (
 )
 from semilla.model.shape import PARAMETER_BYTES, count_parameters
 from semilla.prerequisites.check import Check, fail_check, pass_check
-from semilla.records import files, names
+from semilla.records import files, models, names
 from semilla.records.status import read_status
 
 MIB = 2**20
@@ -102,7 +102,7 @@ def refuse_foreign_files(directory: Path) -> None:
     if (directory / names.LOCK).exists() or _is_run(directory):
         return
     taken = sorted({path.name for pattern in RESERVED_PATTERNS for path in directory.glob(pattern)})
-    folders = [directory / name for name in (names.DOWNLOADS, names.BUNDLE)]
+    folders = [directory / name for name in (names.DOWNLOADS, names.BUNDLE, names.MODELS)]
     taken += [folder.name for folder in folders if os.path.lexists(folder) and not _is_directory(folder)]
     if taken:
         raise InvalidConfigError(
@@ -123,7 +123,8 @@ def check_disk(config: PipelineConfiguration) -> Check:
     """Compare free space with the need, then really allocate it: some volumes promise more than they have."""
     directory = Path(config.output_directory)
     parent = find_existing_parent(directory)
-    taken_bytes, need_bytes = measure_artifacts(directory), reckon_need_bytes(config)
+    taken_bytes = measure_artifacts(directory)
+    need_bytes = reckon_need_bytes(config) + measure_finished_model(directory, keep=config.keep_models)
     have_bytes = shutil.disk_usage(parent).free + taken_bytes
     found, needed = f"{have_bytes / MIB:,.0f} MB at {parent}", f"{need_bytes / MIB:,.0f} MB"
     error: SemillaError | None = None
@@ -181,6 +182,18 @@ def measure_source_bytes(source: str) -> int:
 def measure_artifacts(directory: Path) -> int:
     """Bytes that earlier runs took in ``directory``; the next run uses them again or replaces them."""
     return sum(path.stat().st_size for path in _find_artifacts(directory))
+
+
+def measure_finished_model(directory: Path, *, keep: int) -> int:
+    """Bytes of a finished model that is kept when another is trained; 0 where there is none, or it is kept already."""
+    try:
+        status = read_status(directory)
+        if not keep or status is None or "model_training" not in status.phase_records:
+            return 0
+        status.recall_finished_model()
+        return models.measure_model(directory, status)
+    except SemillaError:
+        return 0
 
 
 def find_existing_parent(path: Path) -> Path:

@@ -25,6 +25,7 @@ TEMP_PREFIX = ".semilla-"
 TEMP_SUFFIX = ".tmp"
 _NO_HASH = "0" * 64
 _HASH_AT_END = re.compile(rb'"sha256": "([0-9a-f]{64})"\n}\n\Z')
+_PIECE_BYTES = 1 << 20
 _CANNOT_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}
 
 
@@ -99,6 +100,13 @@ def name_temporary(directory: Path) -> Path:
 def write_bytes(path: Path, data: bytes | memoryview) -> None:
     with open_atomic(path) as file:
         file.write(data)
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Write what ``source`` holds to ``target``, a piece at a time."""
+    with open_atomic(target) as draft, _translated(source), source.open("rb") as file:
+        while piece := file.read(_PIECE_BYTES):
+            draft.write(piece)
 
 
 def write_text(path: Path, text: str) -> None:

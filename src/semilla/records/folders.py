@@ -1,4 +1,4 @@
-"""Flat folders that are complete under their final name, or absent; what others put there is never touched."""
+"""Folders that are complete under their final name, or absent; what others put there is never touched."""
 
 from __future__ import annotations
 
@@ -30,9 +30,7 @@ def stage_folder(path: Path) -> Iterator[Path]:
         _collect_garbage(path)
         files.make_directory(staged)
         yield staged
-        for file in staged.iterdir():
-            files.sync_file(file)
-        files.sync_directory(staged)
+        _sync_folder(staged)
         if path.exists():
             files.rename(path, old)
         files.rename(staged, path)
@@ -81,6 +79,28 @@ def _find_objection(path: Path, name: str, expected: dict[str, object]) -> str |
     return None
 
 
+def remove_folder(path: Path) -> None:
+    """Remove a folder with all that is in it; a process killed on the way leaves it under its name, or not at all."""
+    old = _name_temporary(path)
+    files.rename(path, old)
+    _remove_folder(old)
+
+
+def collect_folders(directory: Path) -> None:
+    """Remove the folders that killed writers left in ``directory``; call it only while nobody else writes there."""
+    for one in directory.glob(f"{files.TEMP_PREFIX}*{STAGED_SUFFIX}"):
+        _remove_folder(one)
+
+
+def _sync_folder(folder: Path) -> None:
+    for one in folder.iterdir():
+        if one.is_dir():
+            _sync_folder(one)
+        else:
+            files.sync_file(one)
+    files.sync_directory(folder)
+
+
 def _make_parents(path: Path) -> None:
     for parent in reversed(path.parents):
         if not parent.is_dir():
@@ -100,6 +120,9 @@ def _collect_garbage(path: Path) -> None:
 
 def _remove_folder(folder: Path) -> None:
     if folder.is_dir():
-        for file in folder.iterdir():
-            files.remove_file(file)
+        for one in folder.iterdir():
+            if one.is_dir() and not one.is_symlink():
+                _remove_folder(one)
+            else:
+                files.remove_file(one)
         files.remove_directory(folder)

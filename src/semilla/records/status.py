@@ -16,6 +16,7 @@ from semilla.errors import PHASES, IntegrityError
 from semilla.records import names
 from semilla.records.files import Artifact, read_record, write_record
 from semilla.records.metrics import Record
+from semilla.records.versions import FIRST_VERSION, FinishedModel, choose_version
 
 Phase = Literal["prerequisite_check", "corpus_download", "tokenizer_training", "model_training", "validation"]
 CurrentPhase = Literal[Phase, "complete", "failed"]
@@ -173,6 +174,10 @@ class PipelineStatus(Record):
     """Reduced where the file system cannot sync directories: a new name may not survive a power cut."""
     configuration_sha256: str = ""
     phase_records: dict[str, PhaseEntry] = Field(default_factory=dict)
+    model_version: str = FIRST_VERSION
+    """Of the model that is being trained, or was trained last."""
+    finished_model: FinishedModel | None = None
+    """The last model whose training came to its end."""
 
     def enter(self, phase: Phase) -> None:
         """Move to ``phase``: the first one, or the one right after the last completed."""
@@ -188,6 +193,9 @@ class PipelineStatus(Record):
         assert phase == self.current_phase, f"{phase} is not the current phase, {self.current_phase} is"
         self.completed_phases.append(phase)
         self.phase_records[phase] = entry
+        if phase == "model_training":
+            self.model_version = choose_version(entry.inputs, self.finished_model)
+            self.finished_model = FinishedModel(version=self.model_version, inputs=entry.inputs)
 
     def finish(self) -> None:
         assert tuple(self.completed_phases) == PHASES, f"only {self.completed_phases} are complete"
@@ -206,6 +214,16 @@ class PipelineStatus(Record):
         self.attempt += 1
         self.current_phase, self.run_state = "prerequisite_check", "running"
         self.completed_phases, self.error_details = [], None
+
+    def recall_finished_model(self) -> None:
+        """Give the model of an earlier Semilla, which counted no versions, the first one."""
+        trained = self.phase_records.get("model_training")
+        if trained and self.finished_model is None:
+            self.finished_model = FinishedModel(version=FIRST_VERSION, inputs=trained.inputs)
+
+    def plan_model(self, inputs: dict[str, Any]) -> None:
+        """Number the model that is trained from ``inputs`` now."""
+        self.model_version = choose_version(inputs, self.finished_model)
 
     def forget(self, phase: Phase) -> bool:
         """Drop what is remembered of a phase that runs again, and with it a verdict on what that phase made before."""

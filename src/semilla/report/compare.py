@@ -27,6 +27,7 @@ INDIFFERENT = {
     "num_threads",
     "corpus_mirrors",
     "tracker",
+    "keep_models",
 }
 """Settings that do not make a run another experiment."""
 SPREADS_APART = 2.0

@@ -13,6 +13,7 @@ from semilla.corpus.manifest import CorpusManifest, read_manifest
 from semilla.errors import IncompatibleError, IntegrityError
 from semilla.records import names
 from semilla.records.metrics import EpochMetrics, TrainingMetrics, read_metrics
+from semilla.records.models import EarlierModel, list_models
 from semilla.records.status import PipelineStatus, ValidationResults
 
 LONGEST_PIECES = 24
@@ -29,6 +30,8 @@ class RecordedRun:
     metrics: TrainingMetrics | None
     manifest: CorpusManifest | None
     damaged: tuple[str, ...]
+    earlier: tuple[EarlierModel, ...] = ()
+    """Models that were trained in the directory before, the newest first."""
 
     @property
     def name(self) -> str:
@@ -72,7 +75,8 @@ def read_run(directory: Path, *, config: PipelineConfiguration, status: Pipeline
         manifest = read_manifest(directory) if (directory / names.CORPUS_MANIFEST).is_file() else None
     except (IntegrityError, IncompatibleError) as error:
         damaged.append(error.message)
-    return RecordedRun(directory, config, status, metrics, manifest, tuple(damaged))
+    earlier = tuple(list_models(directory, except_for=status.model_version))
+    return RecordedRun(directory, config, status, metrics, manifest, tuple(damaged), earlier)
 
 
 def list_longest_pieces(run: RecordedRun, *, count: int = LONGEST_PIECES) -> list[str]:

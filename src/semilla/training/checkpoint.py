@@ -37,6 +37,8 @@ class Provenance:
     tokenizer_sha256: str
     environment: dict[str, Any]
     """What bit-identity depends on: versions, processor, thread count, precision."""
+    model_version: str = ""
+    """MAJOR.MINOR.PATCH of the model it becomes; empty in checkpoints of before models had versions."""
     departures: list[str] = field(default_factory=list)
     """Why the result need not be, bit for bit, that of an uninterrupted run; empty when it will be."""
 

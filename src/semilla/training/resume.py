@@ -78,7 +78,7 @@ def continue_from(
         told = f"the result need not be that of an uninterrupted run, bit for bit: {', '.join(changes)}"
         progress(Warned(told, "resume"))
         return replace(fresh, departures=[*before.departures, *changes])
-    return before
+    return replace(before, model_version=fresh.model_version)
 
 
 def find_changes(start: Checkpoint, *, config: PipelineConfiguration, environment: Environment) -> list[str]:
