@@ -31,8 +31,8 @@ tokenizer                                       phase 3; everyone above reads it
 tokenizer_file                                  what a .model may hold
 records    machine   sources                    artifacts on disk; memory; where settings come from
 settings                                        the knobs, one by one
-phrases                                         how figures and phases are worded
-config  progress  interrupts  migrations        for everyone
+phrases    migrations                           how figures and phases are worded; old names of settings
+config  progress  interrupts                    for everyone
 errors                                          for everyone
 escape                                          for everyone
 """
