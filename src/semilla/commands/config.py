@@ -13,11 +13,12 @@ from semilla.config import PipelineConfiguration
 from semilla.errors import InvalidConfigError
 from semilla.flags import add_settings, load_arguments
 from semilla.migrations import SCHEMA_KEY, SCHEMA_VERSION, migrate_text
+from semilla.phrases import quote
 from semilla.records import names
 from semilla.records.files import write_text
 from semilla.settings import list_settings, to_toml
 from semilla.sources import LoadedConfiguration, check_content, read_file_text
-from semilla.terminal.console import print_text, quote
+from semilla.terminal.console import print_text
 from semilla.terminal.tables import print_table
 
 HELP = """show: the settings as a run would take them, with the origin of each; schema: their JSON schema;
