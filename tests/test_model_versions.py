@@ -82,7 +82,8 @@ def test_status_tells_the_version_and_the_earlier_ones(
     """In words with what each reached, and as JSON."""
     assert cli.main(["status", str(directory)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    start = lines.index("model 2.0.0, earlier ones:")
+    assert lines[0].endswith(", model 2.0.0")
+    start = lines.index("earlier models:")
     assert [line.split()[0] for line in lines[start + 1 : start + 3]] == ["1.1.0", "1.0.1"]
     assert "bits per byte" in lines[start + 1]
     assert cli.main(["status", str(directory), "--json"]) == 0

@@ -104,13 +104,13 @@ def test_running_without_a_holder_of_the_lock_is_interrupted(training, capsys):
 
 
 def test_json_tells_the_same_as_the_file_with_the_true_state(training, capsys):
-    """``--json`` is the status file, only the state corrected; the file itself stays as it was."""
+    """``--json`` is the status file, the state corrected and earlier models listed; the file itself stays as it was."""
     before = (training / names.STATUS).read_bytes()
     assert cli.main(["status", str(training), "--json"]) == 0
     shown, written = json.loads(capsys.readouterr().out), json.loads(before)
     assert written.pop("run_state") == "running"
     assert written.pop("sha256")
-    assert shown == {**written, "run_state": "interrupted"}
+    assert shown == {**written, "run_state": "interrupted", "earlier_models": []}
     assert (training / names.STATUS).read_bytes() == before
 
 
