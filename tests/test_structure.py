@@ -20,6 +20,7 @@ __main__                                        the program
 cli                                             argv -> command -> exit code
 commands                                        one module per command
 terminal   flags   guide                        what commands show, and what they are told
+sweep                                           several main jobs
 pipeline                                        the main job
 journal                                         the main job's status
 phases                                          read inputs, call what is below, return a record

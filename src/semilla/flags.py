@@ -27,12 +27,12 @@ def add_settings(parser: argparse.ArgumentParser, *, only: Collection[str] | Non
     parser.set_defaults(collects_unknown=True)
 
 
-def load_arguments(arguments: argparse.Namespace) -> LoadedConfiguration:
-    """Make the configuration from parsed flags, ``os.environ`` and ``--config``."""
+def load_arguments(arguments: argparse.Namespace, **changes: str) -> LoadedConfiguration:
+    """Make the configuration from parsed flags, ``os.environ`` and ``--config``; ``changes`` stand for other flags."""
     flags = {name: value for name, value in vars(arguments).items() if name in list_settings()}
     given = {name: _mark_missing(value) for name, value in flags.items() if value is not None}
     return load_configuration(
-        flags={**given, **_pair_unknown(arguments.unknown)},
+        flags={**given, **changes, **_pair_unknown(arguments.unknown)},
         environment=os.environ,
         file=getattr(arguments, "config", None),
     )
