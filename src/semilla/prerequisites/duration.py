@@ -49,7 +49,7 @@ def count_steps(config: PipelineConfiguration) -> int:
 
 def estimate_training_s(config: PipelineConfiguration, *, sampled_s: float, full_s: float) -> float:
     """Seconds of all steps and of an evaluation after every epoch."""
-    share = config.training_hyperparameters.sampled_output
+    share = config.training_hyperparameters.sampled_output_fraction
     evaluation_s = EVALUATION_SHARE * full_s * VALIDATION_SHARE / (1 - VALIDATION_SHARE)
     return count_steps(config) * (share * sampled_s + (1 - share) * full_s + evaluation_s)
 
