@@ -55,6 +55,7 @@ OTHER_VALUES = {
     "seed": 2**63 - 1,
     "checkpoint_every": 2,
     "checkpoint_seconds": 5.5,
+    "tracker": "tensorboard",
     "keep_models": 2,
     "device": "cuda",
 }

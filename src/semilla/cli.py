@@ -29,22 +29,6 @@ from semilla.errors import (
     from_os_error,
 )
 from semilla.terminal.console import abandon_output, prepare_stream, print_error
-from semilla.terminal.console import abandon_output, print_error
-
-COMMANDS: dict[str, tuple[str, str]] = {
-    "run": ("semilla.commands.run", "train a model: all five phases, from text to a validated model"),
-    "check": ("semilla.commands.check", "look at this machine and the settings before a run"),
-    "status": ("semilla.commands.status", "show where a run stands"),
-    "generate": ("semilla.commands.generate", "write text with a finished model"),
-    "validate": ("semilla.commands.validate", "validate a trained model again"),
-    "report": ("semilla.commands.report", "write a page about a run, or compare several"),
-    "sweep": ("semilla.commands.sweep", "a few runs over lists of values, compared"),
-    "export": ("semilla.commands.export", "write a trained model in a format that other programs read"),
-    "guide": ("semilla.commands.guide", "read the training guide, or look up a symptom or an error"),
-    "config": ("semilla.commands.config", "show the resolved settings, or their schema"),
-    "clean": ("semilla.commands.clean", "remove exactly what runs created in a directory"),
-}
-"""Command -> its module, and its line in ``semilla --help``."""
 
 INSTALL_COMMAND = "pip install 'semilla[train]'"
 

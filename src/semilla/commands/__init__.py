@@ -7,6 +7,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "generate": ("semilla.commands.generate", "write text with a finished model"),
     "validate": ("semilla.commands.validate", "validate a trained model again"),
     "report": ("semilla.commands.report", "write a page about a run, or compare several"),
+    "sweep": ("semilla.commands.sweep", "a few runs over lists of values, compared"),
     "export": ("semilla.commands.export", "write a trained model in a format that other programs read"),
     "guide": ("semilla.commands.guide", "read the training guide, or look up a symptom or an error"),
     "config": ("semilla.commands.config", "show the resolved settings, or their schema"),

@@ -46,7 +46,7 @@ def rehearse(config: PipelineConfiguration) -> StepTimes:
     state = build_state(config, vocab_size=vocab_size, precision=environment.precision)
     times = {}
     for share in (1.0, 0.0):
-        settings = config.training_hyperparameters.model_copy(update={"sampled_output": share})
+        settings = config.training_hyperparameters.model_copy(update={"sampled_output_fraction": share})
         times[share] = statistics.median(_time_steps(state, settings, data))
     return StepTimes(times[1.0], times[0.0], environment.num_threads, environment.precision)
 
