@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,8 +18,7 @@ from semilla.errors import InternalError
 Alternatives = Mapping[Language, tuple[Template, ...]]
 T = TypeVar("T")
 
-NAME_SKEW = 3
-"""Characters mostly have one of the names listed first: only of a name met often does a model learn whose it is."""
+_WORD = re.compile(r"\w+")
 _MAX_TRIES = 50
 _MAX_DRAWS = 2_000
 
@@ -74,19 +74,34 @@ def load_plots() -> tuple[tuple[Plot, ...], dict[str, Alternatives]]:
     tables = dict(read_tables("plots"))
     shared = tables.pop("shared")
     banks = {name: _compile_alternatives(name, bank) for name, bank in shared["bank"].items()}
-    return tuple(_make_plot(key, table, shared["facts"]) for key, table in tables.items()), banks
+    return tuple(_make_plot(key, table, shared) for key, table in tables.items()), banks
 
 
-def _make_plot(key: str, table: dict[str, Any], shared_facts: dict[str, str]) -> Plot:
+def _make_plot(key: str, table: dict[str, Any], shared: dict[str, Any]) -> Plot:
     values = {
         name: tuple(_make_value(f"{key}.{name}.{place}", row) for place, row in enumerate(rows))
         for name, rows in table.get("values", {}).items()
     }
     own_facts = table.get("facts", {})
-    facts = own_facts | {name: query for name, query in shared_facts.items() if name not in own_facts}
+    words = _collect_words(table["beat"], shared["bank"])
+    facts = own_facts | {
+        name: query for name, query in shared["facts"].items() if name in words and name not in own_facts
+    }
     beats = tuple(Beat(_compile_alternatives(key, beat), beat.get("chance", 1.0)) for beat in table["beat"])
     object_name = table.get("object", next(iter(own_facts)))
     return Plot(key, table.get("share", 1), object_name, table["cast"], facts, values, beats)
+
+
+def _collect_words(tables: list[dict[str, Any]], banks: dict[str, Any]) -> set[str]:
+    """Every word of the lines of a plot and of the banks they use: what is not among them is no fact it needs."""
+    words: set[str] = set()
+    waiting = list(tables)
+    while waiting:
+        table = waiting.pop()
+        new = set(_WORD.findall(table["en"] + table["es"])) - words
+        words |= new
+        waiting += [banks[name] for name in new if name in banks]
+    return words
 
 
 def _make_value(key: str, row: dict[str, Any]) -> Entry:
@@ -148,18 +163,21 @@ def _draw_facts(plot: Plot, rng: Random, lexicon: Lexicon) -> dict[str, Fact]:
 def _choose_character(query: str, rng: Random, lexicon: Lexicon, used: set[str]) -> Character:
     kind = _pick_unused(lexicon.select(query), rng, used)
     names = lexicon.select("girl-name" if kind.terms["es"].gender == "f" else "boy-name")
-    return Character(kind, _pick_unused(names, rng, used, skew=NAME_SKEW))
+    # Only of a name met often does a model learn whose it is.
+    return Character(kind, _pick_unused(names, rng, used, is_skewed=True))
 
 
-def _pick_unused(candidates: tuple[Entry, ...], rng: Random, used: set[str], *, skew: int = 1) -> Entry:
+def _pick_unused(
+    candidates: tuple[Entry, ...], rng: Random, used: set[str], *, is_skewed: bool = False
+) -> Entry:
     """Pick an entry none of whose marks is taken, or any when luck does not find one: small pools may be all taken.
 
-    The higher the ``skew``, the more often one of the first.
+    Skewed, mostly one of the first: of ten, the first comes nearly half of the time.
     """
     for _ in range(_MAX_TRIES):
-        place = 1.0
-        for _ in range(skew):
-            place *= rng.random()
+        place = rng.random()
+        if is_skewed:
+            place *= place * place
         entry = candidates[int(place * len(candidates))]
         if used.isdisjoint(entry.marks):
             break
