@@ -83,7 +83,7 @@ class TrainingHyperparameters(Group):
     weight_decay: float = Field(0.1, ge=0, le=1)
     """Decoupled weight decay of the matrices."""
     dropout: float = Field(0.2, ge=0, le=0.5)
-    """Probability of dropping an activation while training."""
+    """Probability of dropping an activation at the end of the training, to which it rises from zero."""
     max_gradient_norm: float = Field(1.0, gt=0, le=100)
     """Gradients with a larger norm are scaled down to it."""
     sampled_output_fraction: float = Field(0.75, ge=0, le=1)

@@ -1,10 +1,10 @@
-"""The learning rate rises, peaks at the base rate, and falls to a small remainder."""
+"""The learning rate rises, peaks at the base rate, and falls to a small remainder; dropout rises."""
 
 from __future__ import annotations
 
 import pytest
 
-from semilla.training.schedule import FINAL_SHARE, compute_learning_rate
+from semilla.training.schedule import FINAL_SHARE, compute_dropout, compute_learning_rate
 
 
 def test_the_rate_rises_to_the_base_and_falls_to_the_remainder() -> None:
@@ -23,3 +23,12 @@ def test_very_short_runs_have_a_rate(total_steps: int) -> None:
     """A run of one step trains at the base rate."""
     for step in range(total_steps):
         assert compute_learning_rate(step, total_steps=total_steps, base=1e-3, warmup_fraction=0) > 0
+
+
+def test_dropout_rises_from_none_to_what_is_asked_for() -> None:
+    """Evenly, and never beyond."""
+    probabilities = [compute_dropout(step, total_steps=1000, final=0.2) for step in range(1000)]
+    assert probabilities[0] == 0
+    assert probabilities[500] == pytest.approx(0.1)
+    assert probabilities == sorted(probabilities)
+    assert 0.199 < probabilities[-1] <= 0.2

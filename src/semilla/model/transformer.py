@@ -36,7 +36,6 @@ class Transformer(nn.Module):
         *,
         vocab_size: int,
         max_positions: int,
-        dropout: float = 0.0,
         compute_dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
@@ -44,7 +43,7 @@ class Transformer(nn.Module):
         self.vocab_size = vocab_size
         self.max_positions = max_positions
         self.compute_dtype = compute_dtype
-        self.model = Decoder(architecture, vocab_size=vocab_size, dropout=dropout)
+        self.model = Decoder(architecture, vocab_size=vocab_size)
         if not architecture.tie_embeddings:
             self.lm_head = Linear(architecture.d_model, vocab_size)
         self.dropout_generator = torch.Generator()
@@ -60,6 +59,12 @@ class Transformer(nn.Module):
     @property
     def device(self) -> torch.device:
         return self.model.embed_tokens.weight.device
+
+    def set_dropout(self, probability: float) -> None:
+        """Let training drop activations with this probability, from the next forward pass on."""
+        for module in self.modules():
+            if isinstance(module, Dropout):
+                module.threshold = round(256 * probability)
 
     def seed_dropout(self, seed: int, step: int) -> None:
         """Make the next forward pass drop the same activations whenever it is asked for (seed, step)."""
@@ -96,12 +101,12 @@ class Positions(NamedTuple):
 
 
 class Decoder(nn.Module):
-    def __init__(self, architecture: ModelArchitecture, *, vocab_size: int, dropout: float) -> None:
+    def __init__(self, architecture: ModelArchitecture, *, vocab_size: int) -> None:
         super().__init__()
         self.embed_tokens = nn.Embedding(vocab_size, architecture.d_model)
-        self.layers = nn.ModuleList(Layer(architecture, dropout) for _ in range(architecture.num_layers))
+        self.layers = nn.ModuleList(Layer(architecture) for _ in range(architecture.num_layers))
         self.norm = RMSNorm(architecture.d_model)
-        self.dropout = Dropout(dropout)
+        self.dropout = Dropout()
 
     def forward(self, ids_BT: Tensor, positions: Positions, dtype: torch.dtype) -> Tensor:
         hidden_BTD = self.dropout(self.embed_tokens(ids_BT).to(dtype))
@@ -113,13 +118,13 @@ class Decoder(nn.Module):
 class Layer(nn.Module):
     """One block: attention, then feed-forward, each on a normalised copy and added back."""
 
-    def __init__(self, architecture: ModelArchitecture, dropout: float) -> None:
+    def __init__(self, architecture: ModelArchitecture) -> None:
         super().__init__()
         self.input_layernorm = RMSNorm(architecture.d_model)
         self.self_attn = Attention(architecture.d_model, architecture.num_heads)
         self.post_attention_layernorm = RMSNorm(architecture.d_model)
         self.mlp = FeedForward(architecture.d_model, architecture.dim_feedforward)
-        self.dropout = Dropout(dropout)
+        self.dropout = Dropout()
 
     def forward(self, hidden_BTD: Tensor, positions: Positions) -> Tensor:
         hidden_BTD = hidden_BTD + self.dropout(self.self_attn(self.input_layernorm(hidden_BTD), positions))
@@ -192,7 +197,7 @@ class Dropout(nn.Module):
     rounded to 256ths.
     """
 
-    def __init__(self, probability: float) -> None:
+    def __init__(self, probability: float = 0.0) -> None:
         super().__init__()
         self.threshold = round(256 * probability)
         self.generator: torch.Generator | None = None

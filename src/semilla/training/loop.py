@@ -18,7 +18,7 @@ from semilla.training.batches import TrainingData, Windows, cut_batch, plan_epoc
 from semilla.training.candidates import draw_candidates
 from semilla.training.loss import compute_training_loss
 from semilla.training.optimizer import set_learning_rate
-from semilla.training.schedule import compute_learning_rate
+from semilla.training.schedule import compute_dropout, compute_learning_rate
 from semilla.training.state import RunState, StepInfo
 
 
@@ -55,6 +55,7 @@ def take_step(
         warmup_fraction=settings.warmup_fraction,
     )
     set_learning_rate(state.optimizers, rate)
+    state.model.set_dropout(compute_dropout(state.step, total_steps=total_steps, final=settings.dropout))
     samples_output = state.step < settings.sampled_output_fraction * total_steps
     batch = cut_batch(data, starts)
     loss, norm = compute_gradients(

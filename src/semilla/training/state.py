@@ -83,7 +83,6 @@ def build_state(config: PipelineConfiguration, *, vocab_size: int, precision: st
         config.model_architecture,
         vocab_size=vocab_size,
         max_positions=config.training_hyperparameters.max_sequence_length,
-        dropout=config.training_hyperparameters.dropout,
         compute_dtype=DTYPES[precision],
     )
     initialize_weights(model, generator=torch.Generator().manual_seed(config.seed))
