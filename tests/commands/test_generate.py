@@ -61,10 +61,10 @@ def test_without_a_prompt_a_paragraph_is_begun(bundle_dir: Path) -> None:
 
 
 def test_json_tells_what_is_needed_to_repeat_it(bundle_dir: Path) -> None:
-    """Prompt, text, number of tokens, seed and timings; the seed brings the same text again."""
+    """Version, prompt, text, number of tokens, seed and timings; the seed brings the same text again."""
     done = run_semilla("¿Qué", "--model", bundle_dir, "--max-tokens", 15, "--json")
     report = json.loads(done.stdout)
-    assert list(report) == ["prompt", "text", "tokens", "seed", "timings"]
+    assert list(report) == ["model_version", "prompt", "text", "tokens", "seed", "timings"]
     assert report["prompt"] == "¿Qué"
     assert 0 <= report["tokens"] <= 15
     assert report["text"] == load(bundle_dir).generate("¿Qué", seed=report["seed"], max_tokens=15)
