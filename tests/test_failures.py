@@ -8,7 +8,6 @@ import re
 import shlex
 import subprocess
 import sys
-import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,6 +34,7 @@ from semilla.phases import (
 from semilla.prerequisites import source as source_check
 from semilla.prerequisites.check import Check
 from semilla.records import names
+from semilla.records.configuration import read_run_configuration
 from semilla.records.lock import hold_lock
 from semilla.records.log import STDERR_LINES
 
@@ -376,9 +376,7 @@ def test_running_out_of_memory_proposes_this_run_with_a_smaller_batch(
     assert "memory ran out with --batch-size 8; try --batch-size 4" in cause
     proposed = error.split("\nnext: ")[1].splitlines()[0]
     assert cli.main(shlex.split(proposed)[1:]) == 0
-    hyperparameters = PipelineConfiguration.model_validate(
-        tomllib.loads((tmp_path / "run" / names.CONFIGURATION).read_text(encoding="utf-8"))
-    ).training_hyperparameters
+    hyperparameters = read_run_configuration(tmp_path / "run").training_hyperparameters
     assert (hyperparameters.batch_size, hyperparameters.num_epochs) == (4, 1)
 
 
