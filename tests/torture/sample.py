@@ -6,7 +6,7 @@ The number of kills follows from the seed: 100 and 10 with these.
 SAMPLE = {
     "kills": "kills --trials 17 --seed 33",
     "kills of commands": "commands --trials 4 --seed 14",
-    "faults at every call": "calls --trials 1000 --seed 0",
+    "faults at every call": "calls --trials 60 --seed 0",
     "interruptions": "interruptions --trials 1 --interruptions 25 --seed 3",
     "power cuts": "powercuts --trials 20 --seed 4",
     "damage": "damage --trials 20 --seed 6",
