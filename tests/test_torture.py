@@ -68,7 +68,7 @@ def test_ten_kills_of_the_command_change_no_bit(ask: Ask) -> None:
 
 
 def test_no_fault_at_a_call_of_the_writer_changes_a_bit(ask: Ask) -> None:
-    """K2, K3, K4: a kill or a power cut at every call, and then at calls of recoveries: sixty directories they leave."""
+    """K2, K3, K4: a kill or a power cut at every call, then at calls of recoveries: sixty directories they leave."""
     calls = ask("faults at every call")
     assert calls["faults"] == []
     assert calls["ended bit-identical"] == calls["of"]
