@@ -22,6 +22,7 @@ commands                                        one module per command
 terminal   flags   guide                        what commands show, and what they are told
 sweep                                           several main jobs
 pipeline                                        the main job
+kept_models                                     earlier models of the main job's directory
 journal                                         the main job's status
 phases                                          read inputs, call what is below, return a record
 prerequisites                                   phase 1

@@ -8,13 +8,13 @@ for a call of its own (the first line). docs/experiments.md says what was found.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
+from stages import measure
 
 from semilla.export.int8 import quantize
 
@@ -224,22 +224,11 @@ def open_loop(count: int, layers: int, caches: list[str], angles: np.ndarray[Any
     return open_nodes([loop], {}, given, " ".join(outputs))
 
 
-def measure(calls: dict[str, Call]) -> None:
-    times_us: dict[str, list[float]] = {name: [] for name in calls}
-    for turn in range(NUM_TURNS + 100):
-        for name, call in calls.items():
-            start_ns = time.perf_counter_ns()
-            call()
-            if turn >= 100:
-                times_us[name].append((time.perf_counter_ns() - start_ns) / 1000)
-    for name, one in times_us.items():
-        print(f"  {name:36} {np.percentile(one, 5):6.1f} µs")
-
-
 def main() -> None:
     for group in (list_calls, list_products, list_attentions, list_choices, list_loops):
         print((group.__doc__ or "").strip())
-        measure(dict(group()))
+        for name, one in measure(dict(group()), num_turns=NUM_TURNS).items():
+            print(f"  {name:36} {np.percentile(one, 5):6.1f} µs")
 
 
 if __name__ == "__main__":

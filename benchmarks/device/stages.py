@@ -98,10 +98,10 @@ def open_part(part: onnx.ModelProto, *, position: int, vocab_size: int) -> Calla
     return call
 
 
-def measure(parts: dict[str, Callable[[], None]]) -> dict[str, list[float]]:
+def measure(parts: dict[str, Callable[[], object]], *, num_turns: int) -> dict[str, list[float]]:
     """Microseconds of each call; the first hundred turns warm up."""
     times_us: dict[str, list[float]] = {name: [] for name in parts}
-    for turn in range(NUM_TURNS + 100):
+    for turn in range(num_turns + 100):
         for name, call in parts.items():
             start_ns = time.perf_counter_ns()
             call()
@@ -133,7 +133,10 @@ def main() -> None:
         name: open_part(part, position=position, vocab_size=bundle.model["vocab_size"])
         for name, part in cut(onnx.load(bundle.model_path)).items()
     }
-    times_us = {**measure(parts), "piece to piece": measure_pieces(load(arguments.run_dir))}
+    times_us = {
+        **measure(parts, num_turns=NUM_TURNS),
+        "piece to piece": measure_pieces(load(arguments.run_dir)),
+    }
     result: dict[str, Any] = {
         **describe_machine(),
         "model": dict(bundle.model),

@@ -23,19 +23,13 @@ from semilla.errors import (
     is_out_of_memory,
 )
 from semilla.journal import Journal, restore_record
+from semilla.kept_models import forget_kept_model, keep_finished_model
 from semilla.phases import PhaseRecord
 from semilla.prerequisites.storage import make_directory, refuse_foreign_files
-from semilla.progress import ArtifactRemoved, ArtifactWritten, Note, Progress, Warned
-from semilla.records import models, names
+from semilla.progress import ArtifactWritten, Note, Progress
+from semilla.records import names
 from semilla.records.configuration import read_run_configuration
-from semilla.records.files import (
-    collect_garbage,
-    hash_file,
-    is_intact,
-    remove_directory,
-    verify_artifact,
-    write_text,
-)
+from semilla.records.files import collect_garbage, hash_file, is_intact, verify_artifact, write_text
 from semilla.records.folders import collect_folders
 from semilla.records.lock import hold_lock
 from semilla.records.log import record_log
@@ -161,39 +155,6 @@ def find_stale_phase(journal: Journal, config: PipelineConfiguration) -> Phase |
             return phase
         records[phase] = record
     return None
-
-
-def keep_finished_model(journal: Journal, *, keep: int) -> None:
-    """Put the finished model aside before anything of it is changed; remove the oldest of more than ``keep``."""
-    directory, status = journal.directory, journal.status
-    assert status.finished_model
-    version = status.finished_model.version
-    if not keep:
-        journal.tell(Note(f"Model {version} is not kept: keep_models is 0."))
-    elif not models.is_kept(directory, status):
-        parts = models.name_parts(directory, status)
-        journal.list_artifacts(f"{names.MODELS}/{version}/{name}" for name in parts)
-        try:
-            models.keep_model(directory, status)
-            journal.tell(Note(f"Model {version}, which is finished, is kept in {names.MODELS}/{version}."))
-        except IntegrityError as error:
-            journal.tell(Warned(f"model {version} is not kept: {error}", "integrity"))
-    for folder in models.list_surplus(directory, status, keep=keep):
-        drop_model(journal, folder)
-        journal.tell(Note(f"The earlier model {folder.name} is removed: keep_models is {keep}."))
-
-
-def forget_kept_model(journal: Journal) -> None:
-    """Remove the copy of a model that was not replaced after all: it still stands in the directory itself."""
-    folder = journal.directory / names.MODELS / journal.status.model_version
-    if folder in models.list_surplus(journal.directory, journal.status, keep=0):
-        drop_model(journal, folder)
-
-
-def drop_model(journal: Journal, folder: Path) -> None:
-    for path in models.drop_model(folder):
-        journal.tell(ArtifactRemoved(path))
-    remove_directory(folder.parent)
 
 
 def decide_resume(

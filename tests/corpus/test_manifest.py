@@ -11,7 +11,7 @@ import pytest
 from semilla.corpus.assembly import Assembly, PreparedDocument
 from semilla.corpus.manifest import CorpusManifest, Provenance, read_documents, read_manifest
 from semilla.errors import IncompatibleError, IntegrityError, InvalidCorpusError
-from semilla.guide.troubleshooting import load_entries
+from semilla.guide.documentation import load_documentation
 from semilla.progress import ArtifactWritten, Event, Warned
 from semilla.records import names
 
@@ -39,7 +39,7 @@ def assemble(
 def list_topics(events: list[Event]) -> list[str]:
     """Topics of the guide that the warnings point to, after making sure that each is an entry of it."""
     topics = [event.topic for event in events if isinstance(event, Warned)]
-    assert set(topics) <= {entry.topic for entry in load_entries()}
+    assert set(topics) <= {entry.topic for entry in load_documentation().troubleshooting_guide}
     return topics
 
 

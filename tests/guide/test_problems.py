@@ -8,7 +8,7 @@ import pytest
 
 from semilla.guide import find_chapters
 from semilla.guide.chapters import make_anchor
-from semilla.guide.troubleshooting import load_entries
+from semilla.guide.documentation import load_documentation
 
 ROWS = [
     [cell.strip() for cell in line.removeprefix("| ").removesuffix(" |").split(" | ")]
@@ -16,7 +16,10 @@ ROWS = [
     if "https://" in line
 ]
 """Problem, where it was reported, and the answer."""
-ADDRESSES = {make_anchor(f"{entry.topic}: {entry.symptom}"): entry.topic for entry in load_entries()}
+ADDRESSES = {
+    make_anchor(f"{entry.topic}: {entry.symptom}"): entry.topic
+    for entry in load_documentation().troubleshooting_guide
+}
 REPORT = re.compile(
     r"\[[\w.-]+ (?P<number>\d+)\]\(https://github\.com/[\w.-]+/[\w.-]+/(?:issues|pull)/(?P<id>\d+)\)"
 )

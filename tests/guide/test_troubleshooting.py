@@ -13,11 +13,11 @@ from semilla.errors import CATEGORIES, IntegrityError
 from semilla.guide import find_chapters
 from semilla.guide.documentation import IDS, load_documentation
 from semilla.guide.search import find_named
-from semilla.guide.troubleshooting import HEADINGS, load_entries, parse_entries
+from semilla.guide.troubleshooting import HEADINGS, parse_entries
 
 SOURCES = Path(__file__).parents[2] / "src" / "semilla"
 GUIDE = load_documentation()
-TOPICS = [entry.topic for entry in load_entries()]
+TOPICS = [entry.topic for entry in load_documentation().troubleshooting_guide]
 FLAGS = {flag for name in COMMANDS for flag in build_parser(name)._option_string_actions}
 PROGRAMS = set(
     "semilla df du ls env curl free file wc sha256sum mount dmesg pip python tail head grep sort nproc uptime".split()
@@ -54,7 +54,7 @@ def test_every_topic_told_has_its_entry():
     assert findings | {"corpus_size", "learning_rate"} <= set(TOPICS)
 
 
-@pytest.mark.parametrize("entry", load_entries(), ids=TOPICS)
+@pytest.mark.parametrize("entry", load_documentation().troubleshooting_guide, ids=TOPICS)
 def test_entries_are_whole_and_lead_somewhere(entry):
     """Each entry fills its four lists, names sections of the guide, and only flags and commands that exist."""
     assert list(entry.sections) == list(HEADINGS)
@@ -65,7 +65,7 @@ def test_entries_are_whole_and_lead_somewhere(entry):
     assert set(re.findall(r"`semilla (\w+)", text)) <= set(COMMANDS)
 
 
-@pytest.mark.parametrize("entry", load_entries(), ids=TOPICS)
+@pytest.mark.parametrize("entry", load_documentation().troubleshooting_guide, ids=TOPICS)
 def test_a_cause_can_be_checked_and_something_be_done(entry):
     """At least one cause names a command that tells whether it is the one; at least one solution is not to wait."""
     commands = re.findall(r"`([^`]+)`", " ".join(entry.possible_causes))

@@ -15,7 +15,6 @@ import pytest
 
 from semilla.guide.documentation import load_documentation
 from semilla.guide.search import find_named
-from semilla.guide.troubleshooting import load_entries
 from semilla.records import names
 from semilla.records.status import ErrorDetails, Finding
 from semilla.report.curves import pick_epochs
@@ -140,7 +139,7 @@ def test_a_missed_target_names_its_entry_of_the_guide(make_run: MakeRun, name: s
     assert run.results is not None
     run.results.findings = [Finding.judge(name, "target", 0.5, ">=", 0.9)]
     assert judge_run(run).command == f"semilla guide {topic}"
-    assert topic in {entry.topic for entry in load_entries()}
+    assert topic in {entry.topic for entry in load_documentation().troubleshooting_guide}
 
 
 @pytest.mark.parametrize(

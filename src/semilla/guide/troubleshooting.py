@@ -17,10 +17,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cache
 
 from semilla.errors import IntegrityError
-from semilla.guide import find_chapters
 
 HEADINGS = ("Symptom", "Causes", "Solutions", "Related")
 _ENTRY = re.compile(r"^### (?P<topic>[a-z0-9_]+): (?P<symptom>.+)$", re.MULTILINE)
@@ -44,12 +42,6 @@ class TroubleshootingEntry:
         """The lists by their headings."""
         lists = (self.signs, self.possible_causes, self.solutions, self.related_sections)
         return dict(zip(HEADINGS, lists, strict=True))
-
-
-@cache
-def load_entries() -> tuple[TroubleshootingEntry, ...]:
-    """Read the entries of the guide that is installed."""
-    return parse_entries((find_chapters() / "08-troubleshooting.md").read_text(encoding="utf-8"))
 
 
 def parse_entries(markdown: str) -> tuple[TroubleshootingEntry, ...]:

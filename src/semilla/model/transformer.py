@@ -47,9 +47,9 @@ class Transformer(nn.Module):
         if not architecture.tie_embeddings:
             self.lm_head = Linear(architecture.d_model, vocab_size)
         self.dropout_generator = torch.Generator()
-        for module in self.modules():
-            if isinstance(module, Dropout):
-                module.generator = self.dropout_generator
+        self.dropouts = [module for module in self.modules() if isinstance(module, Dropout)]
+        for dropout in self.dropouts:
+            dropout.generator = self.dropout_generator
         cos_TK, sin_TK = compute_rotary_tables(max_positions, architecture.d_model // architecture.num_heads)
         self.register_buffer("cos_TK", cos_TK, persistent=False)
         self.register_buffer("sin_TK", sin_TK, persistent=False)
@@ -62,9 +62,8 @@ class Transformer(nn.Module):
 
     def set_dropout(self, probability: float) -> None:
         """Let training drop activations with this probability, from the next forward pass on."""
-        for module in self.modules():
-            if isinstance(module, Dropout):
-                module.threshold = round(256 * probability)
+        for dropout in self.dropouts:
+            dropout.set_probability(probability)
 
     def seed_dropout(self, seed: int, step: int) -> None:
         """Make the next forward pass drop the same activations whenever it is asked for (seed, step)."""
@@ -199,8 +198,11 @@ class Dropout(nn.Module):
 
     def __init__(self, probability: float = 0.0) -> None:
         super().__init__()
-        self.threshold = round(256 * probability)
+        self.set_probability(probability)
         self.generator: torch.Generator | None = None
+
+    def set_probability(self, probability: float) -> None:
+        self.threshold = round(256 * probability)
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.threshold == 0:

@@ -33,8 +33,6 @@ class StepTimes:
 
     sampled_s: float
     full_s: float
-    num_threads: int
-    precision: str
 
 
 def rehearse(config: PipelineConfiguration) -> StepTimes:
@@ -48,7 +46,7 @@ def rehearse(config: PipelineConfiguration) -> StepTimes:
     for share in (1.0, 0.0):
         settings = config.training_hyperparameters.model_copy(update={"sampled_output_fraction": share})
         times[share] = statistics.median(_time_steps(state, settings, data))
-    return StepTimes(times[1.0], times[0.0], environment.num_threads, environment.precision)
+    return StepTimes(sampled_s=times[1.0], full_s=times[0.0])
 
 
 def make_text(config: PipelineConfiguration) -> TrainingData:
