@@ -25,4 +25,4 @@ def make_model(
     with torch.no_grad():
         for weight in network.parameters():
             weight.add_(torch.randn(weight.shape, generator=generator), alpha=0.1)
-    return TrainedModel(network.eval(), tokenizer.model, tuple(SENTENCES))
+    return TrainedModel(network.eval(), tokenizer.model, tuple(SENTENCES), version="1.0.0")

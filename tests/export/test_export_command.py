@@ -5,10 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import gguf
+import onnxruntime
 import pytest
+import transformers
 
 from semilla import cli
 from semilla.export import onnx_folder, targets
@@ -85,6 +89,37 @@ def test_the_card_tells_origin_figures_and_limits_and_no_private_path(own_run: P
     assert "en.txt" in card
     assert str(own_run.parent) not in card
     assert "my | texts" not in card
+
+
+def read_config(folder: Path) -> str:
+    network: Any = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
+    return str(network.model_version)
+
+
+def read_gguf(folder: Path) -> str:
+    return str(gguf.GGUFReader(folder / "model-f16.gguf").fields["general.version"].contents())
+
+
+def read_graph(folder: Path) -> str:
+    session = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
+    return str(session.get_modelmeta().custom_metadata_map["model_version"])
+
+
+@pytest.mark.parametrize(
+    ("target", "read_version"),
+    [("huggingface", read_config), ("gguf", read_gguf), ("onnx", read_graph)],
+    ids=["huggingface", "gguf", "onnx"],
+)
+def test_an_export_keeps_the_models_version(
+    own_run: Path, tmp_path: Path, target: str, read_version: Callable[[Path], str]
+) -> None:
+    """Where the programs that read the format look for it, in the card and in the report."""
+    status = read_record(own_run / "pipeline_status.json")
+    write_record(own_run / "pipeline_status.json", {**status, "model_version": "2.1.7"})
+    assert export(own_run, "--to", target, "--output", str(tmp_path / "written")) == 0
+    assert read_version(tmp_path / "written") == "2.1.7"
+    assert "| Version | 2.1.7 |" in (tmp_path / "written" / "README.md").read_text(encoding="utf-8")
+    assert json.loads((tmp_path / "written" / "export.json").read_bytes())["model_version"] == "2.1.7"
 
 
 def break_check(monkeypatch: pytest.MonkeyPatch) -> None:

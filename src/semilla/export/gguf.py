@@ -106,7 +106,7 @@ def write(folder: Path, trained: TrainedModel, *, quantization: str) -> None:
         writer.add_file_type(file_type)
         writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
         _add_shape(writer, trained.model)
-        _add_vocabulary(writer, trained.vocabulary)
+        _add_fields(writer, describe_fields(trained))
         for name, weight in arrange_tensors(trained.weights, model=trained.model):
             raw_dtype = kind if weight.ndim == 2 else Type.F32
             writer.add_tensor(name, gguf.quants.quantize(weight, raw_dtype), raw_dtype=raw_dtype)
@@ -128,7 +128,7 @@ def check(folder: Path, trained: TrainedModel, *, quantization: str) -> Parity:
     graph = build_graph(content.weights, model=trained.model)
     limit = LARGEST_LOGIT_DIFFERENCE if quantization == "f32" else None
     comparisons = [
-        compare_fields(content.fields, describe_vocabulary(trained.vocabulary), program=PROGRAM),
+        compare_fields(content.fields, describe_fields(trained), program=PROGRAM),
         compare_weights(
             content.weights, trained, program=PROGRAM, block=BLOCK, limit=LARGEST_ERRORS[quantization]
         ),
@@ -189,11 +189,13 @@ def read_gguf(path: Path, trained: TrainedModel) -> GgufContent:
     return GgufContent(fields, found)
 
 
-def describe_vocabulary(vocabulary: Vocabulary) -> dict[str, Any]:
-    """Name every field of the tokenizer as llama.cpp reads it."""
+def describe_fields(trained: TrainedModel) -> dict[str, Any]:
+    """Name the model's version, and every field of the tokenizer as llama.cpp reads it."""
+    vocabulary = trained.vocabulary
     pieces = vocabulary.pieces
     keys = gguf.Keys.Tokenizer
     return {
+        gguf.Keys.General.VERSION: trained.version,
         keys.MODEL: TOKENIZER_MODELS[vocabulary.model_type],
         keys.PRE: "default",
         keys.LIST: [piece.text for piece in pieces],
@@ -210,8 +212,8 @@ def describe_vocabulary(vocabulary: Vocabulary) -> dict[str, Any]:
     }
 
 
-def _add_vocabulary(writer: gguf.GGUFWriter, vocabulary: Vocabulary) -> None:
-    for key, value in describe_vocabulary(vocabulary).items():
+def _add_fields(writer: gguf.GGUFWriter, fields: Mapping[str, Any]) -> None:
+    for key, value in fields.items():
         match value:
             case bool():
                 writer.add_bool(key, value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -50,7 +50,7 @@ def write(folder: Path, trained: TrainedModel) -> None:
     tokenizer = describe_tokenizer(trained.vocabulary)
     write_json(folder / TOKENIZER, tokenizer)
     write_json(folder / "tokenizer_config.json", describe_tokenizer_class(trained))
-    write_json(folder / "config.json", describe_configuration(trained.model))
+    write_json(folder / "config.json", describe_configuration(trained))
     write_json(folder / "generation_config.json", describe_generation())
     write_bytes(folder / WEIGHTS, save(dict(trained.weights), metadata={"format": "pt"}))
 
@@ -102,10 +102,12 @@ def _name_program(package: str) -> str:
     return f"{package} {version(package)}"
 
 
-def describe_configuration(model: Mapping[str, Any]) -> dict[str, Any]:
+def describe_configuration(trained: TrainedModel) -> dict[str, Any]:
+    model = trained.model
     return {
         "architectures": ["LlamaForCausalLM"],
         "model_type": "llama",
+        "model_version": trained.version,
         **model,
         "num_key_value_heads": model["num_attention_heads"],
         "head_dim": model["hidden_size"] // model["num_attention_heads"],

@@ -60,6 +60,7 @@ def _describe(trained: TrainedModel, facts: RunFacts) -> str:
         f"{language} ({share.share:.0%})" for language, share in facts.manifest.language_shares.items()
     )
     rows = {
+        "Version": trained.version,
         "Architecture": f"Llama: {shape}, feed-forward {model['intermediate_size']}",
         "Parameters": f"{sum(weight.size for weight in trained.weights.values()):,}",
         "Vocabulary": f"{model['vocab_size']:,} pieces, {trained.vocabulary.model_type}",

@@ -36,12 +36,15 @@ IR_VERSION = 8
 MASKED = -1e30
 
 
-def build_graph(weights: Weights, *, model: Mapping[str, Any], all_positions: bool = False) -> bytes:
+def build_graph(
+    weights: Weights, *, model: Mapping[str, Any], version: str = "", all_positions: bool = False
+) -> bytes:
     """Build the ONNX model of ``weights``, tensors named as in Hugging Face's LlamaForCausalLM.
 
-    ``model`` uses the names of LlamaConfig. With ``all_positions`` the logits of every token are returned,
-    [T, V]. Raises IncompatibleError when a tensor is missing or has another shape than ``model`` says, and
-    IntegrityError when one holds a value that is not finite.
+    ``model`` uses the names of LlamaConfig; ``version`` is the model's, kept among the graph's properties.
+    With ``all_positions`` the logits of every token are returned, [T, V]. Raises IncompatibleError when a
+    tensor is missing or has another shape than ``model`` says, and IntegrityError when one holds a value that
+    is not finite.
     """
     check_weights(weights, model=model)
     graph = _StandardGraph(weights, model)
@@ -50,7 +53,7 @@ def build_graph(weights: Weights, *, model: Mapping[str, Any], all_positions: bo
         x = graph.attend(x, layer)
         x = graph.feed_forward(x, layer)
     graph.project(x if all_positions else graph.add("Gather", x, graph.const("last", [-1]), axis=0))
-    return graph.finish(all_positions=all_positions)
+    return graph.finish(version, all_positions=all_positions)
 
 
 def list_shapes(model: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
@@ -138,7 +141,11 @@ class Graph:
         return [f"{layer}.{kind}" for layer in layers for kind in ("key", "value")]
 
     def serialize(
-        self, inputs: Sequence[onnx.ValueInfoProto], outputs: Sequence[onnx.ValueInfoProto], *domains: str
+        self,
+        inputs: Sequence[onnx.ValueInfoProto],
+        outputs: Sequence[onnx.ValueInfoProto],
+        *domains: str,
+        version: str = "",
     ) -> bytes:
         """Check and serialize; ``domains`` are those of operators beyond the standard, each in version 1."""
         graph = helper.make_graph(self.nodes, "semilla", inputs, outputs, list(self.constants.values()))
@@ -149,6 +156,8 @@ class Graph:
             producer_name="semilla",
             producer_version=__version__,
         )
+        if version:  # ONNX's own field for it holds one whole number
+            helper.set_model_props(whole, {"model_version": version})
         onnx.checker.check_model(whole)
         serialized: bytes = whole.SerializeToString()
         return serialized
@@ -223,12 +232,12 @@ class _StandardGraph(Graph):
         matrix = "embedding" if tied else self.const("lm_head", self.weights["lm_head.weight"])
         self.add("Gemm", self.normalize(x, "model.norm"), matrix, transB=1, to="logits")
 
-    def finish(self, *, all_positions: bool) -> bytes:
+    def finish(self, version: str, *, all_positions: bool) -> bytes:
         inputs = [describe_value("input_ids", 1, "T", kind=TensorProto.INT64)]
         inputs += [describe_value(f"past.{name}", "P", self.width) for name in self.caches]
         outputs = [describe_value("logits", "T" if all_positions else 1, self.model["vocab_size"])]
         outputs += [describe_value(f"new.{name}", "T", self.width) for name in self.caches]
-        return self.serialize(inputs, outputs)
+        return self.serialize(inputs, outputs, version=version)
 
 
 def compute_angles(model: Mapping[str, Any]) -> npt.NDArray[np.float64]:

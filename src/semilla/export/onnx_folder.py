@@ -34,7 +34,7 @@ order) and give only the new token."""
 
 
 def write(folder: Path, trained: TrainedModel) -> None:
-    write_bytes(folder / MODEL, build_graph(trained.weights, model=trained.model))
+    write_bytes(folder / MODEL, build_graph(trained.weights, model=trained.model, version=trained.version))
     write_bytes(folder / TOKENIZER, trained.tokenizer_model)
 
 

@@ -68,6 +68,7 @@ def export_model(
                 **kind,
                 "semilla_version": __version__,
                 "exported_at": now(),
+                "model_version": trained.version,
                 "run": {"pipeline_id": facts.status.pipeline_id, "best_model_sha256": facts.model_sha256},
                 **asdict(parity),
             }

@@ -40,6 +40,8 @@ class TrainedModel:
     network: Transformer
     tokenizer_model: bytes
     held_out: tuple[str, ...]
+    version: str = ""
+    """MAJOR.MINOR.PATCH, which every format keeps where it has a place for it."""
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
@@ -115,6 +117,7 @@ def read_run(directory: Path) -> tuple[TrainedModel, RunFacts]:
         network.eval(),
         tokenizer_model,
         tuple(document.validation_text for document in read_documents(directory)),
+        version=status.model_version,
     )
     facts = RunFacts(
         directory,
