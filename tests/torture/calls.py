@@ -69,6 +69,8 @@ class Recorder:
                 self.watcher.note_write(result)
             case "write":
                 self.watcher.note_write(arguments[0])
+            case "unlink":
+                self.watcher.note_removal(arguments[0])
             case "sync":
                 self.watcher.note_sync(arguments[0])
             case "sync_directory":

@@ -2,8 +2,9 @@
 
 A view is a directory in memory: names, relative to it, and contents. The one of a killed process is what stands there.
 For a power cut two more are drawn up, the worst that a disk may do with what it has not been told to keep: names come
-late, so that only those that stood when their directory was last synced are there; or data come late, so that every
-name is there already and files that were not synced are empty.
+late, so that only those that stood when their directory was last synced are there, and a file removed since is empty
+once anything was written, for that may stand where its bytes were; or data come late, so that every name is there
+already and files that were not synced are empty.
 """
 
 from __future__ import annotations
@@ -68,11 +69,17 @@ class Watcher:
         self._contents: dict[tuple[int, ...], Content] = {}
         self._unsynced: set[int] = set()
         self._kept: dict[Path, dict[str, Content]] = {}
+        self._removed: set[Path] = set()
+        self._overwritten: set[Path] = set()
         for folder in {path.parent for path in directory.rglob("*") if path.is_file()} | {directory}:
             self.keep_names(folder)
 
     def note_write(self, file: BinaryIO) -> None:
         self._unsynced.add(os.fstat(file.fileno()).st_ino)
+        self._overwritten |= self._removed
+
+    def note_removal(self, path: Path) -> None:
+        self._removed.add(path)
 
     def note_sync(self, file: BinaryIO) -> None:
         self._unsynced.discard(os.fstat(file.fileno()).st_ino)
@@ -83,6 +90,8 @@ class Watcher:
             self._kept[folder] = {
                 path.name: self._read_synced(path) for path in folder.iterdir() if path.is_file()
             }
+        for gone in (self._removed, self._overwritten):
+            gone -= {path for path in gone if path.parent == folder}
 
     def see(self) -> View:
         """What a killed process leaves."""
@@ -91,7 +100,7 @@ class Watcher:
     def see_late_names(self) -> View:
         """What a power cut leaves when only synced names are on the disk."""
         return {
-            self._name(folder / name): content
+            self._name(folder / name): EMPTY if folder / name in self._overwritten else content
             for folder, kept in self._kept.items()
             for name, content in kept.items()
         }

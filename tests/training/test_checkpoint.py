@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from disk_faults import DiskFaults
 
 from semilla.config import PipelineConfiguration
 from semilla.errors import DivergedError, IncompatibleError, IntegrityError
@@ -128,12 +129,17 @@ def test_a_sealed_file_that_is_no_checkpoint_is_skipped(path: Path) -> None:
 
 
 def test_pruning_keeps_the_newest(tmp_path: Path) -> None:
-    """K5: three of the epochs and two of the steps, by number and not by name or time; other names are not ours."""
+    """K5: three of the epochs and two of the steps, by number and not by name or time; other names are not ours.
+
+    K11: that they are gone is on the disk before anything is written where their bytes were.
+    """
     (tmp_path / "checkpoint_epoch_mine.pt").touch()
     for number in (2, 9, 10, 11):
         (tmp_path / f"checkpoint_epoch_{number}.pt").touch()
         (tmp_path / f"checkpoint_step_{number}.pt").touch()
-    prune_checkpoints(tmp_path)
+    with DiskFaults() as calls:
+        prune_checkpoints(tmp_path)
+    assert calls.names == ["unlink", "unlink", "unlink", "sync_directory"]
     left = sorted(path.name for path in tmp_path.iterdir())
     assert left == [
         "checkpoint_epoch_10.pt", "checkpoint_epoch_11.pt", "checkpoint_epoch_9.pt",

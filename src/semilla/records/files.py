@@ -11,7 +11,7 @@ import errno
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -196,6 +196,18 @@ def remove_file(path: Path) -> None:
     """Remove a file, which may be gone already."""
     with _translated(path), suppress(FileNotFoundError):
         disk.unlink(path)
+
+
+def remove_files(paths: Collection[Path]) -> None:
+    """Remove artifacts for good, before anything else is written.
+
+    Until its directory is synced a power cut may bring a name back, and what is written meanwhile may go where the
+    file's bytes were.
+    """
+    for path in paths:
+        remove_file(path)
+    for directory in {path.parent for path in paths}:
+        sync_directory(directory)
 
 
 def sync_directory(directory: Path) -> bool:

@@ -14,7 +14,7 @@ from semilla.config import PipelineConfiguration
 from semilla.errors import DivergedError, IncompatibleError, IntegrityError
 from semilla.escape import redact_credentials
 from semilla.records import names
-from semilla.records.files import remove_file, write_bytes
+from semilla.records.files import remove_files, write_bytes
 from semilla.records.metrics import EpochMetrics
 from semilla.settings import list_settings, recall_settings
 from semilla.training.inspection import check_optimizer
@@ -220,8 +220,7 @@ def prune_checkpoints(directory: Path) -> list[Path]:
         *_list_files(directory, "epoch")[_KEPT_EPOCHS:],
         *_list_files(directory, "step")[_KEPT_STEPS:],
     ]
-    for path in removed:
-        remove_file(path)
+    remove_files(removed)
     return removed
 
 

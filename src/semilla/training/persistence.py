@@ -12,7 +12,7 @@ import torch
 from semilla.config import PipelineConfiguration
 from semilla.progress import ArtifactRemoved, ArtifactWritten, Progress
 from semilla.records import names
-from semilla.records.files import remove_file
+from semilla.records.files import remove_files
 from semilla.records.metrics import StoppedEpoch, TrainingMetrics, summarize, write_metrics
 from semilla.training.checkpoint import Provenance, prune_checkpoints, save_checkpoint, save_model
 from semilla.training.state import RunState
@@ -87,9 +87,10 @@ class TrainingFiles:
         self.progress(ArtifactWritten(path))
         self.saved_at_s = time.monotonic()
         # Only now, with the new one read back and verified, may older ones go.
-        self._remove([old for old in self.replaced if old != path])
+        replaced = [old for old in self.replaced if old != path]
+        remove_files(replaced)
         self.replaced = []
-        for old in prune_checkpoints(self.directory):
+        for old in [*replaced, *prune_checkpoints(self.directory)]:
             self.progress(ArtifactRemoved(old))
         return path
 
@@ -97,8 +98,3 @@ class TrainingFiles:
         path = self.directory / name
         save_model(path, weights, epoch=epoch, config=self.config, provenance=self.provenance)
         self.progress(ArtifactWritten(path))
-
-    def _remove(self, paths: list[Path]) -> None:
-        for path in paths:
-            remove_file(path)
-            self.progress(ArtifactRemoved(path))
