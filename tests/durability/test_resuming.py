@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -30,7 +31,6 @@ from semilla.phases import corpus_download
 from semilla.pipeline import run_pipeline
 from semilla.progress import Note, StepDone, Warned, silent
 from semilla.records import files, names
-from semilla.records import status as status_module
 from semilla.records.configuration import read_run_configuration
 from semilla.records.metrics import read_metrics
 from semilla.records.status import PipelineStatus, read_status, write_status
@@ -147,30 +147,72 @@ def train_a_step(directory: Path, listener: On) -> None:
         resume(directory, progress=listen)
 
 
-def test_order_comes_from_counts_and_never_from_clocks(
-    directory: Path, whole: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("times", ["equal", "reversed"])
+def test_order_comes_from_counts_and_never_from_file_times(
+    directory: Path, whole: dict[str, Any], times: str
 ) -> None:
-    """R14: equal or reversed file times, a clock that jumps by years, another zone; durations stay positive."""
+    """R14: the newest is the one with most steps, be its file as old as the others or the oldest of all."""
     stop_after(directory, steps=20, checkpoint_seconds=1e-9)
     for path in directory.glob("checkpoint_*.pt"):
-        os.utime(path, (0, -int(path.stem.split("_")[2])))
-    draw = random.Random(0)
-    real = time.time
-    monkeypatch.setattr(time, "time", lambda: real() + draw.uniform(-1e9, 1e9))
-    monkeypatch.setattr(status_module, "now", lambda: "1970-01-01T00:00:00.000+00:00")
-    monkeypatch.setenv("TZ", "Pacific/Kiritimati")
-    time.tzset()
-    try:
-        listener = On(Note, lambda: None)
-        resume(directory, progress=listener)
-    finally:
-        monkeypatch.undo()
-        time.tzset()
-    assert "Continuing from checkpoint_step_20.pt" in next(
-        e.text for e in listener.events if isinstance(e, Note)
-    )
+        age_s = int(path.stem.split("_")[2]) if times == "reversed" else 0
+        os.utime(path, (10**9 - age_s, 10**9 - age_s))
+    listener = On(Note, lambda: None)
+    resume(directory, progress=listener)
+    told = next(event.text for event in listener.events if isinstance(event, Note))
+    assert "Continuing from checkpoint_step_20.pt" in told
     assert describe_end(directory) == whole
-    assert all(row.elapsed_seconds >= 0 for row in read_metrics(directory / names.METRICS).epoch_history)
+
+
+FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
+JUMPING_RUN = """
+import itertools, os, select, sys, time
+from pathlib import Path
+import torch
+from tiny_training import KnownPackages, configure
+from semilla.phases import prerequisite_check, validation
+from semilla.pipeline import run_pipeline
+
+jumps = itertools.cycle(["+3650d", "-3650d", "+1h", "-40d"])
+torch.set_num_threads(1)
+time.sleep = lambda seconds: select.select([], [], [], seconds)  # libfaketime breaks the other
+prerequisite_check.PackageProbe, validation.LEAST_GAIN_NATS = KnownPackages, -100.0
+run_pipeline(
+    configure(Path(sys.argv[1]), checkpoint_seconds=1e-9),
+    resume=True,
+    listeners=[lambda event: Path(os.environ["FAKETIME_TIMESTAMP_FILE"]).write_text(next(jumps))],
+)
+"""
+"""A run whose clock jumps by years, forth and back, at everything it says."""
+
+
+@pytest.mark.skipif(not FAKETIME, reason="libfaketime is not installed")
+def test_a_clock_that_jumps_changes_no_bit_and_no_duration(directory: Path, whole: dict[str, Any]) -> None:
+    """R14: nor does another time zone; what the run says it took is no more than what really passed."""
+    stop_after(directory, steps=20, checkpoint_seconds=1e-9)
+    before_s = sum(row.elapsed_seconds for row in read_metrics(directory / names.METRICS).epoch_history)
+    jumping = {
+        "LD_PRELOAD": str(FAKETIME),
+        "FAKETIME_TIMESTAMP_FILE": str(directory.parent / "clock"),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "TZ": "Pacific/Kiritimati",
+        "PYTHONPATH": str(Path(__file__).parents[1]),
+    }
+    (directory.parent / "clock").write_text("+0")
+    began_s = time.monotonic()
+    subprocess.run(
+        [sys.executable, "-c", JUMPING_RUN, str(directory)], env={**os.environ, **jumping}, check=True
+    )
+    passed_s = time.monotonic() - began_s
+    assert describe_end(directory) == whole
+    status = read_status(directory)
+    assert status
+    assert status.run_state == "complete"
+    assert min(status.phase_timings.values()) >= 0
+    assert sum(status.phase_timings.values()) < passed_s
+    epochs_s = [row.elapsed_seconds for row in read_metrics(directory / names.METRICS).epoch_history]
+    assert min(epochs_s) >= 0
+    assert sum(epochs_s) <= before_s + passed_s + len(epochs_s)  # whole seconds each
 
 
 @pytest.mark.parametrize("age", ["newer", "older", "damaged", "gone"])

@@ -78,7 +78,7 @@ def run_experiment(options: argparse.Namespace) -> tuple[dict[str, Any], list[st
     if obstacle := find_obstacle():
         return {"skipped": obstacle}, []
     ledger = Ledger(options.record, experiment=options.experiment, seed=options.seed)
-    with tempfile.TemporaryDirectory(prefix="torture-", dir=options.root, ignore_cleanup_errors=True) as root:
+    with tempfile.TemporaryDirectory(prefix="torture-", dir=options.root) as root:
         for trial in make_trials(Path(root), options, ledger):
             ledger.add(trial)
             if trial["faults"]:

@@ -13,6 +13,7 @@ SAMPLE = {
     "without the seed": "interruptions --trials 1 --interruptions 6 --seed 3 --sabotage seed",
     "without the hash": "damage --trials 1 --seed 6 --sabotage hash",
     "without the rename": "calls --trials 1 --seed 0 --sabotage rename",
+    "power cuts without file sync": "powercuts --trials 20 --seed 4 --sabotage file-sync",
     "without file sync": "calls --trials 1 --seed 0 --sabotage file-sync",
     "without directory sync": "calls --trials 1 --seed 0 --sabotage directory-sync",
 }
