@@ -15,7 +15,7 @@ from semilla.errors import InternalError
 
 Forms = Mapping[str, Mapping[Language, tuple[Template, ...]]]
 
-_ANIMATE = ("animal", "child", "family", "job")
+_ANIMATE = frozenset({"animal", "child", "family", "job"})
 _ARTICLES: dict[str, tuple[Gender, bool]] = {
     "el": ("m", False),
     "la": ("f", False),
@@ -54,9 +54,10 @@ class Entry:
         return frozenset([self.key, *texts, *initials])
 
     def get_term(self, language: Language, form: str = "") -> Term:
-        if (language, form) not in self.inflected:
-            self.inflected[language, form] = replace(self.terms[language], form=form)
-        return self.inflected[language, form]
+        term = self.inflected.get((language, form))
+        if term is None:
+            term = self.inflected[language, form] = replace(self.terms[language], form=form)
+        return term
 
     def goes_with(self, tags: tuple[str, ...]) -> bool:
         return not self.fits or any(tag in tags for tag in self.fits)
@@ -204,6 +205,6 @@ def _make_term(row: Mapping[str, Any], part: Part, tags: tuple[str, ...], langua
         plural=row.get("plural", {}).get(language, ""),
         is_plural=is_plural,
         is_mass="mass" in tags,
-        is_animate=any(tag in tags for tag in _ANIMATE),
+        is_animate=not _ANIMATE.isdisjoint(tags),
         is_invariable=row.get("invariable", False),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from random import Random
 from typing import Any, TypeAlias, TypeVar
 
@@ -98,10 +98,15 @@ def _collect_words(tables: list[dict[str, Any]], banks: dict[str, Any]) -> set[s
     waiting = list(tables)
     while waiting:
         table = waiting.pop()
-        new = set(_WORD.findall(table["en"] + table["es"])) - words
+        new = (_find_words(table["en"]) | _find_words(table["es"])) - words
         words |= new
         waiting += [banks[name] for name in new if name in banks]
     return words
+
+
+@cache
+def _find_words(text: str) -> frozenset[str]:
+    return frozenset(_WORD.findall(text))
 
 
 def _make_value(key: str, row: dict[str, Any]) -> Entry:

@@ -14,6 +14,7 @@ from semilla.corpus.sample.heldout import Combination
 from semilla.corpus.sample.lexicon import Entry, Lexicon, load_lexicon
 from semilla.corpus.sample.plots import (
     Alternatives,
+    Beat,
     Character,
     Fact,
     Plot,
@@ -30,6 +31,9 @@ from semilla.errors import InternalError
 TWIN_SHARE = 0.5
 """Share of the stories that are told in both languages with the same facts."""
 
+_OUTLINES_KEPT = 4096
+_PHRASES_KEPT = 32_768
+
 _SPEECH_MARKS = ('"', "—")
 _SENTENCE_START = re.compile(r'((?:^—?|[.!?] )["«¿¡]*)([a-zà-ÿ])', re.MULTILINE)
 
@@ -42,6 +46,15 @@ class Library:
     plots: tuple[Plot, ...]
     banks: Mapping[str, Alternatives]
     grammars: Mapping[Language, English | Spanish]
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What a story is about and which beats it tells, before there is a word of it."""
+
+    plot: Plot
+    facts: Mapping[str, Fact]
+    beats: tuple[Beat, ...]
 
 
 @dataclass(frozen=True)
@@ -72,17 +85,24 @@ def tell_story(
     """
     library = load_library()
     is_twin = _make_rng(seed, index, "twin").random() < TWIN_SHARE
-    rng = _make_rng(seed, index, "facts" if is_twin else language)
-    plot = _deal_plot(library.plots, seed=seed, index=index, stream="facts" if is_twin else language)
-    facts = choose_facts(plot, rng, library.lexicon, held_out=held_out)
+    outline = _outline_story("facts" if is_twin else language, seed=seed, index=index, held_out=held_out)
     lines_rng = _make_rng(seed, index, f"lines {'' if is_twin else language} {attempt}")
-    teller = _Teller(
-        language, library, facts, lines_rng, _make_rng(seed, index, f"words {language} {attempt}")
-    )
-    told = [beat for beat in plot.beats if rng.random() < beat.chance]
-    text = lay_out([teller.tell(beat.alternatives[language]) for beat in told])
+    words_rng = _make_rng(seed, index, f"words {language} {attempt}")
+    teller = _Teller(language, library, outline.facts, lines_rng, words_rng)
+    text = lay_out([teller.tell(beat.alternatives[language]) for beat in outline.beats])
     text = library.grammars[language].finish(text)
-    return Story(language, plot.key, is_twin, text, find_combination(plot, facts))
+    plot = outline.plot
+    return Story(language, plot.key, is_twin, text, find_combination(plot, outline.facts))
+
+
+@lru_cache(maxsize=_OUTLINES_KEPT)
+def _outline_story(stream: str, *, seed: int, index: int, held_out: bool) -> Outline:
+    """Kept for the twin and for further attempts, since choosing facts is a third of the work."""
+    library = load_library()
+    plot = _deal_plot(library.plots, seed=seed, index=index, stream=stream)
+    rng = _make_rng(seed, index, stream)
+    facts = choose_facts(plot, rng, library.lexicon, held_out=held_out)
+    return Outline(plot, facts, tuple(beat for beat in plot.beats if rng.random() < beat.chance))
 
 
 def _make_rng(seed: int, index: int, stream: str) -> Random:
@@ -123,13 +143,15 @@ class _Teller:
         self.facts = facts
         self.lines_rng = lines_rng
         self.words_rng = words_rng
-        self.told: set[int] = set()
+        self.untold: dict[int, list[Template]] = {}
 
     def tell(self, alternatives: tuple[Template, ...]) -> str:
-        fresh = [template for template in alternatives if id(template) not in self.told]
-        template = pick(self.lines_rng, fresh or alternatives)
-        self.told.add(id(template))
-        return self._render(template)
+        key = id(alternatives)
+        if key not in self.untold:
+            self.untold[key] = list(alternatives)
+        untold = self.untold[key]
+        place = int(self.lines_rng.random() * len(untold or alternatives))
+        return self._render(untold.pop(place) if untold else alternatives[place])
 
     def _render(self, template: Template) -> str:
         return "".join([node if isinstance(node, str) else self._render_node(node) for node in template])
@@ -145,9 +167,9 @@ class _Teller:
         return self.tell(self.banks[node.name][self.language])
 
     def _render_slot(self, slot: Slot) -> str:
-        terms = [self._resolve(word) for word in slot.words]
-        targets = [self._resolve_target(word) for word in slot.targets]
-        text = self.grammar.render_phrase(terms, target=_join_targets(targets) if targets else None)
+        terms = tuple([self._resolve(word) for word in slot.words])
+        target = _join_targets([self._resolve_target(word) for word in slot.targets]) if slot.targets else None
+        text = _render_phrase(self.grammar, terms, target)
         return text[:1].upper() + text[1:] if slot.is_capitalised else text
 
     def _resolve_target(self, word: Word) -> Term:
@@ -158,7 +180,7 @@ class _Teller:
     def _resolve(self, word: Word) -> Term:
         fact, forms = self.facts.get(word.base), word.forms
         if fact is None:
-            return Term(word.base, "literal", "".join(forms))
+            return _make_literal(word.base, "".join(forms))
         if isinstance(fact, Character):
             if not forms:
                 return fact.name.terms[self.language]
@@ -171,6 +193,17 @@ class _Teller:
         return Term(self.tell(entry.forms[form][self.language]), "phrase")
 
 
+@lru_cache(maxsize=_PHRASES_KEPT)
+def _render_phrase(grammar: English | Spanish, terms: tuple[Term, ...], target: Term | None) -> str:
+    """Kept, since stories say most of their phrases again and again."""
+    return grammar.render_phrase(terms, target=target)
+
+
+@cache
+def _make_literal(text: str, form: str) -> Term:
+    return Term(text, "literal", form)
+
+
 def _join_targets(terms: list[Term]) -> Term:
     """Two or more count as one plural, masculine in Spanish unless all are feminine."""
     if len(terms) == 1:
@@ -181,15 +214,17 @@ def _join_targets(terms: list[Term]) -> Term:
 
 def lay_out(pieces: list[str]) -> str:
     """Run narrative sentences together into paragraphs; give each speech a line of its own; ``//`` breaks a line."""
-    lines: list[str] = []
-    for piece in pieces:
-        for place, part in enumerate(piece.split("//")):
-            line = capitalise(part.strip())
-            is_speech = line.startswith(_SPEECH_MARKS)
-            if place or not lines or is_speech or lines[-1].startswith(_SPEECH_MARKS):
-                lines.append(line)
-            else:
-                lines[-1] = f"{lines[-1]} {line}".strip()
+    parts = [part.strip() for piece in pieces for part in piece.split("//")]
+    breaks = [place > 0 for piece in pieces for place in range(piece.count("//") + 1)]
+    lines = [""]
+    is_after_speech = False
+    for part, is_broken in zip(capitalise("\n".join(parts)).split("\n"), breaks, strict=True):
+        is_speech = part.startswith(_SPEECH_MARKS)
+        if is_broken or is_speech or is_after_speech:
+            lines.append(part)
+        else:
+            lines[-1] = f"{lines[-1]} {part}".strip()
+        is_after_speech = is_speech
     return "\n".join(line for line in lines if line)
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import TypeAlias
 
 from semilla.errors import InternalError
@@ -96,6 +97,7 @@ def _parse_choice(text: str, start: int) -> tuple[Choice, int]:
             return Choice(tuple(options)), start
 
 
+@cache
 def _parse_slot(text: str) -> Node:
     if text.startswith("@"):
         return BankSlot(text[1:])
