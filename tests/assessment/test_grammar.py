@@ -20,7 +20,9 @@ from semilla.assessment.grammar import (
 )
 from semilla.config import ModelArchitecture
 from semilla.corpus.manifest import Document
+from semilla.corpus.sample import generate_corpus
 from semilla.corpus.sample.minimal_pairs import MinimalPair
+from semilla.corpus.sample.terms import LANGUAGES, Language
 from semilla.model.transformer import Transformer, initialize_weights
 from semilla.tokenizer import NEWLINE_ID
 
@@ -124,6 +126,43 @@ def test_a_text_without_the_words_is_told_and_not_measured(model: Transformer) -
     assert results == {}
     assert len(remarks) == 1
     assert "No minimal pairs in en" in remarks[0]
+
+
+def test_a_phenomenon_with_too_few_pairs_is_named_and_not_measured(
+    model: Transformer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The text has the words of most pairs; what is left of one phenomenon would say nothing."""
+    numbers = [MinimalPair("es", "number", f"La niña {n}.", f"La niñas {n}.") for n in range(60)]
+    gender = [MinimalPair("es", "gender", f"La niña {n}.", f"El niña {n}.") for n in range(50)]
+
+    def make_pairs(language, *, seed, per_phenomenon=60, accept=lambda pair: True):
+        pairs = [*numbers[:per_phenomenon], *gender[:per_phenomenon]]
+        return [pair for pair in pairs if accept(pair)]
+
+    monkeypatch.setattr(grammar, "make_pairs", make_pairs)
+    monkeypatch.setattr(grammar, "make_score", lambda model, tokenizer: score_length)
+    words = f"La niña, el niñas, {', '.join(map(str, range(60)))}."
+    documents = [Document("Cuento", "es", "x", words, "Sí.")]
+    results, remarks = grammar.assess_grammar(model, None, documents)  # type: ignore[arg-type]
+    assert (results["es"].num_pairs, list(results["es"].phenomena), remarks) == (
+        110,
+        ["number", "gender"],
+        [],
+    )
+    monkeypatch.setattr(grammar, "LEAST_PAIRS", 51)
+    results, remarks = grammar.assess_grammar(model, None, documents)  # type: ignore[arg-type]
+    assert list(results["es"].phenomena) == ["number"]
+    assert remarks == ["Too few minimal pairs in es have known words only, 51 being needed: gender (50)."]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_megabyte_of_stories_has_the_words_of_enough_pairs(language: Language) -> None:
+    """The first run of the README measures grammar: more than half of the pairs are of words it was trained on."""
+    documents = {
+        document.language: document.text for document in generate_corpus(seed=0, size_bytes=1_000_000)
+    }
+    probe = grammar.make_pairs(language, seed=grammar.SEED, per_phenomenon=grammar.PROBE_PAIRS)
+    assert measure_coverage(probe, documents[language]) >= grammar.LEAST_COVERAGE + 0.1
 
 
 def test_the_chance_of_a_sentence_is_the_product_of_its_tokens(model: Transformer) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
@@ -23,8 +24,10 @@ from semilla.records.status import Finding, GrammarResults, PairAccuracy
 from semilla.tokenizer import NEWLINE_ID, Tokenizer
 
 LEAST_ACCURACY = 0.9
-LEAST_COVERAGE = 0.75
-"""Share of a language's pairs whose every word the training text must have: else it is not a text of such words."""
+LEAST_COVERAGE = 0.5
+"""Share of a language's pairs whose every word the training text must have: those left of fewer are the easy ones."""
+LEAST_PAIRS = 50
+"""Pairs of known words a phenomenon must have: fewer leave an interval too wide to say anything."""
 PROBE_PAIRS = 10
 SEED = 0
 """The same pairs for every run, so that their figures compare."""
@@ -51,7 +54,8 @@ def assess_grammar(
         if not text:
             continue
         # A few of each phenomenon tell whether the words are there; making them all takes seconds.
-        coverage = measure_coverage(make_pairs(language, seed=SEED, per_phenomenon=PROBE_PAIRS), text)
+        probe = make_pairs(language, seed=SEED, per_phenomenon=PROBE_PAIRS)
+        coverage = measure_coverage(probe, text)
         if coverage < LEAST_COVERAGE:
             remarks.append(
                 f"No minimal pairs in {language}: the training text has the words of {coverage:.0%} of them, and "
@@ -59,7 +63,16 @@ def assess_grammar(
             )
             continue
         pairs = make_pairs(language, seed=SEED, accept=accept_new(text))
-        results[language] = measure_grammar(pairs, score, coverage=coverage)
+        counts = Counter(pair.phenomenon for pair in pairs)
+        rare = {one.phenomenon: n for one in probe if (n := counts[one.phenomenon]) < LEAST_PAIRS}
+        if rare:
+            remarks.append(
+                f"Too few minimal pairs in {language} have known words only, {LEAST_PAIRS} being needed: "
+                f"{', '.join(f'{name} ({count})' for name, count in rare.items())}."
+            )
+        pairs = [pair for pair in pairs if pair.phenomenon not in rare]
+        if pairs:
+            results[language] = measure_grammar(pairs, score, coverage=coverage)
     return results, remarks
 
 

@@ -168,7 +168,9 @@ class _Teller:
 
     def _render_slot(self, slot: Slot) -> str:
         terms = tuple([self._resolve(word) for word in slot.words])
-        target = _join_targets([self._resolve_target(word) for word in slot.targets]) if slot.targets else None
+        target = (
+            _join_targets([self._resolve_target(word) for word in slot.targets]) if slot.targets else None
+        )
         text = _render_phrase(self.grammar, terms, target)
         return text[:1].upper() + text[1:] if slot.is_capitalised else text
 
