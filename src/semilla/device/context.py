@@ -81,7 +81,11 @@ class Context:
             token_ids = np.concatenate([self.token_ids, token_ids])[-(self.capacity // 2) :]
             self._length = 0
         for part in self._cut(token_ids):
-            self._run(self._bind(part[None]), self._length + len(part))
+            if len(part) == 1:  # as most prompts that are empty; binding takes longer than reading
+                self._following[0] = part[0]
+                self._run(self._step, self._length + 1)
+            else:
+                self._run(self._bind(part[None]), self._length + len(part))
 
     def advance(self) -> int:
         """Read the token chosen, choose the one after it, and return that."""
