@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from held_out import HeldOut, compare_held_out
 from machine_facts import describe_machine
 
 from semilla.export import QUANTIZATIONS, gguf
@@ -142,51 +143,13 @@ def check(trained: TrainedModel, quantization: str, *, place: Path) -> dict[str,
     }
 
 
-@dataclass(frozen=True)
-class HeldOut:
-    """What rounding costs on text that is given, not generated."""
-
-    contexts: int
-    tokens: int
-    trained_loss: float
-    loss: float
-    loss_change_percent: float
-    same_likeliest_token: float
-
-
-def compare_held_out(trained: TrainedModel, score: Callable[[Ids], Logits]) -> HeldOut:
-    """Nats per token, and the share of positions with the same likeliest token, over contexts of full length."""
-    nats, agreeing, num_tokens = np.zeros(2), 0, 0
-    contexts = trained.cut_contexts(NUM_PROMPTS)
-    for ids in contexts:
-        both = trained.compute_logits(ids)[:-1], score(ids)[:-1]
-        nats += [measure_nats(logits, ids[1:]) for logits in both]
-        agreeing += int((both[0].argmax(axis=1) == both[1].argmax(axis=1)).sum())
-        num_tokens += len(ids) - 1
-    trained_loss, loss = nats / num_tokens
-    change = 100 * (loss / trained_loss - 1)
-    return HeldOut(
-        len(contexts), num_tokens, float(trained_loss), float(loss), float(change), agreeing / num_tokens
-    )
-
-
-def measure_nats(logits: Logits, targets: Ids) -> float:
-    exact = logits.astype(np.float64)
-    exact -= exact.max(axis=1, keepdims=True)
-    return float((np.log(np.exp(exact).sum(axis=1)) - exact[np.arange(len(targets)), targets]).sum())
-
-
 def show(result: dict[str, Any]) -> None:
     print(f"{result['quantization']}, {result['size_bytes']:,} bytes")
     for one in result["comparisons"]:
         print(
             f"  {one['program']}: {one['compared']:,} {one['what']}, largest difference {one['difference']:.3g}"
         )
-    one = result["held_out"]
-    print(
-        f"  held-out text: loss {one['loss']:.4f}, {one['loss_change_percent']:+.4f} % against the trained model's, "
-        f"the same likeliest token at {one['same_likeliest_token']:.2%} of {one['tokens']:,} positions"
-    )
+    print(f"  held-out text: {HeldOut(**result['held_out'])}")
     for one in result["continuations"]:
         gaps = one["gaps_at_partings"]
         print(

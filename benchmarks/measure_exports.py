@@ -1,5 +1,7 @@
 """How exactly do the exports of a run say what its trained model says? Every held-out line, a thousand contexts.
 
+And what does int8 cost in the bundle that ships? The loss of about all held-out text, through the runtime that ships.
+
     .venv/bin/python benchmarks/measure_exports.py RUN [--output FILE.json]
 
 Definitions: the largest absolute difference of a logit in float32, over all positions of each context (Hugging Face) or
@@ -14,8 +16,10 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
+from held_out import compare_held_out
 from machine_facts import describe_machine
 
+from semilla.device.session import load
 from semilla.export import huggingface, onnx_folder
 from semilla.export.parity import Comparison, compare_logits
 from semilla.export.trained import TrainedModel, read_run
@@ -48,11 +52,14 @@ def main() -> None:
     comparisons = measure(trained)
     for one in comparisons:
         print(f"{one.program}: {one.compared:,} {one.what}, largest difference {one.difference:.3g}")
+    int8 = compare_held_out(trained, load(arguments.run).score)
+    print(f"int8: {int8}")
     report = {
         **describe_machine(),
         "model": trained.model,
         "best_model_sha256": facts.model_sha256,
         "comparisons": [asdict(one) for one in comparisons],
+        "int8": asdict(int8),
     }
     if arguments.output:
         arguments.output.write_text(json.dumps(report, indent=2) + "\n")

@@ -88,6 +88,10 @@ class Browser:
             raise RuntimeError(json.dumps(answer["exceptionDetails"])[:500])
         return answer["result"].get("value")
 
+    def write(self, text: str) -> None:
+        """Type ``text`` into the element that has the focus."""
+        self._call("Input.insertText", text=text)
+
     def photograph(self, path: Path) -> list[Path]:
         """Save the whole page as PNG, in pieces of at most PIECE_HEIGHT: ``name-1.png`` and so on."""
         width, height = self.evaluate("[innerWidth, document.documentElement.scrollHeight]")

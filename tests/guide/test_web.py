@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-import html
 import json
-import re
-import shutil
-import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("zensical", reason="the web edition is built with the docs extra")
 
+from browser import DESKTOP, PHONE, Browser, find_chromium
 from build_web import build, find_faults
 
 ROOT = Path(__file__).parents[2]
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 PAGES = ["01-overview", "09-hyperparameters", "problems"]
 """Pages with wide diagrams, wide tables and long links."""
-PROBE = """<script>addEventListener("load", () => setTimeout(() => {
-  const page = document.scrollingElement;
-  document.body.dataset.probe = JSON.stringify({
-    room: innerWidth, width: page.scrollWidth,
-    text: document.querySelector("article").innerText.length,
-  });
-}, 1500));</script></body>"""
-"""Tells what only a browser knows: how wide the page came out, and what of it was shown."""
+WAIT_FOR = """new Promise(done => {{
+  const look = () => {{
+    const one = [...document.body.children].map(part => part.shadowRoot?.querySelector("{selector}")).find(Boolean);
+    one ? done(({wanted})(one)) : setTimeout(look, 20);
+  }};
+  look();
+}})"""
+"""The first element of the search, which is a part of the page of its own, as soon as it is there."""
 
 
 @pytest.fixture(scope="module")
@@ -68,28 +65,33 @@ def test_faults_are_really_found(tmp_path, address, fault):
     assert fault in complaint
 
 
-@pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium here")
-@pytest.mark.parametrize("size", [(1280, 900), (390, 844)], ids=["desktop", "phone"])
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    program = find_chromium()
+    if program is None:
+        pytest.skip("there is no Chromium here")
+    with Browser(program) as browser:
+        yield browser
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 @pytest.mark.parametrize("page", PAGES)
-def test_pages_fit_the_screen(site, tmp_path, page, size):
+def test_pages_fit_the_screen(site, browser, page, size):
     """At both sizes a page has its text and is not wider than the screen; tables scroll by themselves."""
-    told = render(site, f"{page}.html", size=size, folder=tmp_path)
-    assert told["width"] <= told["room"]
-    assert told["text"] > 500
+    browser.show(site / "guide" / f"{page}.html", size=size)
+    assert browser.evaluate("document.scrollingElement.scrollWidth") <= size[0]
+    assert browser.evaluate("document.querySelector('article').innerText.length") > 500
 
 
-def render(site: Path, page: str, *, size: tuple[int, int], folder: Path) -> dict:
-    """Open a page in headless Chromium with the probe in it, and return what the probe tells."""
-    path = site / "guide" / f"probe-{page}"
-    path.write_text(
-        (site / "guide" / page).read_text(encoding="utf-8").replace("</body>", PROBE), encoding="utf-8"
-    )
-    command = [
-        CHROMIUM, "--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder}",
-        f"--window-size={size[0]},{size[1]}", "--virtual-time-budget=8000", "--dump-dom", path.as_uri(),
-    ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=120, check=True)
-    path.unlink()
-    found = re.search(r'data-probe="([^"]*)"', done.stdout)
-    assert found, done.stderr[-2000:]
-    return json.loads(html.unescape(found[1]))
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_a_word_that_is_typed_finds_its_section(site, browser, size):
+    """Pages opened from a folder can be searched: the first find for a symptom is its entry, and leads there."""
+    browser.show(site / "guide" / "01-overview.html", size=size)
+    browser.evaluate("document.querySelector('.md-search__button, label[for=__search]').click()")
+    browser.evaluate(WAIT_FOR.format(selector="input[role=combobox]", wanted="one => one.focus()"))
+    browser.write("overfitting")
+    found = browser.evaluate(WAIT_FOR.format(selector="a", wanted="one => one.href"))
+    path, _, place = found.partition("#")
+    assert path.startswith((site / "guide" / "08-troubleshooting.html").as_uri())
+    assert f'id="{place}"' in (site / "guide" / "08-troubleshooting.html").read_text(encoding="utf-8")
+    assert place.startswith("overfitting")
