@@ -8,12 +8,16 @@ import torch
 from semilla.config import ModelArchitecture, PipelineConfiguration
 from semilla.model.shape import count_parameters
 from semilla.model.transformer import (
+    NORM_EPSILON,
     Dropout,
+    Normalization,
+    Positions,
     Transformer,
     attend,
     compute_rotary_tables,
     initialize_weights,
     mix_seed,
+    rotate,
 )
 
 
@@ -66,26 +70,32 @@ def test_attention_equals_the_library_s() -> None:
 
 def test_rotations_depend_on_distance_only() -> None:
     """The product of two rotated vectors is that of any two positions equally far apart."""
-    cos, sin = compute_rotary_tables(20, 8)
-    x, y = torch.randn(8), torch.randn(8)
+    positions = Positions(*compute_rotary_tables(20, 1, 8), torch.empty(0))
+    x, y = (rotate(torch.randn(8).expand(1, 20, 1, 8), positions)[0, :, 0] for _ in range(2))
+    torch.testing.assert_close(x[3] @ y[8], x[13] @ y[18], rtol=1e-4, atol=1e-5)
 
-    def turn(v: torch.Tensor, at: int) -> torch.Tensor:
-        return v * cos[at] + torch.cat((-v[4:], v[:4])) * sin[at]
 
-    torch.testing.assert_close(turn(x, 3) @ turn(y, 8), turn(x, 13) @ turn(y, 18), rtol=1e-4, atol=1e-5)
+def test_handwritten_gradients_are_those_of_the_formulas() -> None:
+    """Of the rotation and of the norm, in double precision against finite differences; the norm equals torch's."""
+    torch.manual_seed(0)
+    tables = [table.double() for table in compute_rotary_tables(5, 2, 6)]
+    x = torch.randn(2, 5, 2, 6, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: rotate(x, Positions(*tables, torch.empty(0))), (x,))
+    weight = torch.randn(6, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(Normalization.apply, (x, weight))
+    expected = torch.nn.functional.rms_norm(x, (6,), weight, NORM_EPSILON)
+    torch.testing.assert_close(Normalization.apply(x, weight), expected)
 
 
 def test_dropout_drops_its_share_and_keeps_the_mean() -> None:
-    """Repeatable from its seed, off in evaluation."""
-    dropout = Dropout(0.25)
-    dropout.generator = torch.Generator().manual_seed(3)
+    """Repeatable from its seed, added to the stream as it is applied to the embedding, off at none."""
     ones = torch.ones(100_001)
-    dropped = dropout(ones)
+    dropped = Dropout(0.25, seed=3).thin(ones)
     assert (dropped == 0).float().mean().item() == pytest.approx(0.25, abs=0.01)
     assert dropped.mean().item() == pytest.approx(1.0, abs=0.01)
-    dropout.generator.manual_seed(3)
-    assert torch.equal(dropout(ones), dropped)
-    assert torch.equal(dropout.eval()(ones), ones)
+    assert torch.equal(Dropout(0.25, seed=3).thin(ones), dropped)
+    assert torch.equal(Dropout(0.25, seed=3).add(ones, ones), 1 + dropped)
+    assert torch.equal(Dropout(0.0).thin(ones), ones)
 
 
 def test_seeds_of_neighbouring_steps_are_far_apart() -> None:

@@ -9,19 +9,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from semilla.model.transformer import Transformer
+from semilla.model.transformer import mix_seed
 from semilla.records import disk, files
-from semilla.training import seal
+from semilla.training import gradients, seal
 
 
 def forget_seed() -> None:
     """Dropout draws from a generator that goes on from step to step: a resumed run begins it again."""
-    draws, seed_dropout = itertools.count(), Transformer.seed_dropout
-
-    def seed_from_draws(self: Transformer, seed: int, step: int) -> None:
-        seed_dropout(self, seed, next(draws))
-
-    Transformer.seed_dropout = seed_from_draws  # type: ignore[method-assign]
+    draws = itertools.count()
+    gradients.mix_seed = lambda *numbers: mix_seed(next(draws))
 
 
 def write_in_place() -> None:

@@ -62,7 +62,11 @@ def test_gradients_reach_candidates_only_and_point_the_same_way() -> None:
     exact, gradients = 0.0, []
     for candidates in (None, draw(targets.numpy())):
         hidden.grad = weight.grad = None
-        loss = compute_training_loss(hidden, weight, targets, candidates=candidates)
+        scored, rows, offset = weight, targets, None
+        if candidates is not None:
+            scored, offset = weight[candidates.tokens_C], torch.from_numpy(candidates.offset_C)
+            rows = torch.from_numpy(np.searchsorted(candidates.tokens_C, targets.numpy()))
+        loss = compute_training_loss(hidden, scored, rows, offset_C=offset)
         loss.backward()
         exact = exact or loss.item()
         assert loss.item() == pytest.approx(exact, rel=0.02)

@@ -16,33 +16,6 @@ from semilla.training.memory import (
     with_batch_size,
 )
 
-MEASURE = """
-import sys
-import numpy as np
-from itertools import islice
-from semilla.config import PipelineConfiguration
-from semilla.training.allocator import keep_freed_blocks
-from semilla.training.batches import HeldOutText, TrainingData
-from semilla.training.environment import choose_environment
-from semilla.training.evaluate import evaluate
-from semilla.training.loop import train
-from semilla.training.state import build_state
-
-config = PipelineConfiguration.model_validate_json(sys.argv[1])
-keep_freed_blocks()
-settings, vocab_size = config.training_hyperparameters, config.tokenizer_vocab_size
-environment = choose_environment(settings, device="cpu")
-tokens = np.random.default_rng(0).integers(4, vocab_size, 280_000).astype(np.int32)
-held_out = (HeldOutText("es", tokens[:10_000], 30_000),)
-data = TrainingData(tokens, held_out, settings.batch_size, settings.max_sequence_length, config.seed)
-state = build_state(config, vocab_size=vocab_size, precision=environment.precision)
-for _ in islice(train(state, config=config, data=data), 2):
-    pass
-evaluate(state.model, data)
-# Not ru_maxrss: a child of a larger process begins with its parent's.
-print(next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) / 1024)
-"""
-
 
 def make_config(
     *, layers: int, width: int, heads: int, inner: int, batch: int, length: int, pieces: int, precision: str
@@ -60,10 +33,12 @@ def make_config(
 
 
 def measure_peak_mb(config: PipelineConfiguration) -> float:
-    """Peak resident memory of a fresh process that takes two steps and measures the validation loss."""
-    command = [sys.executable, "-c", MEASURE, json.dumps(config.model_dump(mode="json"))]
-    result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=500)
-    return float(result.stdout)
+    """Peak resident memory of a fresh process that takes a few steps and measures a validation loss."""
+    command = [sys.executable, "-m", "semilla.training.rehearsal"]
+    result = subprocess.run(
+        command, input=config.model_dump_json(), capture_output=True, text=True, check=True, timeout=500
+    )
+    return float(json.loads(result.stdout)["peak_mb"])
 
 
 DEFAULT = {

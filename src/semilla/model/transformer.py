@@ -8,6 +8,7 @@ Shape suffixes: B batch, T position, D d_model, H head, K width of a head, F dim
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -26,8 +27,8 @@ class Transformer(nn.Module):
     Parameters are float32; matrix products run in ``compute_dtype``.
     """
 
-    cos_TK: Tensor
-    sin_TK: Tensor
+    cos_THK: Tensor
+    sin_THK: Tensor
     mask_TT: Tensor
 
     def __init__(
@@ -46,13 +47,11 @@ class Transformer(nn.Module):
         self.model = Decoder(architecture, vocab_size=vocab_size)
         if not architecture.tie_embeddings:
             self.lm_head = Linear(architecture.d_model, vocab_size)
-        self.dropout_generator = torch.Generator()
-        self.dropouts = [module for module in self.modules() if isinstance(module, Dropout)]
-        for dropout in self.dropouts:
-            dropout.generator = self.dropout_generator
-        cos_TK, sin_TK = compute_rotary_tables(max_positions, architecture.d_model // architecture.num_heads)
-        self.register_buffer("cos_TK", cos_TK, persistent=False)
-        self.register_buffer("sin_TK", sin_TK, persistent=False)
+        cos_THK, sin_THK = compute_rotary_tables(
+            max_positions, architecture.num_heads, architecture.d_model // architecture.num_heads
+        )
+        self.register_buffer("cos_THK", cos_THK, persistent=False)
+        self.register_buffer("sin_THK", sin_THK, persistent=False)
         hidden_future_TT = torch.full((max_positions, max_positions), -math.inf).triu(1)
         self.register_buffer("mask_TT", hidden_future_TT, persistent=False)
 
@@ -60,31 +59,34 @@ class Transformer(nn.Module):
     def device(self) -> torch.device:
         return self.model.embed_tokens.weight.device
 
-    def set_dropout(self, probability: float) -> None:
-        """Let training drop activations with this probability, from the next forward pass on."""
-        for dropout in self.dropouts:
-            dropout.set_probability(probability)
-
-    def seed_dropout(self, seed: int, step: int) -> None:
-        """Make the next forward pass drop the same activations whenever it is asked for (seed, step)."""
-        self.dropout_generator.manual_seed(mix_seed(seed, step))
-
     @property
     def output_weight_VD(self) -> Tensor:
         """The output layer's matrix: its own, or the embedding's when they are tied."""
         owner = self.model.embed_tokens if self.architecture.tie_embeddings else self.lm_head
         return owner.weight
 
+    def decoder_parameters(self) -> Iterator[nn.Parameter]:
+        """Those of the layers and of the last norm: all but the embedding and the output layer."""
+        yield from self.model.layers.parameters()
+        yield from self.model.norm.parameters()
+
     def forward(self, ids_BT: Tensor) -> Tensor:
         """Hidden states [B, T, D] in ``compute_dtype`` for token ids [B, T]; T is at most ``max_positions``."""
-        length = ids_BT.shape[1]
-        dtype = self.compute_dtype
+        return self.decode(self.embed(ids_BT))
+
+    def embed(self, ids_BT: Tensor) -> Tensor:
+        """The rows of the embedding, [B, T, D], in float32."""
+        return self.model.embed_tokens(ids_BT)  # type: ignore[no-any-return]
+
+    def decode(self, embedded_BTD: Tensor, dropout: Dropout | None = None) -> Tensor:
+        """Hidden states for embedded tokens; ``dropout`` is for training."""
+        length, dtype = embedded_BTD.shape[1], self.compute_dtype
         positions = Positions(
-            self.cos_TK[:length].to(dtype),
-            self.sin_TK[:length].to(dtype),
+            self.cos_THK[:length].to(dtype),
+            self.sin_THK[:length].to(dtype),
             self.mask_TT[:length, :length].to(dtype),
         )
-        return self.model(ids_BT, positions, dtype)  # type: ignore[no-any-return]
+        return self.model(embedded_BTD.to(dtype), positions, dropout or NO_DROPOUT)  # type: ignore[no-any-return]
 
     def compute_logits(self, hidden_BTD: Tensor) -> Tensor:
         """Scores [B, T, V] in ``compute_dtype``."""
@@ -92,10 +94,10 @@ class Transformer(nn.Module):
 
 
 class Positions(NamedTuple):
-    """What depends on positions alone: cosines and sines of the rotary angles, and the mask over the future."""
+    """What depends on positions alone: the rotary tables for every head, and the mask over the future."""
 
-    cos_TK: Tensor
-    sin_TK: Tensor
+    cos_THK: Tensor
+    sin_THK: Tensor
     mask_TT: Tensor
 
 
@@ -105,12 +107,11 @@ class Decoder(nn.Module):
         self.embed_tokens = nn.Embedding(vocab_size, architecture.d_model)
         self.layers = nn.ModuleList(Layer(architecture) for _ in range(architecture.num_layers))
         self.norm = RMSNorm(architecture.d_model)
-        self.dropout = Dropout()
 
-    def forward(self, ids_BT: Tensor, positions: Positions, dtype: torch.dtype) -> Tensor:
-        hidden_BTD = self.dropout(self.embed_tokens(ids_BT).to(dtype))
+    def forward(self, embedded_BTD: Tensor, positions: Positions, dropout: Dropout) -> Tensor:
+        hidden_BTD = dropout.thin(embedded_BTD)
         for layer in self.layers:
-            hidden_BTD = layer(hidden_BTD, positions)
+            hidden_BTD = layer(hidden_BTD, positions, dropout)
         return self.norm(hidden_BTD)  # type: ignore[no-any-return]
 
 
@@ -123,12 +124,11 @@ class Layer(nn.Module):
         self.self_attn = Attention(architecture.d_model, architecture.num_heads)
         self.post_attention_layernorm = RMSNorm(architecture.d_model)
         self.mlp = FeedForward(architecture.d_model, architecture.dim_feedforward)
-        self.dropout = Dropout()
 
-    def forward(self, hidden_BTD: Tensor, positions: Positions) -> Tensor:
-        hidden_BTD = hidden_BTD + self.dropout(self.self_attn(self.input_layernorm(hidden_BTD), positions))
-        fed_BTD: Tensor = self.dropout(self.mlp(self.post_attention_layernorm(hidden_BTD)))
-        return hidden_BTD + fed_BTD
+    def forward(self, hidden_BTD: Tensor, positions: Positions, dropout: Dropout) -> Tensor:
+        attended_BTD = self.self_attn(self.input_layernorm(hidden_BTD), positions)
+        hidden_BTD = dropout.add(hidden_BTD, attended_BTD)
+        return dropout.add(hidden_BTD, self.mlp(self.post_attention_layernorm(hidden_BTD)))
 
 
 class Attention(nn.Module):
@@ -143,14 +143,15 @@ class Attention(nn.Module):
         self.o_proj = Linear(d_model, d_model)
 
     def forward(self, hidden_BTD: Tensor, positions: Positions) -> Tensor:
-        q_BHTK = rotate(self._split_heads(self.q_proj(hidden_BTD)), positions)
-        k_BHTK = rotate(self._split_heads(self.k_proj(hidden_BTD)), positions)
-        v_BHTK = self._split_heads(self.v_proj(hidden_BTD))
+        q_BTHK = rotate(self._split_heads(self.q_proj(hidden_BTD)), positions)
+        k_BTHK = rotate(self._split_heads(self.k_proj(hidden_BTD)), positions)
+        v_BTHK = self._split_heads(self.v_proj(hidden_BTD))
+        q_BHTK, k_BHTK, v_BHTK = (x.transpose(1, 2) for x in (q_BTHK, k_BTHK, v_BTHK))
         mixed_BHTK = attend(q_BHTK, k_BHTK, v_BHTK, positions.mask_TT)
         return self.o_proj(mixed_BHTK.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
 
     def _split_heads(self, x_BTD: Tensor) -> Tensor:
-        return torch.unflatten(x_BTD, 2, (self.num_heads, -1)).transpose(1, 2)
+        return torch.unflatten(x_BTD, 2, (self.num_heads, -1))
 
 
 class FeedForward(nn.Module):
@@ -175,7 +176,32 @@ class RMSNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(d_model))
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.rms_norm(x, self.weight.shape, self.weight.to(x.dtype), NORM_EPSILON)
+        normalized: Tensor = Normalization.apply(x, self.weight)  # type: ignore[no-untyped-call]
+        return normalized
+
+
+class Normalization(torch.autograd.Function):
+    """``x / rms(x) * weight`` over the last dimension: torch's own takes twice as many passes over memory backward."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight_D: Tensor) -> Tensor:
+        exact = torch.promote_types(x.dtype, torch.float32)
+        mean_square = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=exact).square() / x.shape[-1]
+        scale = (mean_square + NORM_EPSILON).rsqrt().to(x.dtype)
+        unit: Tensor = x * scale
+        ctx.save_for_backward(unit, scale, weight_D)
+        return unit * weight_D.to(x.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor]:
+        unit, scale, weight_D = ctx.saved_tensors
+        (grad,) = grad_outputs
+        weight = weight_D.to(grad.dtype)
+        along_unit = grad * unit
+        grad_weight_D = along_unit.flatten(0, -2).sum(0, dtype=weight_D.dtype)
+        share = (along_unit @ weight).unsqueeze(-1)
+        grad_x = torch.addcmul(grad * weight, unit, share, value=-1 / unit.shape[-1]).mul_(scale)
+        return grad_x, grad_weight_D
 
 
 class Linear(nn.Module):
@@ -189,28 +215,33 @@ class Linear(nn.Module):
         return F.linear(x, self.weight.to(x.dtype))
 
 
-class Dropout(nn.Module):
-    """Dropout from one random byte per number, out of a generator of its own.
+class Dropout:
+    """Zero activations at random and scale up what is left, from one random byte per number.
 
     Eight bytes come from one 64-bit draw, which is ten times as fast as a Bernoulli draw per number; the probability is
-    rounded to 256ths.
+    rounded to 256ths. The same seed drops the same activations.
     """
 
-    def __init__(self, probability: float = 0.0) -> None:
-        super().__init__()
-        self.set_probability(probability)
-        self.generator: torch.Generator | None = None
-
-    def set_probability(self, probability: float) -> None:
+    def __init__(self, probability: float, *, seed: int = 0) -> None:
         self.threshold = round(256 * probability)
+        self.generator = torch.Generator().manual_seed(seed)
 
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.training or self.threshold == 0:
-            return x
+    def thin(self, x: Tensor) -> Tensor:
+        """``x`` with some of its numbers dropped."""
+        return x * self._draw_mask(x) if self.threshold else x
+
+    def add(self, x: Tensor, delta: Tensor) -> Tensor:
+        """``x`` plus what is left of ``delta``."""
+        return torch.addcmul(x, delta, self._draw_mask(delta)) if self.threshold else x + delta
+
+    def _draw_mask(self, x: Tensor) -> Tensor:
         num_draws = -(-x.numel() // 8)
-        draws = torch.randint(-(2**63), 2**63 - 1, (num_draws,), dtype=torch.int64, generator=self.generator)
+        draws = torch.empty(num_draws, dtype=torch.int64).random_(-(2**63), None, generator=self.generator)
         noise = draws.view(torch.uint8)[: x.numel()].view(x.shape).to(x.device)
-        return x * (noise >= self.threshold).to(x.dtype).mul_(256 / (256 - self.threshold))
+        return (noise >= self.threshold).to(x.dtype).mul_(256 / (256 - self.threshold))
+
+
+NO_DROPOUT = Dropout(0.0)
 
 
 def initialize_weights(model: Transformer, *, generator: torch.Generator) -> None:
@@ -231,17 +262,45 @@ def initialize_weights(model: Transformer, *, generator: torch.Generator) -> Non
                 weight.normal_(0, scale / math.sqrt(weight.shape[1]), generator=generator)
 
 
-def compute_rotary_tables(max_positions: int, head_width: int) -> tuple[Tensor, Tensor]:
-    """Cosines and sines [T, K], in the half-split layout of Hugging Face (Su et al. 2021, RoFormer)."""
-    frequencies = ROPE_THETA ** (-torch.arange(0, head_width, 2, dtype=torch.float64) / head_width)
-    angles = torch.outer(torch.arange(max_positions, dtype=torch.float64), frequencies).repeat(1, 2)
-    return angles.cos().float(), angles.sin().float()
+def compute_rotary_tables(max_positions: int, num_heads: int, width: int) -> tuple[Tensor, Tensor]:
+    """Cosines and sines [T, H, K], in the half-split layout of Hugging Face (Su et al. 2021, RoFormer).
+
+    The same for every head; the sine of a pair's first half is negative, as the turn wants it.
+    """
+    frequencies = ROPE_THETA ** (-torch.arange(0, width, 2, dtype=torch.float64) / width)
+    angles = torch.outer(torch.arange(max_positions, dtype=torch.float64), frequencies)
+    cos_TK = torch.cat((angles.cos(), angles.cos()), dim=1)
+    sin_TK = torch.cat((-angles.sin(), angles.sin()), dim=1)
+    cos_THK, sin_THK = (
+        table[:, None].expand(-1, num_heads, -1).float().contiguous() for table in (cos_TK, sin_TK)
+    )
+    return cos_THK, sin_THK
 
 
-def rotate(x_BHTK: Tensor, positions: Positions) -> Tensor:
+class Rotation(torch.autograd.Function):
+    """Turn each pair (k, k + K/2) by the angle of its position; the gradient is turned back."""
+
+    @staticmethod
+    def forward(ctx: Any, x_BTHK: Tensor, cos_THK: Tensor, sin_THK: Tensor) -> Tensor:
+        ctx.save_for_backward(cos_THK, sin_THK)
+        return turn(x_BTHK, cos_THK, sin_THK)
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None, None]:
+        cos_THK, sin_THK = ctx.saved_tensors
+        return turn(grad_outputs[0].contiguous(), cos_THK, -sin_THK), None, None
+
+
+def turn(x_BTHK: Tensor, cos_THK: Tensor, sin_THK: Tensor) -> Tensor:
+    """Each pair turned: three passes over memory that lies in order, however narrow a head is."""
+    first, second = x_BTHK.chunk(2, dim=-1)
+    return torch.addcmul(x_BTHK * cos_THK, torch.cat((second, first), dim=-1), sin_THK)
+
+
+def rotate(x_BTHK: Tensor, positions: Positions) -> Tensor:
     """Turn each pair (k, k + K/2) by the angle of its position."""
-    first, second = x_BHTK.chunk(2, dim=-1)
-    return x_BHTK * positions.cos_TK + torch.cat((-second, first), dim=-1) * positions.sin_TK
+    turned: Tensor = Rotation.apply(x_BTHK, positions.cos_THK, positions.sin_THK)  # type: ignore[no-untyped-call]
+    return turned
 
 
 def attend(q_BHTK: Tensor, k_BHTK: Tensor, v_BHTK: Tensor, mask_TT: Tensor) -> Tensor:
@@ -256,12 +315,15 @@ def attend(q_BHTK: Tensor, k_BHTK: Tensor, v_BHTK: Tensor, mask_TT: Tensor) -> T
     return torch.bmm(torch.softmax(scores, dim=-1), v).view(batch, heads, length, width)
 
 
-def mix_seed(seed: int, step: int) -> int:
-    """One 63-bit seed out of two numbers (the finaliser of SplitMix64, Steele et al. 2014)."""
-    value = (seed * 0x9E3779B97F4A7C15 + step + 1) & (2**64 - 1)
-    value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & (2**64 - 1)
-    value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & (2**64 - 1)
-    return (value ^ (value >> 31)) >> 1
+def mix_seed(*numbers: int) -> int:
+    """One 63-bit seed out of several numbers (the finaliser of SplitMix64, Steele et al. 2014)."""
+    value = 0
+    for number in numbers:
+        value = ((value + number) * 0x9E3779B97F4A7C15 + 1) & (2**64 - 1)
+        value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & (2**64 - 1)
+        value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & (2**64 - 1)
+        value ^= value >> 31
+    return value >> 1
 
 
 def describe_llama(model: Transformer) -> dict[str, Any]:

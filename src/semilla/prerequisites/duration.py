@@ -16,8 +16,6 @@ BYTES_PER_PIECE_AT_8000 = 3.9
 """UTF-8 bytes per token of English and Spanish books and of the embedded stories, 8,000 pieces."""
 VOCABULARY_EXPONENT = 0.16
 """A quarter of the pieces take a fifth off that (3.1 bytes at 2,000)."""
-EVALUATION_SHARE = 0.4
-"""An evaluated token costs this share of a trained one: forward only, all of the vocabulary scored."""
 TIMEOUT_S = 120.0
 
 
@@ -26,12 +24,12 @@ def check_duration(config: PipelineConfiguration) -> Check:
     needed = "as long as you like to wait"
     steps = count_steps(config)
     try:
-        sampled_s, full_s = rehearse_steps(config)
+        times = rehearse_steps(config)
     except (OSError, ValueError, KeyError, subprocess.SubprocessError):
         return pass_check(
             "duration", found=f"{steps:,} steps of unknown length", needed=needed, required=False
         )
-    seconds = estimate_training_s(config, sampled_s=sampled_s, full_s=full_s)
+    seconds = estimate_training_s(config, **times)
     found = f"about {format_duration(seconds)} of training ({steps:,} steps)"
     return pass_check("duration", found=found, needed=needed, required=False)
 
@@ -47,15 +45,17 @@ def count_steps(config: PipelineConfiguration) -> int:
     return settings.num_epochs * steps_per_epoch
 
 
-def estimate_training_s(config: PipelineConfiguration, *, sampled_s: float, full_s: float) -> float:
+def estimate_training_s(
+    config: PipelineConfiguration, *, sampled_s: float, full_s: float, evaluation_s: float
+) -> float:
     """Seconds of all steps and of an evaluation after every epoch."""
     share = config.training_hyperparameters.sampled_output_fraction
-    evaluation_s = EVALUATION_SHARE * full_s * VALIDATION_SHARE / (1 - VALIDATION_SHARE)
+    evaluation_s *= VALIDATION_SHARE / (1 - VALIDATION_SHARE)
     return count_steps(config) * (share * sampled_s + (1 - share) * full_s + evaluation_s)
 
 
-def rehearse_steps(config: PipelineConfiguration) -> tuple[float, float]:
-    """Seconds of a step with the sampled and with the whole output layer, measured in a process of its own."""
+def rehearse_steps(config: PipelineConfiguration) -> dict[str, float]:
+    """Seconds of the two kinds of step and of an evaluation of as many tokens, measured in a process of its own."""
     child = subprocess.run(
         [sys.executable, "-P", "-m", "semilla.training.rehearsal"],
         input=config.model_dump_json(),
@@ -66,4 +66,4 @@ def rehearse_steps(config: PipelineConfiguration) -> tuple[float, float]:
         check=True,
     )
     times = json.loads(child.stdout)
-    return float(times["sampled_s"]), float(times["full_s"])
+    return {name: float(times[name]) for name in ("sampled_s", "full_s", "evaluation_s")}

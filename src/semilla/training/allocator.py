@@ -1,7 +1,7 @@
 """Ask the C library to keep freed blocks: returning and refetching them costs more than the arithmetic in between.
 
 Measured on two cores: a textbook loop ran 1.5 times as fast for it, because every large temporary tensor was otherwise
-a fresh mapping whose pages the kernel had to zero.
+a fresh mapping whose pages the kernel had to zero. Threads share one heap, so that blocks freed by one serve all.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import ctypes
 _M_TRIM_THRESHOLD = -1
 _M_TOP_PAD = -2
 _M_MMAP_MAX = -4
+_M_ARENA_MAX = -8
 
 
 def keep_freed_blocks() -> bool:
@@ -19,6 +20,5 @@ def keep_freed_blocks() -> bool:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):
         return False
-    return bool(
-        mallopt(_M_MMAP_MAX, 0) and mallopt(_M_TRIM_THRESHOLD, 2**31 - 1) and mallopt(_M_TOP_PAD, 64 << 20)
-    )
+    wanted = {_M_MMAP_MAX: 0, _M_TRIM_THRESHOLD: 2**31 - 1, _M_TOP_PAD: 64 << 20, _M_ARENA_MAX: 1}
+    return all(mallopt(knob, value) for knob, value in wanted.items())

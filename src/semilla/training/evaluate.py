@@ -9,11 +9,9 @@ from dataclasses import dataclass
 import torch
 
 from semilla.model.transformer import Transformer
-from semilla.training.batches import TrainingData, cut_held_out
+from semilla.training.batches import TrainingData, Windows, cut_held_out
 from semilla.training.loss import sum_token_losses
-
-EVALUATION_TOKENS = 8192
-"""Tokens per forward pass at most; more only takes memory."""
+from semilla.training.shards import Workers, count_shard_rows
 
 
 @dataclass(frozen=True)
@@ -24,23 +22,29 @@ class Evaluation:
     bits_per_byte: dict[str, float]
 
 
-@torch.no_grad()
-def evaluate(model: Transformer, data: TrainingData) -> Evaluation:
-    """Measure ``model`` on every validation token of every document, in the precision it computes in."""
+def evaluate(model: Transformer, data: TrainingData, *, workers: Workers | None = None) -> Evaluation:
+    """Measure ``model`` on every validation token of every document, in the precision it computes in.
+
+    With ``workers`` they take a shard each, as in training; the sums are the same.
+    """
     was_training = model.training
     model.eval()
     nats: dict[str, float] = defaultdict(float)
     num_bytes: dict[str, int] = defaultdict(int)
     num_tokens = 0
+
+    @torch.no_grad()
+    def measure_shard(shard: tuple[Windows, Windows]) -> float:
+        inputs, targets = (torch.from_numpy(part).to(model.device) for part in shard)
+        return sum_token_losses(model(inputs), model.output_weight_VD, targets)
+
+    compute = workers.map if workers else map
     # No more sequences than a training step takes: with a small batch the evaluation would set the peak of memory.
-    batch_size = min(data.batch_size, max(1, EVALUATION_TOKENS // data.length))
+    batch_size = min(data.batch_size, count_shard_rows(data.length))
     for text in data.held_out:
-        for inputs, targets in cut_held_out(text, length=data.length, batch_size=batch_size):
-            hidden = model(torch.from_numpy(inputs).to(model.device))
-            nats[text.language] += sum_token_losses(
-                hidden, model.output_weight_VD, torch.from_numpy(targets).to(model.device)
-            )
-            num_tokens += targets.size
+        shards = cut_held_out(text, length=data.length, batch_size=batch_size)
+        nats[text.language] += sum(compute(measure_shard, shards))
+        num_tokens += len(text.tokens)
         num_bytes[text.language] += text.size_bytes
     model.train(was_training)
     nats["all"], num_bytes["all"] = sum(nats.values()), sum(num_bytes.values())

@@ -10,13 +10,10 @@ import math
 import time
 from collections.abc import Iterator
 
-import torch
-
 from semilla.config import PipelineConfiguration, TrainingHyperparameters
 from semilla.errors import DivergedError
 from semilla.training.batches import TrainingData, Windows, cut_batch, plan_epoch
-from semilla.training.candidates import draw_candidates
-from semilla.training.loss import compute_training_loss
+from semilla.training.gradients import compute_gradients
 from semilla.training.optimizer import set_learning_rate
 from semilla.training.schedule import compute_dropout, compute_learning_rate
 from semilla.training.state import RunState, StepInfo
@@ -55,11 +52,15 @@ def take_step(
         warmup_fraction=settings.warmup_fraction,
     )
     set_learning_rate(state.optimizers, rate)
-    state.model.set_dropout(compute_dropout(state.step, total_steps=total_steps, final=settings.dropout))
     samples_output = state.step < settings.sampled_output_fraction * total_steps
     batch = cut_batch(data, starts)
     loss, norm = compute_gradients(
-        state, batch, seed=data.seed, samples_output=samples_output, max_norm=settings.max_gradient_norm
+        state,
+        batch,
+        seed=data.seed,
+        dropout=compute_dropout(state.step, total_steps=total_steps, final=settings.dropout),
+        samples_output=samples_output,
+        max_norm=settings.max_gradient_norm,
     )
     if not (math.isfinite(loss) and math.isfinite(norm)):
         raise DivergedError(
@@ -83,20 +84,3 @@ def take_step(
     )
     state.totals.add(info)
     return info
-
-
-def compute_gradients(
-    state: RunState, batch: tuple[Windows, Windows], *, seed: int, samples_output: bool, max_norm: float
-) -> tuple[float, float]:
-    """Forward and backward on one batch; returns the loss in nats per token and the norm before clipping."""
-    model = state.model
-    model.train()
-    model.seed_dropout(seed, state.step)
-    inputs, targets = (torch.from_numpy(part).to(model.device) for part in batch)
-    candidates = None
-    if samples_output:
-        candidates = draw_candidates(batch[1], vocab_size=model.vocab_size, seed=seed, step=state.step)
-    loss = compute_training_loss(model(inputs), model.output_weight_VD, targets, candidates=candidates)
-    torch.autograd.backward(loss)
-    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm)
-    return loss.item(), norm.item()

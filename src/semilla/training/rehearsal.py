@@ -1,7 +1,7 @@
-"""Time a few training steps on made-up text: what a step of this shape takes on this machine, now.
+"""Make a few training steps on made-up text: what a step of this shape takes on this machine, now.
 
 Run as a module in a process of its own (``python -m semilla.training.rehearsal``, the configuration as JSON on standard
-input), for it imports torch and takes the memory that training takes; prints ``StepTimes`` as JSON.
+input), for it imports torch and takes the memory that training takes; prints a ``Rehearsal`` as JSON.
 """
 
 from __future__ import annotations
@@ -9,14 +9,17 @@ from __future__ import annotations
 import json
 import statistics
 import sys
+import time
 from dataclasses import asdict, dataclass
 
 import numpy as np
 
 from semilla.config import PipelineConfiguration, TrainingHyperparameters
+from semilla.device.budgets import read_memory_mb
 from semilla.training.allocator import keep_freed_blocks
-from semilla.training.batches import TrainingData
+from semilla.training.batches import HeldOutText, TrainingData
 from semilla.training.environment import choose_environment
+from semilla.training.evaluate import evaluate
 from semilla.training.loop import take_step
 from semilla.training.state import RunState, build_state
 
@@ -28,14 +31,19 @@ ZIPF_OFFSET = 2.7
 
 
 @dataclass(frozen=True)
-class StepTimes:
-    """Seconds of a step that scores a sample of the vocabulary, and of one that scores all of it."""
+class Rehearsal:
+    """Seconds of the two kinds of step and of an evaluation of as many tokens; peak resident memory in MiB.
+
+    A ``sampled`` step scores a sample of the vocabulary, a ``full`` one all of it.
+    """
 
     sampled_s: float
     full_s: float
+    evaluation_s: float
+    peak_mb: float
 
 
-def rehearse(config: PipelineConfiguration) -> StepTimes:
+def rehearse(config: PipelineConfiguration) -> Rehearsal:
     """Train a fresh model for a moment; median times, the first step of each kind left out."""
     keep_freed_blocks()
     environment = choose_environment(config.training_hyperparameters, device=config.device)
@@ -46,19 +54,23 @@ def rehearse(config: PipelineConfiguration) -> StepTimes:
     for share in (1.0, 0.0):
         settings = config.training_hyperparameters.model_copy(update={"sampled_output_fraction": share})
         times[share] = statistics.median(_time_steps(state, settings, data))
-    return StepTimes(sampled_s=times[1.0], full_s=times[0.0])
+    began_s = time.perf_counter()
+    evaluate(state.model, data, workers=state.workers)
+    evaluation_s = time.perf_counter() - began_s
+    _, peak_mb = read_memory_mb()
+    return Rehearsal(times[1.0], times[0.0], evaluation_s, peak_mb)
 
 
 def make_text(config: PipelineConfiguration) -> TrainingData:
-    """Tokens as frequent as those of a text, for as many windows as a batch has."""
+    """Tokens as frequent as those of a text, for as many windows as a batch has, and the same to be held out."""
     settings = config.training_hyperparameters
     weights = 1 / (np.arange(config.tokenizer_vocab_size) + ZIPF_OFFSET)
     draw = np.random.default_rng(0)
     num_tokens = (settings.batch_size + 1) * settings.max_sequence_length
     tokens = draw.choice(config.tokenizer_vocab_size, num_tokens, p=weights / weights.sum())
-    return TrainingData(
-        tokens.astype(np.int32), (), settings.batch_size, settings.max_sequence_length, config.seed
-    )
+    stream = tokens.astype(np.int32)
+    held_out = (HeldOutText("en", stream[: -settings.max_sequence_length], 1),)
+    return TrainingData(stream, held_out, settings.batch_size, settings.max_sequence_length, config.seed)
 
 
 def _time_steps(state: RunState, settings: TrainingHyperparameters, data: TrainingData) -> list[float]:
