@@ -81,9 +81,9 @@ def test_a_validation_loss_that_is_no_number_is_never_best(
             measured: list[Evaluation] = []
 
             def measure(
-                model: Any, data: Any, number: int = number, seen: list[Any] = measured
+                *arguments: Any, number: int = number, seen: list[Any] = measured, **keywords: Any
             ) -> Evaluation:
-                seen.append(evaluate(model, data))
+                seen.append(evaluate(*arguments, **keywords))
                 return bad if len(seen) == 1 else seen[-1]
 
             patch.setattr(epoch, "evaluate", measure)

@@ -10,8 +10,9 @@ from semilla.training import shards
 from semilla.training.batches import cut_batch, plan_epoch
 from semilla.training.evaluate import evaluate
 from semilla.training.gradients import compute_gradients
-from semilla.training.shards import Workers, cut_shards
+from semilla.training.shards import cut_shards
 from semilla.training.state import RunState, build_state
+from semilla.training.workers import Workers
 
 from .conftest import make_config, make_data
 

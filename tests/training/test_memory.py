@@ -41,6 +41,11 @@ def measure_peak_mb(config: PipelineConfiguration) -> float:
     return float(json.loads(result.stdout)["peak_mb"])
 
 
+def with_threads(config: PipelineConfiguration, number: int) -> PipelineConfiguration:
+    settings = config.training_hyperparameters.model_copy(update={"num_threads": number})
+    return config.model_copy(update={"training_hyperparameters": settings})
+
+
 DEFAULT = {
     "layers": 2, "width": 128, "heads": 4, "inner": 256, "batch": 32, "length": 128, "pieces": 8000,
     "precision": "float32",
@@ -71,6 +76,14 @@ def test_the_estimate_knows_the_number_format() -> None:
     )
     assert estimate_training_memory_mb(narrow) < estimate_training_memory_mb(wide)
     assert estimate_training_memory_mb(narrow) == pytest.approx(measure_peak_mb(narrow), rel=0.25)
+
+
+def test_every_thread_takes_memory_of_its_own_until_there_is_a_shard_for_each() -> None:
+    """And no more after that; the estimate of two is as near to what is measured."""
+    one, two, three = (with_threads(make_config(**DEFAULT), number) for number in (1, 2, 3))
+    assert estimate_training_memory_mb(one) < estimate_training_memory_mb(two)
+    assert estimate_training_memory_mb(two) == estimate_training_memory_mb(three)
+    assert estimate_training_memory_mb(two) == pytest.approx(measure_peak_mb(two), rel=0.25)
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 31, 32])

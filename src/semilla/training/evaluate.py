@@ -11,7 +11,8 @@ import torch
 from semilla.model.transformer import Transformer
 from semilla.training.batches import TrainingData, Windows, cut_held_out
 from semilla.training.loss import sum_token_losses
-from semilla.training.shards import Workers, count_shard_rows
+from semilla.training.shards import count_shard_rows
+from semilla.training.workers import Workers
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,17 @@ against measured peaks).
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from semilla.config import PipelineConfiguration, TrainingHyperparameters
 from semilla.corpus.catalogue import expect_size_mb
 from semilla.machine import measure_available_mb
 from semilla.model.shape import count_parameters
+from semilla.training.shards import cut_shards
 
 MIB = 1024 * 1024
-BASE_MB = 330.0
+BASE_MB = 324.0
 """A process with Python and torch and a first step's worth of workspace."""
 CORPUS_FACTOR = 8.0
 """Text, its token ids, and what encoding it takes, per byte of corpus."""
@@ -25,21 +27,25 @@ CHUNK_ROWS = 512
 def estimate_training_memory_mb(config: PipelineConfiguration) -> float:
     """Peak resident memory of a training process in MiB.
 
-    The factors are a least-squares fit to the measured peaks of 23 shapes (1 to 12 layers, width 64 to 512, context 32
-    to 2,048, 1,000 to 32,000 pieces, both number formats), all of which it meets within 11 %.
+    The factors are a least-squares fit to the measured peaks of 28 shapes (1 to 12 layers, width 64 to 512, context 32
+    to 2,048, 1,000 to 32,000 pieces, both number formats, one thread and two), all of which it meets within 17 %.
     """
     architecture, settings = config.model_architecture, config.training_hyperparameters
-    tokens = settings.batch_size * settings.max_sequence_length
+    width, length = architecture.d_model, settings.max_sequence_length
     number_bytes = 2 if computes_in_bfloat16(settings) else 4
-    widths = 23 * architecture.d_model + 4.3 * architecture.dim_feedforward
-    activations = number_bytes * tokens * architecture.num_layers * widths
-    score_bytes = number_bytes * architecture.num_heads * tokens * settings.max_sequence_length
-    scores = (architecture.num_layers + 3.8) * score_bytes
-    logits = 3.7 * 4 * min(tokens, CHUNK_ROWS) * config.tokenizer_vocab_size
-    embeddings = config.tokenizer_vocab_size * architecture.d_model
-    weights = 4 * (2.6 * count_parameters(config) + 2.8 * embeddings)
+    shards = cut_shards(settings.batch_size, length)
+    num_workers = min(len(shards), settings.num_threads or len(os.sched_getaffinity(0)))
+    shard_tokens = shards[0].stop * length
+    activations = 21.1 * architecture.num_layers * width * shard_tokens
+    scores = (architecture.num_layers + 5.9) * architecture.num_heads * length * shard_tokens
+    logits = 6.7 * min(shard_tokens, CHUNK_ROWS) * config.tokenizer_vocab_size
+    embeddings = config.tokenizer_vocab_size * width * (1 if architecture.tie_embeddings else 2)
+    weights = 7.5 * (count_parameters(config) - embeddings) + 2.6 * embeddings
+    batch = 4.6 * settings.batch_size * length * width
     corpus_mb = expect_size_mb(config.corpus_source, config.corpus_size_mb)
-    return BASE_MB + CORPUS_FACTOR * corpus_mb + (activations + scores + logits + weights) / MIB
+    of_shards = num_workers * number_bytes * (activations + scores + logits)
+    bytes_needed: float = of_shards + 4 * (weights + batch)
+    return BASE_MB + CORPUS_FACTOR * corpus_mb + bytes_needed / MIB
 
 
 def computes_in_bfloat16(settings: TrainingHyperparameters) -> bool:

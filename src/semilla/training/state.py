@@ -11,7 +11,8 @@ from semilla.model.transformer import Transformer, initialize_weights
 from semilla.records.metrics import EpochMetrics
 from semilla.training.environment import DTYPES
 from semilla.training.optimizer import build_optimizers
-from semilla.training.shards import Workers, cut_shards
+from semilla.training.shards import cut_shards
+from semilla.training.workers import Workers
 
 
 @dataclass(frozen=True)
