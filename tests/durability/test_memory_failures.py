@@ -23,6 +23,7 @@ from semilla.errors import OutOfMemoryError
 from semilla.machine import explain_vanishing
 from semilla.phases import prerequisite_check, validation
 from semilla.pipeline import run_pipeline
+from semilla.prerequisites import memory
 from semilla.progress import EpochDone, Note, StepDone, Warned
 from semilla.records import names
 from semilla.records.status import read_status
@@ -293,13 +294,14 @@ def test_one_slow_core_changes_nothing_but_the_time(directory: Path, whole: dict
 def test_the_prediction_of_too_little_memory_does_not_wait_for_anything(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """M6: the largest shape is refused by arithmetic alone, while the packages are still being looked at."""
+    """M6: a shape that is too large is refused by arithmetic alone, while the packages are still being looked at."""
 
     class SlowPackages(KnownPackages):
         def list_checks(self) -> Any:
             raise AssertionError("waited for the packages")
 
     monkeypatch.setattr(prerequisite_check, "PackageProbe", SlowPackages)
+    monkeypatch.setattr(memory, "measure_available_mb", lambda: 4000.0)
     shape = "--batch-size 128 --max-sequence-length 2048 --tokenizer-vocab-size 32000 --num-heads 16 --d-model 512"
     words = ["run", "--output-dir", str(tmp_path / "run"), "--corpus-source", "sample", *SMALL]
     began_s = time.process_time()
