@@ -361,13 +361,13 @@ sys.exit(cli.main(sys.argv[1:]))
         command = [sys.executable, "-c", script, *options, *more]
         return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
-    # One thread and a context of 128: the batch of 128 needs a few hundred MB for its activations.
-    big = ("--batch-size", "128", "--max-sequence-length", "128", "--num-layers", "4")
+    # Sixteen sequences of 128 are one shard, and twelve layers of it need more than is left.
+    big = ("--batch-size", "16", "--max-sequence-length", "128", "--num-layers", "12")
     failed = attempt(*big)
     assert failed.returncode == 4, failed.stderr
     assert "error[oom] model_training" in failed.stderr
     suggested = failed.stderr.split("try --batch-size ")[1].split()[0]
-    assert int(suggested) < 128
+    assert int(suggested) < 16
     worked = attempt(*big, "--batch-size", suggested, "--resume")
     assert worked.returncode == 0, worked.stderr
 
