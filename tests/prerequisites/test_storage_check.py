@@ -87,14 +87,14 @@ def test_make_directory_returns_what_it_created(tmp_path):
 
 
 def test_a_read_only_disk_is_a_matter_of_permission(mount_tmpfs):
-    """A volume mounted read-only is refused before anything else happens."""
+    """D9: a volume mounted read-only is refused before anything else happens."""
     place = mount_tmpfs("ro,size=300m")
     assert isinstance(check_directory(make_config(place / "data")).error, PermissionDeniedError)
     assert check_disk(make_config(place / "data")).ok  # there is room; the other check tells what is wrong
 
 
 def test_a_disk_that_is_too_small_is_told_with_need_have_and_place(mount_tmpfs):
-    """Too little space fails with the megabytes needed, those there are, and where."""
+    """D1: too little space fails with the megabytes needed, those there are, and where."""
     place = mount_tmpfs("size=64k")
     error = check_disk(make_config(place / "data")).error
     assert isinstance(error, DiskSpaceError)
@@ -116,7 +116,7 @@ def test_space_of_earlier_artifacts_counts_as_available(mount_tmpfs):
 
 
 def test_a_disk_that_promises_too_much_is_found_out(mount_tmpfs, monkeypatch):
-    """Space is really allocated: a volume whose figures lie fails all the same."""
+    """D7: space is really allocated; a volume whose figures lie fails all the same."""
     place = mount_tmpfs("size=10m")
     usage = os.statvfs("/")
     monkeypatch.setattr(storage.shutil, "disk_usage", lambda path: type("usage", (), {"free": 10**12}))

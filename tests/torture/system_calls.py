@@ -36,20 +36,20 @@ def prepare(root: Path, *, seed: int, sabotage: str = "") -> Callable[[int], Tri
     """Count the calls of an undisturbed run, and return the function that makes the trial of an index."""
     # A checkpoint after every step, so that every run makes the same calls.
     lab = Lab(root, sabotage=sabotage, num_epochs=2, checkpoint_seconds=1e-6)
-    places = [(call, n) for call, total in count_calls(lab).items() for n in range(1, total + 1)]
-    print(f"{len(places)} calls: {dict(Counter(call for call, _ in places))}", flush=True)  # noqa: T201
-    return partial(run_trial, lab, places, seed=seed)
+    calls = list_calls(lab)
+    print(f"{len(calls)} calls: {dict(Counter(calls))}", flush=True)  # noqa: T201
+    return partial(run_trial, lab, calls, seed=seed)
 
 
-def count_calls(lab: Lab) -> dict[str, int]:
-    """How often an undisturbed run makes each call."""
+def list_calls(lab: Lab) -> list[str]:
+    """The calls of an undisturbed run, in order."""
     log = lab.root / "strace.log"
     with lab.open_directory("rehearsal") as directory:
         run, tracer = start_traced(lab, directory, ["-o", str(log), "-e", f"trace={','.join(CALLS)}"])
         run.wait()
         tracer.wait()
     names = [match[1] for line in log.read_text().splitlines() if (match := re.match(r"(\w+)\(", line))]
-    return {call: sum(bool(re.match(call.lstrip("/"), name)) for name in names) for call in CALLS}
+    return [call for name in names for call in CALLS if re.match(call.lstrip("/"), name)]
 
 
 def start_traced(lab: Lab, directory: Path, options: list[str]) -> tuple[ForkedRun, subprocess.Popen[bytes]]:
@@ -69,10 +69,26 @@ def start_traced(lab: Lab, directory: Path, options: list[str]) -> tuple[ForkedR
     return run, tracer
 
 
-def run_trial(lab: Lab, places: list[tuple[str, int]], index: int, *, seed: int) -> Trial:
+def number_calls(calls: Iterable[str]) -> list[tuple[str, int]]:
+    """Each call with how often it was made until then."""
+    counts: Counter[str] = Counter()
+    numbered = []
+    for call in calls:
+        counts[call] += 1
+        numbered.append((call, counts[call]))
+    return numbered
+
+
+def draw_pair(calls: list[str], draw: random.Random) -> list[tuple[str, int]]:
+    """A place in a run, and one in the recovery from there, which makes at least about the calls that were left."""
+    first = draw.randrange(len(calls) - 1)
+    return [number_calls(calls)[first], draw.choice(number_calls(calls[first + 1 :]))]
+
+
+def run_trial(lab: Lab, calls: list[str], index: int, *, seed: int) -> Trial:
     """Kill a run at the place of this index, or two runs at places drawn for it; then let one finish."""
     draw = random.Random(f"{seed}:{index}")
-    chosen = [places[index]] if index < len(places) else [draw.choice(places), draw.choice(places)]
+    chosen = [number_calls(calls)[index]] if index < len(calls) else draw_pair(calls, draw)
     kills: list[str] = []
     faults: list[str] = []
     with lab.open_directory(f"system-calls-{index}") as directory:
@@ -93,7 +109,7 @@ def run_trial(lab: Lab, places: list[tuple[str, int]], index: int, *, seed: int)
 
 
 def summarize(trials: Iterable[Trial]) -> dict[str, Any]:
-    """What all trials show together. A recovery has fewer calls than a whole run, so some of a pair come too late."""
+    """What all trials show together. Of a few pairs the second comes too late: a recovery may make fewer calls."""
     trials = list(trials)
     singles = [trial for trial in trials if trial["planned"] == 1]
     pairs = [trial for trial in trials if trial["planned"] == 2 and len(trial["kills"]) == 2]
