@@ -246,8 +246,8 @@ def main() -> None:
         "--gguf", action="append", default=[], help="a model in GGUF for llama.cpp; repeatable"
     )
     parser.add_argument("--llama-python", default=sys.executable, help="interpreter that has llama_cpp")
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--tokens", type=int, default=300, help="tokens a contestant generates each round")
+    parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument("--tokens", type=int, default=1000, help="tokens a contestant generates each round")
     parser.add_argument("--output", type=Path, default=HERE / "results.json")
     arguments = parser.parse_args()
     result = measure_all(arguments)
