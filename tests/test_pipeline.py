@@ -270,6 +270,20 @@ def test_a_run_killed_after_its_last_phase_keeps_its_verdict(copy: Path, source:
     assert after.validation_results == results
 
 
+def test_a_text_made_again_to_the_same_bytes_keeps_the_verdict(copy: Path, source: Path) -> None:
+    """A lost corpus is made again, the tokenizer as well; the model they lead to is the same, and was validated."""
+    before = read_status(copy)
+    assert before is not None
+    assert before.validation_results is not None
+    (copy / "corpus_bilingual.txt").unlink()
+    next(copy.glob("bilingual_*.model")).unlink()
+    assert run(copy, source) == 0
+    after = read_status(copy)
+    assert after is not None
+    assert outcomes(copy) == "ddrr"
+    assert after.validation_results == before.validation_results
+
+
 def test_validate_measures_again_without_training(copy: Path) -> None:
     """The model's bytes stay, the verdict is new."""
     before = hash_tree(copy)

@@ -136,6 +136,8 @@ class PipelineConfiguration(Group):
     """Let missed targets (language, repetition, copying, overfitting) fail the validation, not only missed gates."""
     seed: int = Field(0, ge=0, lt=2**63)
     """Seed of weights, batch order, dropout and samples."""
+    corpus_seed: int = Field(0, ge=0, lt=2**63)
+    """Seed of the stories that the sample source tells: its own, so that runs with other seeds have the same text."""
     checkpoint_every: int = Field(1, ge=1, le=100)
     """Epochs between epoch checkpoints; the newest three are kept."""
     checkpoint_seconds: float = Field(30.0, gt=0, le=86400)

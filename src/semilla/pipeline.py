@@ -26,7 +26,7 @@ from semilla.journal import Journal, restore_record
 from semilla.kept_models import forget_kept_model, keep_finished_model
 from semilla.phases import PhaseRecord
 from semilla.prerequisites.storage import make_directory, refuse_foreign_files
-from semilla.progress import ArtifactWritten, Note, Progress
+from semilla.progress import ArtifactWritten, Note, Progress, silent
 from semilla.records import names
 from semilla.records.configuration import read_run_configuration
 from semilla.records.files import collect_garbage, hash_file, is_intact, verify_artifact, write_text
@@ -101,7 +101,7 @@ def run_phase(phase: Phase, config: PipelineConfiguration, journal: Journal) -> 
     """Skip, reuse or run one phase."""
     interrupts.check()
     journal.enter(phase)
-    module = _load_phase(phase)
+    module = load_phase(phase)
     recorded = journal.status.phase_records.get(phase)
     if phase in config.skip_phases:
         record = restore_record(journal.status, phase) if recorded else module.adopt(config)
@@ -113,7 +113,9 @@ def run_phase(phase: Phase, config: PipelineConfiguration, journal: Journal) -> 
         journal.complete(phase, record, inputs=recorded.inputs if recorded else {}, outcome="skipped")
         return
     inputs = module.read_inputs(config, journal.list_records())
-    reusable = find_reusable(phase, journal, inputs=inputs)
+    reusable = find_reusable(
+        phase, journal.status, inputs=inputs, directory=journal.directory, tell=journal.tell
+    )
     if reusable:
         journal.complete(phase, reusable, inputs=inputs, outcome="reused")
         return
@@ -124,18 +126,25 @@ def run_phase(phase: Phase, config: PipelineConfiguration, journal: Journal) -> 
     journal.complete(phase, record, inputs=inputs, outcome="done")
 
 
-def find_reusable(phase: Phase, journal: Journal, *, inputs: dict[str, Any]) -> PhaseRecord | None:
-    """What an earlier run recorded of a phase, if it came from the same inputs and is still what it was."""
-    recorded = journal.status.phase_records.get(phase)
+def find_reusable(
+    phase: Phase,
+    status: PipelineStatus,
+    *,
+    inputs: dict[str, Any],
+    directory: Path,
+    tell: Progress = silent,
+) -> PhaseRecord | None:
+    """What a run in ``directory`` recorded of a phase, if it came from the same inputs and is still what it was."""
+    recorded = status.phase_records.get(phase)
     if phase == "prerequisite_check" or recorded is None:
         return None
     if recall_settings(recorded.inputs, inputs) != inputs:
         return None
-    damaged = [a.path for a in recorded.list_artifacts() if not is_intact(a, root=journal.directory)]
+    damaged = [a.path for a in recorded.list_artifacts() if not is_intact(a, root=directory)]
     if damaged:
-        journal.tell(Note(f"{', '.join(damaged)}: missing or not what was recorded; {phase} runs again."))
+        tell(Note(f"{', '.join(damaged)}: missing or not what was recorded; {phase} runs again."))
         return None
-    return restore_record(journal.status, phase)
+    return restore_record(status, phase)
 
 
 def find_stale_phase(journal: Journal, config: PipelineConfiguration) -> Phase | None:
@@ -147,10 +156,12 @@ def find_stale_phase(journal: Journal, config: PipelineConfiguration) -> Phase |
             return phase
         try:
             is_skipped = phase in config.skip_phases
-            inputs = recorded.inputs if is_skipped else _load_phase(phase).read_inputs(config, records)
+            inputs = recorded.inputs if is_skipped else load_phase(phase).read_inputs(config, records)
         except (SemillaError, OSError):  # the phase itself tells what is wrong
             return phase
-        record = find_reusable(phase, journal, inputs=inputs)
+        record = find_reusable(
+            phase, journal.status, inputs=inputs, directory=journal.directory, tell=journal.tell
+        )
         if record is None:
             return phase
         records[phase] = record
@@ -275,5 +286,5 @@ def _refuse_stale(
         )
 
 
-def _load_phase(phase: Phase) -> ModuleType:
+def load_phase(phase: Phase) -> ModuleType:
     return importlib.import_module(f"semilla.phases.{phase}")

@@ -6,7 +6,6 @@ on when it is started again, longer lists only add runs, and what is finished st
 
 from __future__ import annotations
 
-import importlib
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -16,13 +15,12 @@ from typing import Any
 
 from semilla.config import PipelineConfiguration
 from semilla.errors import InvalidConfigError, SemillaError
-from semilla.journal import restore_record
 from semilla.phases import PhaseRecord
-from semilla.pipeline import run_pipeline
+from semilla.pipeline import find_reusable, load_phase, run_pipeline
 from semilla.prerequisites.storage import make_directory
 from semilla.progress import Progress
 from semilla.records import names
-from semilla.records.files import Artifact, copy_file, is_intact
+from semilla.records.files import copy_file
 from semilla.records.lock import hold_lock
 from semilla.records.status import Phase, PhaseEntry, PipelineStatus, read_status, write_status
 from semilla.settings import list_settings
@@ -158,13 +156,9 @@ def list_lendable(
     entries: dict[Phase, PhaseEntry] = {}
     records: dict[str, PhaseRecord] = {}
     for phase in LENT_PHASES:
-        entry = status.phase_records.get(phase)
-        inputs = importlib.import_module(f"semilla.phases.{phase}").read_inputs(config, records)
-        if entry is None or entry.inputs != inputs or not _is_there(entry.list_artifacts(), lender):
+        inputs = load_phase(phase).read_inputs(config, records)
+        record = find_reusable(phase, status, inputs=inputs, directory=lender)
+        if record is None:
             break
-        entries[phase], records[phase] = entry, restore_record(status, phase)
+        entries[phase], records[phase] = status.phase_records[phase], record
     return entries
-
-
-def _is_there(artifacts: Sequence[Artifact], directory: Path) -> bool:
-    return all(is_intact(artifact, root=directory) for artifact in artifacts)

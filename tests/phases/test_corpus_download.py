@@ -121,11 +121,11 @@ def test_given_encoding(run: Run, tmp_path: Path) -> None:
 
 def test_sample(run: Run) -> None:
     """The sample is made on the spot, in both languages and of the size asked for, the same every time."""
-    record = run("sample", corpus_size_mb=1, seed=7)
+    record = run("sample", corpus_size_mb=1, corpus_seed=7)
     assert set(record.details["language_shares"]) == {"en", "es"}
     assert record.details["bytes"] == pytest.approx(1 << 20, rel=0.05)
-    assert run("sample", corpus_size_mb=1, seed=7).artifacts == record.artifacts
-    assert run("sample", corpus_size_mb=1, seed=8).artifacts != record.artifacts
+    assert run("sample", corpus_size_mb=1, corpus_seed=7, seed=8).artifacts == record.artifacts
+    assert run("sample", corpus_size_mb=1, corpus_seed=8).artifacts != record.artifacts
 
 
 def test_catalogue_name_wins_over_a_file(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -283,11 +283,12 @@ def test_inputs_of_a_file(run: Run, tmp_path: Path) -> None:
 
 
 def test_inputs_of_the_catalogue(run: Run) -> None:
-    """Books depend on the mirrors, without their passwords; the sample on its size and seed."""
+    """Books depend on the mirrors, without their passwords; the sample on its size and its own seed."""
     assert read_inputs(run, "gutenberg") == read_inputs(run, "gutenberg", seed=3)
     other = read_inputs(run, "gutenberg", corpus_mirrors=("http://ana:secreto@127.0.0.1:9",))
     assert other["mirrors"] == ["http://***@127.0.0.1:9"]
-    assert read_inputs(run, "sample") != read_inputs(run, "sample", seed=3)
+    assert read_inputs(run, "sample") == read_inputs(run, "sample", seed=3)
+    assert read_inputs(run, "sample") != read_inputs(run, "sample", corpus_seed=3)
     assert read_inputs(run, "sample") != read_inputs(run, "sample", corpus_size_mb=4)
     assert "secreto" not in str(read_inputs(run, "http://ana:secreto@example.org/libro.txt"))
 

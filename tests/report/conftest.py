@@ -71,7 +71,9 @@ def make_results(*, loss: float = 4.5, samples: list[str] | None = None) -> Vali
         findings=[
             Finding.judge("validation_loss", "gate", loss, "<", 5.0, unit="nats per token"),
             Finding.judge("repetition", "target", 0.02, "<=", 0.01),
+            Finding.judge("copying_median", "target", 12.5, "<=", 20, unit="tokens"),
         ],
+        copying_longest=31,
         minimal_pairs={
             "es": GrammarResults(
                 accuracy=0.75,

@@ -8,6 +8,7 @@ import pytest
 
 from semilla.errors import InvalidConfigError
 from semilla.report.compare import (
+    compute_student_t,
     group_experiments,
     judge_runs,
     list_differences,
@@ -42,7 +43,46 @@ def test_a_difference_is_held_against_the_spread_of_seeds(
 def test_the_spread_is_the_standard_deviation_over_seeds(make_run: MakeRun) -> None:
     """0.1 nats apart at 2.5 bytes a token and two runs: 0.04 / sqrt(2) bits per byte, as defined by the fixture."""
     runs = [make_run(f"seed{seed}", losses=(4.0 + seed / 10,), seed=seed) for seed in (0, 1)]
-    assert measure_spread(group_experiments(runs)) == pytest.approx(0.04 / 2**0.5)
+    spread = measure_spread(group_experiments(runs))
+    assert spread is not None
+    assert spread.deviation == pytest.approx(0.04 / 2**0.5)
+    assert spread.freedom == 1
+
+
+@pytest.mark.parametrize(
+    ("freedom", "quantile"),
+    [(1, 12.7062), (4, 2.7764), (9, 2.2622), (10, 2.2281), (12, 2.1788), (30, 2.0423)],
+)
+def test_quantiles_of_student_t(freedom: int, quantile: float) -> None:
+    """As tables print them, also where they are computed."""
+    assert compute_student_t(freedom) == pytest.approx(quantile, abs=2e-4)
+
+
+def test_few_seeds_widen_the_margin(make_run: MakeRun) -> None:
+    """Three standard deviations apart: with two seeds of one experiment nothing, with four of both a difference."""
+
+    def judge(num_seeds: int, num_deeper: int) -> str:
+        # 0.02 bits per byte apart in turns, around means 0.06 apart.
+        losses = [4.5 + 0.05 * (seed % 2) for seed in range(num_seeds)]
+        runs = [make_run(f"s{seed}", losses=(loss,), seed=seed) for seed, loss in enumerate(losses)]
+        deeper = [
+            make_run(f"d{seed}", losses=(4.35 + 0.05 * (seed % 2),), seed=seed, **ARCHITECTURE)
+            for seed in range(num_deeper)
+        ]
+        return judge_runs([*runs, *deeper]).tone
+
+    assert judge(2, 1) == "warn"
+    assert judge(4, 4) == "good"
+
+
+def test_the_margin_is_explained(make_run: MakeRun) -> None:
+    """12.71 deviations of 0.0283, times the root of 1/2 + 1: what two seeds of one and one of the other allow."""
+    runs = [make_run(f"seed{seed}", losses=(4.0 + seed / 10,), seed=seed) for seed in (0, 1)]
+    verdict = judge_runs([*runs, make_run("deeper", losses=(4.0,), **ARCHITECTURE)])
+    assert verdict.headline == "No clear difference"
+    margin = 12.7062 * 0.04 / 2**0.5 * 1.5**0.5
+    assert f"less than {margin:.4f} apart in 95 of 100 comparisons" in verdict.lines[1]
+    assert "degrees of freedom: 1)" in verdict.lines[1]
 
 
 def test_different_texts_are_not_compared(make_run: MakeRun) -> None:

@@ -75,6 +75,8 @@ def test_every_figure_is_the_recorded_one(make_run: MakeRun) -> None:
     figures = Page(render_run(run)).figures
     assert len(figures) > 30
     assert {source for source in figures if source.startswith("minimal_pairs.es.phenomena.negation.")}
+    assert figures["findings.copying_median"] == {"12.5"}
+    assert figures["copying_longest"] == {"31"}
     shown = {source: {float(value) for value in values} for source, values in figures.items()}
     assert shown == {source: {float(look_up(run, source))} for source in figures}
 

@@ -54,7 +54,7 @@ def list_mirrors(config: PipelineConfiguration) -> tuple[str, ...]:
 
 
 def _generate_sample(config: PipelineConfiguration) -> Iterator[PreparedDocument]:
-    for document in generate_corpus(seed=config.seed, size_bytes=config.corpus_size_mb * _MB):
+    for document in generate_corpus(seed=config.corpus_seed, size_bytes=config.corpus_size_mb * _MB):
         yield PreparedDocument(
             title=document.title,
             text=document.text.rstrip("\n") + "\n",

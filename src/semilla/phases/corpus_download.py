@@ -42,7 +42,7 @@ def read_inputs(config: PipelineConfiguration, records: Mapping[str, PhaseRecord
             "allow_partial": config.allow_partial,
             "corpus_drift": config.corpus_drift,
         }
-    return inputs | {"seed": config.seed, "size_mb": config.corpus_size_mb}
+    return inputs | {"seed": config.corpus_seed, "size_mb": config.corpus_size_mb}
 
 
 def run(

@@ -12,7 +12,7 @@ import numpy as np
 
 from semilla import interrupts
 from semilla.assessment.grammar import assess_grammar, judge_grammar
-from semilla.assessment.texts import SAMPLE_TOKENS, judge_texts
+from semilla.assessment.texts import SAMPLE_TOKENS, judge_texts, measure_copies
 from semilla.config import PipelineConfiguration
 from semilla.corpus.manifest import Document, read_documents, read_manifest
 from semilla.corpus.openings import find_openings
@@ -85,13 +85,14 @@ def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
     inference = InferenceMetrics.model_validate(measure_in_child(bundle_path))
     limit = find_limit(bundle_path)
     interrupts.check()
+    copies = measure_copies(texts, subject.tokenizer, subject.data.stream)
     findings = [
         *_judge_artifacts(Path(config.output_directory)),
         *_judge_loss(config, best, subject),
         *_judge_budgets(inference),
         *_judge_limit(limit, progress=progress),
         _judge_int8(bundle_path, subject),
-        *judge_texts(texts, subject.tokenizer, subject.data.stream),
+        *judge_texts(texts, subject.tokenizer, subject.data.stream, copies=copies),
         *judge_grammar(grammar),
     ]
     last = subject.metrics.epoch_history[-1]
@@ -105,6 +106,7 @@ def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
         bits_per_byte=best.bits_per_byte,
         findings=findings,
         minimal_pairs=grammar,
+        copying_longest=max(copies),
     )
     progress(Validated(results))
     warnings = _judge(findings, strict=config.strict, progress=progress)

@@ -135,6 +135,8 @@ class ValidationResults(Record):
     findings: list[Finding]
     minimal_pairs: dict[str, GrammarResults] = Field(default_factory=dict)
     """By language; empty where the training text lacks the words."""
+    copying_longest: int | None = None
+    """Tokens of the longest verbatim run of training text in any sample; None in a run from before it was kept."""
 
 
 class PhaseEntry(Record):
@@ -226,8 +228,11 @@ class PipelineStatus(Record):
         self.model_version = choose_version(inputs, self.finished_model)
 
     def forget(self, phase: Phase) -> bool:
-        """Drop what is remembered of a phase that runs again, and with it a verdict on what that phase made before."""
-        if phase != PHASES[0]:
+        """Drop what is remembered of a phase that runs again, and with a model the verdict on it.
+
+        A corpus or a tokenizer may be made again to the same bytes; the model and its verdict are reused then.
+        """
+        if phase in ("model_training", "validation"):
             self.validation_results = None
         return self.phase_records.pop(phase, None) is not None
 

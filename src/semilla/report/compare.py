@@ -1,8 +1,8 @@
 """Runs beside each other: whose settings differ, which model is better, and whether that means anything.
 
 Models are compared by bits per byte of the same validation text, which does not depend on the vocabulary. A difference
-counts once it exceeds what another seed alone would make of it; that spread is only known from runs that differ in
-nothing but their seed.
+counts once it exceeds what other seeds alone would make of it. That spread is only known from runs that differ in
+nothing but their seed, and from few of them badly: Student's t says how much wider the margin must be for that.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ INDIFFERENT = {
     "keep_models",
 }
 """Settings that do not make a run another experiment."""
-SPREADS_APART = 2.0
-"""A difference of this many standard deviations over seeds is called one."""
+_Z = 1.959964
+_T = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622)
+"""Standard deviations that 95 of 100 differences lie within: of known deviations (z), and by degrees of freedom."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,14 @@ class Experiment:
     @property
     def mean(self) -> float:
         return statistics.fmean(self.scores)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Standard deviation over seeds, in bits per byte, and on how many differences it rests (degrees of freedom)."""
+
+    deviation: float
+    freedom: int
 
 
 def render_comparison(runs: Sequence[RecordedRun]) -> str:
@@ -95,12 +104,15 @@ def judge_runs(runs: Sequence[RecordedRun]) -> Verdict:
     if spread is None:
         repeat = "Whether another seed would turn it round is not known: repeat one run with another --seed."
         return Verdict("open", f"{best.name} is ahead", [line, repeat], "")
-    told = _describe_spread([best, *others])
-    if gap > SPREADS_APART * spread:
-        return Verdict("good", f"{best.name} is better", [line, f"{told} The difference exceeds it."], "")
-    return Verdict(
-        "warn", "No clear difference", [line, f"{told} The difference does not exceed twice that."], ""
+    margin = compute_margin(best, others[0], spread)
+    told = (
+        f"{_describe_spread([best, *others])} From so many, settings that are equally good come out less than "
+        f"{margin:.4f} apart in 95 of 100 comparisons (Student's t, degrees of freedom: {spread.freedom})."
     )
+    if gap > margin:
+        return Verdict("good", f"{best.name} is better", [line, f"{told} The difference exceeds that."], "")
+    more = "It does not exceed that; runs with more seeds would narrow the margin."
+    return Verdict("warn", "No clear difference", [line, f"{told} {more}"], "")
 
 
 def group_experiments(runs: Sequence[RecordedRun]) -> list[Experiment]:
@@ -112,20 +124,40 @@ def group_experiments(runs: Sequence[RecordedRun]) -> list[Experiment]:
     return [Experiment(tuple(members)) for members in groups.values()]
 
 
-def measure_spread(experiments: Sequence[Experiment]) -> float | None:
+def measure_spread(experiments: Sequence[Experiment]) -> Spread | None:
     """Standard deviation over seeds, pooled over the experiments that were repeated; None when none was."""
     repeated = [experiment.scores for experiment in experiments if len(experiment.runs) > 1]
     if not repeated:
         return None
     squares = sum(statistics.variance(scores) * (len(scores) - 1) for scores in repeated)
-    return float((squares / sum(len(scores) - 1 for scores in repeated)) ** 0.5)
+    freedom = sum(len(scores) - 1 for scores in repeated)
+    return Spread(float((squares / freedom) ** 0.5), freedom)
+
+
+def compute_margin(one: Experiment, other: Experiment, spread: Spread) -> float:
+    """Bits per byte within which the means of two equal experiments differ 95 times in 100."""
+    variance_of_difference = spread.deviation**2 * (1 / len(one.runs) + 1 / len(other.runs))
+    return compute_student_t(spread.freedom) * float(variance_of_difference**0.5)
+
+
+def compute_student_t(freedom: int) -> float:
+    """The two-sided 95 % quantile; beyond the table, its expansion (Abramowitz and Stegun 26.7.5), good to 0.0002."""
+    if freedom <= len(_T):
+        return _T[freedom - 1]
+    terms = (
+        _Z,
+        (_Z**3 + _Z) / 4,
+        (5 * _Z**5 + 16 * _Z**3 + 3 * _Z) / 96,
+        (3 * _Z**7 + 19 * _Z**5 + 17 * _Z**3 - 15 * _Z) / 384,
+    )
+    return float(sum(term / freedom**power for power, term in enumerate(terms)))
 
 
 def _describe_spread(experiments: Sequence[Experiment]) -> str:
     spread = measure_spread(experiments)
     assert spread is not None
     num_runs = sum(len(experiment.runs) for experiment in experiments if len(experiment.runs) > 1)
-    return f"Over the seeds of {num_runs} repeated runs the standard deviation is {spread:.4f} bits per byte."
+    return f"Over the seeds of {num_runs} repeated runs the standard deviation is {spread.deviation:.4f} bits per byte."
 
 
 def list_charts(runs: Sequence[RecordedRun]) -> list[Chart]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from semilla.phrases import format_duration
-from semilla.records.status import Finding, InferenceMetrics
+from semilla.records.status import Finding, InferenceMetrics, ValidationResults
 from semilla.report.runs import RecordedRun
 
 BAR_HEADROOM = 1.15
@@ -59,6 +59,8 @@ class Measure:
     needs: str
     percent: float
     threshold_percent: float
+    extreme: tuple[str, float, str] | None = None
+    """Words, number and place in the JSON of the sample that lies furthest, where the figure is of several."""
 
 
 def list_figures(run: RecordedRun) -> list[Figure]:
@@ -96,11 +98,15 @@ def _list_device(device: InferenceMetrics) -> Iterator[Figure]:
     yield Figure("tokens per second", speed, f"{speed:,.0f}", note, f"{source}tokens_per_sec")
 
 
-def group_measures(findings: list[Finding]) -> list[tuple[str, list[Measure]]]:
+def group_measures(results: ValidationResults) -> list[tuple[str, list[Measure]]]:
     """Every finding as a row, under its heading; headings without rows are left out."""
     grouped: dict[str, list[Measure]] = {heading: [] for heading in (*GROUPS, OTHERS)}
-    for finding in findings:
-        grouped[_find_heading(finding.name)].append(make_measure(finding))
+    for finding in results.findings:
+        measure = make_measure(finding)
+        if finding.name == "copying_median" and results.copying_longest is not None:
+            longest = results.copying_longest
+            measure = replace(measure, extreme=(f"{longest} at most", longest, "copying_longest"))
+        grouped[_find_heading(finding.name)].append(measure)
     return [(heading, rows) for heading, rows in grouped.items() if rows]
 
 

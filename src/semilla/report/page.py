@@ -50,7 +50,7 @@ def render_run(run: RecordedRun) -> str:
         guide=GUIDE,
         verdict=judge_run(run),
         figures=list_figures(run),
-        measures=group_measures(results.findings) if results else [],
+        measures=group_measures(results) if results else [],
         grammar=[(key, one, list_phenomena(key, one)) for key, one in results.minimal_pairs.items()]
         if results
         else [],
