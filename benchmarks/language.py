@@ -12,18 +12,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from machine_facts import describe_machine
 
 from semilla.assessment.grammar import (
     PROBE_PAIRS,
@@ -98,24 +95,6 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--num-samples", type=int, default=500, help="samples a language")
     parser.add_argument("--output", default="benchmarks/language.json")
     return parser.parse_args()
-
-
-def describe_machine() -> dict[str, Any]:
-    processor = next(
-        (
-            line.split(":")[1].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if "model name" in line
-        ),
-        platform.processor(),
-    )
-    packages = ("semilla", "torch", "numpy", "onnxruntime", "sentencepiece", "py3langid")
-    return {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": f"{processor}, {os.cpu_count()} cores, {platform.platform()}",
-        "load": os.getloadavg(),
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
-    }
 
 
 def describe_run(run: Path, checkpoint: str, config: PipelineConfiguration) -> dict[str, Any]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import platform
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("torch", "numpy", "onnxruntime", "sentencepiece", "transformers", "tokenizers", "gguf")
+PACKAGES = (
+    "semilla", "torch", "numpy", "onnxruntime", "sentencepiece", "transformers", "tokenizers", "gguf", "py3langid"
+)  # fmt: skip
 
 
 def describe_machine() -> dict[str, Any]:
@@ -20,7 +22,16 @@ def describe_machine() -> dict[str, Any]:
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "processor": models[0] if models else platform.processor(),
         "cores": os.cpu_count(),
+        "system": platform.platform(),
         "load": os.getloadavg()[0],
         "python": platform.python_version(),
-        "packages": {name: version(name) for name in PACKAGES},
+        "packages": {name: find_version(name) for name in PACKAGES},
     }
+
+
+def find_version(package: str) -> str | None:
+    """The installed version, None where there is none."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

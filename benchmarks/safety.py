@@ -15,19 +15,18 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from machine_facts import describe_machine
 
 from semilla.config import PipelineConfiguration
 from semilla.progress import Event
@@ -153,15 +152,14 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=7)
     parser.add_argument("--steps", type=int, default=24)
     arguments = parser.parse_args()
-    load_before = os.getloadavg()
+    machine = describe_machine()
     with tempfile.TemporaryDirectory(dir=arguments.output_dir or Path.cwd()) as place:
         bench = build(Path(place))
         figures = compare(bench, repetitions=arguments.repetitions, steps=arguments.steps)
         environment = bench.files.provenance.environment
     report = {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": {"cores": os.cpu_count(), "system": platform.platform(), **environment},
-        "load": {"before": load_before, "after": os.getloadavg()},
+        "machine": {**machine, **environment},
+        "load_after": os.getloadavg(),
         "steps": arguments.steps,
         **figures,
     }

@@ -11,18 +11,17 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+sys.path.append(str(Path(__file__).parents[1]))
 from contestants import read_weights
+from machine_facts import describe_machine
 
 from semilla.device.budgets import measure_in_child
 from semilla.device.bundle import MODEL, TOKENIZER, read_bundle
@@ -31,7 +30,6 @@ from semilla.device.limits import find_limit
 HERE = Path(__file__).parent
 NUM_STARTS = 20
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-PACKAGES = ("semilla", "numpy", "onnxruntime", "sentencepiece", "torch", "transformers")
 GOALS = {
     "peak_mb": (80, "<="),
     "rss_mb": (70, "<="),
@@ -166,26 +164,6 @@ def measure_command(run_dir: Path) -> dict[str, float]:
                 found = {"rss_mb": int(sizes["VmRSS"]) / 1024, "peak_mb": int(sizes["VmHWM"]) / 1024}
             time.sleep(0.002)
     return {name: round(value, 1) for name, value in found.items()}
-
-
-def describe_machine() -> dict[str, Any]:
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    processor = next((line.split(": ", 1)[1] for line in lines if line.startswith("model name")), "")
-    versions = {}
-    for name in PACKAGES:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            versions[name] = None
-    return {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "processor": processor or platform.processor(),
-        "cores": os.cpu_count(),
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        "versions": versions,
-        "load": os.getloadavg(),
-    }
 
 
 def measure_all(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +22,9 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper
 from onnx.utils import Extractor
-from run import describe_machine
+
+sys.path.append(str(Path(__file__).parents[1]))
+from machine_facts import describe_machine
 
 from semilla.device.bundle import GenerationSettings, read_bundle
 from semilla.device.context import describe_choice
