@@ -53,6 +53,7 @@ OTHER_VALUES = {
     "max_validation_loss": 4.5,
     "strict": True,
     "seed": 2**63 - 1,
+    "corpus_seed": 11,
     "checkpoint_every": 2,
     "checkpoint_seconds": 5.5,
     "tracker": "tensorboard",

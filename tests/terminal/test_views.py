@@ -90,6 +90,24 @@ def test_no_line_is_wider_than_the_terminal(width: int) -> None:
     assert max(map(len, draw(follow(), width=width).splitlines())) <= width
 
 
+@pytest.mark.parametrize(
+    ("width", "kept", "left_out"),
+    [(100, ["step 50 of 100", "rate 3.0e-4"], []), (60, ["epoch 3 of 7", "tokens/s"], ["step 50", "rate"])],
+)
+def test_a_narrow_terminal_gets_fewer_figures_but_whole_ones(
+    width: int, kept: list[str], left_out: list[str]
+) -> None:
+    """Bar and curve begin where the lines below them do."""
+    lines = draw(follow(), width=width).splitlines()
+    bar, curve, below = (
+        next(line for line in lines if text in line) for text in ("left", "loss 4", "epoch 2:")
+    )
+    assert [line[:4].strip() != "" and line[:3] == "   " for line in (bar, curve, below)] == [True] * 3
+    assert "…" not in bar + curve
+    assert all(text in bar + curve for text in kept)
+    assert not any(text in bar + curve for text in left_out)
+
+
 @pytest.mark.parametrize("state", ["interrupted", "failed"])
 def test_a_run_that_stopped_says_where(tmp_path: Path, state: str) -> None:
     """The phase is marked with how it stopped, and no step is shown that nobody takes any more."""

@@ -16,6 +16,7 @@ from semilla.progress import EpochDone, StepDone, Transferred
 from semilla.terminal.console import fold_lines
 from semilla.terminal.view import RunView
 
+_INDENT, _SEPARATOR, _GAP = "   ", "  ", 2
 STEM, LEAF, EARTH = "green", "bright_green", "grey37"
 STOPPED = {"failed": ("✗", "red"), "interrupted": ("◌", "yellow")}
 
@@ -63,22 +64,22 @@ def draw_training(view: RunView, *, width: int) -> list[RenderableType]:
         figures = f"loss {view.losses[0]:.2f} → {view.losses[-1]:.2f}"
         lines.append(_draw_row(_draw_losses(view.losses, width=width), figures, width=width))
     if view.epoch:
-        lines.append(Text("   " + describe_epoch(EpochDone(view.epoch, view.is_best))))
+        lines.append(Text(_INDENT + describe_epoch(EpochDone(view.epoch, view.is_best))))
         lines += [
-            Text("   “" + fold_lines(sample) + "”", style="italic dim")
+            Text(_INDENT + "“" + fold_lines(sample) + "”", style="italic dim")
             for sample in view.epoch.sample_outputs
         ]
     return lines
 
 
 def _draw_step(step: StepDone, losses: Sequence[float], *, width: int) -> list[RenderableType]:
-    place = f"epoch {step.epoch} of {step.total_epochs}, step {step.step:,} of {step.total_steps:,}"
-    rate = f"{step.learning_rate:.1e}".replace("e-0", "e-")
-    figures = f"loss {step.loss:.3f}  rate {rate}  {step.tokens_per_second:,.0f} tokens/s"
-    left = f"{format_duration(step.remaining_s)} left, {place}"
+    left = f"{format_duration(step.remaining_s)} left"
+    epoch, place = f"epoch {step.epoch} of {step.total_epochs}", f"step {step.step:,} of {step.total_steps:,}"
+    loss, speed = f"loss {step.loss:.3f}", f"{step.tokens_per_second:,.0f} tokens/s"
+    rate = f"rate {step.learning_rate:.1e}".replace("e-0", "e-")
     return [
-        _draw_row(draw_bar(step.step, step.total_steps), left, width=width),
-        _draw_row(_draw_losses(losses, width=width), figures, width=width, style="dim"),
+        _draw_row(draw_bar(step.step, step.total_steps), left, epoch, place, width=width),
+        _draw_row(_draw_losses(losses, width=width), loss, speed, rate, width=width, style="dim"),
     ]
 
 
@@ -92,12 +93,18 @@ def _draw_transfer(transfer: Transferred, *, width: int) -> RenderableType:
     return _draw_row(draw_bar(transfer.done_bytes, transfer.total_bytes), done, width=width)
 
 
-def _draw_row(left: RenderableType, right: str, *, width: int, style: str = "") -> Table:
-    row = Table.grid(padding=(0, 2, 0, 0))
-    row.add_column(width=3)
-    row.add_column(width=_measure_bar(width))
+def _draw_row(left: RenderableType, *figures: str, width: int, style: str = "") -> Table:
+    """A bar, and as many of the figures beside it as there is room for, the first at least."""
+    bar_width = _measure_bar(width)
+    room = width - 1 - len(_INDENT) - bar_width - _GAP
+    while len(figures) > 1 and len(_SEPARATOR.join(figures)) > room:
+        figures = figures[:-1]
+    row = Table.grid(padding=0)
+    row.add_column(width=len(_INDENT))
+    row.add_column(width=bar_width)
+    row.add_column(width=_GAP)
     row.add_column(no_wrap=True, overflow="ellipsis")
-    row.add_row("", left, Text(right, style=style))
+    row.add_row("", left, "", Text(_SEPARATOR.join(figures), style=style))
     return row
 
 
