@@ -1,6 +1,7 @@
 """What watching a run costs: CPU seconds of its training with nobody looking, and with everybody.
 
     python benchmarks/watching.py [--repetitions 7] [--output benchmarks/results/watching.json]
+    python benchmarks/watching.py --trainings [--variants off,live]
 
 First the CPU time of each single thing that watching does: drawing the live display, following a step, writing the
 pulse, a step's line of JSON, a step's row for TensorBoard; medians of ``--repetitions`` batches, in CPU time of the
@@ -53,7 +54,7 @@ SETTINGS = {
     "corpus_size_mb": 1,
     "tokenizer_vocab_size": 2000,
     "max_validation_loss": 20.0,
-    "training_hyperparameters": {"num_epochs": 2, "num_threads": 1, "precision": "float32"},
+    "training_hyperparameters": {"num_epochs": 1, "num_threads": 1, "precision": "float32"},
 }
 
 
@@ -249,6 +250,9 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--repetitions", type=int, default=7)
     parser.add_argument("--trainings", action="store_true", help="compare whole trainings, too")
+    parser.add_argument(
+        "--variants", default=",".join(VARIANTS), help="of whole trainings; off must be among them"
+    )
     parser.add_argument("--output", type=Path)
     parser.add_argument("--train", choices=VARIANTS, help=argparse.SUPPRESS)
     parser.add_argument("--place", type=Path, help=argparse.SUPPRESS)
@@ -257,11 +261,11 @@ def main() -> int:
         files.write_json(arguments.place / "result.json", train(arguments.train, arguments.place / "run"))
         return 0
     result: dict[str, Any] = {"machine": describe_machine(), "calls": measure_calls(arguments.repetitions)}
-    rows: dict[str, list[dict[str, float]]] = {variant: [] for variant in VARIANTS}
+    rows: dict[str, list[dict[str, float]]] = {variant: [] for variant in arguments.variants.split(",")}
     for _ in range(arguments.repetitions if arguments.trainings else 0):
-        for variant in VARIANTS:
-            rows[variant].append(measure(variant))
-            print(variant, json.dumps(rows[variant][-1]), flush=True)
+        for variant, found in rows.items():
+            found.append(measure(variant))
+            print(variant, json.dumps(found[-1]), flush=True)
     if arguments.trainings:
         result |= {"settings": SETTINGS, "summary": summarize(rows), "rows": rows}
     print(json.dumps({key: result[key] for key in ("calls", "summary") if key in result}, indent=2))

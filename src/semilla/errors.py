@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -124,6 +125,10 @@ class LockedError(SemillaError):
     keeps_exit_code_in_phase = True
 
 
+def _name_signal(number: int) -> str:
+    return "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
+
+
 class InterruptedRunError(SemillaError):
     """A signal asked the run to stop; what was reached is saved."""
 
@@ -131,7 +136,7 @@ class InterruptedRunError(SemillaError):
     keeps_exit_code_in_phase = True
 
     def __init__(self, signal_number: int, message: str | None = None, **kwargs: Any) -> None:
-        super().__init__(message or f"stopped by signal {signal_number}", **kwargs)
+        super().__init__(message or f"stopped by {_name_signal(signal_number)}", **kwargs)
         self.signal_number = signal_number
 
     @property

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import fcntl
 import json
+import shlex
 
 import pytest
 
 from semilla import cli
 from semilla.commands import status as status_command
+from semilla.config import PipelineConfiguration
 from semilla.progress import StepDone
 from semilla.records import names
 from semilla.records.lock import hold_lock
 from semilla.records.metrics import EpochMetrics, TrainingMetrics, write_metrics
 from semilla.records.pulse import open_pulse
 from semilla.records.status import ErrorDetails, PhaseEntry, PipelineStatus, write_status
+from semilla.settings import to_toml
 
 
 @pytest.fixture
@@ -101,6 +104,18 @@ def test_running_without_a_holder_of_the_lock_is_interrupted(training, capsys):
     assert ": interrupted, attempt 1" in text
     assert "semilla guide oom" in text
     assert f"next: semilla run --resume --output-dir {training}" in text
+
+
+def test_an_interrupted_run_goes_on_with_its_own_settings(training, capsys):
+    """The command repeats what the run was given; without it, another text and another model would begin."""
+    config = PipelineConfiguration(
+        corpus_source="mi libro.txt", model_architecture={"num_layers": 4}, output_directory=str(training)
+    )
+    (training / names.CONFIGURATION).write_text(to_toml(config), encoding="utf-8")
+    assert cli.main(["status", str(training)]) == 0
+    command = capsys.readouterr().out.splitlines()[-1].removeprefix("next: ")
+    flags = ["--corpus-source=mi libro.txt", "--num-layers=4", f"--output-dir={training}", "--resume"]
+    assert shlex.split(command) == ["semilla", "run", *flags]
 
 
 def test_json_tells_the_same_as_the_file_with_the_true_state(training, capsys):

@@ -12,6 +12,7 @@ from semilla.config import PipelineConfiguration
 from semilla.corpus.manifest import CorpusManifest, DocumentEntry, LanguageShare, Provenance, write_manifest
 from semilla.errors import PHASES
 from semilla.records import names
+from semilla.records.files import hash_file
 from semilla.records.metrics import EpochMetrics, TrainingMetrics, write_metrics
 from semilla.records.status import (
     Finding,
@@ -111,6 +112,7 @@ def make_run(tmp_path: Path) -> Callable[..., RecordedRun]:
         for phase in PHASES:
             status.enter(phase)
             status.complete_phase(phase, PhaseEntry(details=DETAILS.get(phase, {})))
+        status.configuration_sha256 = hash_file(directory / names.CONFIGURATION)
         status.validation_results = make_results(loss=min(losses), samples=samples)
         status.finish()
         write_status(directory, status)

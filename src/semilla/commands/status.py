@@ -6,18 +6,21 @@ import argparse
 import json
 import sys
 import time
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from semilla.errors import PASSING, PHASES, InvalidConfigError
+from semilla.errors import PASSING, PHASES, InvalidConfigError, SemillaError
 from semilla.machine import explain_vanishing
 from semilla.phrases import describe_epoch, describe_step, draw_sparkline, format_duration, quote
 from semilla.progress import EpochDone
 from semilla.records import names
+from semilla.records.configuration import read_run_configuration
 from semilla.records.lock import is_locked
 from semilla.records.models import EarlierModel, list_models
 from semilla.records.status import PipelineStatus, read_status
+from semilla.settings import to_command
 from semilla.terminal.console import fold_lines, print_text
 from semilla.terminal.summary import print_findings, shorten
 from semilla.terminal.tables import can_draw, make_console, print_table
@@ -145,7 +148,14 @@ def print_status(status: PipelineStatus, view: RunView, *, directory: Path, vani
     if status.run_state == "interrupted" or (
         status.error_details and status.error_details.error_type in PASSING
     ):
-        print_text(f"next: semilla run --resume --output-dir {quote(directory)}")
+        print_text(f"next: {describe_resuming(directory)}")
+
+
+def describe_resuming(directory: Path) -> str:
+    """The command that goes on with a run: with its own settings, as far as they can still be read."""
+    with suppress(SemillaError):
+        return to_command(read_run_configuration(directory), resume_from_checkpoint=True)
+    return f"semilla run --resume --output-dir {quote(directory)}"
 
 
 def print_training(view: RunView) -> None:

@@ -164,12 +164,18 @@ def _format_end(value: float) -> str:
 
 
 def _part_labels(lines: Sequence[Line]) -> list[Line]:
-    """Push labels apart that would cover each other, from the top down."""
-    parted: list[Line] = []
-    lowest = -math.inf
-    for line in sorted(lines, key=lambda line: line.label.place):
-        lowest = max(line.label.place, lowest + _LABEL_HEIGHT)
-        parted.append(replace(line, label=Tick(lowest, line.label.label)))
+    """Push labels apart that would cover each other: from the top down, then from the axis up, which has its own."""
+    lines = sorted(lines, key=lambda line: line.label.place)
+    places: list[float] = []
+    for line in lines:
+        places.append(max(line.label.place, places[-1] + _LABEL_HEIGHT if places else -math.inf))
+    limit = HEIGHT - _BOTTOM
+    for number in reversed(range(len(places))):
+        places[number] = min(places[number], limit)
+        limit = places[number] - _LABEL_HEIGHT
+    parted = [
+        replace(line, label=Tick(place, line.label.label)) for line, place in zip(lines, places, strict=True)
+    ]
     return sorted(parted, key=lambda line: line.series.style)
 
 

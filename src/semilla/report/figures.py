@@ -150,5 +150,5 @@ def name_finding(name: str) -> str:
 def _word(value: float, unit: str, *, is_share: bool) -> str:
     if is_share:
         return f"{100 * value:.{0 if value == 1 else 1 if value >= 0.01 else 2}f} %"
-    shown = f"{value:.0f}" if value == int(value) else f"{value:.3f}"
+    shown = (f"{value:.0f}" if value == int(value) else f"{value:.3f}").replace("-", "\N{MINUS SIGN}")
     return f"{shown} {'nats' if unit == 'nats per token' else unit}".rstrip()

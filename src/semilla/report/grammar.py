@@ -12,6 +12,8 @@ from semilla.records.status import GrammarResults, PairAccuracy
 
 CONTEXT_WORDS = 3
 CHANCE = 0.5
+_TIED = "\N{NO-BREAK SPACE}"
+"""So that no line is an ellipsis alone."""
 
 
 @dataclass(frozen=True)
@@ -66,10 +68,10 @@ def cut_pair(right: str, wrong: str) -> Example:
     end = _count_equal(rights[start:][::-1], wrongs[start:][::-1])
     before, after = rights[:start], rights[len(rights) - end :]
     return Example(
-        ("… " if start > CONTEXT_WORDS else "") + " ".join(before[-CONTEXT_WORDS:]),
+        (f"…{_TIED}" if start > CONTEXT_WORDS else "") + " ".join(before[-CONTEXT_WORDS:]),
         " ".join(rights[start : len(rights) - end]),
         " ".join(wrongs[start : len(wrongs) - end]),
-        " ".join(after[:CONTEXT_WORDS]) + (" …" if end > CONTEXT_WORDS else ""),
+        " ".join(after[:CONTEXT_WORDS]) + (f"{_TIED}…" if end > CONTEXT_WORDS else ""),
     )
 
 

@@ -39,6 +39,16 @@ GUIDE = {
 }
 """Section of the page -> where ``semilla guide`` says more about it."""
 
+LANGUAGES = {
+    "en": "English",
+    "es": "Spanish",
+    "fr": "French",
+    "pt": "Portuguese",
+    "de": "German",
+    "it": "Italian",
+}
+"""What readers call a language; any other stands under its code."""
+
 
 def render_run(run: RecordedRun) -> str:
     """The whole page of one run, complete in itself."""
@@ -58,7 +68,8 @@ def render_run(run: RecordedRun) -> str:
         phases=list_phases(run),
         samples=list_samples(run),
         pieces=list_longest_pieces(run),
-        settings=list_chosen_settings(run),
+        chosen=list_settings_of(run, by_default=False),
+        usual=list_settings_of(run, by_default=True),
         provenance=list_provenance(run),
         artifacts=list_artifacts(run),
     )
@@ -84,8 +95,13 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters["number"] = format_number
     environment.filters["duration"] = format_duration
-    environment.filters["size"] = lambda size_bytes: f"{size_bytes / 2**20:.2f} MB"
+    environment.filters["size"] = _word_size
+    environment.filters["language"] = lambda code: LANGUAGES.get(code, code)
     return environment
+
+
+def _word_size(size_bytes: float) -> str:
+    return f"{size_bytes / 2**20:.2f} MB" if size_bytes >= 2**20 / 10 else f"{size_bytes / 2**10:.1f} kB"
 
 
 def list_phases(run: RecordedRun) -> list[Mapping[str, Any]]:
@@ -111,12 +127,14 @@ def list_phases(run: RecordedRun) -> list[Mapping[str, Any]]:
     return rows
 
 
-def list_chosen_settings(run: RecordedRun) -> list[tuple[str, Any, bool]]:
-    """Every setting, its value, and whether it differs from the default; those that do come first."""
-    settings = list_settings()
+def list_settings_of(run: RecordedRun, *, by_default: bool) -> list[tuple[str, Any]]:
+    """The settings that are what they are by default, or those that are not, with their values."""
     values = run.config.flatten()
-    rows = [(name, values[name], values[name] != settings[name].default) for name in settings]
-    return sorted(rows, key=lambda row: not row[2])
+    return [
+        (name, values[name])
+        for name, setting in list_settings().items()
+        if (values[name] == setting.default) == by_default
+    ]
 
 
 def list_provenance(run: RecordedRun) -> list[tuple[str, str]]:
