@@ -169,7 +169,7 @@ def _part_labels(lines: Sequence[Line]) -> list[Line]:
     places: list[float] = []
     for line in lines:
         places.append(max(line.label.place, places[-1] + _LABEL_HEIGHT if places else -math.inf))
-    limit = HEIGHT - _BOTTOM
+    limit: float = HEIGHT - _BOTTOM
     for number in reversed(range(len(places))):
         places[number] = min(places[number], limit)
         limit = places[number] - _LABEL_HEIGHT
