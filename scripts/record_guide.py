@@ -71,6 +71,7 @@ def collect_figures(directory: Path, status: PipelineStatus, metrics: TrainingMe
     assert final
     first, last = metrics.epoch_history[0], metrics.epoch_history[-1]
     figures: dict[str, float] = {
+        "num_epochs": len(metrics.epoch_history),
         "best_epoch": final.best_epoch,
         "best_validation_loss": results.best_val_loss,
         "final_training_loss": last.train_loss,
@@ -95,6 +96,7 @@ def collect_figures(directory: Path, status: PipelineStatus, metrics: TrainingMe
     for language, grammar in results.minimal_pairs.items():
         figures[f"minimal_pairs_{language}"] = 100 * grammar.accuracy
         figures[f"minimal_pairs_count_{language}"] = grammar.num_pairs
+    figures |= {one.name.replace(".", "_"): one.value for one in results.findings if one.value is not None}
     for phase, entry in status.phase_records.items():
         figures[f"{phase}_seconds"] = status.phase_timings[phase]
         figures |= flatten(entry.details)

@@ -1,4 +1,4 @@
-"""Write what in the guide derives from the code or from the recorded run; --check only tells whether it is current.
+"""Write what in guide and README derives from the code or from the recorded run; --check only tells if it is current.
 
 Two marks ask for it, and both stay where they are::
 
@@ -19,7 +19,9 @@ from semilla.device.budgets import BUDGETS
 from semilla.records.status import Finding
 from semilla.settings import Setting, list_settings
 
-GUIDE = Path(__file__).parents[1] / "docs" / "guide"
+ROOT = Path(__file__).parents[1]
+GUIDE = ROOT / "docs" / "guide"
+PAGES = [ROOT / "README.md", *sorted(GUIDE.glob("*.md"))]
 RECORDED = GUIDE / "recorded" / "first-run.json"
 NUMBER = re.compile(r"[-+]?\d[\d.,]*(?=<!-- recorded: (?P<name>\w+) (?P<format>[^ ]+) -->)")
 BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -88,8 +90,15 @@ def tabulate_findings(recorded: Mapping[str, Any]) -> str:
     return draw_table(("figure", "kind", "recorded run", "needs", "passed"), rows)
 
 
+def tabulate_budgets(recorded: Mapping[str, Any]) -> str:
+    """What the device allows, and what the recorded run's model took of it."""
+    rows = ((f"`{name}`", most, recorded["figures"].get(name, "")) for name, most in BUDGETS.items())
+    return draw_table(("figure", "at most", "recorded run"), rows)
+
+
 def tabulate_epochs(recorded: Mapping[str, Any]) -> str:
-    """The recorded run's epochs."""
+    """The recorded run's epochs: the first, the last, and every third between."""
+    epochs = recorded["epochs"]
     rows = (
         (
             epoch["epoch_number"],
@@ -99,7 +108,7 @@ def tabulate_epochs(recorded: Mapping[str, Any]) -> str:
             f"{epoch['learning_rate']:.1e}".replace("e-0", "e-"),
             f"{epoch['gradient_norm']:.2f}",
         )
-        for epoch in recorded["epochs"]
+        for epoch in [*epochs[:1], *epochs[2:-1:3], *epochs[-1:]]
     )
     headings = (
         "epoch",
@@ -131,9 +140,7 @@ GENERATED: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "settings_model_architecture": lambda _: tabulate_settings("model_architecture", bool),
     "settings_training_hyperparameters": lambda _: tabulate_settings("training_hyperparameters", bool),
     "settings_own": lambda _: tabulate_settings(None, lambda name: name not in SPECIFIED),
-    "budgets": lambda _: draw_table(
-        ("figure", "at most"), ((f"`{name}`", most) for name, most in BUDGETS.items())
-    ),
+    "budgets": tabulate_budgets,
     "recorded_findings": tabulate_findings,
     "recorded_epochs": tabulate_epochs,
     "recorded_transcript": show_transcript,
@@ -153,7 +160,7 @@ def read_recorded() -> dict[str, Any]:
 def main() -> int:
     recorded = read_recorded()
     stale = []
-    for path in sorted(GUIDE.glob("*.md")):
+    for path in PAGES:
         before = path.read_text(encoding="utf-8")
         after = rewrite(before, recorded)
         stale += [path.name] if after != before else []

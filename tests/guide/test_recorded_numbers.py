@@ -6,12 +6,11 @@ import re
 
 import pytest
 from record_guide import collect, flatten, read_command
-from write_guide import BLOCK, GUIDE, NUMBER, RECORDED, count_marks, read_recorded, rewrite
+from write_guide import BLOCK, GUIDE, NUMBER, PAGES, RECORDED, count_marks, read_recorded, rewrite
 
 from semilla.errors import SemillaError
 from semilla.settings import list_settings
 
-PAGES = sorted(GUIDE.glob("*.md"))
 RUN = read_recorded()
 TOY = {"figures": {"loss": 2.13912, "pieces": 2000}, "epochs": [], "findings": [], "transcript": ["fin ñ"]}
 
@@ -38,6 +37,13 @@ def test_the_run_that_was_recorded_is_the_first_run():
     assert RUN["machine"]
     assert RUN["transcript"][-1]
     assert len(RUN["epochs"]) == int(read_command()[-1])
+
+
+@pytest.mark.parametrize("chapter", ["01-overview", "07-evaluation-and-checkpoints", "10-device"])
+def test_chapters_quote_the_recorded_run(chapter):
+    """What a reader sees beside a run of one's own was measured, and is kept up to date."""
+    text = (GUIDE / f"{chapter}.md").read_text(encoding="utf-8")
+    assert sum(count_marks(text)) >= 2
 
 
 def test_numbers_and_blocks_are_written_anew():
