@@ -28,6 +28,7 @@ from semilla.corpus.manifest import read_documents
 from semilla.tokenizer import read_tokenizer
 from semilla.training import loss as chunked_loss
 from semilla.training import optimizer as optimizers
+from semilla.training import shards
 from semilla.training.allocator import keep_freed_blocks
 from semilla.training.batches import TrainingData, build_data, cut_held_out
 from semilla.training.environment import DTYPES, measure_fastest_precision
@@ -63,7 +64,7 @@ class Ours:
         return (info.num_tokens for info in train(self.state, config=self.config, data=self.data))
 
     def evaluate(self) -> float:
-        return evaluate(self.state.model, self.data).loss
+        return evaluate(self.state.model, self.data, workers=self.state.workers).loss
 
 
 class Textbook(nn.Module):
@@ -205,7 +206,13 @@ def hold_all_logits() -> None:
     chunked_loss.CHUNK_ROWS = 1 << 30
 
 
+def take_batches_whole() -> None:
+    """All threads share every product of the whole batch."""
+    shards.SHARD_TOKENS = 1 << 30
+
+
 REPLACED: dict[str, Callable[[], None]] = {
+    "without shards": take_batches_whole,
     "without chunked loss": hold_all_logits,
     "with torch's muon": use_torch_muon,
 }

@@ -34,6 +34,7 @@ ABLATIONS = (
     "with torch's muon",
     "without dropout",
     "without kept blocks",
+    "without shards",
     "in float32",
 )
 EVALUATE_EVERY = 40
