@@ -79,7 +79,7 @@ class TrainingHyperparameters(Group):
     optimizer: Literal["muon", "adamw"] = "muon"
     """muon: Muon for the matrices with AdamW for embeddings and norms; adamw: AdamW for everything."""
     warmup_fraction: float = Field(0.02, ge=0, le=0.5)
-    """Share of all steps over which the learning rate rises linearly; a cosine brings it down after that."""
+    """Share of all steps over which the learning rate rises linearly; it falls linearly after that."""
     weight_decay: float = Field(0.1, ge=0, le=1)
     """Decoupled weight decay of the matrices."""
     dropout: float = Field(0.2, ge=0, le=0.5)

@@ -19,7 +19,7 @@ TOPICS = {
     "model_initialization": "embedding attention head rotary norm parameter logit softmax",
     "data_preparation": "clean window batch epoch language document split",
     "training_loop": "step loss perplexity cross-entropy gradient dropout evaluation",
-    "optimization": "muon adamw momentum warm-up cosine decay clip",
+    "optimization": "muon adamw momentum warm-up linear decay clip",
     "evaluation_and_checkpoints": "bits overfitting minimal checkpoint resume sha-256",
     "troubleshooting": "symptom causes solutions related",
     "hyperparameters": "default allowed flag environment toml",
