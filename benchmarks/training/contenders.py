@@ -271,6 +271,12 @@ class Conversation:
             answer(tokens=self.tokens, seconds=time.perf_counter() - self.began_s)
             self.wait()
 
+    def end(self) -> None:
+        """The training is over: answer with the steps made of those asked for, then with none, and evaluate."""
+        while True:
+            answer(tokens=self.tokens, seconds=time.perf_counter() - self.began_s if self.tokens else 0.0)
+            self.wait()
+
     def wait(self) -> None:
         """Answer what needs no step; return when steps are asked for."""
         for line in sys.stdin:
@@ -285,6 +291,12 @@ class Conversation:
             elif request == "memory":
                 answer(peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
         sys.exit()
+
+
+def count_epoch_tokens(contender: Any) -> int:
+    """Target tokens of an epoch: the textbook's windows overlap by half."""
+    stride = contender.data.length // 2 if isinstance(contender, Textbook) else contender.data.length
+    return len(contender.data.stream) * contender.data.length // stride
 
 
 def answer(**figures: float) -> None:
@@ -303,14 +315,14 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     contender = build_contender(arguments.name, arguments.run_directory, epochs=arguments.epochs)
     conversation = Conversation(contender)
-    answer(ready=1.0)
+    answer(tokens_per_epoch=count_epoch_tokens(contender))
     conversation.wait()
     if isinstance(contender, HuggingFace):
         contender.train(conversation.after_step)
     else:
         for tokens in contender.steps():
             conversation.after_step(tokens)
-    answer(finished=1.0)
+    conversation.end()
 
 
 if __name__ == "__main__":

@@ -2,11 +2,13 @@
 
     python benchmarks/training/run.py RUN_DIRECTORY speed    [--rounds 7] [--steps 8] [--threads 2]
     python benchmarks/training/run.py RUN_DIRECTORY losses   [--minutes 5] [--contenders ours "hugging face trainer"]
+    python benchmarks/training/run.py RUN_DIRECTORY quality  [--contenders ours "hugging face trainer"]
     python benchmarks/training/run.py RUN_DIRECTORY ablation [--epochs 2]
 
 RUN_DIRECTORY is a finished run: its text, split and tokenizer are what all contenders get. ``speed`` interleaves them
 and tells tokens per second beside the machine's own limit; ``losses`` evaluates every 40 steps with the clock stopped
-and tells when a validation loss was reached; ``ablation`` trains ours and ours without each improvement to the end.
+and tells when a validation loss was reached; ``quality`` gives the others three times the time ours takes to train to
+the end, and tells the best loss of each; ``ablation`` trains ours and ours without each improvement to the end.
 Each writes JSON with every repetition (--output) and prints a table.
 """
 
@@ -14,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import statistics
 import subprocess
 import sys
@@ -39,6 +42,8 @@ ABLATIONS = (
 )
 EVALUATE_EVERY = 40
 LOSSES = (5.5, 5.0, 4.7)
+MORE_TIME = 3
+DEFAULT_EPOCHS = 20
 WARMUP_STEPS = 3
 DENSE_FLOP_PER_TOKEN = 6 * 1_351_680 + 12 * 2 * 128 * 128
 """Default shape: six operations a matrix parameter (output layer included), and attention over 128 positions."""
@@ -47,7 +52,7 @@ DENSE_FLOP_PER_TOKEN = 6 * 1_351_680 + 12 * 2 * 128 * 128
 class Process:
     """A contender that waits for requests."""
 
-    def __init__(self, name: str, arguments: argparse.Namespace, *, epochs: int = 20) -> None:
+    def __init__(self, name: str, arguments: argparse.Namespace, *, epochs: int = DEFAULT_EPOCHS) -> None:
         self.name = name
         command = [sys.executable, str(SCRIPT), name, str(arguments.run_directory)]
         self.process = subprocess.Popen(
@@ -56,7 +61,7 @@ class Process:
             stdout=subprocess.PIPE,
             text=True,
         )
-        self.read()
+        self.tokens_per_epoch = self.read()["tokens_per_epoch"]
 
     def read(self) -> dict[str, Any]:
         line = self.process.stdout.readline()
@@ -116,28 +121,64 @@ def _divide(rates: list[float], others: list[float] | None) -> float | None:
 
 
 def measure_losses(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The validation loss against the training clock, one contender after the other."""
-    found: dict[str, Any] = {}
-    for name in arguments.contenders:
-        process, clock_s, tokens = Process(name, arguments), 0.0, 0
-        curve: list[dict[str, float]] = []
-        while clock_s < arguments.minutes * 60 and not (curve and curve[-1]["loss"] < min(LOSSES)):
-            step = process.ask(f"steps {EVALUATE_EVERY}")
-            if "finished" in step:
-                break
-            clock_s, tokens = clock_s + step["seconds"], tokens + int(step["tokens"])
-            curve.append({"seconds": clock_s, "tokens": tokens, "loss": process.ask("evaluate")["loss"]})
-            print(f"{name}: {clock_s:.0f} s, {curve[-1]['loss']:.3f}", file=sys.stderr)
-        process.process.kill()
-        found[name] = {
-            "seconds_to": {
-                str(wanted): next((one["seconds"] for one in curve if one["loss"] <= wanted), None)
-                for wanted in LOSSES
-            },
-            "best_loss": min((one["loss"] for one in curve), default=None),
-            "curve": curve,
+    """When each contender reached a validation loss, by its training clock."""
+    return {
+        "contenders": {
+            name: follow(name, arguments, limit_s=arguments.minutes * 60, until=min(LOSSES))
+            for name in arguments.contenders
         }
+    }
+
+
+def measure_quality(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The best validation loss: of ours in its 20 epochs, of the others in three times the seconds that took.
+
+    The others plan as many epochs as fit into that time, so that their learning rate has come down at its end.
+    """
+    found = {OURS: follow(OURS, arguments, limit_s=math.inf)}
+    limit_s = MORE_TIME * found[OURS]["curve"][-1]["seconds"]
+    for name in arguments.contenders:
+        if name != OURS:
+            epochs = count_fitting_epochs(name, arguments, limit_s=limit_s)
+            found[name] = {"epochs": epochs, **follow(name, arguments, limit_s=math.inf, epochs=epochs)}
     return {"contenders": found}
+
+
+def count_fitting_epochs(name: str, arguments: argparse.Namespace, *, limit_s: float) -> int:
+    """How many epochs the contender can train in ``limit_s``, by a few steps of it."""
+    process = Process(name, arguments)
+    process.ask(f"steps {WARMUP_STEPS}")
+    rates = [step["tokens"] / step["seconds"] for step in (process.ask("steps 8") for _ in range(3))]
+    process.process.kill()
+    tokens = process.tokens_per_epoch
+    return max(1, round(limit_s * statistics.median(rates) / tokens))
+
+
+def follow(
+    name: str,
+    arguments: argparse.Namespace,
+    *,
+    limit_s: float,
+    until: float = -math.inf,
+    epochs: int = DEFAULT_EPOCHS,
+) -> dict[str, Any]:
+    """Train for ``limit_s`` seconds, to a loss or to the end; evaluated every 40 steps with the clock stopped."""
+    process, clock_s, tokens = Process(name, arguments, epochs=epochs), 0.0, 0
+    curve: list[dict[str, float]] = []
+    while clock_s < limit_s and not (curve and curve[-1]["loss"] < until):
+        step = process.ask(f"steps {EVALUATE_EVERY}")
+        if not step["seconds"]:
+            break
+        clock_s, tokens = clock_s + step["seconds"], tokens + int(step["tokens"])
+        curve.append({"seconds": clock_s, "tokens": tokens, "loss": process.ask("evaluate")["loss"]})
+        print(f"{name}: {clock_s:.0f} s, {curve[-1]['loss']:.3f}", file=sys.stderr)
+    process.process.kill()
+    reached = {loss: [one["seconds"] for one in curve if one["loss"] <= loss] for loss in LOSSES}
+    return {
+        "seconds_to": {str(loss): seconds[0] if seconds else None for loss, seconds in reached.items()},
+        "best_loss": min((one["loss"] for one in curve), default=None),
+        "curve": curve,
+    }
 
 
 def measure_ablation(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -176,10 +217,16 @@ def _show(value: Any) -> str:
     return f"{value:,.3f}" if isinstance(value, float) else str(value)
 
 
-MEASUREMENTS = {"speed": measure_speed, "losses": measure_losses, "ablation": measure_ablation}
+MEASUREMENTS = {
+    "speed": measure_speed,
+    "losses": measure_losses,
+    "quality": measure_quality,
+    "ablation": measure_ablation,
+}
 CONTENDERS = {
     "speed": (OURS, *RIVALS, *ABLATIONS),
     "losses": (OURS, RIVALS[2]),
+    "quality": (OURS, RIVALS[2]),
     "ablation": (OURS, *ABLATIONS),
 }
 
