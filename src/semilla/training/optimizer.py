@@ -11,7 +11,7 @@ from torch import nn
 from semilla.config import TrainingHyperparameters
 from semilla.training.muon import Muon
 
-MULTIPLIERS = {"matrices": 60.0, "embeddings": 60.0, "norms": 30.0}
+MULTIPLIERS = {"matrices": 20.0, "embeddings": 20.0, "norms": 10.0}
 """Learning rate of each group as a multiple of ``learning_rate``."""
 ADAMW_MULTIPLIERS = {"matrices": 10.0, "embeddings": 10.0, "norms": 10.0}
 """The same when AdamW drives everything."""
