@@ -125,6 +125,7 @@ def assert_four_lines(text: str, *, category: str) -> None:
         ("max_validation_loss", ["4.5"], 4.5),
         ("strict", None, True),
         ("seed", ["9223372036854775807"], 2**63 - 1),
+        ("corpus_seed", ["3"], 3),
         ("checkpoint_every", ["2"], 2),
         ("checkpoint_seconds", ["5.5"], 5.5),
         ("keep_models", ["2"], 2),
