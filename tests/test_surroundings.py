@@ -24,6 +24,7 @@ from semilla.device.network import _open_session
 from semilla.errors import IntegrityError, InterruptedRunError, ValidationFailureError
 from semilla.phases import prerequisite_check, tokenizer_training
 from semilla.pipeline import run_pipeline
+from semilla.terminal.console import abandon_output
 
 
 class _KnownPackages:
@@ -138,6 +139,17 @@ def test_runs_leave_no_descriptors_threads_or_children(
         assert not list(tmp_path.rglob(".semilla-*.tmp"))
     assert multiprocessing.active_children() == []
     assert not Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii")
+
+
+def test_output_that_nobody_reads_costs_no_descriptor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Standard output leads nowhere once its reader left, by the descriptor that it had (E8)."""
+    with (tmp_path / "output").open("w") as output:
+        monkeypatch.setattr(sys, "stdout", output)
+        before = list_open_files()
+        abandon_output()
+        assert list_open_files() == {**before, str(output.fileno()): os.devnull}
 
 
 # ---- as a library

@@ -7,6 +7,7 @@ import io
 import os
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import TextIO
 
 from semilla.errors import InvalidConfigError, SemillaError
@@ -59,8 +60,8 @@ def print_text(text: str) -> None:
 
 def abandon_output() -> None:
     """Point standard output nowhere once its reader left, or Python's last flush ends with exit code 120."""
-    with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    with suppress(OSError, ValueError), Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def is_interactive() -> bool:
