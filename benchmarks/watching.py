@@ -1,13 +1,18 @@
 """What watching a run costs: CPU seconds of its training with nobody looking, and with everybody.
 
     python benchmarks/watching.py [--repetitions 7] [--output benchmarks/results/watching.json]
+    python benchmarks/watching.py --turns 3
     python benchmarks/watching.py --trainings [--variants off,live]
 
 First the CPU time of each single thing that watching does: drawing the live display, following a step, writing the
 pulse, a step's line of JSON, a step's row for TensorBoard; medians of ``--repetitions`` batches, in CPU time of the
 thread, so that other work on the machine hardly shows. From these the share of a training on one core.
 
-Then, with ``--trainings``, the same training again and again, in turns: ``off`` (no listener, no pulse), ``live`` (the
+With ``--turns N``, each of N trainings is watched (live display and pulse) and not watched in turns, in blocks of a few
+steps in the order on, off, off, on; the CPU seconds of neighbouring blocks are compared, so that what else slows the
+machine cancels out. Blocks in which an epoch ends do not count.
+
+With ``--trainings``, the same training again and again, in turns: ``off`` (no listener, no pulse), ``live`` (the
 live display on a terminal of its own, and the pulse), ``json`` and ``tensorboard``. Counted are the CPU seconds of the
 process from the first step to the last, all threads together; ``accounted_s`` are those spent inside listeners and
 drawing. This needs a quiet machine: the display draws by the clock, and a training that gets a tenth of a core is drawn
@@ -18,6 +23,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import json
 import os
 import pty
@@ -56,6 +62,73 @@ SETTINGS = {
     "max_validation_loss": 20.0,
     "training_hyperparameters": {"num_epochs": 1, "num_threads": 1, "precision": "float32"},
 }
+
+
+BLOCK_STEPS = 5
+TURNS_EPOCHS = 4
+
+
+class Turns:
+    """A listener that passes on what happens in every other block of steps; keeps the CPU seconds of each block."""
+
+    def __init__(self, live: Any) -> None:
+        self.live = live
+        self.pulse: Callable[[Any], None] = lambda _: None
+        self.blocks: list[tuple[bool, float | None]] = []
+        self.is_on = False
+        self.num_steps = 0
+        self.is_spoilt = True
+        self.began_s = 0.0
+
+    def __call__(self, event: Any) -> None:
+        from semilla.progress import EpochDone, PhaseStarted, StepDone
+
+        if isinstance(event, PhaseStarted):
+            self.live.follow(event)
+        self.is_spoilt |= isinstance(event, EpochDone)
+        if self.is_on:
+            self.live.follow(event)
+            self.pulse(event)
+        if isinstance(event, StepDone):
+            self.num_steps += 1
+            if self.num_steps % BLOCK_STEPS == 0:
+                self._turn()
+
+    def _turn(self) -> None:
+        spent_s = time.process_time() - self.began_s
+        self.blocks.append((self.is_on, None if self.is_spoilt else spent_s))
+        self.is_on = len(self.blocks) % 4 in (0, 3)
+        (self.live.live.start if self.is_on else self.live.live.stop)()
+        self.is_spoilt, self.began_s = False, time.process_time()
+
+    def compare(self) -> list[float]:
+        """By how many percent a watched block took more than its neighbour, for each pair of whole blocks."""
+        pairs = [dict(self.blocks[place : place + 2]) for place in range(0, len(self.blocks) - 1, 2)]
+        return [100 * (pair[True] / pair[False] - 1) for pair in pairs if pair.get(True) and pair.get(False)]
+
+
+def take_turns(directory: Path) -> dict[str, Any]:
+    """Train in this process, watched and not watched in turns."""
+    from semilla import pipeline
+    from semilla.config import PipelineConfiguration
+    from semilla.phases import validation
+    from semilla.terminal.live import LiveProgress
+
+    validation.run = lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt)  # type: ignore[assignment]
+    hyperparameters = {**SETTINGS["training_hyperparameters"], "num_epochs": TURNS_EPOCHS}
+    settings = {**SETTINGS, "training_hyperparameters": hyperparameters, "output_directory": str(directory)}
+    with LiveProgress(title="benchmark") as live, contextlib.suppress(KeyboardInterrupt):
+        turns = Turns(live)
+        open_pulse = pipeline.open_pulse
+
+        @contextlib.contextmanager
+        def lend_pulse(place: Path) -> Iterator[Any]:
+            with open_pulse(place) as turns.pulse:
+                yield lambda _: None
+
+        pipeline.open_pulse = lend_pulse  # type: ignore[attr-defined]
+        pipeline.run_pipeline(PipelineConfiguration.model_validate(settings), listeners=[turns])
+    return {"blocks": turns.blocks, "difference_percent": turns.compare()}
 
 
 class Clock:
@@ -139,7 +212,7 @@ def watch(variant: str, clock: Clock) -> Iterator[list[Any]]:
         yield []
 
 
-def measure(variant: str) -> dict[str, float]:
+def measure(variant: str) -> dict[str, Any]:
     """One training in a process of its own, on a terminal of its own."""
     leader, follower = pty.openpty()
     drain = threading.Thread(target=_drain, args=(leader,), daemon=True)
@@ -149,7 +222,7 @@ def measure(variant: str) -> dict[str, float]:
         environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "100", "LINES": "40"}
         environment.pop("NO_COLOR", None)
         subprocess.run(command, stdout=follower, env=environment, check=True)
-        result: dict[str, float] = json.loads((Path(place) / "result.json").read_text())
+        result: dict[str, Any] = json.loads((Path(place) / "result.json").read_text())
     os.close(follower)
     return result
 
@@ -246,6 +319,17 @@ def summarize(rows: dict[str, list[dict[str, float]]]) -> dict[str, Any]:
     }
 
 
+def summarize_turns(trainings: list[dict[str, Any]]) -> dict[str, float]:
+    """Of all pairs of blocks of all trainings."""
+    found = [percent for training in trainings for percent in training["difference_percent"]]
+    return {
+        "pairs": len(found),
+        "median_percent": statistics.median(found),
+        "mean_percent": statistics.fmean(found),
+        "standard_error_percent": statistics.stdev(found) / len(found) ** 0.5,
+    }
+
+
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--repetitions", type=int, default=7)
@@ -254,13 +338,18 @@ def main() -> int:
         "--variants", default=",".join(VARIANTS), help="of whole trainings; off must be among them"
     )
     parser.add_argument("--output", type=Path)
-    parser.add_argument("--train", choices=VARIANTS, help=argparse.SUPPRESS)
+    parser.add_argument("--turns", type=int, default=0, metavar="N", help="watch N trainings in turns")
+    parser.add_argument("--train", choices=(*VARIANTS, "turns"), help=argparse.SUPPRESS)
     parser.add_argument("--place", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.train:
-        files.write_json(arguments.place / "result.json", train(arguments.train, arguments.place / "run"))
+        run = take_turns if arguments.train == "turns" else functools.partial(train, arguments.train)
+        files.write_json(arguments.place / "result.json", run(arguments.place / "run"))
         return 0
     result: dict[str, Any] = {"machine": describe_machine(), "calls": measure_calls(arguments.repetitions)}
+    if arguments.turns:
+        trainings = [measure("turns") for _ in range(arguments.turns)]
+        result["turns"] = summarize_turns(trainings) | {"trainings": trainings}
     rows: dict[str, list[dict[str, float]]] = {variant: [] for variant in arguments.variants.split(",")}
     for _ in range(arguments.repetitions if arguments.trainings else 0):
         for variant, found in rows.items():
@@ -268,7 +357,7 @@ def main() -> int:
             print(variant, json.dumps(found[-1]), flush=True)
     if arguments.trainings:
         result |= {"settings": SETTINGS, "summary": summarize(rows), "rows": rows}
-    print(json.dumps({key: result[key] for key in ("calls", "summary") if key in result}, indent=2))
+    print(json.dumps({key: result[key] for key in ("calls", "turns", "summary") if key in result}, indent=2))
     if arguments.output:
         files.write_json(arguments.output, result)
     return 0

@@ -25,7 +25,7 @@ from semilla.tokenizer import NEWLINE_ID, Tokenizer
 
 LEAST_ACCURACY = 0.9
 LEAST_COVERAGE = 0.5
-"""Share of a language's pairs whose every word the training text must have: those left of fewer are the easy ones."""
+"""Share of a language's pairs whose every word the training text must have: of fewer, what is left is a selection."""
 LEAST_PAIRS = 50
 """Pairs of known words a phenomenon must have: fewer leave an interval too wide to say anything."""
 PROBE_PAIRS = 10

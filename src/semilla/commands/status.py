@@ -131,7 +131,7 @@ def read_true_status(directory: Path) -> tuple[PipelineStatus, bool]:
 
 def print_status(status: PipelineStatus, view: RunView, *, directory: Path, vanished: bool) -> None:
     place = fold_lines(str(directory))
-    begun = f"begun {status.start_time}, model {status.model_version}"
+    begun = f"begun {status.start_time[:19].replace('T', ' ')} UTC, model {status.model_version}"
     print_text(f"{place}: {status.run_state}, attempt {status.attempt}, {begun}")
     print_table([_describe_phase(status, view, phase) for phase in PHASES], indent_columns=2)
     print_training(view)

@@ -54,7 +54,8 @@ def _describe_success(run: RecordedRun) -> Verdict:
     findings = run.results.findings if run.results else []
     missed = [finding for finding in findings if not finding.passed]
     if missed:
-        line = f"Every gate is passed; {len(missed)} of {len(findings)} figures miss their target."
+        miss = "misses its" if len(missed) == 1 else "miss their"
+        line = f"Every gate is passed; {len(missed)} of {len(findings)} figures {miss} target."
         command = f"semilla guide {missed[0].topic}"
         return Verdict("warn", "Ready to ship, with remarks", [line, *map(describe_miss, missed)], command)
     opening = OPENINGS.get(run.languages[0] if run.languages else "", USUAL_OPENING)
