@@ -1,7 +1,8 @@
 """Threads that compute shards side by side.
 
 Two threads that each take a shard from the first layer to the last wait for each other once a step; two that share
-every product wait at every product, and gained a third where these gain four fifths.
+every product wait at every product, which costs most where another program is busy too. What a step needs of memory
+then grows with the threads, not with the batch.
 """
 
 from __future__ import annotations
