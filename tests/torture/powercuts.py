@@ -13,6 +13,7 @@ import random
 import shutil
 import subprocess
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -60,7 +61,16 @@ def mount_image(image: Path, place: Path, *, options: str = "defaults") -> Itera
     try:
         yield place
     finally:
-        _call("umount", place)
+        _unmount(place)
+
+
+def _unmount(place: Path) -> None:
+    """Wait as long as it is busy: of a killed run a child may take a little longer to die."""
+    deadline_s = time.monotonic() + 60
+    while subprocess.run(["umount", str(place)], capture_output=True, check=False).returncode:
+        if time.monotonic() > deadline_s:
+            raise TimeoutError(f"{place} stays busy")
+        time.sleep(0.05)
 
 
 def copy_instant(image: Path, copy: Path, *, outer: Path) -> None:
