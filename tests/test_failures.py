@@ -31,6 +31,7 @@ from semilla.phases import (
     tokenizer_training,
     validation,
 )
+from semilla.prerequisites import memory
 from semilla.prerequisites import source as source_check
 from semilla.prerequisites.check import Check
 from semilla.records import names
@@ -173,7 +174,7 @@ sys.exit(cli.main(sys.argv[1:]))
 def test_predicted_lack_of_memory_suggests_a_batch_that_fits(tmp_path: Path, text: Path) -> None:
     """Phase 1 refuses what will not fit, and under the same limit passes the batch size it suggested."""
     options = ["--output-dir", str(tmp_path / "run"), "--corpus-source", str(text), *SMALL]
-    large = ["--num-layers", "8", "--num-heads", "16", "--max-sequence-length", "512"]
+    large = ["--num-layers", "12", "--num-heads", "16", "--d-model", "512", "--max-sequence-length", "128"]
 
     def start(command: str, batch_size: str) -> subprocess.CompletedProcess[str]:
         words = [command, *options, *large, "--batch-size", batch_size]
@@ -192,14 +193,15 @@ def test_predicted_lack_of_memory_suggests_a_batch_that_fits(tmp_path: Path, tex
 
 
 def test_the_largest_shape_does_not_fit_and_says_so(
-    tmp_path: Path, text: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, text: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Hundreds of GB are refused before anything is read, without trying."""
+    """Ten GB are refused where there are four, before anything is read, without trying."""
+    monkeypatch.setattr(memory, "measure_available_mb", lambda: 4000.0)
     shape = "--batch-size 128 --max-sequence-length 2048 --tokenizer-vocab-size 32000 --num-heads 16 --d-model 512"
     assert run(tmp_path / "run", text, *shape.split(), "--num-layers", "12") == 1
     error = capsys.readouterr().err
     cause = assert_failed(tmp_path / "run", error, category="oom", phase="prerequisite_check")
-    assert "batch" in cause
+    assert "reduce max_sequence_length or the size of the model" in cause
 
 
 # ---- phase 2
