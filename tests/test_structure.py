@@ -34,7 +34,7 @@ tokenizer_file                                  what a .model may hold
 records    machine   sources                    artifacts on disk; memory; where settings come from
 settings                                        the knobs, one by one
 phrases    migrations                           how figures and phases are worded; old names of settings
-config  progress  interrupts                    for everyone
+config  progress  interrupts  seeds             for everyone
 errors                                          for everyone
 escape                                          for everyone
 """

@@ -25,10 +25,11 @@ from torch import Tensor, nn
 
 from semilla.config import PipelineConfiguration
 from semilla.corpus.manifest import read_documents
+from semilla.model import operators
 from semilla.tokenizer import read_tokenizer
+from semilla.training import gradients
 from semilla.training import loss as chunked_loss
 from semilla.training import optimizer as optimizers
-from semilla.training import shards
 from semilla.training.allocator import keep_freed_blocks
 from semilla.training.batches import TrainingData, build_data, cut_held_out
 from semilla.training.environment import DTYPES, measure_fastest_precision
@@ -64,7 +65,7 @@ class Ours:
         return (info.num_tokens for info in train(self.state, config=self.config, data=self.data))
 
     def evaluate(self) -> float:
-        return evaluate(self.state.model, self.data, workers=self.state.workers).loss
+        return evaluate(self.state.model, self.data).loss
 
 
 class Textbook(nn.Module):
@@ -206,13 +207,25 @@ def hold_all_logits() -> None:
     chunked_loss.CHUNK_ROWS = 1 << 30
 
 
-def take_batches_whole() -> None:
-    """All threads share every product of the whole batch."""
-    shards.SHARD_TOKENS = 1 << 30
+def sample_evenly() -> None:
+    """Every token that is no target is as likely to be scored."""
+    TrainingData.token_counts = np.zeros(0, dtype=np.int64)  # type: ignore[assignment]
+
+
+def share_candidates() -> None:
+    """One set of candidates for the whole batch."""
+    gradients.SHARED_BY = 1 << 30
+
+
+def score_whole_squares() -> None:
+    """Attention scores of all positions against all, the later ones masked."""
+    operators.QUERY_ROWS = 1 << 30
 
 
 REPLACED: dict[str, Callable[[], None]] = {
-    "without shards": take_batches_whole,
+    "with an even sample": sample_evenly,
+    "with shared candidates": share_candidates,
+    "with whole attention squares": score_whole_squares,
     "without chunked loss": hold_all_logits,
     "with torch's muon": use_torch_muon,
 }

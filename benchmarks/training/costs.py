@@ -24,7 +24,7 @@ from machine_facts import describe_machine
 
 from semilla.config import PipelineConfiguration
 from semilla.model.shape import count_parameters
-from semilla.prerequisites.duration import count_steps, estimate_training_s, rehearse_steps
+from semilla.prerequisites.duration import count_steps, estimate_training_s, rehearse_training
 from semilla.training.memory import estimate_training_memory_mb
 
 AXES: dict[str, tuple[int, ...]] = {
@@ -69,13 +69,8 @@ def count_operations(config: PipelineConfiguration) -> float:
 
 def measure_shape(config: PipelineConfiguration) -> dict[str, float]:
     """Minutes of the whole training by the rehearsed steps, and the peak of a process that made them."""
-    child = subprocess.run(
-        [sys.executable, "-m", "semilla.training.rehearsal"],
-        input=config.model_dump_json(), capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    times = json.loads(child.stdout)
-    peak_mb = times.pop("peak_mb")
-    return {"minutes": estimate_training_s(config, **times) / 60, "peak_mb": peak_mb}
+    rehearsed = rehearse_training(config)
+    return {"minutes": estimate_training_s(config, rehearsed) / 60, "peak_mb": rehearsed["peak_mb"]}
 
 
 def measure_corpus(run_directory: Path, size_mb: int, *, threads: int) -> dict[str, float]:
@@ -128,7 +123,7 @@ def train_a_little(run_directory: Path, size_mb: int, *, threads: int) -> dict[s
     steps = [info.elapsed_s for info in islice(train(state, config=config, data=data), TRAINED_STEPS)]
     sampled_s = statistics.median(steps[2:])
     began_s = time.perf_counter()
-    evaluate(state.model, data, workers=state.workers)
+    evaluate(state.model, data)
     evaluation_s = time.perf_counter() - began_s
     settings = config.training_hyperparameters
     share = settings.sampled_output_fraction
@@ -138,7 +133,7 @@ def train_a_little(run_directory: Path, size_mb: int, *, threads: int) -> dict[s
 
 
 def _compare_steps(config: PipelineConfiguration) -> float:
-    times = rehearse_steps(config)
+    times = rehearse_training(config)
     return times["full_s"] / times["sampled_s"]
 
 

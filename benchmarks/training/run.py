@@ -37,7 +37,9 @@ ABLATIONS = (
     "with torch's muon",
     "without dropout",
     "without kept blocks",
-    "without shards",
+    "with an even sample",
+    "with shared candidates",
+    "with whole attention squares",
     "in float32",
 )
 EVALUATE_EVERY = 40

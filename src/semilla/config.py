@@ -81,13 +81,13 @@ class TrainingHyperparameters(Group):
     warmup_fraction: float = Field(0.02, ge=0, le=0.5)
     """Share of all steps over which the learning rate rises linearly; it falls linearly after that."""
     weight_decay: float = Field(0.1, ge=0, le=1)
-    """Decoupled weight decay of the matrices."""
+    """Decoupled weight decay of the matrices; that of the embeddings is three times as strong."""
     dropout: float = Field(0.2, ge=0, le=0.5)
     """Probability of dropping an activation at the end of the training, to which it rises from zero."""
     max_gradient_norm: float = Field(1.0, gt=0, le=100)
     """Gradients with a larger norm are scaled down to it."""
-    sampled_output_fraction: float = Field(0.75, ge=0, le=1)
-    """Share of the steps, from the first, that score the batch's own tokens and a sample of the others, not all."""
+    sampled_output_fraction: float = Field(0.85, ge=0, le=1)
+    """Share of the steps, from the first, that score the tokens at hand and a sample of the others, not all."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Number format of the matrix products; auto measures which is faster on this processor."""
     language_balance: float = Field(0.0, ge=0, le=1)

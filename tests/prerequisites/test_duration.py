@@ -5,7 +5,7 @@ import pytest
 
 from semilla.config import PipelineConfiguration
 from semilla.prerequisites import duration
-from semilla.prerequisites.duration import check_duration, count_steps, estimate_training_s, rehearse_steps
+from semilla.prerequisites.duration import check_duration, count_steps, estimate_training_s, rehearse_training
 
 SMALL = PipelineConfiguration.model_validate(
     {
@@ -31,15 +31,16 @@ def test_a_smaller_vocabulary_means_more_steps() -> None:
 
 
 def test_both_kinds_of_step_count_by_their_share() -> None:
-    """Three quarters of the steps are sampled; an evaluation adds some per cent of full ones."""
+    """Most of the steps are sampled; an evaluation adds some per cent of full ones."""
     times = {"sampled_s": 1.0, "full_s": 2.0, "evaluation_s": 0.9}
-    assert estimate_training_s(SMALL, **times) / count_steps(SMALL) == pytest.approx(0.75 + 0.5 + 0.1)
+    assert estimate_training_s(SMALL, times) / count_steps(SMALL) == pytest.approx(0.85 + 0.3 + 0.1)
 
 
 def test_a_rehearsal_times_real_steps_of_both_kinds() -> None:
-    times = rehearse_steps(SMALL)
-    assert set(times) == {"sampled_s", "full_s", "evaluation_s"}
-    assert all(0 < seconds < 10 for seconds in times.values())
+    rehearsed = rehearse_training(SMALL)
+    assert rehearsed.pop("peak_mb") > 50
+    assert set(rehearsed) == {"sampled_s", "full_s", "evaluation_s"}
+    assert all(0 < seconds < 10 for seconds in rehearsed.values())
 
 
 @pytest.mark.parametrize(
@@ -57,7 +58,7 @@ def test_a_rehearsal_that_fails_costs_only_the_estimate(
     def fail(_config):
         raise failure
 
-    monkeypatch.setattr(duration, "rehearse_steps", fail)
+    monkeypatch.setattr(duration, "rehearse_training", fail)
     check = check_duration(SMALL)
     assert check.ok
     assert "steps of unknown length" in check.found

@@ -40,7 +40,7 @@ def test_ten_per_cent_are_left_aside(give):
 
 def test_too_little_memory_names_the_largest_batch_that_fits(give, monkeypatch):
     """The message and the next command give a batch size that passes, and no larger one would."""
-    available_mb = estimate_training_memory_mb(LARGE) * 0.7
+    available_mb = estimate_training_memory_mb(LARGE) * 0.8
     give(available_mb)
     error = check_memory(LARGE).error
     assert isinstance(error, OutOfMemoryError)

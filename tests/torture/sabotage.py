@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from semilla.model.transformer import mix_seed
 from semilla.records import disk, files
+from semilla.seeds import mix_seed
 from semilla.training import gradients, seal
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-
 import pytest
 
 from semilla.config import PipelineConfiguration, TrainingHyperparameters
+from semilla.model import operators
+from semilla.prerequisites.duration import rehearse_training
+from semilla.training import loss, memory
 from semilla.training.memory import (
     computes_in_bfloat16,
     estimate_training_memory_mb,
@@ -34,16 +33,7 @@ def make_config(
 
 def measure_peak_mb(config: PipelineConfiguration) -> float:
     """Peak resident memory of a fresh process that takes a few steps and measures a validation loss."""
-    command = [sys.executable, "-m", "semilla.training.rehearsal"]
-    result = subprocess.run(
-        command, input=config.model_dump_json(), capture_output=True, text=True, check=True, timeout=500
-    )
-    return float(json.loads(result.stdout)["peak_mb"])
-
-
-def with_threads(config: PipelineConfiguration, number: int) -> PipelineConfiguration:
-    settings = config.training_hyperparameters.model_copy(update={"num_threads": number})
-    return config.model_copy(update={"training_hyperparameters": settings})
+    return rehearse_training(config)["peak_mb"]
 
 
 DEFAULT = {
@@ -78,12 +68,9 @@ def test_the_estimate_knows_the_number_format() -> None:
     assert estimate_training_memory_mb(narrow) == pytest.approx(measure_peak_mb(narrow), rel=0.25)
 
 
-def test_every_thread_takes_memory_of_its_own_until_there_is_a_shard_for_each() -> None:
-    """And no more after that; the estimate of two is as near to what is measured."""
-    one, two, three = (with_threads(make_config(**DEFAULT), number) for number in (1, 2, 3))
-    assert estimate_training_memory_mb(one) < estimate_training_memory_mb(two)
-    assert estimate_training_memory_mb(two) == estimate_training_memory_mb(three)
-    assert estimate_training_memory_mb(two) == pytest.approx(measure_peak_mb(two), rel=0.25)
+def test_the_estimate_counts_the_rows_that_are_computed_together() -> None:
+    """It must not import torch, so it has copies of two constants."""
+    assert (memory.CHUNK_ROWS, memory.QUERY_ROWS) == (loss.CHUNK_ROWS, operators.QUERY_ROWS)
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 31, 32])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from semilla.model.transformer import Transformer, mix_seed
+from semilla.model.transformer import Transformer
+from semilla.seeds import mix_seed
 from semilla.tokenizer import BEGIN_ID, END_ID, NEWLINE_ID, UNKNOWN_ID, Tokenizer
 
 

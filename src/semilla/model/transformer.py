@@ -9,15 +9,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from semilla.config import ModelArchitecture
+from semilla.model.operators import (
+    NO_DROPOUT,
+    NORM_EPSILON,
+    Dropout,
+    Normalization,
+    Positions,
+    attend,
+    rotate,
+)
 
-NORM_EPSILON = 1e-5
 ROPE_THETA = 10_000.0
 
 
@@ -48,7 +56,7 @@ class Transformer(nn.Module):
         if not architecture.tie_embeddings:
             self.lm_head = Linear(architecture.d_model, vocab_size)
         cos_THK, sin_THK = compute_rotary_tables(
-            max_positions, architecture.num_heads, architecture.d_model // architecture.num_heads
+            max_positions, 2 * architecture.num_heads, architecture.d_model // architecture.num_heads
         )
         self.register_buffer("cos_THK", cos_THK, persistent=False)
         self.register_buffer("sin_THK", sin_THK, persistent=False)
@@ -60,10 +68,17 @@ class Transformer(nn.Module):
         return self.model.embed_tokens.weight.device
 
     @property
+    def embedding_VD(self) -> Tensor:
+        return self.model.embed_tokens.weight
+
+    @property
     def output_weight_VD(self) -> Tensor:
         """The output layer's matrix: its own, or the embedding's when they are tied."""
-        owner = self.model.embed_tokens if self.architecture.tie_embeddings else self.lm_head
-        return owner.weight
+        return self.lm_head.weight if self.has_output_matrix else self.embedding_VD
+
+    @property
+    def has_output_matrix(self) -> bool:
+        return not self.architecture.tie_embeddings
 
     def decoder_parameters(self) -> Iterator[nn.Parameter]:
         """Those of the layers and of the last norm: all but the embedding and the output layer."""
@@ -91,14 +106,6 @@ class Transformer(nn.Module):
     def compute_logits(self, hidden_BTD: Tensor) -> Tensor:
         """Scores [B, T, V] in ``compute_dtype``."""
         return F.linear(hidden_BTD, self.output_weight_VD.to(hidden_BTD.dtype))
-
-
-class Positions(NamedTuple):
-    """What depends on positions alone: the rotary tables for every head, and the mask over the future."""
-
-    cos_THK: Tensor
-    sin_THK: Tensor
-    mask_TT: Tensor
 
 
 class Decoder(nn.Module):
@@ -143,15 +150,18 @@ class Attention(nn.Module):
         self.o_proj = Linear(d_model, d_model)
 
     def forward(self, hidden_BTD: Tensor, positions: Positions) -> Tensor:
-        q_BTHK = rotate(self._split_heads(self.q_proj(hidden_BTD)), positions)
-        k_BTHK = rotate(self._split_heads(self.k_proj(hidden_BTD)), positions)
-        v_BTHK = self._split_heads(self.v_proj(hidden_BTD))
-        q_BHTK, k_BHTK, v_BHTK = (x.transpose(1, 2) for x in (q_BTHK, k_BTHK, v_BTHK))
-        mixed_BHTK = attend(q_BHTK, k_BHTK, v_BHTK, positions.mask_TT)
-        return self.o_proj(mixed_BHTK.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
-
-    def _split_heads(self, x_BTD: Tensor) -> Tensor:
-        return torch.unflatten(x_BTD, 2, (self.num_heads, -1))
+        batch, length, d_model = hidden_BTD.shape
+        qkv_BTHK = multiply(hidden_BTD, self.q_proj, self.k_proj, self.v_proj).view(
+            batch, length, 3 * self.num_heads, -1
+        )
+        qk_BTHK, v_BTHK = torch.split(qkv_BTHK, [2 * self.num_heads, self.num_heads], dim=2)
+        q_NTK, k_NTK, v_NTK = (
+            x_BTHK.transpose(1, 2).reshape(batch * self.num_heads, length, -1)
+            for x_BTHK in (*rotate(qk_BTHK, positions).chunk(2, dim=2), v_BTHK)
+        )
+        mixed_NTK = attend(q_NTK, k_NTK, v_NTK, positions.mask_TT)
+        mixed_BTHK = mixed_NTK.view(batch, self.num_heads, length, -1).transpose(1, 2)
+        return multiply(mixed_BTHK.reshape(batch, length, d_model), self.o_proj)
 
 
 class FeedForward(nn.Module):
@@ -164,8 +174,8 @@ class FeedForward(nn.Module):
         self.down_proj = Linear(dim_feedforward, d_model)
 
     def forward(self, hidden_BTD: Tensor) -> Tensor:
-        gated_BTF = F.silu(self.gate_proj(hidden_BTD)) * self.up_proj(hidden_BTD)
-        return self.down_proj(gated_BTF)  # type: ignore[no-any-return]
+        gated_BTF = F.silu(multiply(hidden_BTD, self.gate_proj)) * multiply(hidden_BTD, self.up_proj)
+        return multiply(gated_BTF, self.down_proj)
 
 
 class RMSNorm(nn.Module):
@@ -180,75 +190,29 @@ class RMSNorm(nn.Module):
         return normalized
 
 
-class Normalization(torch.autograd.Function):
-    """``x / rms(x) * weight`` over the last dimension: torch's own takes twice as many passes over memory backward."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight_D: Tensor) -> Tensor:
-        exact = torch.promote_types(x.dtype, torch.float32)
-        mean_square = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=exact).square() / x.shape[-1]
-        scale = (mean_square + NORM_EPSILON).rsqrt().to(x.dtype)
-        unit: Tensor = x * scale
-        ctx.save_for_backward(unit, scale, weight_D)
-        return unit * weight_D.to(x.dtype)
-
-    @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor]:
-        unit, scale, weight_D = ctx.saved_tensors
-        (grad,) = grad_outputs
-        weight = weight_D.to(grad.dtype)
-        along_unit = grad * unit
-        grad_weight_D = along_unit.flatten(0, -2).sum(0, dtype=weight_D.dtype)
-        share = (along_unit @ weight).unsqueeze(-1)
-        grad_x = torch.addcmul(grad * weight, unit, share, value=-1 / unit.shape[-1]).mul_(scale)
-        return grad_x, grad_weight_D
-
-
 class Linear(nn.Module):
-    """A matrix without bias, kept in float32 and multiplied in the dtype of its input."""
+    """A matrix without bias, [out, in], kept in float32."""
 
     def __init__(self, in_features: int, out_features: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(out_features, in_features))
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.weight.to(x.dtype))
 
-
-class Dropout:
-    """Zero activations at random and scale up what is left, from one random byte per number.
-
-    Eight bytes come from one 64-bit draw, which is ten times as fast as a Bernoulli draw per number; the probability is
-    rounded to 256ths. The same seed drops the same activations.
-    """
-
-    def __init__(self, probability: float, *, seed: int = 0) -> None:
-        self.threshold = round(256 * probability)
-        self.generator = torch.Generator().manual_seed(seed)
-
-    def thin(self, x: Tensor) -> Tensor:
-        """``x`` with some of its numbers dropped."""
-        return x * self._draw_mask(x) if self.threshold else x
-
-    def add(self, x: Tensor, delta: Tensor) -> Tensor:
-        """``x`` plus what is left of ``delta``."""
-        return torch.addcmul(x, delta, self._draw_mask(delta)) if self.threshold else x + delta
-
-    def _draw_mask(self, x: Tensor) -> Tensor:
-        num_draws = -(-x.numel() // 8)
-        draws = torch.empty(num_draws, dtype=torch.int64).random_(-(2**63), None, generator=self.generator)
-        noise = draws.view(torch.uint8)[: x.numel()].view(x.shape).to(x.device)
-        return (noise >= self.threshold).to(x.dtype).mul_(256 / (256 - self.threshold))
-
-
-NO_DROPOUT = Dropout(0.0)
+def multiply(x: Tensor, *layers: Linear) -> Tensor:
+    """``x`` times the matrices of ``layers``, side by side in one product, in the dtype of ``x``."""
+    weight = torch.cat([layer.weight for layer in layers]) if len(layers) > 1 else layers[0].weight
+    return F.linear(x, weight.to(x.dtype))
 
 
 def initialize_weights(model: Transformer, *, generator: torch.Generator) -> None:
     """Draw every matrix from a normal distribution, in a fixed order, from ``generator``.
 
-    Deviation 0.02 for the embeddings, 1/sqrt(fan-in) for the matrices; the two that write into the residual stream
+    Deviation 0.005 for the embeddings, 1/sqrt(fan-in) for the matrices; the two that write into the residual stream
     are scaled down by sqrt(2 x layers), so that its variance does not grow with depth (Radford et al. 2019).
+
+    Attention begins as what trained attention looks like (Trockman & Kolter 2023, https://arxiv.org/abs/2305.09828):
+    queries and keys are the same, so that a token looks at tokens like itself, and the output turns values back, so
+    that what it sees is copied.
     """
     residual_scale = 1 / math.sqrt(2 * model.architecture.num_layers)
     with torch.no_grad():
@@ -256,16 +220,19 @@ def initialize_weights(model: Transformer, *, generator: torch.Generator) -> Non
             if weight.ndim == 1:
                 weight.fill_(1.0)
             elif "embed_tokens" in name or "lm_head" in name:
-                weight.normal_(0, 0.02, generator=generator)
+                weight.normal_(0, 0.005, generator=generator)
             else:
                 scale = residual_scale if name.endswith(("o_proj.weight", "down_proj.weight")) else 1.0
                 weight.normal_(0, scale / math.sqrt(weight.shape[1]), generator=generator)
+        for attention in (module for module in model.modules() if isinstance(module, Attention)):
+            attention.q_proj.weight.copy_(attention.k_proj.weight)
+            attention.o_proj.weight.copy_(residual_scale * attention.v_proj.weight.t())
 
 
 def compute_rotary_tables(max_positions: int, num_heads: int, width: int) -> tuple[Tensor, Tensor]:
     """Cosines and sines [T, H, K], in the half-split layout of Hugging Face (Su et al. 2021, RoFormer).
 
-    The same for every head; the sine of a pair's first half is negative, as the turn wants it.
+    The same for every head, of queries as of keys; the sine of a pair's first half is negative, as the turn wants it.
     """
     frequencies = ROPE_THETA ** (-torch.arange(0, width, 2, dtype=torch.float64) / width)
     angles = torch.outer(torch.arange(max_positions, dtype=torch.float64), frequencies)
@@ -275,55 +242,6 @@ def compute_rotary_tables(max_positions: int, num_heads: int, width: int) -> tup
         table[:, None].expand(-1, num_heads, -1).float().contiguous() for table in (cos_TK, sin_TK)
     )
     return cos_THK, sin_THK
-
-
-class Rotation(torch.autograd.Function):
-    """Turn each pair (k, k + K/2) by the angle of its position; the gradient is turned back."""
-
-    @staticmethod
-    def forward(ctx: Any, x_BTHK: Tensor, cos_THK: Tensor, sin_THK: Tensor) -> Tensor:
-        ctx.save_for_backward(cos_THK, sin_THK)
-        return turn(x_BTHK, cos_THK, sin_THK)
-
-    @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None, None]:
-        cos_THK, sin_THK = ctx.saved_tensors
-        return turn(grad_outputs[0].contiguous(), cos_THK, -sin_THK), None, None
-
-
-def turn(x_BTHK: Tensor, cos_THK: Tensor, sin_THK: Tensor) -> Tensor:
-    """Each pair turned: three passes over memory that lies in order, however narrow a head is."""
-    first, second = x_BTHK.chunk(2, dim=-1)
-    return torch.addcmul(x_BTHK * cos_THK, torch.cat((second, first), dim=-1), sin_THK)
-
-
-def rotate(x_BTHK: Tensor, positions: Positions) -> Tensor:
-    """Turn each pair (k, k + K/2) by the angle of its position."""
-    turned: Tensor = Rotation.apply(x_BTHK, positions.cos_THK, positions.sin_THK)  # type: ignore[no-untyped-call]
-    return turned
-
-
-def attend(q_BHTK: Tensor, k_BHTK: Tensor, v_BHTK: Tensor, mask_TT: Tensor) -> Tensor:
-    """Scaled dot-product attention, written out.
-
-    At contexts this short the whole score matrix fits the cache, and plain batched products in bfloat16 took 13 ms
-    forward and backward where torch's fused CPU kernel took 51 ms (32 x 128 tokens, 4 heads of 32, one thread).
-    """
-    batch, heads, length, width = q_BHTK.shape
-    q, k, v = (x.reshape(batch * heads, length, width) for x in (q_BHTK, k_BHTK, v_BHTK))
-    scores = torch.baddbmm(mask_TT, q, k.transpose(1, 2), alpha=1 / math.sqrt(width))
-    return torch.bmm(torch.softmax(scores, dim=-1), v).view(batch, heads, length, width)
-
-
-def mix_seed(*numbers: int) -> int:
-    """One 63-bit seed out of several numbers (the finaliser of SplitMix64, Steele et al. 2014)."""
-    value = 0
-    for number in numbers:
-        value = ((value + number) * 0x9E3779B97F4A7C15 + 1) & (2**64 - 1)
-        value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & (2**64 - 1)
-        value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & (2**64 - 1)
-        value ^= value >> 31
-    return value >> 1
 
 
 def describe_llama(model: Transformer) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 
 from semilla.config import PipelineConfiguration
 from semilla.corpus.catalogue import expect_size_mb
@@ -24,12 +25,12 @@ def check_duration(config: PipelineConfiguration) -> Check:
     needed = "as long as you like to wait"
     steps = count_steps(config)
     try:
-        times = rehearse_steps(config)
+        rehearsed = rehearse_training(config)
     except (OSError, ValueError, KeyError, subprocess.SubprocessError):
         return pass_check(
             "duration", found=f"{steps:,} steps of unknown length", needed=needed, required=False
         )
-    seconds = estimate_training_s(config, **times)
+    seconds = estimate_training_s(config, rehearsed)
     found = f"about {format_duration(seconds)} of training ({steps:,} steps)"
     return pass_check("duration", found=found, needed=needed, required=False)
 
@@ -45,17 +46,16 @@ def count_steps(config: PipelineConfiguration) -> int:
     return settings.num_epochs * steps_per_epoch
 
 
-def estimate_training_s(
-    config: PipelineConfiguration, *, sampled_s: float, full_s: float, evaluation_s: float
-) -> float:
-    """Seconds of all steps and of an evaluation after every epoch."""
+def estimate_training_s(config: PipelineConfiguration, rehearsed: Mapping[str, float]) -> float:
+    """Seconds of all steps and of an evaluation after every epoch, by what ``rehearse_training`` found."""
     share = config.training_hyperparameters.sampled_output_fraction
-    evaluation_s *= VALIDATION_SHARE / (1 - VALIDATION_SHARE)
-    return count_steps(config) * (share * sampled_s + (1 - share) * full_s + evaluation_s)
+    step_s = share * rehearsed["sampled_s"] + (1 - share) * rehearsed["full_s"]
+    evaluation_s = rehearsed["evaluation_s"] * VALIDATION_SHARE / (1 - VALIDATION_SHARE)
+    return count_steps(config) * (step_s + evaluation_s)
 
 
-def rehearse_steps(config: PipelineConfiguration) -> dict[str, float]:
-    """Seconds of the two kinds of step and of an evaluation of as many tokens, measured in a process of its own."""
+def rehearse_training(config: PipelineConfiguration) -> dict[str, float]:
+    """The figures of ``semilla.training.rehearsal.Rehearsal``, measured in a process of its own."""
     child = subprocess.run(
         [sys.executable, "-P", "-m", "semilla.training.rehearsal"],
         input=config.model_dump_json(),
@@ -65,5 +65,4 @@ def rehearse_steps(config: PipelineConfiguration) -> dict[str, float]:
         timeout=TIMEOUT_S,
         check=True,
     )
-    times = json.loads(child.stdout)
-    return {name: float(times[name]) for name in ("sampled_s", "full_s", "evaluation_s")}
+    return {name: float(figure) for name, figure in json.loads(child.stdout).items()}

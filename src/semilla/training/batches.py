@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 
 import numpy as np
@@ -55,6 +56,11 @@ class TrainingData:
     def language_shares(self) -> dict[str, float]:
         """Share of the training that each language gets, the language with most text first."""
         return self.mixture.measure_shares() if self.mixture else {}
+
+    @cached_property
+    def token_counts(self) -> npt.NDArray[np.int64]:
+        """How often each token occurs in the training text, up to the last that does."""
+        return np.bincount(self.stream)
 
     @property
     def steps_per_epoch(self) -> int:

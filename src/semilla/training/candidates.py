@@ -1,53 +1,69 @@
-"""Which tokens a step scores when it does not score them all.
+"""Which tokens are scored where not all are.
 
-The tokens a batch contains are always among them, so every target is scored exactly; of the others a random sample
-stands for all, each counted as often as it is rare in the sample. The sum of exponentials that normalises the
-probabilities is then right on average (importance sampling as in Bengio & Senecal 2008, with a sample shared by the
-batch as in Jean et al. 2015, https://arxiv.org/abs/1412.2007).
+The targets always are; of the other tokens a sample stands for all, each drawn about as often as it occurs in the text
+and counted as often as it is rare in the sample. The sum of exponentials that normalises the probabilities is then
+right on average (importance sampling as in Bengio & Senecal 2008, https://doi.org/10.1109/TNN.2007.912312, with a
+sample shared by many targets as in Jean et al. 2015, https://arxiv.org/abs/1412.2007).
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-SAMPLED_SHARE = 1 / 8
-"""Share of the vocabulary drawn beside the batch's own tokens, at least."""
-COUNT_MULTIPLE = 256
-"""Candidates come in multiples of this: with a new size at every step, freed blocks never fitted the next ones, and
+from semilla.seeds import mix_seed
+
+SHARED_BY = 512
+"""Targets that share their candidates, in the order of the text: the fewer, the less there is to score, and the rarer
+each one's likely alternatives among them. Also the rows of logits held at once."""
+LEAST_SAMPLED = 512
+"""Tokens drawn beside the targets."""
+COUNT_MULTIPLE = 128
+"""Candidates come in multiples of this: with a new size every time, freed blocks never fitted the next ones, and
 resident memory grew from 500 to 1,060 MB within four epochs."""
 LARGEST_SHARE = 0.75
 """With more candidates than this share of the vocabulary, scoring every token costs about the same."""
 
 
-@dataclass(frozen=True)
-class Candidates:
-    """Token ids in ascending order, and what is added to each one's score: log(how many tokens it stands for)."""
+class Candidates(NamedTuple):
+    """Which of the candidates the targets are, the candidates' token ids, and what is added to the score of each.
 
-    tokens_C: npt.NDArray[np.int64]  # noqa: N815 - shape suffix
+    First come the targets, in ascending order and as they are; then the sampled, with log(how many tokens each stands
+    for). One that is more frequent than a share of the sample comes several times, and stands for less than one.
+    """
+
+    targets_N: npt.NDArray[np.int64]  # noqa: N815 - shape suffix
+    tokens_C: npt.NDArray[np.int64]  # noqa: N815
     offset_C: npt.NDArray[np.float32]  # noqa: N815
 
 
 def draw_candidates(
-    targets: npt.NDArray[np.int64], *, vocab_size: int, seed: int, step: int
+    targets_N: npt.NDArray[np.int64],  # noqa: N803
+    counts: npt.NDArray[np.int64],
+    *,
+    vocab_size: int,
+    seed: int,
 ) -> Candidates | None:
-    """Candidates for one step: a pure function of its targets, the seed and the step; None to score every token."""
-    is_target = np.zeros(vocab_size, dtype=bool)
-    is_target[targets] = True
-    others = np.flatnonzero(~is_target)
-    num_targets = vocab_size - len(others)
-    least = num_targets + vocab_size * SAMPLED_SHARE
+    """Candidates for some targets; ``counts`` is how often each of the first tokens occurs. None to score every token.
+
+    The sample is systematic: equal steps from a random start along all other tokens, each as long as it is frequent.
+    """
+    target_tokens, rows_N = np.unique(targets_N, return_inverse=True)  # noqa: N806
+    least = len(target_tokens) + LEAST_SAMPLED
     num_candidates = math.ceil(least / COUNT_MULTIPLE) * COUNT_MULTIPLE
     if num_candidates > LARGEST_SHARE * vocab_size:
         return None
-    num_sampled = num_candidates - num_targets
-    draw = np.random.Generator(np.random.PCG64([seed, step, 1]))
-    offset = np.zeros(vocab_size, dtype=np.float32)
-    sampled = draw.choice(others, num_sampled, replace=False, shuffle=False)
-    offset[sampled] = math.log(len(others) / num_sampled)
-    is_target[sampled] = True
-    tokens = np.flatnonzero(is_target)
-    return Candidates(tokens, offset[tokens])
+    num_sampled = num_candidates - len(target_tokens)
+    lengths = np.ones(vocab_size)
+    lengths[: len(counts)] += counts
+    lengths[target_tokens] = 0
+    ends = np.cumsum(lengths)
+    step = ends[-1] / num_sampled
+    start = mix_seed(seed) / 2**63
+    sampled = np.searchsorted(ends, step * (start + np.arange(num_sampled)), side="right")
+    offset = np.zeros(num_candidates, dtype=np.float32)
+    offset[len(target_tokens) :] = np.log(step / lengths[sampled])
+    return Candidates(rows_N, np.concatenate((target_tokens, sampled)), offset)

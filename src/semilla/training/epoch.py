@@ -17,7 +17,7 @@ def finish_epoch(state: RunState, info: StepInfo, *, data: TrainingData) -> tupl
     Raises ValidationFailureError, with ``state`` as it was, when the validation loss is not a finite number: compared
     with such a loss every later one would look worse.
     """
-    evaluation = evaluate(state.model, data, workers=state.workers)
+    evaluation = evaluate(state.model, data)
     if not math.isfinite(evaluation.loss):
         raise ValidationFailureError(
             f"the validation loss after epoch {info.epoch} is {evaluation.loss}; the epoch does not count. "

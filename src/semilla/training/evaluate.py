@@ -12,7 +12,6 @@ from semilla.model.transformer import Transformer
 from semilla.training.batches import TrainingData, Windows, cut_held_out
 from semilla.training.loss import sum_token_losses
 from semilla.training.shards import count_shard_rows
-from semilla.training.workers import Workers
 
 
 @dataclass(frozen=True)
@@ -23,11 +22,8 @@ class Evaluation:
     bits_per_byte: dict[str, float]
 
 
-def evaluate(model: Transformer, data: TrainingData, *, workers: Workers | None = None) -> Evaluation:
-    """Measure ``model`` on every validation token of every document, in the precision it computes in.
-
-    With ``workers`` they take a shard each, as in training; the sums are the same.
-    """
+def evaluate(model: Transformer, data: TrainingData) -> Evaluation:
+    """Measure ``model`` on every validation token of every document, in the precision it computes in."""
     was_training = model.training
     model.eval()
     nats: dict[str, float] = defaultdict(float)
@@ -39,12 +35,11 @@ def evaluate(model: Transformer, data: TrainingData, *, workers: Workers | None 
         inputs, targets = (torch.from_numpy(part).to(model.device) for part in shard)
         return sum_token_losses(model(inputs), model.output_weight_VD, targets)
 
-    compute = workers.map if workers else map
     # No more sequences than a training step takes: with a small batch the evaluation would set the peak of memory.
     batch_size = min(data.batch_size, count_shard_rows(data.length))
     for text in data.held_out:
         shards = cut_held_out(text, length=data.length, batch_size=batch_size)
-        nats[text.language] += sum(compute(measure_shard, shards))
+        nats[text.language] += sum(map(measure_shard, shards))
         num_tokens += len(text.tokens)
         num_bytes[text.language] += text.size_bytes
     model.train(was_training)

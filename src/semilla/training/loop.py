@@ -59,7 +59,7 @@ def take_step(
         batch,
         seed=data.seed,
         dropout=compute_dropout(state.step, total_steps=total_steps, final=settings.dropout),
-        samples_output=samples_output,
+        sampled_from=data.token_counts if samples_output else None,
         max_norm=settings.max_gradient_norm,
     )
     if not (math.isfinite(loss) and math.isfinite(norm)):

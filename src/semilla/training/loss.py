@@ -54,15 +54,15 @@ class ChunkedCrossEntropy(torch.autograd.Function):
 
 
 def compute_training_loss(
-    hidden_BTD: Tensor, weight_CD: Tensor, targets_BT: Tensor, *, offset_C: Tensor | None = None
+    hidden_ND: Tensor, weight_CD: Tensor, targets_N: Tensor, *, offset_C: Tensor | None = None
 ) -> Tensor:
     """Mean loss in nats per token, differentiable in the hidden states and the output matrix.
 
-    ``weight_CD`` has a row for each token that is scored, all of them or the step's candidates; ``targets_BT`` are row
+    ``weight_CD`` has a row for each token that is scored, all of them or candidates; ``targets_N`` are row
     numbers, and ``offset_C`` is added to the scores.
     """
     loss: Tensor = ChunkedCrossEntropy.apply(  # type: ignore[no-untyped-call]
-        hidden_BTD.flatten(0, 1), weight_CD, offset_C, targets_BT.flatten()
+        hidden_ND, weight_CD, offset_C, targets_N
     )
     return loss
 

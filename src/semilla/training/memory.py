@@ -6,7 +6,6 @@ against measured peaks).
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from semilla.config import PipelineConfiguration, TrainingHyperparameters
@@ -16,35 +15,36 @@ from semilla.model.shape import count_parameters
 from semilla.training.shards import cut_shards
 
 MIB = 1024 * 1024
-BASE_MB = 324.0
+BASE_MB = 328.0
 """A process with Python and torch and a first step's worth of workspace."""
 CORPUS_FACTOR = 8.0
 """Text, its token ids, and what encoding it takes, per byte of corpus."""
 CHUNK_ROWS = 512
-"""Rows of logits held at once by the loss."""
+"""Rows of logits held at once by the loss, as in ``loss``, which imports torch."""
+QUERY_ROWS = 64
+"""Rows of attention scores computed together, as in ``model.operators``."""
 
 
 def estimate_training_memory_mb(config: PipelineConfiguration) -> float:
     """Peak resident memory of a training process in MiB.
 
-    The factors are a least-squares fit to the measured peaks of 28 shapes (1 to 12 layers, width 64 to 512, context 32
-    to 2,048, 1,000 to 32,000 pieces, both number formats, one thread and two), all of which it meets within 17 %.
+    The factors are a least-squares fit to the measured peaks of 27 shapes (1 to 12 layers, width 64 to 512, context 32
+    to 2,048, 1,000 to 32,000 pieces, both number formats, one thread and two), all of which it meets within 15 %. What
+    an embedding takes is in the factor of the logits, for both grow with the vocabulary.
     """
     architecture, settings = config.model_architecture, config.training_hyperparameters
     width, length = architecture.d_model, settings.max_sequence_length
     number_bytes = 2 if computes_in_bfloat16(settings) else 4
-    shards = cut_shards(settings.batch_size, length)
-    num_workers = min(len(shards), settings.num_threads or len(os.sched_getaffinity(0)))
-    shard_tokens = shards[0].stop * length
-    activations = 21.1 * architecture.num_layers * width * shard_tokens
-    scores = (architecture.num_layers + 5.9) * architecture.num_heads * length * shard_tokens
-    logits = 6.7 * min(shard_tokens, CHUNK_ROWS) * config.tokenizer_vocab_size
+    shard_tokens = cut_shards(settings.batch_size, length)[0].stop * length
+    activations = 20.9 * architecture.num_layers * width * shard_tokens
+    keys_seen = min(length, (length + QUERY_ROWS) / 2)
+    scores = 1.7 * architecture.num_layers * architecture.num_heads * keys_seen * shard_tokens
+    logits = 9.5 * min(shard_tokens, CHUNK_ROWS) * config.tokenizer_vocab_size
     embeddings = config.tokenizer_vocab_size * width * (1 if architecture.tie_embeddings else 2)
-    weights = 7.5 * (count_parameters(config) - embeddings) + 2.6 * embeddings
-    batch = 4.6 * settings.batch_size * length * width
+    matrices = 7.4 * (count_parameters(config) - embeddings)
+    batch = 5.8 * settings.batch_size * length * width
     corpus_mb = expect_size_mb(config.corpus_source, config.corpus_size_mb)
-    of_shards = num_workers * number_bytes * (activations + scores + logits)
-    bytes_needed: float = of_shards + 4 * (weights + batch)
+    bytes_needed: float = number_bytes * (activations + scores + logits) + 4 * (matrices + batch)
     return BASE_MB + CORPUS_FACTOR * corpus_mb + bytes_needed / MIB
 
 

@@ -15,6 +15,9 @@ MULTIPLIERS = {"matrices": 20.0, "embeddings": 20.0, "norms": 10.0}
 """Learning rate of each group as a multiple of ``learning_rate``."""
 ADAMW_MULTIPLIERS = {"matrices": 10.0, "embeddings": 10.0, "norms": 10.0}
 """The same when AdamW drives everything."""
+DECAY_MULTIPLIERS = {"matrices": 1.0, "embeddings": 3.0, "norms": 0.0}
+"""Weight decay of each group as a multiple of ``weight_decay``: a small text is read often, and most parameters are in
+the embeddings."""
 ADAM_BETAS = (0.9, 0.95)
 MUON_MOMENTUM = 0.95
 
@@ -46,7 +49,7 @@ def build_optimizers(
             {
                 "params": groups[name],
                 "multiplier": multipliers[name],
-                "weight_decay": settings.weight_decay if name == "matrices" else 0.0,
+                "weight_decay": settings.weight_decay * DECAY_MULTIPLIERS[name],
             }
             for name in adamw_groups
         ],
@@ -59,7 +62,7 @@ def build_optimizers(
         optimizers["muon"] = Muon(
             [{"params": groups["matrices"], "multiplier": multipliers["matrices"]}],
             lr=settings.learning_rate,
-            weight_decay=settings.weight_decay,
+            weight_decay=settings.weight_decay * DECAY_MULTIPLIERS["matrices"],
             momentum=MUON_MOMENTUM,
             compute_dtype=compute_dtype,
         )

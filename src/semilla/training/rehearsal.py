@@ -55,7 +55,7 @@ def rehearse(config: PipelineConfiguration) -> Rehearsal:
         settings = config.training_hyperparameters.model_copy(update={"sampled_output_fraction": share})
         times[share] = statistics.median(_time_steps(state, settings, data))
     began_s = time.perf_counter()
-    evaluate(state.model, data, workers=state.workers)
+    evaluate(state.model, data)
     evaluation_s = time.perf_counter() - began_s
     _, peak_mb = read_memory_mb()
     return Rehearsal(times[1.0], times[0.0], evaluation_s, peak_mb)

@@ -1,9 +1,9 @@
-"""A batch cut into shards, each computed from the first layer to the last by itself."""
+"""A batch cut into shards, computed one after the other: what a step needs of memory does not grow with the batch."""
 
 from __future__ import annotations
 
-SHARD_TOKENS = 2048
-"""Tokens computed together: what a layer makes of them fits a processor's second-level cache."""
+SHARD_TOKENS = 4096
+"""Tokens computed together: a batch of the default shape."""
 
 
 def count_shard_rows(length: int) -> int:
@@ -12,6 +12,6 @@ def count_shard_rows(length: int) -> int:
 
 
 def cut_shards(batch_size: int, length: int) -> list[slice]:
-    """The rows of each shard; they depend on the shape of the batch alone, not on the number of threads."""
+    """The rows of each shard."""
     rows = count_shard_rows(length)
     return [slice(start, min(start + rows, batch_size)) for start in range(0, batch_size, rows)]

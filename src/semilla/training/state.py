@@ -11,8 +11,6 @@ from semilla.model.transformer import Transformer, initialize_weights
 from semilla.records.metrics import EpochMetrics
 from semilla.training.environment import DTYPES
 from semilla.training.optimizer import build_optimizers
-from semilla.training.shards import cut_shards
-from semilla.training.workers import Workers
 
 
 @dataclass(frozen=True)
@@ -64,11 +62,10 @@ class BestModel:
 
 @dataclass
 class RunState:
-    """All that training changes, and the threads that change it. ``step`` counts finished steps over all epochs."""
+    """All that training changes. ``step`` counts finished steps over all epochs."""
 
     model: Transformer
     optimizers: dict[str, torch.optim.Optimizer]
-    workers: Workers
     step: int = 0
     totals: EpochTotals = field(default_factory=EpochTotals)
     history: list[EpochMetrics] = field(default_factory=list)
@@ -91,6 +88,4 @@ def build_state(config: PipelineConfiguration, *, vocab_size: int, precision: st
     initialize_weights(model, generator=torch.Generator().manual_seed(config.seed))
     model.to(config.device)
     optimizers = build_optimizers(model, config.training_hyperparameters, compute_dtype=DTYPES[precision])
-    settings = config.training_hyperparameters
-    workers = Workers(len(cut_shards(settings.batch_size, settings.max_sequence_length)))
-    return RunState(model, optimizers, workers)
+    return RunState(model, optimizers)
