@@ -176,6 +176,8 @@ def test_all_mistakes_are_told_at_once(tmp_path):
 @pytest.mark.parametrize(
     ("name", "value", "nearest"),
     [
+        ("batch_size", "-INFINITY", "1"),
+        ("batch_size", "1e400", "128"),
         ("num_layers", "0", "1"),
         ("num_layers", "-5", "1"),
         ("num_layers", "1000000000", "12"),

@@ -233,13 +233,13 @@ KEEPS_NO_BLOCKS = {"textbook", "hugging face trainer", "without kept blocks"}
 """These run with the C library's own settings."""
 
 
-def build_contender(name: str, run_directory: Path, *, epochs: int) -> Any:
+def build_contender(name: str, run_directory: Path, *, epochs: int, seed: int) -> Any:
     """The contender of this name, on the text and the tokenizer of a finished run."""
     if name not in KEEPS_NO_BLOCKS:
         keep_freed_blocks()
     REPLACED.get(name, lambda: None)()
     hyperparameters = {"num_epochs": epochs, **WITHOUT.get(name, {})}
-    config = PipelineConfiguration.model_validate({"training_hyperparameters": hyperparameters})
+    config = PipelineConfiguration.model_validate({"seed": seed, "training_hyperparameters": hyperparameters})
     (model_file,) = run_directory.glob("*.model")
     tokenizer = read_tokenizer(model_file)
     data = build_data(read_documents(run_directory), tokenizer, config)
@@ -324,9 +324,12 @@ def main() -> None:
     parser.add_argument("run_directory", type=Path)
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    contender = build_contender(arguments.name, arguments.run_directory, epochs=arguments.epochs)
+    contender = build_contender(
+        arguments.name, arguments.run_directory, epochs=arguments.epochs, seed=arguments.seed
+    )
     conversation = Conversation(contender)
     answer(tokens_per_epoch=count_epoch_tokens(contender))
     conversation.wait()

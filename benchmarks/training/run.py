@@ -4,11 +4,13 @@
     python benchmarks/training/run.py RUN_DIRECTORY losses   [--minutes 5] [--contenders ours "hugging face trainer"]
     python benchmarks/training/run.py RUN_DIRECTORY quality  [--contenders ours "hugging face trainer"]
     python benchmarks/training/run.py RUN_DIRECTORY ablation [--epochs 2]
+    python benchmarks/training/run.py RUN_DIRECTORY seeds    [--epochs 2]
 
 RUN_DIRECTORY is a finished run: its text, split and tokenizer are what all contenders get. ``speed`` interleaves them
 and tells tokens per second beside the machine's own limit; ``losses`` evaluates every 40 steps with the clock stopped
 and tells when a validation loss was reached; ``quality`` gives the others three times the time ours takes to train to
-the end, and tells the best loss of each; ``ablation`` trains ours and ours without each improvement to the end.
+the end, and tells the best loss of each; ``ablation`` trains ours and ours without each improvement to the end, and
+``seeds`` ours from ten seeds.
 Each writes JSON with every repetition (--output) and prints a table.
 """
 
@@ -45,6 +47,7 @@ ABLATIONS = (
 EVALUATE_EVERY = 40
 LOSSES = (5.5, 5.0, 4.7)
 MORE_TIME = 3
+SEEDS = 10
 DEFAULT_EPOCHS = 20
 WARMUP_STEPS = 3
 DENSE_FLOP_PER_TOKEN = 6 * 1_351_680 + 12 * 2 * 128 * 128
@@ -54,11 +57,14 @@ DENSE_FLOP_PER_TOKEN = 6 * 1_351_680 + 12 * 2 * 128 * 128
 class Process:
     """A contender that waits for requests."""
 
-    def __init__(self, name: str, arguments: argparse.Namespace, *, epochs: int = DEFAULT_EPOCHS) -> None:
+    def __init__(
+        self, name: str, arguments: argparse.Namespace, *, epochs: int = DEFAULT_EPOCHS, seed: int = 0
+    ) -> None:
         self.name = name
         command = [sys.executable, str(SCRIPT), name, str(arguments.run_directory)]
+        numbers = {"--threads": arguments.threads, "--epochs": epochs, "--seed": seed}
         self.process = subprocess.Popen(
-            [*command, "--threads", str(arguments.threads), "--epochs", str(epochs)],
+            [*command, *(str(word) for pair in numbers.items() for word in pair)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -104,7 +110,8 @@ def measure_speed(arguments: argparse.Namespace) -> dict[str, Any]:
         "contenders": {
             name: {
                 "tokens_per_s": statistics.median(rates),
-                "times_textbook": _divide(rates, repetitions.get("textbook")),
+                "times_textbook": _divide(rates, repetitions.get(RIVALS[0])),
+                "times_trainer": _divide(rates, repetitions.get(RIVALS[2])),
                 "dense_share_of_limit": statistics.median(rates)
                 * DENSE_FLOP_PER_TOKEN
                 / 1e9
@@ -185,19 +192,32 @@ def follow(
 
 def measure_ablation(arguments: argparse.Namespace) -> dict[str, Any]:
     """Each contender trained for the same number of epochs: seconds and loss at the end."""
-    found: dict[str, Any] = {}
-    total_steps = arguments.epochs * read_steps_per_epoch(arguments.run_directory)
-    for name in arguments.contenders:
-        process, seconds, tokens = Process(name, arguments, epochs=arguments.epochs), 0.0, 0
-        steps = 0
-        while steps < total_steps:
-            wanted = min(EVALUATE_EVERY, total_steps - steps)
-            step = process.ask(f"steps {wanted}")
-            seconds, tokens, steps = seconds + step["seconds"], tokens + int(step["tokens"]), steps + wanted
-        loss = process.ask("evaluate")["loss"]
-        found[name] = {"seconds": seconds, "tokens": tokens, "loss": loss, "peak_mb": process.close()}
-        print(f"{name}: {seconds:.0f} s, {loss:.3f}", file=sys.stderr)
+    found = {name: train_to_the_end(name, arguments) for name in arguments.contenders}
     return {"epochs": arguments.epochs, "contenders": found}
+
+
+def measure_seeds(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Ours from every seed: loss at the end, and the standard deviation as a share of the mean."""
+    found = {f"seed {seed}": train_to_the_end(OURS, arguments, seed=seed) for seed in range(SEEDS)}
+    losses = [figures["loss"] for figures in found.values()]
+    mean, deviation = statistics.mean(losses), statistics.stdev(losses)
+    print(f"mean {mean:.4f}, standard deviation {deviation:.4f}, {deviation / mean:.2%} of the mean")
+    summary = {"mean": mean, "standard_deviation": deviation}
+    return {"epochs": arguments.epochs, **summary, "contenders": found}
+
+
+def train_to_the_end(name: str, arguments: argparse.Namespace, *, seed: int = 0) -> dict[str, float]:
+    """Seconds of all steps, and the loss after them."""
+    total_steps = arguments.epochs * read_steps_per_epoch(arguments.run_directory)
+    process, seconds, tokens = Process(name, arguments, epochs=arguments.epochs, seed=seed), 0.0, 0
+    steps = 0
+    while steps < total_steps:
+        wanted = min(EVALUATE_EVERY, total_steps - steps)
+        step = process.ask(f"steps {wanted}")
+        seconds, tokens, steps = seconds + step["seconds"], tokens + int(step["tokens"]), steps + wanted
+    loss = process.ask("evaluate")["loss"]
+    print(f"{name}, seed {seed}: {seconds:.0f} s, {loss:.3f}", file=sys.stderr)
+    return {"seconds": seconds, "tokens": tokens, "loss": loss, "peak_mb": process.close()}
 
 
 def read_steps_per_epoch(run_directory: Path) -> int:
@@ -224,12 +244,14 @@ MEASUREMENTS = {
     "losses": measure_losses,
     "quality": measure_quality,
     "ablation": measure_ablation,
+    "seeds": measure_seeds,
 }
 CONTENDERS = {
     "speed": (OURS, *RIVALS, *ABLATIONS),
     "losses": (OURS, RIVALS[2]),
     "quality": (OURS, RIVALS[2]),
     "ablation": (OURS, *ABLATIONS),
+    "seeds": (OURS,),
 }
 
 

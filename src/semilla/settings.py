@@ -87,7 +87,9 @@ class Setting:
         if self.kind == "number":
             return _format(min(max(number, self.minimum), self.maximum))
         # Compared as integers: a float cannot hold 2**63 - 1.
-        return int(self.maximum if number > self.maximum else max(self.minimum, round(number)))
+        if not self.minimum <= number <= self.maximum:
+            return int(self.minimum if number < self.minimum else self.maximum)
+        return round(number)
 
 
 def _format(number: float | None) -> str:

@@ -13,8 +13,8 @@ _M_TOP_PAD = -2
 _M_MMAP_MAX = -4
 _M_ARENA_MAX = -8
 _MADV_HUGEPAGE = 14
-_HUGE_PAGE = 2 << 20
-_HUGE_HEAP = 512 << 20
+HUGE_PAGE = 2 << 20
+HUGE_HEAP = 512 << 20
 """How much of the heap is in huge pages, once it is used: more than training takes at the default shape."""
 
 
@@ -29,8 +29,8 @@ def keep_freed_blocks() -> bool:
     is_kept = all(mallopt(knob, value) for knob, value in wanted.items())
     malloc.restype = ctypes.c_void_p
     # The block is given back at once and never touched: it makes room in the heap, and takes no memory.
-    if block := malloc(ctypes.c_size_t(_HUGE_HEAP)):
-        start = -(-block // _HUGE_PAGE) * _HUGE_PAGE
-        madvise(ctypes.c_void_p(start), ctypes.c_size_t(_HUGE_HEAP - _HUGE_PAGE), _MADV_HUGEPAGE)
+    if block := malloc(ctypes.c_size_t(HUGE_HEAP)):
+        start = -(-block // HUGE_PAGE) * HUGE_PAGE
+        madvise(ctypes.c_void_p(start), ctypes.c_size_t(HUGE_HEAP - HUGE_PAGE), _MADV_HUGEPAGE)
         free(ctypes.c_void_p(block))
     return is_kept
