@@ -8,6 +8,7 @@ Requests come a line at a time: ``steps N``, ``evaluate``, ``products``; each is
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import math
 import resource
@@ -314,7 +315,7 @@ def count_epoch_tokens(contender: Any) -> int:
 
 def answer(**figures: float) -> None:
     finite = {name: value if math.isfinite(value) else None for name, value in figures.items()}
-    print(json.dumps(finite), flush=True)
+    print(json.dumps(finite), flush=True, file=sys.__stdout__)
 
 
 def main() -> None:
@@ -334,7 +335,8 @@ def main() -> None:
     answer(tokens_per_epoch=count_epoch_tokens(contender))
     conversation.wait()
     if isinstance(contender, HuggingFace):
-        contender.train(conversation.after_step)
+        with contextlib.redirect_stdout(sys.stderr):  # Trainer prints a summary at its end
+            contender.train(conversation.after_step)
     else:
         for tokens in contender.steps():
             conversation.after_step(tokens)
