@@ -31,7 +31,8 @@ from machine_facts import describe_machine
 
 SCRIPT = Path(__file__).with_name("contenders.py")
 OURS = "ours"
-RIVALS = ("textbook", "textbook with kept blocks", "hugging face trainer")
+TEXTBOOK, TRAINER = "textbook", "hugging face trainer"
+RIVALS = (TEXTBOOK, "textbook with kept blocks", TRAINER)
 ABLATIONS = (
     "without sampled output",
     "without chunked loss",
@@ -110,8 +111,8 @@ def measure_speed(arguments: argparse.Namespace) -> dict[str, Any]:
         "contenders": {
             name: {
                 "tokens_per_s": statistics.median(rates),
-                "times_textbook": _divide(rates, repetitions.get(RIVALS[0])),
-                "times_trainer": _divide(rates, repetitions.get(RIVALS[2])),
+                "times_textbook": _divide(rates, repetitions.get(TEXTBOOK)),
+                "times_trainer": _divide(rates, repetitions.get(TRAINER)),
                 "dense_share_of_limit": statistics.median(rates)
                 * DENSE_FLOP_PER_TOKEN
                 / 1e9
@@ -248,8 +249,8 @@ MEASUREMENTS = {
 }
 CONTENDERS = {
     "speed": (OURS, *RIVALS, *ABLATIONS),
-    "losses": (OURS, RIVALS[2]),
-    "quality": (OURS, RIVALS[2]),
+    "losses": (OURS, TRAINER),
+    "quality": (OURS, TRAINER),
     "ablation": (OURS, *ABLATIONS),
     "seeds": (OURS,),
 }

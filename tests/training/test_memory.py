@@ -69,7 +69,7 @@ def test_the_estimate_knows_the_number_format() -> None:
 
 
 def test_the_estimate_counts_the_rows_that_are_computed_together() -> None:
-    """It must not import torch, so it has copies of two constants."""
+    """The same numbers as the loss and attention, from modules that import no torch."""
     assert (memory.CHUNK_ROWS, memory.QUERY_ROWS) == (loss.CHUNK_ROWS, operators.QUERY_ROWS)
 
 

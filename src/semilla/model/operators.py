@@ -12,10 +12,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from semilla.model.shape import QUERY_ROWS
+
 NORM_EPSILON = 1e-5
-QUERY_ROWS = 64
-"""Positions whose scores are computed together: they look at no later ones, so a quarter of a 128 x 128 square and
-almost half of a larger one need no arithmetic. With 32 the products are too small to be fast."""
 
 
 class Positions(NamedTuple):

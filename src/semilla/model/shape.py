@@ -7,6 +7,10 @@ from semilla.config import PipelineConfiguration
 PARAMETER_BYTES = 4
 """Weights are kept in float32, whatever the matrix products run in."""
 
+QUERY_ROWS = 64
+"""Positions whose scores are computed together: they look at no later ones, so a quarter of a 128 x 128 square and
+almost half of a larger one need no arithmetic. With 32 the products are too small to be fast."""
+
 
 def count_parameters(config: PipelineConfiguration, *, vocab_size: int | None = None) -> int:
     """Trainable numbers of the network; ``vocab_size`` when the tokenizer ended up smaller than asked for."""

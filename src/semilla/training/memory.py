@@ -11,18 +11,14 @@ from pathlib import Path
 from semilla.config import PipelineConfiguration, TrainingHyperparameters
 from semilla.corpus.catalogue import expect_size_mb
 from semilla.machine import measure_available_mb
-from semilla.model.shape import count_parameters
-from semilla.training.shards import cut_shards
+from semilla.model.shape import QUERY_ROWS, count_parameters
+from semilla.training.shards import CHUNK_ROWS, cut_shards
 
 MIB = 1024 * 1024
 BASE_MB = 328.0
 """A process with Python and torch and a first step's worth of workspace."""
 CORPUS_FACTOR = 8.0
 """Text, its token ids, and what encoding it takes, per byte of corpus."""
-CHUNK_ROWS = 512
-"""Rows of logits held at once by the loss, as in ``loss``, which imports torch."""
-QUERY_ROWS = 64
-"""Rows of attention scores computed together, as in ``model.operators``."""
 
 
 def estimate_training_memory_mb(config: PipelineConfiguration) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+CHUNK_ROWS = 512
+"""Rows of logits at a time: measured best of 256 to 4,096 on a processor with 2 x 1 MB of second-level cache."""
 SHARD_TOKENS = 4096
 """Tokens computed together: a batch of the default shape."""
 
