@@ -54,6 +54,7 @@ PRINTING = {
     "tokenizer.py": "its child process hands the model over on standard output",
     "device/budgets.py": "its child process hands the measurements over on standard output",
     "training/rehearsal.py": "its child process hands the times over on standard output",
+    "training/helper.py": "its child process hands losses over on standard output",
     "prerequisites/probe.py": "its child process hands the versions over on standard output",
 }
 """Modules that write to a standard stream without being ``cli``, ``commands`` or ``terminal``, and why."""

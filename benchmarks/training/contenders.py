@@ -1,6 +1,7 @@
 """One contender of the training benchmark, in a process of its own: it trains on request and says how it went.
 
     python benchmarks/training/contenders.py NAME RUN_DIRECTORY      (started by run.py)
+    python benchmarks/training/contenders.py NAME                    (a helper of its, started by the first)
 
 Requests come a line at a time: ``steps N``, ``evaluate``, ``products``; each is answered with one line of JSON.
 """
@@ -11,6 +12,7 @@ import argparse
 import contextlib
 import json
 import math
+import os
 import resource
 import statistics
 import sys
@@ -28,7 +30,7 @@ from semilla.config import PipelineConfiguration
 from semilla.corpus.manifest import read_documents
 from semilla.model import operators
 from semilla.tokenizer import read_tokenizer
-from semilla.training import gradients
+from semilla.training import gradients, helper, workers
 from semilla.training import loss as chunked_loss
 from semilla.training import optimizer as optimizers
 from semilla.training.allocator import keep_freed_blocks
@@ -223,12 +225,23 @@ def score_whole_squares() -> None:
     operators.QUERY_ROWS = 1 << 30
 
 
+def compute_in_threads() -> None:
+    """One process computes the whole batch, every operation in as many threads as there are."""
+    workers.count_portions = lambda *_, **__: 1
+
+
+def keep_no_blocks() -> None:
+    helper.keep_freed_blocks = lambda: False
+
+
 REPLACED: dict[str, Callable[[], None]] = {
     "with an even sample": sample_evenly,
     "with shared candidates": share_candidates,
     "with whole attention squares": score_whole_squares,
     "without chunked loss": hold_all_logits,
     "with torch's muon": use_torch_muon,
+    "without helping processes": compute_in_threads,
+    "without kept blocks": keep_no_blocks,
 }
 KEEPS_NO_BLOCKS = {"textbook", "hugging face trainer", "without kept blocks"}
 """These run with the C library's own settings."""
@@ -239,6 +252,7 @@ def build_contender(name: str, run_directory: Path, *, epochs: int, seed: int) -
     if name not in KEEPS_NO_BLOCKS:
         keep_freed_blocks()
     REPLACED.get(name, lambda: None)()
+    workers.COMMAND = [sys.executable, __file__, name]
     hyperparameters = {"num_epochs": epochs, **WITHOUT.get(name, {})}
     config = PipelineConfiguration.model_validate({"seed": seed, "training_hyperparameters": hyperparameters})
     (model_file,) = run_directory.glob("*.model")
@@ -303,8 +317,15 @@ class Conversation:
             elif request == "products":
                 answer(**measure_products(self.contender))
             elif request == "memory":
-                answer(peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+                answer(peak_mb=measure_peak_mb())
         sys.exit()
+
+
+def measure_peak_mb() -> float:
+    """Of this process, and what its helpers hold for themselves."""
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    helpers = Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="utf-8").split()
+    return own + sum(workers.read_private_mb(int(process_id)) for process_id in helpers)
 
 
 def count_epoch_tokens(contender: Any) -> int:
@@ -322,11 +343,15 @@ def main() -> None:
     """Build the contender and talk with whoever started this process."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name")
-    parser.add_argument("run_directory", type=Path)
+    parser.add_argument("run_directory", type=Path, nargs="?")
     parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--threads", type=int)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
+    if arguments.run_directory is None:
+        REPLACED.get(arguments.name, lambda: None)()
+        helper.main()
+        return
     torch.set_num_threads(arguments.threads)
     contender = build_contender(
         arguments.name, arguments.run_directory, epochs=arguments.epochs, seed=arguments.seed

@@ -40,6 +40,7 @@ ABLATIONS = (
     "with torch's muon",
     "without dropout",
     "without kept blocks",
+    "without helping processes",
     "with an even sample",
     "with shared candidates",
     "with whole attention squares",

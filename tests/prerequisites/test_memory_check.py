@@ -16,7 +16,7 @@ from semilla.flags import load_arguments
 from semilla.model.shape import count_parameters
 from semilla.prerequisites import memory
 from semilla.prerequisites.memory import check_memory
-from semilla.training.memory import estimate_training_memory_mb
+from semilla.training.memory import estimate_training_memory_mb, with_settings
 
 LARGE = PipelineConfiguration(
     training_hyperparameters=TrainingHyperparameters(batch_size=128, max_sequence_length=512)
@@ -27,6 +27,13 @@ LARGE = PipelineConfiguration(
 def give(monkeypatch):
     """Set how much memory there is."""
     return lambda available_mb: monkeypatch.setattr(memory, "measure_available_mb", lambda: available_mb)
+
+
+def read_command(command):
+    """The configuration that a suggested command makes."""
+    arguments, unknown = build_parser("run").parse_known_args(shlex.split(command)[2:])
+    arguments.unknown = unknown
+    return load_arguments(arguments).config
 
 
 def test_ten_per_cent_are_left_aside(give):
@@ -40,20 +47,30 @@ def test_ten_per_cent_are_left_aside(give):
 
 def test_too_little_memory_names_the_largest_batch_that_fits(give, monkeypatch):
     """The message and the next command give a batch size that passes, and no larger one would."""
-    available_mb = estimate_training_memory_mb(LARGE) * 0.8
+    available_mb = estimate_training_memory_mb(with_settings(LARGE, num_threads=1)) * 0.8
     give(available_mb)
     error = check_memory(LARGE).error
     assert isinstance(error, OutOfMemoryError)
     assert "reduce batch_size from 128 to " in error.message
-    words = shlex.split(error.next_command)
-    arguments, unknown = build_parser("run").parse_known_args(words[2:])
-    arguments.unknown = unknown
-    suggested = load_arguments(arguments).config
+    suggested = read_command(error.next_command)
     settings = suggested.training_hyperparameters
     assert settings.max_sequence_length == 512
     assert check_memory(suggested).ok
     one_more = settings.model_copy(update={"batch_size": settings.batch_size + 1})
     assert not check_memory(suggested.model_copy(update={"training_hyperparameters": one_more})).ok
+
+
+def test_a_helper_is_done_without_before_the_batch_shrinks(give):
+    """With memory for one process but not for two, one does the same work in more time."""
+    together, alone = with_settings(LARGE, num_threads=2), with_settings(LARGE, num_threads=1)
+    needs = [estimate_training_memory_mb(config) for config in (alone, together)]
+    give(sum(needs) / 2 / 0.9)
+    error = check_memory(together).error
+    assert "one process (num_threads 1)" in error.message
+    assert "batch_size" not in error.message
+    suggested = read_command(error.next_command)
+    assert suggested.training_hyperparameters == alone.training_hyperparameters
+    assert check_memory(suggested).ok
 
 
 def test_when_nothing_fits_other_ways_out_are_named(give):

@@ -10,9 +10,10 @@ import torch
 
 from semilla.training import candidates, gradients, shards
 from semilla.training.batches import cut_batch, plan_epoch
-from semilla.training.gradients import compute_gradients
+from semilla.training.loop import compute_gradients
 from semilla.training.shards import cut_shards
 from semilla.training.state import RunState, build_state
+from semilla.training.workers import Workers
 
 from .conftest import make_config, make_data
 
@@ -27,10 +28,17 @@ def build(monkeypatch: pytest.MonkeyPatch, *, shard_tokens: int, tied: bool = Tr
 def compute(state: RunState, *, dropout: float = 0.0, samples_output: bool = False) -> tuple[float, float]:
     data = make_data(config=make_config())
     batch = cut_batch(data, plan_epoch(data, 1)[: data.batch_size])
-    sampled_from = data.token_counts if samples_output else None
     for parameter in state.model.parameters():
         parameter.grad = None
-    return compute_gradients(state, batch, seed=5, dropout=dropout, sampled_from=sampled_from, max_norm=1e9)
+    return compute_gradients(
+        state,
+        batch,
+        seed=5,
+        dropout=dropout,
+        samples_output=samples_output,
+        max_norm=1e9,
+        workers=Workers(state, data),
+    )
 
 
 def find_gradients(state: RunState, **options: Any) -> list[torch.Tensor]:

@@ -12,7 +12,7 @@ from semilla.training.memory import (
     computes_in_bfloat16,
     estimate_training_memory_mb,
     find_fitting_batch_size,
-    with_batch_size,
+    with_settings,
 )
 
 
@@ -68,6 +68,15 @@ def test_the_estimate_knows_the_number_format() -> None:
     assert estimate_training_memory_mb(narrow) == pytest.approx(measure_peak_mb(narrow), rel=0.25)
 
 
+def test_the_estimate_counts_every_process() -> None:
+    """Two take more than one, each for its half of the batch."""
+    alone = make_config(**DEFAULT)
+    together = with_settings(alone, num_threads=2)
+    estimate = estimate_training_memory_mb(together)
+    assert estimate > estimate_training_memory_mb(alone) + 100
+    assert estimate == pytest.approx(measure_peak_mb(together), rel=0.25)
+
+
 def test_the_estimate_counts_the_rows_that_are_computed_together() -> None:
     """The same numbers as the loss and attention, from modules that import no torch."""
     assert (memory.CHUNK_ROWS, memory.QUERY_ROWS) == (loss.CHUNK_ROWS, operators.QUERY_ROWS)
@@ -77,6 +86,6 @@ def test_the_estimate_counts_the_rows_that_are_computed_together() -> None:
 def test_the_fitting_batch_size_is_the_largest_that_fits(batch_size: int) -> None:
     """One more sequence would not fit; nothing at all fits below the memory of one."""
     config = make_config(**DEFAULT)
-    budget_mb = estimate_training_memory_mb(with_batch_size(config, batch_size))
+    budget_mb = estimate_training_memory_mb(with_settings(config, batch_size=batch_size))
     assert find_fitting_batch_size(config, budget_mb=budget_mb) == batch_size
     assert find_fitting_batch_size(config, budget_mb=budget_mb - 0.1) == (batch_size - 1 or None)

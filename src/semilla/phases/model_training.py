@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -146,16 +147,20 @@ def _train(
     total_steps = config.training_hyperparameters.num_epochs * data.steps_per_epoch
     state.step = align_step(state, data)
     files.write_results(state, is_last=state.step >= total_steps)
-    for info in train(state, config=config, data=data):
-        progress(_report_step(info, state, settings=config.training_hyperparameters, total_steps=total_steps))
-        if info.ends_epoch:
-            metrics, is_best = finish_epoch(state, info, data=data)
-            metrics.sample_outputs.extend(draw_samples())
-            files.save_epoch(state, must_save=interrupts.requested(), is_last=state.step >= total_steps)
-            progress(EpochDone(metrics, is_best))
-        elif files.is_due() or interrupts.requested():
-            files.save_step(state)
-        interrupts.check()
+    with closing(train(state, config=config, data=data)) as steps:
+        for info in steps:
+            step = _report_step(
+                info, state, settings=config.training_hyperparameters, total_steps=total_steps
+            )
+            progress(step)
+            if info.ends_epoch:
+                metrics, is_best = finish_epoch(state, info, data=data)
+                metrics.sample_outputs.extend(draw_samples())
+                files.save_epoch(state, must_save=interrupts.requested(), is_last=state.step >= total_steps)
+                progress(EpochDone(metrics, is_best))
+            elif files.is_due() or interrupts.requested():
+                files.save_step(state)
+            interrupts.check()
 
 
 def _draw_samples(state: RunState, tokenizer: Tokenizer, prompts: list[str], *, seed: int) -> list[str]:

@@ -7,7 +7,7 @@ from semilla.errors import OutOfMemoryError
 from semilla.machine import measure_available_mb
 from semilla.prerequisites.check import Check, fail_check, pass_check
 from semilla.settings import to_command
-from semilla.training.memory import estimate_training_memory_mb, find_fitting_batch_size
+from semilla.training.memory import estimate_training_memory_mb, find_fitting_batch_size, with_settings
 
 RESERVE = 0.10
 """Share of the available memory that is left to the rest of the machine."""
@@ -19,13 +19,20 @@ def check_memory(config: PipelineConfiguration) -> Check:
     found, needed = f"{budget_mb:,.0f} MB (10 % left aside)", f"about {need_mb:,.0f} MB"
     if need_mb <= budget_mb:
         return pass_check("memory", found=found, needed=needed)
-    fitting = find_fitting_batch_size(config, budget_mb=budget_mb)
     cause = f"training needs {needed} of memory, available are {found}"
+    # Every process takes memory of its own; one takes longer, and learns as much with the same batch.
+    alone = with_settings(config, num_threads=1)
+    fitting = find_fitting_batch_size(alone, budget_mb=budget_mb)
+    batch_size = config.training_hyperparameters.batch_size
+    changes = {} if need_mb == estimate_training_memory_mb(alone) else {"num_threads": 1}
     if fitting is None:
         way_out = "not even one sequence at a time fits: reduce max_sequence_length or the size of the model"
         error = OutOfMemoryError(f"{cause}; {way_out}")
     else:
-        batch_size = config.training_hyperparameters.batch_size
-        way_out = f"reduce batch_size from {batch_size} to {fitting}, the largest that fits"
-        error = OutOfMemoryError(f"{cause}; {way_out}", next_command=to_command(config, batch_size=fitting))
+        ways_out = ["train in one process (num_threads 1)"] if changes else []
+        if fitting < batch_size:
+            changes["batch_size"] = fitting
+            ways_out.append(f"reduce batch_size from {batch_size} to {fitting}, the largest that fits")
+        message = f"{cause}; {' and '.join(ways_out)}"
+        error = OutOfMemoryError(message, next_command=to_command(config, **changes))
     return fail_check("memory", error, found=found, needed=needed)

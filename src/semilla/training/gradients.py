@@ -1,7 +1,8 @@
-"""One batch forward and backward, shard by shard."""
+"""A portion of a batch forward and backward, shard by shard."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -16,45 +17,51 @@ from semilla.training.batches import Windows
 from semilla.training.candidates import SHARED_BY, draw_candidates
 from semilla.training.loss import compute_training_loss
 from semilla.training.shards import cut_shards
-from semilla.training.state import RunState
 
 Counts = npt.NDArray[np.int64]
 
 
-def compute_gradients(
-    state: RunState,
-    batch: tuple[Windows, Windows],
-    *,
-    seed: int,
-    dropout: float,
-    sampled_from: Counts | None,
-    max_norm: float,
-) -> tuple[float, float]:
-    """Leave the batch's gradient in the parameters; the loss in nats per token, and the norm before clipping.
+@dataclass(frozen=True)
+class Portion:
+    """The part of a batch that one process computes: tokens [B, T] and how to compute them."""
 
-    With ``sampled_from``, how often each token occurs in the text, only candidates are scored; without, all tokens. The
-    embedding and the output layer get their gradients here: torch would make a matrix of zeros for every row it looked
-    up.
+    inputs: Windows
+    targets: Windows
+    num_targets: int
+    """Of the whole batch: the loss is their mean."""
+    seed: int
+    dropout: float
+    samples_output: bool
+
+
+def compute_portion(model: Transformer, portion: Portion, counts: Counts) -> float:
+    """Leave the portion's share of the gradient in the parameters, and return its share of the loss in nats per token.
+
+    Where the output is sampled only candidates are scored, drawn by ``counts``, how often each token occurs in the
+    text. The embedding and the output layer get their gradients here: torch would make a matrix of zeros for every row
+    it looked up.
     """
-    model, (inputs, targets) = state.model, batch
-    of_embedding = torch.zeros_like(model.embedding_VD)
-    of_output = torch.zeros_like(model.output_weight_VD) if model.has_output_matrix else of_embedding
-    total_loss = 0.0
-    for number, rows in enumerate(cut_shards(*inputs.shape)):
-        shard_seed = mix_seed(seed, state.step, number)
-        ids_BT = torch.from_numpy(inputs[rows]).to(model.device)
+    for parameter in model.parameters():
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+        else:
+            parameter.grad.zero_()
+    of_embedding, of_output = get_gradient(model.embedding_VD), get_gradient(model.output_weight_VD)
+    loss = 0.0
+    for number, rows in enumerate(cut_shards(*portion.inputs.shape)):
+        seed = mix_seed(portion.seed, number)
+        targets_N = portion.targets[rows].reshape(-1)
+        ids_BT = torch.from_numpy(portion.inputs[rows]).to(model.device)
         embedded_BTD = model.embed(ids_BT).detach().requires_grad_()
-        hidden_BTD = model.decode(embedded_BTD, Dropout(dropout, seed=shard_seed))
-        parts = choose_scored(model, targets[rows].reshape(-1), sampled_from, seed=shard_seed)
-        loss = sum_losses(hidden_BTD.flatten(0, 1), parts) / targets.size
-        torch.autograd.backward(loss)
-        total_loss += loss.item()
+        hidden_BTD = model.decode(embedded_BTD, Dropout(portion.dropout, seed=seed))
+        parts = choose_scored(model, targets_N, counts if portion.samples_output else None, seed=seed)
+        nats = sum_losses(hidden_BTD.flatten(0, 1), parts) / portion.num_targets
+        torch.autograd.backward(nats)
+        loss += nats.item()
         of_embedding.index_add_(0, ids_BT.flatten(), get_gradient(embedded_BTD).flatten(0, 1))
         for part in parts:
             part.add_gradient(of_output)
-    model.embedding_VD.grad, model.output_weight_VD.grad = of_embedding, of_output
-    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm)
-    return total_loss, norm.item()
+    return loss
 
 
 class Scored(NamedTuple):

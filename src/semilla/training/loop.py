@@ -8,31 +8,42 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
+
+import torch
 
 from semilla.config import PipelineConfiguration, TrainingHyperparameters
 from semilla.errors import DivergedError
+from semilla.seeds import mix_seed
 from semilla.training.batches import TrainingData, Windows, cut_batch, plan_epoch
-from semilla.training.gradients import compute_gradients
+from semilla.training.gradients import Portion
 from semilla.training.optimizer import set_learning_rate
 from semilla.training.schedule import compute_dropout, compute_learning_rate
+from semilla.training.shards import cut_portions
 from semilla.training.state import RunState, StepInfo
+from semilla.training.workers import Workers
 
 
-def train(state: RunState, *, config: PipelineConfiguration, data: TrainingData) -> Iterator[StepInfo]:
+def train(state: RunState, *, config: PipelineConfiguration, data: TrainingData) -> Generator[StepInfo]:
     """Train from ``state.step`` to the end of the last epoch, yielding after every step.
 
-    The caller measures each finished epoch and appends to ``state.history`` before it iterates on. Raises
-    DivergedError, before the update, when the loss or the gradient is not finite.
+    The processes that help live until the generator is closed. The caller measures each finished epoch and appends to
+    ``state.history`` before it iterates on. Raises DivergedError, before the update, when the loss or the gradient is
+    not finite.
     """
     settings = config.training_hyperparameters
     total_steps = settings.num_epochs * data.steps_per_epoch
-    while state.step < total_steps:
-        epoch, step_in_epoch = divmod(state.step, data.steps_per_epoch)
-        starts = plan_epoch(data, epoch + 1)
-        for index in range(step_in_epoch, data.steps_per_epoch):
-            batch = starts[index * data.batch_size : (index + 1) * data.batch_size]
-            yield take_step(state, settings, batch, total_steps=total_steps, data=data)
+    with Workers(state, data) as workers:
+        while state.step < total_steps:
+            epoch, step_in_epoch = divmod(state.step, data.steps_per_epoch)
+            starts = plan_epoch(data, epoch + 1)
+            for index in range(step_in_epoch, data.steps_per_epoch):
+                batch = starts[index * data.batch_size : (index + 1) * data.batch_size]
+                with workers.limit_threads():
+                    info = take_step(
+                        state, settings, batch, total_steps=total_steps, data=data, workers=workers
+                    )
+                yield info
 
 
 def take_step(
@@ -42,6 +53,7 @@ def take_step(
     *,
     total_steps: int,
     data: TrainingData,
+    workers: Workers,
 ) -> StepInfo:
     """One optimizer step on the windows that begin at ``starts``."""
     began_s = time.perf_counter()
@@ -52,15 +64,14 @@ def take_step(
         warmup_fraction=settings.warmup_fraction,
     )
     set_learning_rate(state.optimizers, rate)
-    samples_output = state.step < settings.sampled_output_fraction * total_steps
-    batch = cut_batch(data, starts)
     loss, norm = compute_gradients(
         state,
-        batch,
+        cut_batch(data, starts),
         seed=data.seed,
         dropout=compute_dropout(state.step, total_steps=total_steps, final=settings.dropout),
-        sampled_from=data.token_counts if samples_output else None,
+        samples_output=state.step < settings.sampled_output_fraction * total_steps,
         max_norm=settings.max_gradient_norm,
+        workers=workers,
     )
     if not (math.isfinite(loss) and math.isfinite(norm)):
         raise DivergedError(
@@ -78,9 +89,37 @@ def take_step(
         loss=loss,
         learning_rate=rate,
         gradient_norm=norm,
-        num_tokens=batch[1].size,
+        num_tokens=starts.size * data.length,
         elapsed_s=time.perf_counter() - began_s,
         ends_epoch=state.step % data.steps_per_epoch == 0,
     )
     state.totals.add(info)
     return info
+
+
+def compute_gradients(
+    state: RunState,
+    batch: tuple[Windows, Windows],
+    *,
+    seed: int,
+    dropout: float,
+    samples_output: bool,
+    max_norm: float,
+    workers: Workers,
+) -> tuple[float, float]:
+    """Leave the batch's gradient in the parameters; the loss in nats per token, and the norm before clipping."""
+    inputs, targets = batch
+    portions = [
+        Portion(
+            inputs[rows],
+            targets[rows],
+            num_targets=targets.size,
+            seed=mix_seed(seed, state.step, number),
+            dropout=dropout,
+            samples_output=samples_output,
+        )
+        for number, rows in enumerate(cut_portions(len(inputs), workers.count))
+    ]
+    loss = workers.compute(portions)
+    norm = torch.nn.utils.clip_grad_norm_(state.model.parameters(), max_norm)
+    return loss, norm.item()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -21,6 +21,12 @@ NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 NEWTON_SCHULZ_STEPS = 5
 ADAMW_RMS = 0.2
 """Root mean square of a typical AdamW update, which Liu et al. match."""
+
+
+class Orthogonalize(Protocol):
+    """``orthogonalize`` below, or another way to the same result."""
+
+    def __call__(self, matrices: list[Tensor], *, dtype: torch.dtype) -> list[Tensor]: ...
 
 
 class Muon(torch.optim.Optimizer):
@@ -37,6 +43,7 @@ class Muon(torch.optim.Optimizer):
     ) -> None:
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
         self.compute_dtype = compute_dtype
+        self.orthogonalize: Orthogonalize = orthogonalize
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]  # noqa: ARG002
@@ -45,7 +52,7 @@ class Muon(torch.optim.Optimizer):
             matrices = [matrix for matrix in group["params"] if matrix.grad is not None]
             updates = [self._add_momentum(matrix, group["momentum"]) for matrix in matrices]
             for matrix, update in zip(
-                matrices, orthogonalize(updates, dtype=self.compute_dtype), strict=True
+                matrices, self.orthogonalize(updates, dtype=self.compute_dtype), strict=True
             ):
                 scale = ADAMW_RMS * math.sqrt(max(matrix.shape))
                 matrix.mul_(1 - group["lr"] * group["weight_decay"])

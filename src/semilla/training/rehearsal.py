@@ -22,6 +22,7 @@ from semilla.training.environment import choose_environment
 from semilla.training.evaluate import evaluate
 from semilla.training.loop import take_step
 from semilla.training.state import RunState, build_state
+from semilla.training.workers import Workers
 
 REHEARSED_S = 2.0
 """Time given to the steps; two of each kind are made however long they take."""
@@ -32,7 +33,7 @@ ZIPF_OFFSET = 2.7
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """Seconds of the two kinds of step and of an evaluation of as many tokens; peak resident memory in MiB.
+    """Seconds of the two kinds of step and of an evaluation of as many tokens; peak memory of all processes in MiB.
 
     A ``sampled`` step scores a sample of the vocabulary, a ``full`` one all of it.
     """
@@ -51,14 +52,15 @@ def rehearse(config: PipelineConfiguration) -> Rehearsal:
     vocab_size = config.tokenizer_vocab_size
     state = build_state(config, vocab_size=vocab_size, precision=environment.precision)
     times = {}
-    for share in (1.0, 0.0):
-        settings = config.training_hyperparameters.model_copy(update={"sampled_output_fraction": share})
-        times[share] = statistics.median(_time_steps(state, settings, data))
-    began_s = time.perf_counter()
-    evaluate(state.model, data)
-    evaluation_s = time.perf_counter() - began_s
-    _, peak_mb = read_memory_mb()
-    return Rehearsal(times[1.0], times[0.0], evaluation_s, peak_mb)
+    with Workers(state, data) as workers:
+        for share in (1.0, 0.0):
+            settings = config.training_hyperparameters.model_copy(update={"sampled_output_fraction": share})
+            times[share] = statistics.median(_time_steps(state, settings, data, workers))
+        began_s = time.perf_counter()
+        evaluate(state.model, data)
+        evaluation_s = time.perf_counter() - began_s
+        _, peak_mb = read_memory_mb()
+        return Rehearsal(times[1.0], times[0.0], evaluation_s, peak_mb + workers.measure_memory_mb())
 
 
 def make_text(config: PipelineConfiguration) -> TrainingData:
@@ -73,12 +75,15 @@ def make_text(config: PipelineConfiguration) -> TrainingData:
     return TrainingData(stream, held_out, settings.batch_size, settings.max_sequence_length, config.seed)
 
 
-def _time_steps(state: RunState, settings: TrainingHyperparameters, data: TrainingData) -> list[float]:
+def _time_steps(
+    state: RunState, settings: TrainingHyperparameters, data: TrainingData, workers: Workers
+) -> list[float]:
     starts = np.arange(data.batch_size) * data.length
     times: list[float] = []
     while len(times) <= LEAST_STEPS or (sum(times) < REHEARSED_S / 2 and len(times) < MOST_STEPS):
         state.step = 0
-        info = take_step(state, settings, starts, total_steps=10**9, data=data)
+        with workers.limit_threads():
+            info = take_step(state, settings, starts, total_steps=10**9, data=data, workers=workers)
         times.append(info.elapsed_s)
     return times[1:]
 

@@ -1,0 +1,172 @@
+"""A process that computes portions of a batch for the one that started it (``python -m semilla.training.helper``).
+
+Weights and gradients are in memory that both see. Requests come on standard input, answers go to standard output: lines
+of JSON, those with tokens followed by the tokens.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from math import prod
+from typing import IO, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from semilla.config import ModelArchitecture
+from semilla.errors import is_out_of_memory
+from semilla.model.transformer import Transformer
+from semilla.training.allocator import keep_freed_blocks
+from semilla.training.batches import Windows
+from semilla.training.environment import DTYPES
+from semilla.training.gradients import Counts, Portion, compute_portion
+from semilla.training.muon import orthogonalize
+
+Shape = tuple[int, ...]
+NUMBER_BYTES = 4
+ALIGNMENT_BYTES = 64
+
+
+@dataclass(frozen=True)
+class Setup:
+    """All that a helper needs to begin; its gradients are copy ``number`` of the memory behind ``descriptor``."""
+
+    architecture: dict[str, Any]
+    vocab_size: int
+    max_positions: int
+    compute_dtype: str
+    num_threads: int
+    descriptor: int
+    number: int
+
+    def build_model(self) -> Transformer:
+        return Transformer(
+            ModelArchitecture.model_validate(self.architecture),
+            vocab_size=self.vocab_size,
+            max_positions=self.max_positions,
+            compute_dtype=DTYPES[self.compute_dtype],
+        )
+
+
+@dataclass(frozen=True)
+class Matrices:
+    """Matrices of these shapes, at the beginning of a helper's work space, to be made orthogonal in place."""
+
+    shapes: list[Shape]
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a helper sends back."""
+
+    loss: float = 0.0
+    error: str = ""
+    is_out_of_memory: bool = False
+
+
+class SharedMemory:
+    """Copies of the same float32 tensors: first the weights, then work space for each helper."""
+
+    def __init__(self, descriptor: int, shapes: Sequence[Shape]) -> None:
+        self.descriptor = descriptor
+        self.copy_bytes = sum(map(_measure_bytes, shapes))
+        self._mapped = mmap.mmap(descriptor, 0)
+
+    @classmethod
+    def create(cls, shapes: Sequence[Shape], *, copies: int) -> SharedMemory:
+        descriptor = os.memfd_create("semilla")
+        os.ftruncate(descriptor, copies * sum(map(_measure_bytes, shapes)))
+        return cls(descriptor, shapes)
+
+    def lay_out(self, shapes: Sequence[Shape], *, copy: int) -> list[Tensor]:
+        """Tensors of ``shapes``, one after the other from the beginning of a copy; each is all of its storage."""
+        tensors, offset = [], copy * self.copy_bytes
+        for shape in shapes:
+            flat = torch.frombuffer(self._mapped, dtype=torch.float32, count=prod(shape), offset=offset)
+            tensors.append(flat.view(shape))
+            offset += _measure_bytes(shape)
+        return tensors
+
+
+def _measure_bytes(shape: Shape) -> int:
+    return -(-prod(shape) * NUMBER_BYTES // ALIGNMENT_BYTES) * ALIGNMENT_BYTES
+
+
+def write_message(stream: IO[bytes], message: dict[str, Any], *arrays: Windows) -> None:
+    """A line of JSON, and after it the bytes of arrays of 64-bit integers."""
+    line = {"message": message, "shapes": [array.shape for array in arrays]}
+    stream.write(json.dumps(line).encode() + b"\n")
+    for array in arrays:
+        stream.write(array.tobytes())
+    stream.flush()
+
+
+def read_message(stream: IO[bytes]) -> tuple[dict[str, Any], list[Windows]]:
+    """What ``write_message`` wrote; raises EOFError when the other side is gone."""
+    header = stream.readline()
+    if not header.endswith(b"\n"):
+        raise EOFError
+    line = json.loads(header)
+    arrays = []
+    for shape in line["shapes"]:
+        content = bytearray(8 * prod(shape))
+        if stream.readinto(content) < len(content):  # type: ignore[attr-defined]
+            raise EOFError
+        arrays.append(np.frombuffer(content, dtype=np.int64).reshape(shape))
+    return line["message"], arrays
+
+
+class Helper:
+    """The model on the shared weights, and the work space that answers are left in."""
+
+    def __init__(self, setup: Setup, counts: Counts) -> None:
+        torch.set_num_threads(setup.num_threads)
+        self.model, self.counts, self.number = setup.build_model(), counts, setup.number
+        parameters = list(self.model.parameters())
+        shapes = [tuple(parameter.shape) for parameter in parameters]
+        self.memory = SharedMemory(setup.descriptor, shapes)
+        weights, gradients = (self.memory.lay_out(shapes, copy=copy) for copy in (0, self.number))
+        for parameter, shared, gradient in zip(parameters, weights, gradients, strict=True):
+            parameter.data, parameter.grad = shared, gradient
+
+    def answer(self, request: dict[str, Any], arrays: list[Windows]) -> Answer:
+        """Compute a portion or orthogonalise matrices, whichever was sent."""
+        try:
+            if arrays:
+                inputs, targets = arrays
+                loss = compute_portion(self.model, Portion(inputs, targets, **request), self.counts)
+                return Answer(loss)
+            self.orthogonalize(Matrices(**request))
+        except (RuntimeError, MemoryError) as error:
+            return Answer(error=str(error) or repr(error), is_out_of_memory=is_out_of_memory(error))
+        return Answer()
+
+    def orthogonalize(self, matrices: Matrices) -> None:
+        """In place."""
+        lent = self.memory.lay_out(matrices.shapes, copy=self.number)
+        for matrix, result in zip(lent, orthogonalize(lent, dtype=DTYPES[matrices.dtype]), strict=True):
+            matrix.copy_(result)
+
+
+def main() -> None:
+    """Answer what comes in, until the process that sends it is gone."""
+    keep_freed_blocks()
+    requests, answers = sys.stdin.buffer, sys.stdout.buffer
+    with suppress(EOFError, BrokenPipeError):
+        setup, (counts,) = read_message(requests)
+        helper = Helper(Setup(**setup), counts)
+        write_message(answers, asdict(Answer()))
+        while True:
+            write_message(answers, asdict(helper.answer(*read_message(requests))))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,218 @@
+"""Processes that share a step: each computes its portion of the batch on a core of its own.
+
+Threads of one process take turns at Python's lock, and a product of this size is too small to be cut in two. Weights
+and gradients are in memory that all processes see; tokens go out and losses come back through pipes.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from semilla.training.batches import TrainingData, Windows
+from semilla.training.environment import DTYPES
+from semilla.training.gradients import Counts, Portion, compute_portion, get_gradient
+from semilla.training.helper import Answer, Matrices, Setup, Shape, SharedMemory, read_message, write_message
+from semilla.training.muon import Muon, orthogonalize
+from semilla.training.shards import count_portions
+from semilla.training.state import RunState
+
+COMMAND = [sys.executable, "-P", "-m", "semilla.training.helper"]
+
+
+class Workers:
+    """The process that trains and its helpers, as a context; after it the weights are in memory of its own again.
+
+    The gradients of the portions are added in their order, so that the bits depend on nothing but ``count``.
+    """
+
+    def __init__(self, state: RunState, data: TrainingData) -> None:
+        self.model, self.counts = state.model, data.token_counts
+        self._muon = state.optimizers.get("muon")
+        num_threads = torch.get_num_threads()
+        can_share = self.model.device.type == "cpu"
+        self.count = count_portions(data.batch_size, data.length, num_threads=num_threads) if can_share else 1
+        self.threads_each = max(1, num_threads // self.count)
+        self._helpers: list[HelperProcess] = []
+
+    def __enter__(self) -> Self:
+        if self.count == 1:
+            return self
+        parameters = list(self.model.parameters())
+        shapes = [tuple(parameter.shape) for parameter in parameters]
+        memory = SharedMemory.create(shapes, copies=self.count)
+        for parameter, shared in zip(parameters, memory.lay_out(shapes, copy=0), strict=True):
+            parameter.data = shared.copy_(parameter.detach())
+        try:
+            for number in range(1, self.count):
+                setup = Setup(
+                    self.model.architecture.model_dump(),
+                    vocab_size=self.model.vocab_size,
+                    max_positions=self.model.max_positions,
+                    compute_dtype=name_dtype(self.model.compute_dtype),
+                    num_threads=self.threads_each,
+                    descriptor=memory.descriptor,
+                    number=number,
+                )
+                self._helpers.append(HelperProcess(memory, setup, self.counts, shapes))
+            for helper in self._helpers:
+                helper.receive()
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            os.close(memory.descriptor)
+        if isinstance(self._muon, Muon):
+            self._muon.orthogonalize = self.orthogonalize
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the helpers, who have nothing to lose."""
+        for helper in self._helpers:
+            helper.kill()
+        if isinstance(self._muon, Muon):
+            self._muon.orthogonalize = orthogonalize
+        if self._helpers:
+            for parameter in self.model.parameters():
+                parameter.data = parameter.detach().clone()
+        self._helpers.clear()
+
+    @contextmanager
+    def limit_threads(self) -> Iterator[None]:
+        """Give this process no more threads than each helper has; more would wait in loops on the helpers' cores."""
+        before = torch.get_num_threads()
+        torch.set_num_threads(self.threads_each)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+
+    def compute(self, portions: Sequence[Portion]) -> float:
+        """Leave the gradient of all portions, at most ``count``, in the parameters; the loss in nats per token.
+
+        Raises RuntimeError and MemoryError as the computation does, a helper's as one's own; MemoryError also when a
+        helper was killed.
+        """
+        helpers = self._helpers[: len(portions) - 1]
+        for helper, portion in zip(helpers, portions[1:], strict=True):
+            helper.send(portion)
+        loss = compute_portion(self.model, portions[0], self.counts)
+        for helper in helpers:
+            loss += helper.receive()
+            for parameter, gradient in zip(self.model.parameters(), helper.gradients, strict=True):
+                get_gradient(parameter).add_(gradient)
+        return loss
+
+    def orthogonalize(self, matrices: list[Tensor], *, dtype: torch.dtype) -> list[Tensor]:
+        """What ``muon.orthogonalize`` does, each process for its share of the matrices."""
+        found = list(matrices)
+        for number, helper in enumerate(self._helpers, start=1):
+            helper.lend(matrices[number :: self.count], dtype=dtype)
+        found[:: self.count] = orthogonalize(matrices[:: self.count], dtype=dtype)
+        for number, helper in enumerate(self._helpers, start=1):
+            found[number :: self.count] = helper.receive_lent()
+        return found
+
+    def measure_memory_mb(self) -> float:
+        """What the helpers hold for themselves now, in MiB."""
+        return sum(helper.measure_memory_mb() for helper in self._helpers)
+
+
+class HelperProcess:
+    """A process that computes portions, seen from the one that asks; it ends with that one."""
+
+    def __init__(self, memory: SharedMemory, setup: Setup, counts: Counts, shapes: Sequence[Shape]) -> None:
+        self._memory, self._number = memory, setup.number
+        self.gradients = memory.lay_out(shapes, copy=setup.number)
+        self._lent: list[Tensor] = []
+        # In a session of its own Ctrl-C does not reach it: only the process that asks decides when to stop.
+        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            COMMAND,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            pass_fds=(setup.descriptor,),
+            start_new_session=True,
+        )
+        self._send(asdict(setup), counts)
+
+    def send(self, portion: Portion) -> None:
+        """Have ``portion`` computed."""
+        options = {name: value for name, value in vars(portion).items() if name not in {"inputs", "targets"}}
+        self._send(options, portion.inputs, portion.targets)
+
+    def _send(self, request: dict[str, Any], *arrays: Windows) -> None:
+        assert self._process.stdin is not None
+        try:
+            write_message(self._process.stdin, request, *arrays)
+        except BrokenPipeError as error:
+            raise self._explain_end() from error
+
+    def receive(self) -> float:
+        """The answer to the oldest message that has none: a loss, or 0."""
+        assert self._process.stdout is not None
+        try:
+            message, _ = read_message(self._process.stdout)
+        except EOFError as error:
+            raise self._explain_end() from error
+        answer = Answer(**message)
+        if answer.error:
+            raise MemoryError(answer.error) if answer.is_out_of_memory else RuntimeError(answer.error)
+        return answer.loss
+
+    def lend(self, matrices: Sequence[Tensor], *, dtype: torch.dtype) -> None:
+        """Have ``matrices`` made orthogonal: copies of them, in the work space."""
+        shapes = [tuple(matrix.shape) for matrix in matrices]
+        self._lent = self._memory.lay_out(shapes, copy=self._number)
+        for lent, matrix in zip(self._lent, matrices, strict=True):
+            lent.copy_(matrix)
+        self._send(asdict(Matrices(shapes, name_dtype(dtype))))
+
+    def receive_lent(self) -> list[Tensor]:
+        """The matrices lent last, made orthogonal; overwritten by the next portion."""
+        self.receive()
+        return self._lent
+
+    def measure_memory_mb(self) -> float:
+        return read_private_mb(self._process.pid)
+
+    def kill(self) -> None:
+        self._process.kill()
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            with suppress(BrokenPipeError):  # what was not sent is not wanted any more
+                pipe.close()
+        self._process.wait()
+
+    def _explain_end(self) -> Exception:
+        code = self._process.wait()
+        if code == -signal.SIGKILL:
+            return MemoryError("a process of the training was killed, most likely because memory ran out")
+        return RuntimeError(f"a process of the training ended with status {code}")
+
+
+def read_private_mb(process_id: int) -> float:
+    """Resident memory in MiB that a process shares with no other."""
+    lines = Path(f"/proc/{process_id}/status").read_text(encoding="utf-8").splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("RssAnon"))
+
+
+def name_dtype(dtype: torch.dtype) -> str:
+    """Its name in the settings."""
+    return next(name for name, known in DTYPES.items() if known == dtype)

@@ -1,0 +1,209 @@
+"""Processes that share a step: together they compute what one computes, and they leave nothing behind."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from semilla.config import PipelineConfiguration
+from semilla.training.batches import TrainingData, cut_batch, plan_epoch
+from semilla.training.gradients import Portion
+from semilla.training.loop import compute_gradients, train
+from semilla.training.muon import orthogonalize
+from semilla.training.shards import count_portions, cut_portions
+from semilla.training.state import RunState, build_state
+from semilla.training.workers import Workers
+
+from .conftest import make_config, make_data
+
+
+@pytest.fixture(autouse=True)
+def two_threads() -> Iterator[None]:
+    """As many as it takes for one helper."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def config() -> PipelineConfiguration:
+    """Batches that are worth two processes."""
+    return make_config(batch_size=32, max_sequence_length=64, num_threads=2)
+
+
+@pytest.fixture
+def data(config: PipelineConfiguration) -> TrainingData:
+    return make_data(num_tokens=10_000, config=config)
+
+
+def build(config: PipelineConfiguration) -> RunState:
+    return build_state(config, vocab_size=1000, precision="float32")
+
+
+def compute(workers: Workers, state: RunState, data: TrainingData, **changes: Any) -> tuple[float, float]:
+    options = {"dropout": 0.0, "samples_output": False, **changes}
+    batch = cut_batch(data, plan_epoch(data, 1)[: data.batch_size])
+    return compute_gradients(state, batch, seed=5, max_norm=1e9, workers=workers, **options)
+
+
+def list_helpers() -> list[int]:
+    """Ids of the processes that this one has started and not yet buried."""
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="utf-8")
+    return [int(number) for number in children.split()]
+
+
+def test_two_processes_compute_what_one_computes(config: PipelineConfiguration, data: TrainingData) -> None:
+    """Loss, norm and the gradient of every parameter; and the orthogonal matrices, to the bit."""
+    together, alone = build(config), build(config)
+    draw = torch.Generator().manual_seed(0)
+    matrices = [torch.randn(shape, generator=draw) for shape in [(64, 64), (128, 64), (64, 128), (64, 64)]]
+    with Workers(together, data) as workers:
+        assert workers.count == 2
+        found = compute(workers, together, data)
+        parted = workers.orthogonalize(matrices, dtype=torch.float32)
+    torch.set_num_threads(1)
+    with Workers(alone, data) as workers:
+        assert workers.count == 1
+        assert found == pytest.approx(compute(workers, alone, data), rel=1e-5)
+    for one, other in zip(together.model.parameters(), alone.model.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad, rtol=1e-3, atol=1e-6)
+    for one, other in zip(parted, orthogonalize(matrices, dtype=torch.float32), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_a_batch_with_fewer_rows_than_processes_is_whole(
+    config: PipelineConfiguration, data: TrainingData
+) -> None:
+    """The last of an epoch may be a single sequence."""
+    state = build(config)
+    one_row = cut_batch(data, plan_epoch(data, 1)[:1])
+    with Workers(state, data) as workers:
+        compute(workers, state, data)
+        loss, _ = compute_gradients(
+            state, one_row, seed=5, max_norm=1e9, workers=workers, dropout=0.0, samples_output=False
+        )
+    expected = torch.nn.functional.cross_entropy(
+        state.model.compute_logits(state.model(torch.from_numpy(one_row[0]))).flatten(0, 1),
+        torch.from_numpy(one_row[1]).flatten(),
+    )
+    assert loss == pytest.approx(expected.item(), rel=1e-5)
+
+
+def collect_weights(
+    state: RunState, config: PipelineConfiguration, data: TrainingData, *, steps: int
+) -> list[np.ndarray[Any, Any]]:
+    with closing(train(state, config=config, data=data)) as infos:
+        for _ in range(steps):
+            next(infos)
+    return [parameter.detach().numpy().copy() for parameter in state.model.parameters()]
+
+
+def test_the_same_steps_give_the_same_bits_however_they_are_cut(
+    config: PipelineConfiguration, data: TrainingData
+) -> None:
+    """Dropout and candidates included; other helpers go on where the first were ended."""
+    whole = collect_weights(build(config), config, data, steps=4)
+    state = build(config)
+    collect_weights(state, config, data, steps=1)
+    again = collect_weights(state, config, data, steps=3)
+    assert all(np.array_equal(one, other) for one, other in zip(whole, again, strict=True))
+
+
+def test_nothing_is_left_behind(config: PipelineConfiguration, data: TrainingData) -> None:
+    """No process and no open file; and weights that can be saved on their own."""
+    before, files = list_helpers(), len(list(Path("/proc/self/fd").iterdir()))
+    state = build(config)
+    steps = train(state, config=config, data=data)
+    next(steps)
+    assert len(list_helpers()) == len(before) + 1
+    weight = next(state.model.parameters())
+    assert weight.untyped_storage().nbytes() == weight.nbytes
+    steps.close()
+    assert list_helpers() == before
+    assert len(list(Path("/proc/self/fd").iterdir())) == files
+    assert torch.get_num_threads() == 2
+
+
+def test_a_killed_helper_is_memory_that_ran_out(config: PipelineConfiguration, data: TrainingData) -> None:
+    """The kernel kills with this signal when there is no more memory; the step is not made."""
+    state, before = build(config), set(list_helpers())
+    with closing(train(state, config=config, data=data)) as steps:
+        next(steps)
+        (helper,) = set(list_helpers()) - before
+        os.kill(helper, signal.SIGKILL)
+        with pytest.raises(MemoryError, match="killed"):
+            next(steps)
+    assert state.step == 1
+    assert set(list_helpers()) == before
+
+
+def test_what_a_helper_raises_is_raised(config: PipelineConfiguration, data: TrainingData) -> None:
+    """Such as torch's error for memory that it did not get."""
+    state = build(config)
+    tokens = np.zeros((16, 64), dtype=np.int64)
+    good = Portion(tokens, tokens, num_targets=2048, seed=1, dropout=0.0, samples_output=False)
+    bad = Portion(tokens, tokens[:8], num_targets=2048, seed=1, dropout=0.0, samples_output=False)
+    with Workers(state, data) as workers, pytest.raises(RuntimeError):
+        workers.compute([good, bad])
+
+
+ENDLESS = """
+import pickle, sys
+import torch
+from semilla.training.workers import Workers
+torch.set_num_threads(2)
+with Workers(*pickle.load(sys.stdin.buffer)) as workers:
+    print(workers._helpers[0]._process.pid, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_helpers_end_with_the_process_that_started_them(
+    config: PipelineConfiguration, data: TrainingData
+) -> None:
+    """Also when that is killed and can say nothing."""
+    child = subprocess.Popen([sys.executable, "-c", ENDLESS], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert child.stdin is not None
+    assert child.stdout is not None
+    pickle.dump((build(config), data), child.stdin)
+    child.stdin.flush()
+    helper = os.pidfd_open(int(child.stdout.readline()))
+    child.kill()
+    child.communicate()
+    ended = select.poll()
+    ended.register(helper)
+    assert ended.poll(60_000)
+    os.close(helper)
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "length", "num_threads", "expected"),
+    [(32, 128, 2, 2), (32, 128, 16, 4), (4, 32, 2, 1), (1, 4096, 2, 1), (2, 4096, 8, 2), (32, 128, 1, 1)],
+)
+def test_as_many_processes_as_the_batch_is_worth(
+    batch_size: int, length: int, num_threads: int, expected: int
+) -> None:
+    """Never more than threads or sequences, and none for a handful of tokens."""
+    assert count_portions(batch_size, length, num_threads=num_threads) == expected
+
+
+@pytest.mark.parametrize(("batch_size", "count"), [(32, 2), (33, 2), (1, 4), (5, 3), (7, 7)])
+def test_portions_are_the_batch(batch_size: int, count: int) -> None:
+    """In order, none empty, none more than one row larger than another."""
+    portions = [np.arange(batch_size)[rows] for rows in cut_portions(batch_size, count)]
+    assert np.concatenate(portions).tolist() == list(range(batch_size))
+    sizes = [len(portion) for portion in portions]
+    assert min(sizes) >= max(1, max(sizes) - 1)
