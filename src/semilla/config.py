@@ -86,7 +86,7 @@ class TrainingHyperparameters(Group):
     """Probability of dropping an activation at the end of the training, to which it rises from zero."""
     max_gradient_norm: float = Field(1.0, gt=0, le=100)
     """Gradients with a larger norm are scaled down to it."""
-    sampled_output_fraction: float = Field(0.85, ge=0, le=1)
+    sampled_output_fraction: float = Field(0.9, ge=0, le=1)
     """Share of the steps, from the first, that score the tokens at hand and a sample of the others, not all."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Number format of the matrix products; auto measures which is faster on this processor."""

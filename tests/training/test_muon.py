@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from semilla.training import muon
 from semilla.training.muon import Muon, orthogonalize
 
 SHAPES = [(96, 48), (48, 96), (48, 48), (48, 48)]
@@ -26,8 +27,10 @@ def step(optimizer: torch.optim.Optimizer, parameters: list[torch.nn.Parameter],
     ids=["in its own bfloat16", "and nearly in float32"],
 )
 def test_its_steps_are_those_of_torchs_muon(
-    matrices: list[torch.Tensor], dtype: torch.dtype, tolerance: float
+    matrices: list[torch.Tensor], dtype: torch.dtype, tolerance: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """With its polynomial, five times the same."""
+    monkeypatch.setattr(muon, "POLYNOMIALS", 5 * [(3.4445, -4.7750, 2.0315)])
     ours = [torch.nn.Parameter(matrix.clone()) for matrix in matrices]
     theirs = [torch.nn.Parameter(matrix.clone()) for matrix in matrices]
     settings = {"lr": 0.01, "weight_decay": 0.1, "momentum": 0.95}
@@ -38,10 +41,14 @@ def test_its_steps_are_those_of_torchs_muon(
 
 
 def test_the_singular_values_of_tall_and_wide_matrices_come_near_one(matrices: list[torch.Tensor]) -> None:
-    # Not of square ones: a random square matrix has singular values too near zero for five iterations.
-    for result in orthogonalize(matrices[:2], dtype=torch.float32):
-        values = torch.linalg.svdvals(result)
-        assert 0.6 < values.min() <= values.max() < 1.3
+    """Those of a random matrix, and of one whose smallest is a thousandth of its largest."""
+    for matrix in matrices[:2]:
+        left, _, right = torch.linalg.svd(matrix, full_matrices=False)
+        stretched = left @ torch.diag(torch.logspace(-3, 0, len(right))) @ right
+        for before, least in [(matrix, 0.15), (stretched, 0.02)]:
+            (result,) = orthogonalize([before], dtype=torch.float32)
+            values = torch.linalg.svdvals(result)
+            assert least < values.min() <= values.max() < 1.9
 
 
 def test_a_matrix_of_zeros_stays_what_it_is() -> None:
