@@ -45,10 +45,10 @@ def test_the_singular_values_of_tall_and_wide_matrices_come_near_one(matrices: l
     for matrix in matrices[:2]:
         left, _, right = torch.linalg.svd(matrix, full_matrices=False)
         stretched = left @ torch.diag(torch.logspace(-3, 0, len(right))) @ right
-        for before, least in [(matrix, 0.15), (stretched, 0.02)]:
+        for before, least in [(matrix, 0.15), (stretched, 0.008)]:
             (result,) = orthogonalize([before], dtype=torch.float32)
             values = torch.linalg.svdvals(result)
-            assert least < values.min() <= values.max() < 1.9
+            assert least < values.min() <= values.max() < 2
 
 
 def test_a_matrix_of_zeros_stays_what_it_is() -> None:

@@ -70,7 +70,7 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonalize(matrices: list[Tensor], *, dtype: torch.dtype) -> list[Tensor]:
-    """Near each matrix one with singular values nearer to one (of a random one, 0.2 to 1.8), computed in ``dtype``.
+    """Near each matrix one with singular values nearer to one (of a random one, 0.2 to 2), computed in ``dtype``.
 
     Matrices of one shape, or of one shape after turning, are computed together. A matrix of zeros stays what it is.
     """

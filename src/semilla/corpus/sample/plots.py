@@ -19,6 +19,9 @@ Alternatives = Mapping[Language, tuple[Template, ...]]
 T = TypeVar("T")
 
 _WORD = re.compile(r"\w+")
+_WELL_KNOWN = 6
+"""Names of each gender that most characters have: only of a name met often does a model learn whose it is."""
+_WELL_KNOWN_SHARE = 0.75
 _MAX_TRIES = 50
 _MAX_DRAWS = 2_000
 
@@ -175,8 +178,15 @@ def _draw_facts(plot: Plot, rng: Random, lexicon: Lexicon) -> Iterator[tuple[str
 def _choose_character(query: str, rng: Random, lexicon: Lexicon, used: set[str]) -> Character:
     kind = _pick_unused(lexicon.select(query), rng, used)
     names = lexicon.select("girl-name" if kind.terms["es"].gender == "f" else "boy-name")
-    # Only of a name met often does a model learn whose it is.
     return Character(kind, _pick_unused(names, rng, used, is_skewed=True))
+
+
+def _skew(place: float, *, few: float) -> float:
+    """A number from 0 to 1 that is mostly below ``few``, when ``place`` is as likely to be anywhere."""
+    if place < _WELL_KNOWN_SHARE:
+        return few * place / _WELL_KNOWN_SHARE
+    rest = (place - _WELL_KNOWN_SHARE) / (1 - _WELL_KNOWN_SHARE)
+    return rest * rest
 
 
 def _pick_unused(
@@ -184,12 +194,12 @@ def _pick_unused(
 ) -> Entry:
     """Pick an entry none of whose marks is taken, or any when luck does not find one: small pools may be all taken.
 
-    Skewed, mostly one of the first: of ten, the first comes nearly half of the time.
+    Skewed, mostly one of the few first.
     """
     for _ in range(_MAX_TRIES):
         place = rng.random()
         if is_skewed:
-            place *= place * place
+            place = _skew(place, few=_WELL_KNOWN / len(candidates))
         entry = candidates[int(place * len(candidates))]
         if used.isdisjoint(entry.marks):
             break
