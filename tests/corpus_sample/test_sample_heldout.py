@@ -18,7 +18,7 @@ PLOTS = load_library().plots
 def test_no_story_for_training_has_a_held_out_combination(language: str) -> None:
     """Whatever the seed."""
     for seed in (0, 1):
-        told = [tell_story(language, seed=seed, index=index) for index in range(500)]  # type: ignore[arg-type]
+        told = [tell_story(language, seed=seed, index=index) for index in range(1500)]  # type: ignore[arg-type]
         assert not any(is_held_out(story.combination) for story in told)
 
 
@@ -26,7 +26,7 @@ def test_no_story_for_training_has_a_held_out_combination(language: str) -> None
 def test_held_out_stories_have_nothing_else(language: str) -> None:
     """And they share no combination with the others, though both draw on the same plots."""
     held_out, usual = (
-        [tell_story(language, seed=0, index=index, held_out=kept) for index in range(500)]  # type: ignore[arg-type]
+        [tell_story(language, seed=0, index=index, held_out=kept) for index in range(1500)]  # type: ignore[arg-type]
         for kept in (True, False)
     )
     assert all(is_held_out(story.combination) for story in held_out)
