@@ -137,6 +137,19 @@ def test_nothing_is_left_behind(config: PipelineConfiguration, data: TrainingDat
     assert torch.get_num_threads() == 2
 
 
+def test_a_signal_to_all_processes_is_for_the_first_to_obey(
+    config: PipelineConfiguration, data: TrainingData
+) -> None:
+    """As a supervisor or ``pkill`` sends it: the helper goes on, so that the first can finish its step and save."""
+    state, before = build(config), set(list_helpers())
+    with closing(train(state, config=config, data=data)) as steps:
+        next(steps)
+        (helper,) = set(list_helpers()) - before
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            os.kill(helper, number)
+        assert next(steps).step == 2
+
+
 def test_a_killed_helper_is_memory_that_ran_out(config: PipelineConfiguration, data: TrainingData) -> None:
     """The kernel kills with this signal when there is no more memory; the step is not made."""
     state, before = build(config), set(list_helpers())

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import mmap
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -157,7 +158,9 @@ class Helper:
 
 
 def main() -> None:
-    """Answer what comes in, until the process that sends it is gone."""
+    """Answer what comes in, until the process that sends it is gone: it also decides what a signal to all means."""
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     keep_freed_blocks()
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
     with suppress(EOFError, BrokenPipeError):
