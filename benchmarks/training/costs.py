@@ -90,10 +90,12 @@ def measure_corpus(run_directory: Path, size_mb: int, *, threads: int) -> dict[s
 
 def train_a_little(run_directory: Path, size_mb: int, *, threads: int) -> dict[str, float]:
     """In a process of its own: the run's text, repeated or cut to ``size_mb``."""
+    from contextlib import closing
     from itertools import islice
 
+    from contenders import measure_peak_mb
+
     from semilla.corpus.manifest import read_documents
-    from semilla.device.budgets import read_memory_mb
     from semilla.tokenizer import read_tokenizer
     from semilla.training.allocator import keep_freed_blocks
     from semilla.training.batches import build_data
@@ -120,16 +122,18 @@ def train_a_little(run_directory: Path, size_mb: int, *, threads: int) -> dict[s
     ]
     data = build_data(documents, tokenizer, config)
     state = build_state(config, vocab_size=tokenizer.vocab_size, precision=environment.precision)
-    steps = [info.elapsed_s for info in islice(train(state, config=config, data=data), TRAINED_STEPS)]
-    sampled_s = statistics.median(steps[2:])
-    began_s = time.perf_counter()
-    evaluate(state.model, data)
-    evaluation_s = time.perf_counter() - began_s
+    with closing(train(state, config=config, data=data)) as infos:
+        steps = [info.elapsed_s for info in islice(infos, TRAINED_STEPS)]
+        sampled_s = statistics.median(steps[2:])
+        began_s = time.perf_counter()
+        evaluate(state.model, data)
+        evaluation_s = time.perf_counter() - began_s
+        peak_mb = measure_peak_mb()
     settings = config.training_hyperparameters
     share = settings.sampled_output_fraction
     step_s = share * sampled_s + (1 - share) * sampled_s * _compare_steps(config)
     seconds = settings.num_epochs * (data.steps_per_epoch * step_s + evaluation_s)
-    return {"minutes": seconds / 60, "peak_mb": read_memory_mb()[1]}
+    return {"minutes": seconds / 60, "peak_mb": peak_mb}
 
 
 def _compare_steps(config: PipelineConfiguration) -> float:
@@ -187,9 +191,11 @@ def plot(rows: dict[str, list[dict[str, Any]]], path: Path) -> None:
         above.plot(values, [row["minutes"] for row in curve], "o", label="measured")
         below.plot(values, [row["estimated_mb"] for row in curve], color="0.6", label="estimate")
         below.plot(values, [row["peak_mb"] for row in curve], "o", label="measured")
-        above.set(xscale="log", yscale="log", ylabel="minutes of 20 epochs")
+        above.set(xscale="log", yscale="log", ylabel="minutes of 20 epochs", ylim=(1, 100))
+        above.yaxis.set_major_formatter("{x:g}")
         below.set(xscale="log", xlabel=LABELS[name], ylabel="peak memory, MiB", ylim=(0, None))
-        below.set_xticks(values, [str(value) for value in values])
+        shown = [f"{value // 1000}k" if value % 1000 == 0 else str(value) for value in values]
+        below.set_xticks(values, shown)
         below.minorticks_off()
     panels[0][0].legend()
     panels[1][0].legend()
