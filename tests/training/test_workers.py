@@ -66,7 +66,7 @@ def list_helpers() -> list[int]:
 
 
 def test_two_processes_compute_what_one_computes(config: PipelineConfiguration, data: TrainingData) -> None:
-    """Loss, norm and the gradient of every parameter; and the orthogonal matrices, to the bit."""
+    """Loss, norm and the gradient of every parameter; and the orthogonal matrices."""
     together, alone = build(config), build(config)
     draw = torch.Generator().manual_seed(0)
     matrices = [torch.randn(shape, generator=draw) for shape in [(64, 64), (128, 64), (64, 128), (64, 64)]]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import statistics
 import time
@@ -14,6 +13,7 @@ import numpy as np
 import torch
 
 from semilla.config import TrainingHyperparameters
+from semilla.training.shards import count_threads
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 _NEEDED_GAIN = 1.3
@@ -53,7 +53,7 @@ def choose_environment(
 
     An ``auto`` precision stays what it was in the ``earlier`` environment of a resumed run.
     """
-    num_threads = settings.num_threads or len(os.sched_getaffinity(0))
+    num_threads = count_threads(settings)
     torch.set_num_threads(num_threads)
     precision: str = settings.precision
     if precision == "auto":

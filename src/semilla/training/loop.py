@@ -39,11 +39,7 @@ def train(state: RunState, *, config: PipelineConfiguration, data: TrainingData)
             starts = plan_epoch(data, epoch + 1)
             for index in range(step_in_epoch, data.steps_per_epoch):
                 batch = starts[index * data.batch_size : (index + 1) * data.batch_size]
-                with workers.limit_threads():
-                    info = take_step(
-                        state, settings, batch, total_steps=total_steps, data=data, workers=workers
-                    )
-                yield info
+                yield take_step(state, settings, batch, total_steps=total_steps, data=data, workers=workers)
 
 
 def take_step(
@@ -64,24 +60,30 @@ def take_step(
         warmup_fraction=settings.warmup_fraction,
     )
     set_learning_rate(state.optimizers, rate)
-    loss, norm = compute_gradients(
-        state,
-        cut_batch(data, starts),
-        seed=data.seed,
-        dropout=compute_dropout(state.step, total_steps=total_steps, final=settings.dropout),
-        samples_output=state.step < settings.sampled_output_fraction * total_steps,
-        max_norm=settings.max_gradient_norm,
-        workers=workers,
-    )
-    if not (math.isfinite(loss) and math.isfinite(norm)):
-        raise DivergedError(
-            f"step {state.step + 1}: the loss is {loss} and the gradient norm {norm}; the update was not made. "
-            f"Lower --learning-rate (now {settings.learning_rate:g})",
-            figures={"step": state.step + 1, "loss": loss, "gradient_norm": norm, "windows": starts.tolist()},
+    with workers.limit_threads():
+        loss, norm = compute_gradients(
+            state,
+            cut_batch(data, starts),
+            seed=data.seed,
+            dropout=compute_dropout(state.step, total_steps=total_steps, final=settings.dropout),
+            samples_output=state.step < settings.sampled_output_fraction * total_steps,
+            max_norm=settings.max_gradient_norm,
+            workers=workers,
         )
-    for optimizer in state.optimizers.values():
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            raise DivergedError(
+                f"step {state.step + 1}: the loss is {loss} and the gradient norm {norm}; the update was not made. "
+                f"Lower --learning-rate (now {settings.learning_rate:g})",
+                figures={
+                    "step": state.step + 1,
+                    "loss": loss,
+                    "gradient_norm": norm,
+                    "windows": starts.tolist(),
+                },
+            )
+        for optimizer in state.optimizers.values():
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
     state.step += 1
     info = StepInfo(
         step=state.step,

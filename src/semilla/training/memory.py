@@ -6,14 +6,13 @@ against measured peaks).
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from semilla.config import PipelineConfiguration, TrainingHyperparameters
 from semilla.corpus.catalogue import expect_size_mb
 from semilla.machine import measure_available_mb
 from semilla.model.shape import QUERY_ROWS, count_parameters
-from semilla.training.shards import CHUNK_ROWS, count_portions, cut_portions, cut_shards
+from semilla.training.shards import CHUNK_ROWS, count_portions, count_threads, cut_portions, cut_shards
 
 MIB = 1024 * 1024
 BASE_MB = 328.0
@@ -34,8 +33,7 @@ def estimate_training_memory_mb(config: PipelineConfiguration) -> float:
     architecture, settings = config.model_architecture, config.training_hyperparameters
     width, length = architecture.d_model, settings.max_sequence_length
     number_bytes = 2 if computes_in_bfloat16(settings) else 4
-    num_threads = settings.num_threads or len(os.sched_getaffinity(0))
-    count = count_portions(settings.batch_size, length, num_threads=num_threads)
+    count = count_portions(settings.batch_size, length, num_threads=count_threads(settings))
     portion = cut_portions(settings.batch_size, count)[0]
     shard_tokens = cut_shards(portion.stop, length)[0].stop * length
     activations = 20.9 * architecture.num_layers * width * shard_tokens

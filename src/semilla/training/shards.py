@@ -5,7 +5,10 @@ What a step needs of memory does not grow with the batch.
 
 from __future__ import annotations
 
+import os
 from itertools import pairwise
+
+from semilla.config import TrainingHyperparameters
 
 CHUNK_ROWS = 512
 """Rows of logits at a time: measured best of 256 to 4,096 on a processor with 2 x 1 MB of second-level cache."""
@@ -24,6 +27,11 @@ def cut_shards(batch_size: int, length: int) -> list[slice]:
     """The rows of each shard."""
     rows = count_shard_rows(length)
     return [slice(start, min(start + rows, batch_size)) for start in range(0, batch_size, rows)]
+
+
+def count_threads(settings: TrainingHyperparameters) -> int:
+    """Threads that training has: as many as asked for, or as there are processors."""
+    return settings.num_threads or len(os.sched_getaffinity(0))
 
 
 def count_portions(batch_size: int, length: int, *, num_threads: int) -> int:
