@@ -1,4 +1,7 @@
-"""For every test: nothing is unpickled. A pickle that names anything is refused when it is read, and fails its test."""
+"""For every test: nothing is unpickled, and no example of a property has a deadline.
+
+A pickle that names anything is refused when it is read, and fails its test.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 UNPICKLED: list[str] = []
 _ALLOWED: frozenset[str] = frozenset()
