@@ -109,6 +109,7 @@ def assert_four_lines(text: str, *, category: str) -> None:
         ("weight_decay", ["0"], 0.0),
         ("dropout", ["0.25"], 0.25),
         ("sampled_output_fraction", ["0.5"], 0.5),
+        ("short_context_fraction", ["0.5"], 0.5),
         ("language_balance", ["0.5"], 0.5),
         ("max_gradient_norm", ["0.5"], 0.5),
         ("precision", ["float32"], "float32"),
@@ -390,7 +391,7 @@ WORDS = st.one_of(
 )
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.one_of(st.lists(WORDS, max_size=5), st.tuples(st.sampled_from([*cli.COMMANDS]), WORDS, WORDS, WORDS))
 )

@@ -37,6 +37,7 @@ OTHER_VALUES = {
     "weight_decay": 0.0,
     "dropout": 0.25,
     "sampled_output_fraction": 0.5,
+    "short_context_fraction": 0.5,
     "language_balance": 0.5,
     "max_gradient_norm": 0.5,
     "precision": "float32",

@@ -189,7 +189,8 @@ def evaluate_logits(compute_logits: Callable[[Tensor], Tensor], data: TrainingDa
 
 
 WITHOUT: dict[str, dict[str, Any]] = {
-    "without sampled output": {"sampled_output_fraction": 0.0},
+    "without sampled output": {"sampled_output_fraction": 0.0, "short_context_fraction": 0.0},
+    "without short contexts": {"short_context_fraction": 0.0},
     "without muon": {"optimizer": "adamw"},
     "without dropout": {"dropout": 0.0},
     "in float32": {"precision": "float32"},

@@ -1,7 +1,7 @@
 """How fast and how well the training learns, beside what a user would write or take instead: one command, one run.
 
     python benchmarks/training/run.py RUN_DIRECTORY speed    [--rounds 7] [--steps 8] [--threads 2]
-    python benchmarks/training/run.py RUN_DIRECTORY losses   [--minutes 5] [--contenders ours "hugging face trainer"]
+    python benchmarks/training/run.py RUN_DIRECTORY losses   [--minutes 5] [--until 4.7] [--contenders ours textbook]
     python benchmarks/training/run.py RUN_DIRECTORY quality  [--contenders ours "hugging face trainer"]
     python benchmarks/training/run.py RUN_DIRECTORY ablation [--epochs 2]
     python benchmarks/training/run.py RUN_DIRECTORY seeds    [--epochs 2]
@@ -39,6 +39,7 @@ ABLATIONS = (
     "without muon",
     "with torch's muon",
     "without dropout",
+    "without short contexts",
     "without kept blocks",
     "without helping processes",
     "with an even sample",
@@ -135,7 +136,7 @@ def measure_losses(arguments: argparse.Namespace) -> dict[str, Any]:
     """When each contender reached a validation loss, by its training clock."""
     return {
         "contenders": {
-            name: follow(name, arguments, limit_s=arguments.minutes * 60, until=min(LOSSES))
+            name: follow(name, arguments, limit_s=arguments.minutes * 60, until=arguments.until)
             for name in arguments.contenders
         }
     }
@@ -268,6 +269,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--minutes", type=float, default=5)
+    parser.add_argument("--until", type=float, default=min(LOSSES))
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--output", type=Path)

@@ -78,12 +78,14 @@ class TrainingHyperparameters(Group):
     """Tokens per sequence: the context the model learns to use."""
     optimizer: Literal["muon", "adamw"] = "muon"
     """muon: Muon for the matrices with AdamW for embeddings and norms; adamw: AdamW for everything."""
-    warmup_fraction: float = Field(0.02, ge=0, le=0.5)
+    warmup_fraction: float = Field(0.005, ge=0, le=0.5)
     """Share of all steps over which the learning rate rises linearly; it falls linearly after that."""
     weight_decay: float = Field(0.1, ge=0, le=1)
     """Decoupled weight decay of the matrices; that of the embeddings is three times as strong."""
     dropout: float = Field(0.2, ge=0, le=0.5)
     """Probability of dropping an activation at the end of the training, to which it rises from zero."""
+    short_context_fraction: float = Field(0.3, ge=0, le=1)
+    """Share of the steps, from the first, that read every sequence as two of half its length."""
     max_gradient_norm: float = Field(1.0, gt=0, le=100)
     """Gradients with a larger norm are scaled down to it."""
     sampled_output_fraction: float = Field(0.9, ge=0, le=1)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from semilla.config import PipelineConfiguration
-from semilla.training.batches import HeldOutText, TrainingData
+from semilla.training.batches import HeldOutText, TrainingData, Windows
+from semilla.training.gradients import Portion
 
 
 def make_config(**hyperparameters: object) -> PipelineConfiguration:
@@ -37,6 +40,11 @@ def make_data(
     return TrainingData(
         stream[:cut], held_out, settings.batch_size, settings.max_sequence_length, config.seed
     )
+
+
+def make_portion(inputs: Windows, targets: Windows, **options: Any) -> Portion:
+    plain = {"seed": 5, "dropout": 0.0, "samples_output": False}
+    return Portion(inputs, targets, num_targets=targets.size, **{**plain, **options})
 
 
 @pytest.fixture

@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from semilla.tokenizer import BEGIN_ID
-from semilla.training.batches import HeldOutText, TrainingData, cut_batch, cut_held_out, plan_epoch
+from semilla.training.batches import (
+    HeldOutText,
+    TrainingData,
+    cut_batch,
+    cut_held_out,
+    halve_contexts,
+    plan_epoch,
+)
 
 
 def make_data(num_tokens: int, length: int, seed: int = 0) -> TrainingData:
@@ -34,6 +41,15 @@ def test_epochs_differ_and_repeat() -> None:
     data = make_data(2000, 16)
     assert (plan_epoch(data, 1) == plan_epoch(data, 1)).all()
     assert not np.array_equal(plan_epoch(data, 1), plan_epoch(data, 2))
+
+
+def test_halves_have_the_same_tokens_in_the_same_order() -> None:
+    """Twice as many windows of half the length; odd lengths stay whole."""
+    windows, _ = cut_batch(make_data(2000, 16), np.array([100, 40, 7]))
+    halves = halve_contexts(windows)
+    assert halves.shape == (6, 8)
+    assert halves.ravel().tolist() == windows.ravel().tolist()
+    assert halve_contexts(windows[:, :15]).shape == (3, 15)
 
 
 @given(size=st.integers(1, 300), length=st.integers(2, 40), batch_size=st.integers(1, 8))

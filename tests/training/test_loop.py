@@ -11,7 +11,7 @@ from semilla.config import PipelineConfiguration
 from semilla.errors import DivergedError
 from semilla.records.metrics import EpochMetrics
 from semilla.training import loop
-from semilla.training.batches import TrainingData
+from semilla.training.batches import TrainingData, plan_epoch
 from semilla.training.checkpoint import Checkpoint, Provenance, restore_state, save_checkpoint
 from semilla.training.seal import read_sealed
 from semilla.training.state import EpochTotals, RunState, build_state
@@ -58,6 +58,17 @@ def run_to_end(
         if info.step == stop_at:
             break
     return losses
+
+
+def test_the_beginning_is_read_in_halves_and_the_end_leaves_nothing_out(data: TrainingData) -> None:
+    """What a step leaves out follows from its place in the training."""
+    settings = make_config(short_context_fraction=0.3, sampled_output_fraction=0.9).training_hyperparameters
+    starts = plan_epoch(data, 1)[:4]
+    batches = [loop.plan_batch(step, settings, starts, total_steps=10, data=data) for step in range(10)]
+    assert [batch.inputs.shape for batch in batches] == 3 * [(8, 16)] + 7 * [(4, 32)]
+    assert [batch.samples_output for batch in batches] == 9 * [True] + [False]
+    assert {batch.num_targets for batch in batches} == {128}
+    assert len({batch.seed for batch in batches}) == 10
 
 
 @pytest.mark.parametrize("optimizer", ["muon", "adamw"])

@@ -19,14 +19,13 @@ import torch
 
 from semilla.config import PipelineConfiguration
 from semilla.training.batches import TrainingData, cut_batch, plan_epoch
-from semilla.training.gradients import Portion
 from semilla.training.loop import compute_gradients, train
 from semilla.training.muon import orthogonalize
 from semilla.training.shards import count_portions, cut_portions
 from semilla.training.state import RunState, build_state
 from semilla.training.workers import Workers
 
-from .conftest import make_config, make_data
+from .conftest import make_config, make_data, make_portion
 
 
 @pytest.fixture(autouse=True)
@@ -54,9 +53,8 @@ def build(config: PipelineConfiguration) -> RunState:
 
 
 def compute(workers: Workers, state: RunState, data: TrainingData, **changes: Any) -> tuple[float, float]:
-    options = {"dropout": 0.0, "samples_output": False, **changes}
-    batch = cut_batch(data, plan_epoch(data, 1)[: data.batch_size])
-    return compute_gradients(state, batch, seed=5, max_norm=1e9, workers=workers, **options)
+    batch = make_portion(*cut_batch(data, plan_epoch(data, 1)[: data.batch_size]), **changes)
+    return compute_gradients(state, batch, workers, max_norm=1e9)
 
 
 def list_helpers() -> list[int]:
@@ -92,9 +90,7 @@ def test_a_batch_with_fewer_rows_than_processes_is_whole(
     one_row = cut_batch(data, plan_epoch(data, 1)[:1])
     with Workers(state, data) as workers:
         compute(workers, state, data)
-        loss, _ = compute_gradients(
-            state, one_row, seed=5, max_norm=1e9, workers=workers, dropout=0.0, samples_output=False
-        )
+        loss, _ = compute_gradients(state, make_portion(*one_row), workers, max_norm=1e9)
     expected = torch.nn.functional.cross_entropy(
         state.model.compute_logits(state.model(torch.from_numpy(one_row[0]))).flatten(0, 1),
         torch.from_numpy(one_row[1]).flatten(),
@@ -166,11 +162,9 @@ def test_a_killed_helper_is_memory_that_ran_out(config: PipelineConfiguration, d
 def test_what_a_helper_raises_is_raised(config: PipelineConfiguration, data: TrainingData) -> None:
     """Such as torch's error for memory that it did not get."""
     state = build(config)
-    tokens = np.zeros((16, 64), dtype=np.int64)
-    good = Portion(tokens, tokens, num_targets=2048, seed=1, dropout=0.0, samples_output=False)
-    bad = Portion(tokens, tokens[:8], num_targets=2048, seed=1, dropout=0.0, samples_output=False)
+    tokens = np.zeros((32, 64), dtype=np.int64)
     with Workers(state, data) as workers, pytest.raises(RuntimeError):
-        workers.compute([good, bad])
+        workers.compute(make_portion(tokens, tokens[:24]))
 
 
 ENDLESS = """

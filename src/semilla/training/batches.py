@@ -114,6 +114,16 @@ def cut_batch(data: TrainingData, starts: Windows) -> tuple[Windows, Windows]:
     return tokens[:, :-1], tokens[:, 1:]
 
 
+def halve_contexts(windows_BT: Windows) -> Windows:  # noqa: N803 - shape suffix
+    """The same tokens as twice as many windows of half the length; windows of an odd length stay whole.
+
+    What stands close by is learned first, and attention to it costs less (Press et al. 2021,
+    https://arxiv.org/abs/2012.15832; Li et al. 2022, https://arxiv.org/abs/2108.06084).
+    """
+    length = windows_BT.shape[1]
+    return windows_BT.reshape(-1, length // 2) if length % 2 == 0 else windows_BT
+
+
 def cut_held_out(text: HeldOutText, *, length: int, batch_size: int) -> Iterator[tuple[Windows, Windows]]:
     """Inputs and targets that predict every token of ``text`` exactly once, its first from the begin token."""
     tokens = np.append(np.int64(BEGIN_ID), text.tokens.astype(np.int64))

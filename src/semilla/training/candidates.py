@@ -19,13 +19,13 @@ from semilla.seeds import mix_seed
 SHARED_BY = 512
 """Targets that share their candidates, in the order of the text: the fewer, the less there is to score, and the rarer
 each one's likely alternatives among them. Also the rows of logits held at once."""
-LEAST_SAMPLED = 512
+LEAST_SAMPLED = 256
 """Tokens drawn beside the targets."""
 COUNT_MULTIPLE = 128
 """Candidates come in multiples of this: with a new size every time, freed blocks never fitted the next ones, and
 resident memory grew from 500 to 1,060 MB within four epochs."""
-LARGEST_SHARE = 0.75
-"""With more candidates than this share of the vocabulary, scoring every token costs about the same."""
+LARGEST_SHARE = 0.5
+"""With more candidates than this share of the vocabulary, every token is scored: exact, and little slower."""
 
 
 class Candidates(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -16,14 +16,14 @@ from semilla.seeds import mix_seed
 from semilla.training.batches import Windows
 from semilla.training.candidates import SHARED_BY, draw_candidates
 from semilla.training.loss import compute_training_loss
-from semilla.training.shards import cut_shards
+from semilla.training.shards import cut_portions, cut_shards
 
 Counts = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Portion:
-    """The part of a batch that one process computes: tokens [B, T] and how to compute them."""
+    """A batch, or the part of one that a process computes: tokens [B, T] and how to compute them."""
 
     inputs: Windows
     targets: Windows
@@ -32,6 +32,18 @@ class Portion:
     seed: int
     dropout: float
     samples_output: bool
+
+    def cut(self, count: int) -> list[Portion]:
+        """At most ``count`` portions of this one, each with a seed of its own."""
+        return [
+            replace(
+                self,
+                inputs=self.inputs[rows],
+                targets=self.targets[rows],
+                seed=mix_seed(self.seed, number),
+            )
+            for number, rows in enumerate(cut_portions(len(self.inputs), count))
+        ]
 
 
 def compute_portion(model: Transformer, portion: Portion, counts: Counts) -> float:

@@ -15,11 +15,10 @@ import torch
 from semilla.config import PipelineConfiguration, TrainingHyperparameters
 from semilla.errors import DivergedError
 from semilla.seeds import mix_seed
-from semilla.training.batches import TrainingData, Windows, cut_batch, plan_epoch
+from semilla.training.batches import TrainingData, Windows, cut_batch, halve_contexts, plan_epoch
 from semilla.training.gradients import Portion
 from semilla.training.optimizer import set_learning_rate
 from semilla.training.schedule import compute_dropout, compute_learning_rate
-from semilla.training.shards import cut_portions
 from semilla.training.state import RunState, StepInfo
 from semilla.training.workers import Workers
 
@@ -60,16 +59,9 @@ def take_step(
         warmup_fraction=settings.warmup_fraction,
     )
     set_learning_rate(state.optimizers, rate)
+    batch = plan_batch(state.step, settings, starts, total_steps=total_steps, data=data)
     with workers.limit_threads():
-        loss, norm = compute_gradients(
-            state,
-            cut_batch(data, starts),
-            seed=data.seed,
-            dropout=compute_dropout(state.step, total_steps=total_steps, final=settings.dropout),
-            samples_output=state.step < settings.sampled_output_fraction * total_steps,
-            max_norm=settings.max_gradient_norm,
-            workers=workers,
-        )
+        loss, norm = compute_gradients(state, batch, workers, max_norm=settings.max_gradient_norm)
         if not (math.isfinite(loss) and math.isfinite(norm)):
             raise DivergedError(
                 f"step {state.step + 1}: the loss is {loss} and the gradient norm {norm}; the update was not made. "
@@ -83,7 +75,6 @@ def take_step(
             )
         for optimizer in state.optimizers.values():
             optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
     state.step += 1
     info = StepInfo(
         step=state.step,
@@ -91,7 +82,7 @@ def take_step(
         loss=loss,
         learning_rate=rate,
         gradient_norm=norm,
-        num_tokens=starts.size * data.length,
+        num_tokens=batch.num_targets,
         elapsed_s=time.perf_counter() - began_s,
         ends_epoch=state.step % data.steps_per_epoch == 0,
     )
@@ -99,29 +90,27 @@ def take_step(
     return info
 
 
+def plan_batch(
+    step: int, settings: TrainingHyperparameters, starts: Windows, *, total_steps: int, data: TrainingData
+) -> Portion:
+    """The windows that begin at ``starts``, and what is left out and drawn at random when they are computed."""
+    inputs, targets = cut_batch(data, starts)
+    if step < settings.short_context_fraction * total_steps:
+        inputs, targets = halve_contexts(inputs), halve_contexts(targets)
+    return Portion(
+        inputs,
+        targets,
+        num_targets=targets.size,
+        seed=mix_seed(data.seed, step),
+        dropout=compute_dropout(step, total_steps=total_steps, final=settings.dropout),
+        samples_output=step < settings.sampled_output_fraction * total_steps,
+    )
+
+
 def compute_gradients(
-    state: RunState,
-    batch: tuple[Windows, Windows],
-    *,
-    seed: int,
-    dropout: float,
-    samples_output: bool,
-    max_norm: float,
-    workers: Workers,
+    state: RunState, batch: Portion, workers: Workers, *, max_norm: float
 ) -> tuple[float, float]:
     """Leave the batch's gradient in the parameters; the loss in nats per token, and the norm before clipping."""
-    inputs, targets = batch
-    portions = [
-        Portion(
-            inputs[rows],
-            targets[rows],
-            num_targets=targets.size,
-            seed=mix_seed(seed, state.step, number),
-            dropout=dropout,
-            samples_output=samples_output,
-        )
-        for number, rows in enumerate(cut_portions(len(inputs), workers.count))
-    ]
-    loss = workers.compute(portions)
+    loss = workers.compute(batch)
     norm = torch.nn.utils.clip_grad_norm_(state.model.parameters(), max_norm)
     return loss, norm.item()

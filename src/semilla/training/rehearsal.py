@@ -54,7 +54,8 @@ def rehearse(config: PipelineConfiguration) -> Rehearsal:
     times = {}
     with Workers(state, data) as workers:
         for share in (1.0, 0.0):
-            settings = config.training_hyperparameters.model_copy(update={"sampled_output_fraction": share})
+            changes = {"sampled_output_fraction": share, "short_context_fraction": 0.0}
+            settings = config.training_hyperparameters.model_copy(update=changes)
             times[share] = statistics.median(_time_steps(state, settings, data, workers))
         began_s = time.perf_counter()
         evaluate(state.model, data)

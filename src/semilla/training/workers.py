@@ -103,12 +103,13 @@ class Workers:
         finally:
             torch.set_num_threads(before)
 
-    def compute(self, portions: Sequence[Portion]) -> float:
-        """Leave the gradient of all portions, at most ``count``, in the parameters; the loss in nats per token.
+    def compute(self, batch: Portion) -> float:
+        """Leave the gradient of a whole batch in the parameters; the loss in nats per token.
 
         Raises RuntimeError and MemoryError as the computation does, a helper's as one's own; MemoryError also when a
         helper was killed.
         """
+        portions = batch.cut(self.count)
         helpers = self._helpers[: len(portions) - 1]
         for helper, portion in zip(helpers, portions[1:], strict=True):
             helper.send(portion)
