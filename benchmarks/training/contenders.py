@@ -57,15 +57,23 @@ class Contender(Protocol):
 class Ours:
     """The package's own loop, with its improvements or without one of them."""
 
-    def __init__(self, data: TrainingData, config: PipelineConfiguration, *, vocab_size: int) -> None:
+    def __init__(
+        self,
+        data: TrainingData,
+        config: PipelineConfiguration,
+        *,
+        vocab_size: int,
+        processes: workers.Workers,
+    ) -> None:
         precision = config.training_hyperparameters.precision
         if precision == "auto":
             precision = measure_fastest_precision()
-        self.data, self.config = data, config
+        self.data, self.config, self.processes = data, config, processes
         self.state: RunState = build_state(config, vocab_size=vocab_size, precision=precision)
 
     def steps(self) -> Iterator[int]:
-        return (info.num_tokens for info in train(self.state, config=self.config, data=self.data))
+        infos = train(self.state, config=self.config, data=self.data, workers=self.processes)
+        return (info.num_tokens for info in infos)
 
     def evaluate(self) -> float:
         return evaluate(self.state.model, self.data).loss
@@ -248,14 +256,21 @@ KEEPS_NO_BLOCKS = {"textbook", "hugging face trainer", "without kept blocks"}
 """These run with the C library's own settings."""
 
 
-def build_contender(name: str, run_directory: Path, *, epochs: int, seed: int) -> Any:
-    """The contender of this name, on the text and the tokenizer of a finished run."""
+def build_contender(
+    name: str, run_directory: Path, *, epochs: int, seed: int, threads: int, stack: contextlib.ExitStack
+) -> Any:
+    """The contender of this name, on the text and the tokenizer of a finished run.
+
+    As in a run of the package, its helping processes, ended by ``stack``, start while the text is encoded.
+    """
     if name not in KEEPS_NO_BLOCKS:
         keep_freed_blocks()
     REPLACED.get(name, lambda: None)()
     workers.COMMAND = [sys.executable, __file__, name]
-    hyperparameters = {"num_epochs": epochs, **WITHOUT.get(name, {})}
+    hyperparameters = {"num_epochs": epochs, "num_threads": threads, **WITHOUT.get(name, {})}
     config = PipelineConfiguration.model_validate({"seed": seed, "training_hyperparameters": hyperparameters})
+    is_ours = not name.startswith(("textbook", "hugging face"))
+    processes = stack.enter_context(workers.Workers(config)) if is_ours else None
     (model_file,) = run_directory.glob("*.model")
     tokenizer = read_tokenizer(model_file)
     data = build_data(read_documents(run_directory), tokenizer, config)
@@ -264,7 +279,8 @@ def build_contender(name: str, run_directory: Path, *, epochs: int, seed: int) -
         return Textbook(data, config, vocab_size=tokenizer.vocab_size)
     if name.startswith("hugging face"):
         return HuggingFace(data, config, vocab_size=tokenizer.vocab_size)
-    return Ours(data, config, vocab_size=tokenizer.vocab_size)
+    assert processes
+    return Ours(data, config, vocab_size=tokenizer.vocab_size, processes=processes)
 
 
 def measure_products(contender: Any) -> dict[str, float]:
@@ -354,9 +370,20 @@ def main() -> None:
         helper.main()
         return
     torch.set_num_threads(arguments.threads)
-    contender = build_contender(
-        arguments.name, arguments.run_directory, epochs=arguments.epochs, seed=arguments.seed
-    )
+    with contextlib.ExitStack() as stack:
+        contender = build_contender(
+            arguments.name,
+            arguments.run_directory,
+            epochs=arguments.epochs,
+            seed=arguments.seed,
+            threads=arguments.threads,
+            stack=stack,
+        )
+        converse(contender)
+
+
+def converse(contender: Any) -> None:
+    """Train as it is asked to."""
     conversation = Conversation(contender)
     answer(tokens_per_epoch=count_epoch_tokens(contender))
     conversation.wait()

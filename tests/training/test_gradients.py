@@ -26,11 +26,14 @@ def build(monkeypatch: pytest.MonkeyPatch, *, shard_tokens: int, tied: bool = Tr
 
 
 def compute(state: RunState, **options: Any) -> tuple[float, float]:
-    data = make_data(config=make_config())
+    config = make_config()
+    data = make_data(config=config)
     batch = make_portion(*cut_batch(data, plan_epoch(data, 1)[: data.batch_size]), **options)
     for parameter in state.model.parameters():
         parameter.grad = None
-    return compute_gradients(state, batch, Workers(state, data), max_norm=1e9)
+    with Workers(config) as workers:
+        workers.share(state, data)
+        return compute_gradients(state, batch, workers, max_norm=1e9)
 
 
 def find_gradients(state: RunState, **options: Any) -> list[torch.Tensor]:

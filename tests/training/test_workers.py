@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,18 +28,9 @@ from semilla.training.workers import Workers
 from .conftest import make_config, make_data, make_portion
 
 
-@pytest.fixture(autouse=True)
-def two_threads() -> Iterator[None]:
-    """As many as it takes for one helper."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture
 def config() -> PipelineConfiguration:
-    """Batches that are worth two processes."""
+    """Batches that are worth two processes, and as many threads as it takes for them."""
     return make_config(batch_size=32, max_sequence_length=64, num_threads=2)
 
 
@@ -50,6 +41,13 @@ def data(config: PipelineConfiguration) -> TrainingData:
 
 def build(config: PipelineConfiguration) -> RunState:
     return build_state(config, vocab_size=1000, precision="float32")
+
+
+@contextmanager
+def share(config: PipelineConfiguration, state: RunState, data: TrainingData) -> Iterator[Workers]:
+    with Workers(config) as workers:
+        workers.share(state, data)
+        yield workers
 
 
 def compute(workers: Workers, state: RunState, data: TrainingData, **changes: Any) -> tuple[float, float]:
@@ -68,12 +66,11 @@ def test_two_processes_compute_what_one_computes(config: PipelineConfiguration, 
     together, alone = build(config), build(config)
     draw = torch.Generator().manual_seed(0)
     matrices = [torch.randn(shape, generator=draw) for shape in [(64, 64), (128, 64), (64, 128), (64, 64)]]
-    with Workers(together, data) as workers:
+    with share(config, together, data) as workers:
         assert workers.count == 2
         found = compute(workers, together, data)
         parted = workers.orthogonalize(matrices, dtype=torch.float32)
-    torch.set_num_threads(1)
-    with Workers(alone, data) as workers:
+    with share(make_config(batch_size=32, max_sequence_length=64), alone, data) as workers:
         assert workers.count == 1
         assert found == pytest.approx(compute(workers, alone, data), rel=1e-5)
     for one, other in zip(together.model.parameters(), alone.model.parameters(), strict=True):
@@ -88,7 +85,7 @@ def test_a_batch_with_fewer_rows_than_processes_is_whole(
     """The last of an epoch may be a single sequence."""
     state = build(config)
     one_row = cut_batch(data, plan_epoch(data, 1)[:1])
-    with Workers(state, data) as workers:
+    with share(config, state, data) as workers:
         compute(workers, state, data)
         loss, _ = compute_gradients(state, make_portion(*one_row), workers, max_norm=1e9)
     expected = torch.nn.functional.cross_entropy(
@@ -121,7 +118,7 @@ def test_the_same_steps_give_the_same_bits_however_they_are_cut(
 def test_nothing_is_left_behind(config: PipelineConfiguration, data: TrainingData) -> None:
     """No process and no open file; and weights that can be saved on their own."""
     before, files = list_helpers(), len(list(Path("/proc/self/fd").iterdir()))
-    state = build(config)
+    state, threads = build(config), torch.get_num_threads()
     steps = train(state, config=config, data=data)
     next(steps)
     assert len(list_helpers()) == len(before) + 1
@@ -130,7 +127,18 @@ def test_nothing_is_left_behind(config: PipelineConfiguration, data: TrainingDat
     steps.close()
     assert list_helpers() == before
     assert len(list(Path("/proc/self/fd").iterdir())) == files
-    assert torch.get_num_threads() == 2
+    assert torch.get_num_threads() == threads
+
+
+def test_helpers_end_with_their_context(config: PipelineConfiguration, data: TrainingData) -> None:
+    """They are begun before the text is read, which may fail; a training that is given them does not end them."""
+    before = list_helpers()
+    with Workers(config) as workers:
+        assert len(list_helpers()) == len(before) + 1
+        with closing(train(build(config), config=config, data=data, workers=workers)) as steps:
+            next(steps)
+        assert len(list_helpers()) == len(before) + 1
+    assert list_helpers() == before
 
 
 def test_a_signal_to_all_processes_is_for_the_first_to_obey(
@@ -163,16 +171,16 @@ def test_what_a_helper_raises_is_raised(config: PipelineConfiguration, data: Tra
     """Such as torch's error for memory that it did not get."""
     state = build(config)
     tokens = np.zeros((32, 64), dtype=np.int64)
-    with Workers(state, data) as workers, pytest.raises(RuntimeError):
+    with share(config, state, data) as workers, pytest.raises(RuntimeError):
         workers.compute(make_portion(tokens, tokens[:24]))
 
 
 ENDLESS = """
 import pickle, sys
-import torch
 from semilla.training.workers import Workers
-torch.set_num_threads(2)
-with Workers(*pickle.load(sys.stdin.buffer)) as workers:
+config, state, data = pickle.load(sys.stdin.buffer)
+with Workers(config) as workers:
+    workers.share(state, data)
     print(workers._helpers[0]._process.pid, flush=True)
     sys.stdin.read()
 """
@@ -185,7 +193,7 @@ def test_helpers_end_with_the_process_that_started_them(
     child = subprocess.Popen([sys.executable, "-c", ENDLESS], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert child.stdin is not None
     assert child.stdout is not None
-    pickle.dump((build(config), data), child.stdin)
+    pickle.dump((config, build(config), data), child.stdin)
     child.stdin.flush()
     helper = os.pidfd_open(int(child.stdout.readline()))
     child.kill()

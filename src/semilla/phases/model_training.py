@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,7 @@ from semilla.training.memory import suggest_batch_size
 from semilla.training.persistence import TrainingFiles
 from semilla.training.resume import Resumption, choose_start, continue_from
 from semilla.training.state import RunState, StepInfo, build_state
+from semilla.training.workers import Workers
 
 SAMPLE_TOKENS = 40
 SAMPLE_TEMPERATURE = 0.8
@@ -51,7 +51,8 @@ def read_inputs(config: PipelineConfiguration, records: Mapping[str, PhaseRecord
 def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
     """Train to the end, from the newest checkpoint when the run is resumed."""
     try:
-        return _run(config, progress=progress)
+        with Workers(config) as workers:
+            return _run(config, workers=workers, progress=progress)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
@@ -63,7 +64,7 @@ def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
         ) from error
 
 
-def _run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
+def _run(config: PipelineConfiguration, *, workers: Workers, progress: Progress) -> PhaseRecord:
     keep_freed_blocks()
     directory = Path(config.output_directory)
     documents = read_documents(directory)
@@ -94,7 +95,15 @@ def _run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
         return _draw_samples(state, tokenizer, prompts, seed=config.seed)
 
     try:
-        _train(state, config=config, data=data, files=files, draw_samples=draw_samples, progress=progress)
+        _train(
+            state,
+            config=config,
+            data=data,
+            workers=workers,
+            files=files,
+            draw_samples=draw_samples,
+            progress=progress,
+        )
     except (DivergedError, ValidationFailureError) as error:
         files.record_stop(state, error.figures)
         raise
@@ -139,6 +148,7 @@ def _train(
     *,
     config: PipelineConfiguration,
     data: TrainingData,
+    workers: Workers,
     files: TrainingFiles,
     draw_samples: Callable[[], list[str]],
     progress: Progress,
@@ -147,20 +157,16 @@ def _train(
     total_steps = config.training_hyperparameters.num_epochs * data.steps_per_epoch
     state.step = align_step(state, data)
     files.write_results(state, is_last=state.step >= total_steps)
-    with closing(train(state, config=config, data=data)) as steps:
-        for info in steps:
-            step = _report_step(
-                info, state, settings=config.training_hyperparameters, total_steps=total_steps
-            )
-            progress(step)
-            if info.ends_epoch:
-                metrics, is_best = finish_epoch(state, info, data=data)
-                metrics.sample_outputs.extend(draw_samples())
-                files.save_epoch(state, must_save=interrupts.requested(), is_last=state.step >= total_steps)
-                progress(EpochDone(metrics, is_best))
-            elif files.is_due() or interrupts.requested():
-                files.save_step(state)
-            interrupts.check()
+    for info in train(state, config=config, data=data, workers=workers):
+        progress(_report_step(info, state, settings=config.training_hyperparameters, total_steps=total_steps))
+        if info.ends_epoch:
+            metrics, is_best = finish_epoch(state, info, data=data)
+            metrics.sample_outputs.extend(draw_samples())
+            files.save_epoch(state, must_save=interrupts.requested(), is_last=state.step >= total_steps)
+            progress(EpochDone(metrics, is_best))
+        elif files.is_due() or interrupts.requested():
+            files.save_step(state)
+        interrupts.check()
 
 
 def _draw_samples(state: RunState, tokenizer: Tokenizer, prompts: list[str], *, seed: int) -> list[str]:

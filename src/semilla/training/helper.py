@@ -77,13 +77,12 @@ class SharedMemory:
     """Copies of the same float32 tensors: first the weights, then work space for each helper."""
 
     def __init__(self, descriptor: int, shapes: Sequence[Shape]) -> None:
-        self.descriptor = descriptor
         self.copy_bytes = sum(map(_measure_bytes, shapes))
         self._mapped = mmap.mmap(descriptor, 0)
 
     @classmethod
-    def create(cls, shapes: Sequence[Shape], *, copies: int) -> SharedMemory:
-        descriptor = os.memfd_create("semilla")
+    def create(cls, descriptor: int, shapes: Sequence[Shape], *, copies: int) -> SharedMemory:
+        """Give the empty file behind ``descriptor`` its size."""
         os.ftruncate(descriptor, copies * sum(map(_measure_bytes, shapes)))
         return cls(descriptor, shapes)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Generator
+from contextlib import nullcontext
 
 import torch
 
@@ -23,22 +24,25 @@ from semilla.training.state import RunState, StepInfo
 from semilla.training.workers import Workers
 
 
-def train(state: RunState, *, config: PipelineConfiguration, data: TrainingData) -> Generator[StepInfo]:
+def train(
+    state: RunState, *, config: PipelineConfiguration, data: TrainingData, workers: Workers | None = None
+) -> Generator[StepInfo]:
     """Train from ``state.step`` to the end of the last epoch, yielding after every step.
 
-    The processes that help live until the generator is closed. The caller measures each finished epoch and appends to
-    ``state.history`` before it iterates on. Raises DivergedError, before the update, when the loss or the gradient is
-    not finite.
+    Without ``workers`` begun beforehand it begins its own, who live until the generator is closed. The caller measures
+    each finished epoch and appends to ``state.history`` before it iterates on. Raises DivergedError, before the update,
+    when the loss or the gradient is not finite.
     """
     settings = config.training_hyperparameters
     total_steps = settings.num_epochs * data.steps_per_epoch
-    with Workers(state, data) as workers:
+    with nullcontext(workers) if workers else Workers(config) as processes:
+        processes.share(state, data)
         while state.step < total_steps:
             epoch, step_in_epoch = divmod(state.step, data.steps_per_epoch)
             starts = plan_epoch(data, epoch + 1)
             for index in range(step_in_epoch, data.steps_per_epoch):
                 batch = starts[index * data.batch_size : (index + 1) * data.batch_size]
-                yield take_step(state, settings, batch, total_steps=total_steps, data=data, workers=workers)
+                yield take_step(state, settings, batch, total_steps=total_steps, data=data, workers=processes)
 
 
 def take_step(

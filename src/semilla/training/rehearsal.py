@@ -47,12 +47,13 @@ class Rehearsal:
 def rehearse(config: PipelineConfiguration) -> Rehearsal:
     """Train a fresh model for a moment; median times, the first step of each kind left out."""
     keep_freed_blocks()
-    environment = choose_environment(config.training_hyperparameters, device=config.device)
-    data = make_text(config)
-    vocab_size = config.tokenizer_vocab_size
-    state = build_state(config, vocab_size=vocab_size, precision=environment.precision)
     times = {}
-    with Workers(state, data) as workers:
+    with Workers(config) as workers:
+        environment = choose_environment(config.training_hyperparameters, device=config.device)
+        data = make_text(config)
+        vocab_size = config.tokenizer_vocab_size
+        state = build_state(config, vocab_size=vocab_size, precision=environment.precision)
+        workers.share(state, data)
         for share in (1.0, 0.0):
             changes = {"sampled_output_fraction": share, "short_context_fraction": 0.0}
             settings = config.training_hyperparameters.model_copy(update=changes)

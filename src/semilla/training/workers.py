@@ -20,12 +20,13 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
+from semilla.config import PipelineConfiguration
 from semilla.training.batches import TrainingData, Windows
 from semilla.training.environment import DTYPES
 from semilla.training.gradients import Counts, Portion, compute_portion, get_gradient
 from semilla.training.helper import Answer, Matrices, Setup, Shape, SharedMemory, read_message, write_message
 from semilla.training.muon import Muon, orthogonalize
-from semilla.training.shards import count_portions
+from semilla.training.shards import count_portions, count_threads
 from semilla.training.state import RunState
 
 COMMAND = [sys.executable, "-P", "-m", "semilla.training.helper"]
@@ -34,48 +35,57 @@ COMMAND = [sys.executable, "-P", "-m", "semilla.training.helper"]
 class Workers:
     """The process that trains and its helpers, as a context; after it the weights are in memory of its own again.
 
-    The gradients of the portions are added in their order, so that the bits depend on nothing but ``count``.
+    Helpers take seconds to start: what is done before the first step is done meanwhile. The gradients of the portions
+    are added in their order, so that the bits depend on nothing but ``count``.
     """
 
-    def __init__(self, state: RunState, data: TrainingData) -> None:
-        self.model, self.counts = state.model, data.token_counts
-        self._muon = state.optimizers.get("muon")
-        num_threads = torch.get_num_threads()
-        can_share = self.model.device.type == "cpu"
-        self.count = count_portions(data.batch_size, data.length, num_threads=num_threads) if can_share else 1
+    def __init__(self, config: PipelineConfiguration) -> None:
+        settings = config.training_hyperparameters
+        num_threads = count_threads(settings)
+        batch_size, length = settings.batch_size, settings.max_sequence_length
+        can_share = config.device == "cpu"
+        self.count = count_portions(batch_size, length, num_threads=num_threads) if can_share else 1
         self.threads_each = max(1, num_threads // self.count)
         self._helpers: list[HelperProcess] = []
+        self._state: RunState | None = None
 
     def __enter__(self) -> Self:
-        if self.count == 1:
-            return self
-        parameters = list(self.model.parameters())
-        shapes = [tuple(parameter.shape) for parameter in parameters]
-        memory = SharedMemory.create(shapes, copies=self.count)
-        for parameter, shared in zip(parameters, memory.lay_out(shapes, copy=0), strict=True):
-            parameter.data = shared.copy_(parameter.detach())
+        self._descriptor = os.memfd_create("semilla")
         try:
-            for number in range(1, self.count):
-                setup = Setup(
-                    self.model.architecture.model_dump(),
-                    vocab_size=self.model.vocab_size,
-                    max_positions=self.model.max_positions,
-                    compute_dtype=name_dtype(self.model.compute_dtype),
-                    num_threads=self.threads_each,
-                    descriptor=memory.descriptor,
-                    number=number,
-                )
-                self._helpers.append(HelperProcess(memory, setup, self.counts, shapes))
-            for helper in self._helpers:
-                helper.receive()
+            for _ in range(1, self.count):
+                self._helpers.append(HelperProcess(self._descriptor))
         except BaseException:
             self.close()
             raise
-        finally:
-            os.close(memory.descriptor)
-        if isinstance(self._muon, Muon):
-            self._muon.orthogonalize = self.orthogonalize
         return self
+
+    def share(self, state: RunState, data: TrainingData) -> None:
+        """Put the weights where all processes see them, and wait until the helpers are ready for this text."""
+        self._model, self._counts = state.model, data.token_counts
+        if self.count == 1:
+            return
+        self._state = state
+        parameters = list(state.model.parameters())
+        shapes = [tuple(parameter.shape) for parameter in parameters]
+        memory = SharedMemory.create(self._descriptor, shapes, copies=self.count)
+        for parameter, shared in zip(parameters, memory.lay_out(shapes, copy=0), strict=True):
+            parameter.data = shared.copy_(parameter.detach())
+        for number, helper in enumerate(self._helpers, start=1):
+            setup = Setup(
+                state.model.architecture.model_dump(),
+                vocab_size=state.model.vocab_size,
+                max_positions=state.model.max_positions,
+                compute_dtype=name_dtype(state.model.compute_dtype),
+                num_threads=self.threads_each,
+                descriptor=self._descriptor,
+                number=number,
+            )
+            helper.set_up(setup, memory, shapes, data.token_counts)
+        for helper in self._helpers:
+            helper.receive()
+        muon = state.optimizers.get("muon")
+        if isinstance(muon, Muon):
+            muon.orthogonalize = self.orthogonalize
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -86,12 +96,15 @@ class Workers:
         """End the helpers, who have nothing to lose."""
         for helper in self._helpers:
             helper.kill()
-        if isinstance(self._muon, Muon):
-            self._muon.orthogonalize = orthogonalize
-        if self._helpers:
-            for parameter in self.model.parameters():
-                parameter.data = parameter.detach().clone()
         self._helpers.clear()
+        os.close(self._descriptor)
+        if self._state:
+            for parameter in self._state.model.parameters():
+                parameter.data = parameter.detach().clone()
+            muon = self._state.optimizers.get("muon")
+            if isinstance(muon, Muon):
+                muon.orthogonalize = orthogonalize
+            self._state = None
 
     @contextmanager
     def limit_threads(self) -> Iterator[None]:
@@ -113,10 +126,10 @@ class Workers:
         helpers = self._helpers[: len(portions) - 1]
         for helper, portion in zip(helpers, portions[1:], strict=True):
             helper.send(portion)
-        loss = compute_portion(self.model, portions[0], self.counts)
+        loss = compute_portion(self._model, portions[0], self._counts)
         for helper in helpers:
             loss += helper.receive()
-            for parameter, gradient in zip(self.model.parameters(), helper.gradients, strict=True):
+            for parameter, gradient in zip(self._model.parameters(), helper.gradients, strict=True):
                 get_gradient(parameter).add_(gradient)
         return loss
 
@@ -138,19 +151,22 @@ class Workers:
 class HelperProcess:
     """A process that computes portions, seen from the one that asks; it ends with that one."""
 
-    def __init__(self, memory: SharedMemory, setup: Setup, counts: Counts, shapes: Sequence[Shape]) -> None:
-        self._memory, self._number = memory, setup.number
-        self.gradients = memory.lay_out(shapes, copy=setup.number)
-        self._lent: list[Tensor] = []
+    def __init__(self, descriptor: int) -> None:
         # In a session of its own Ctrl-C does not reach it: only the process that asks decides when to stop.
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             COMMAND,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            pass_fds=(setup.descriptor,),
+            pass_fds=(descriptor,),
             start_new_session=True,
         )
+
+    def set_up(self, setup: Setup, memory: SharedMemory, shapes: Sequence[Shape], counts: Counts) -> None:
+        """Have the model built; answered when that is done."""
+        self._memory, self._number = memory, setup.number
+        self._lent: list[Tensor] = []
+        self.gradients = memory.lay_out(shapes, copy=setup.number)
         self._send(asdict(setup), counts)
 
     def send(self, portion: Portion) -> None:
