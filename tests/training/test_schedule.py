@@ -1,10 +1,17 @@
-"""The learning rate rises, peaks at the base rate, and falls to a small remainder; dropout rises."""
+"""The learning rate rises, peaks at the base rate, and falls to a small remainder; momentum and dropout rise."""
 
 from __future__ import annotations
 
 import pytest
 
-from semilla.training.schedule import FINAL_SHARE, compute_dropout, compute_learning_rate
+from semilla.training.schedule import (
+    FINAL_SHARE,
+    MOMENTUM,
+    MOMENTUM_STEPS,
+    compute_dropout,
+    compute_learning_rate,
+    compute_momentum,
+)
 
 
 def test_the_rate_rises_to_the_base_and_falls_to_the_remainder() -> None:
@@ -32,3 +39,12 @@ def test_dropout_rises_from_none_to_what_is_asked_for() -> None:
     assert probabilities[500] == pytest.approx(0.1)
     assert probabilities == sorted(probabilities)
     assert 0.199 < probabilities[-1] <= 0.2
+
+
+def test_momentum_rises_and_stays() -> None:
+    """However long the training is."""
+    momenta = [compute_momentum(step) for step in range(2 * MOMENTUM_STEPS)]
+    assert momenta[0] == pytest.approx(0.85)
+    assert momenta == sorted(momenta)
+    assert momenta[MOMENTUM_STEPS - 1] < MOMENTUM
+    assert set(momenta[MOMENTUM_STEPS:]) == {MOMENTUM}

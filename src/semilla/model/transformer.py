@@ -207,7 +207,7 @@ def multiply(x: Tensor, *layers: Linear) -> Tensor:
 def initialize_weights(model: Transformer, *, generator: torch.Generator) -> None:
     """Draw every matrix from a normal distribution, in a fixed order, from ``generator``.
 
-    Deviation 0.005 for the embeddings, 1/sqrt(fan-in) for the matrices; the two that write into the residual stream
+    Deviation 0.015 for the embeddings, 1/sqrt(fan-in) for the matrices; the two that write into the residual stream
     are scaled down by sqrt(2 x layers), so that its variance does not grow with depth (Radford et al. 2019).
 
     Attention begins as what trained attention looks like (Trockman & Kolter 2023, https://arxiv.org/abs/2305.09828):
@@ -220,7 +220,7 @@ def initialize_weights(model: Transformer, *, generator: torch.Generator) -> Non
             if weight.ndim == 1:
                 weight.fill_(1.0)
             elif "embed_tokens" in name or "lm_head" in name:
-                weight.normal_(0, 0.005, generator=generator)
+                weight.normal_(0, 0.015, generator=generator)
             else:
                 scale = residual_scale if name.endswith(("o_proj.weight", "down_proj.weight")) else 1.0
                 weight.normal_(0, scale / math.sqrt(weight.shape[1]), generator=generator)

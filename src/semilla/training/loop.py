@@ -18,8 +18,8 @@ from semilla.errors import DivergedError
 from semilla.seeds import mix_seed
 from semilla.training.batches import TrainingData, Windows, cut_batch, halve_contexts, plan_epoch
 from semilla.training.gradients import Portion
-from semilla.training.optimizer import set_learning_rate
-from semilla.training.schedule import compute_dropout, compute_learning_rate
+from semilla.training.optimizer import set_learning_rate, set_momentum
+from semilla.training.schedule import compute_dropout, compute_learning_rate, compute_momentum
 from semilla.training.state import RunState, StepInfo
 from semilla.training.workers import Workers
 
@@ -63,6 +63,7 @@ def take_step(
         warmup_fraction=settings.warmup_fraction,
     )
     set_learning_rate(state.optimizers, rate)
+    set_momentum(state.optimizers, compute_momentum(state.step))
     batch = plan_batch(state.step, settings, starts, total_steps=total_steps, data=data)
     with workers.limit_threads():
         loss, norm = compute_gradients(state, batch, workers, max_norm=settings.max_gradient_norm)

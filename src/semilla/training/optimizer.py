@@ -10,6 +10,7 @@ from torch import nn
 
 from semilla.config import TrainingHyperparameters
 from semilla.training.muon import Muon
+from semilla.training.schedule import MOMENTUM
 
 MULTIPLIERS = {"matrices": 20.0, "embeddings": 20.0, "norms": 10.0}
 """Learning rate of each group as a multiple of ``learning_rate``."""
@@ -19,7 +20,6 @@ DECAY_MULTIPLIERS = {"matrices": 1.0, "embeddings": 3.0, "norms": 0.0}
 """Weight decay of each group as a multiple of ``weight_decay``: a small text is read often, and most parameters are in
 the embeddings."""
 ADAM_BETAS = (0.9, 0.95)
-MUON_MOMENTUM = 0.95
 
 
 def group_parameters(model: nn.Module) -> dict[str, list[nn.Parameter]]:
@@ -63,7 +63,7 @@ def build_optimizers(
             [{"params": groups["matrices"], "multiplier": multipliers["matrices"]}],
             lr=settings.learning_rate,
             weight_decay=settings.weight_decay * DECAY_MULTIPLIERS["matrices"],
-            momentum=MUON_MOMENTUM,
+            momentum=MOMENTUM,
             compute_dtype=compute_dtype,
         )
     return optimizers
@@ -74,3 +74,10 @@ def set_learning_rate(optimizers: dict[str, torch.optim.Optimizer], rate: float)
     for optimizer in optimizers.values():
         for group in optimizer.param_groups:
             group["lr"] = rate * group["multiplier"]
+
+
+def set_momentum(optimizers: dict[str, torch.optim.Optimizer], momentum: float) -> None:
+    """Give Muon ``momentum``; AdamW keeps its own."""
+    if muon := optimizers.get("muon"):
+        for group in muon.param_groups:
+            group["momentum"] = momentum

@@ -1,9 +1,12 @@
-"""The learning rate and the dropout as pure functions of the step."""
+"""The learning rate, the momentum and the dropout as pure functions of the step."""
 
 from __future__ import annotations
 
 FINAL_SHARE = 0.02
 """Share of the base rate that is left at the last step."""
+FIRST_MOMENTUM, MOMENTUM = 0.85, 0.95
+MOMENTUM_STEPS = 300
+"""Steps from the first momentum to the one that stays."""
 
 
 def compute_learning_rate(step: int, *, total_steps: int, base: float, warmup_fraction: float) -> float:
@@ -16,6 +19,14 @@ def compute_learning_rate(step: int, *, total_steps: int, base: float, warmup_fr
         return base * (step + 1) / warmup_steps
     progress = (step - warmup_steps) / max(1, total_steps - warmup_steps)
     return base * (1 - (1 - FINAL_SHARE) * min(1.0, progress))
+
+
+def compute_momentum(step: int) -> float:
+    """Muon's momentum for ``step`` (from 0): a linear rise, for the first gradients are soon out of date.
+
+    After Jordan et al. 2024, https://github.com/KellerJordan/modded-nanogpt.
+    """
+    return FIRST_MOMENTUM + (MOMENTUM - FIRST_MOMENTUM) * min(1.0, step / MOMENTUM_STEPS)
 
 
 def compute_dropout(step: int, *, total_steps: int, final: float) -> float:
