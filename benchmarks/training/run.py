@@ -267,7 +267,7 @@ def main() -> None:
     parser.add_argument("measurement", choices=MEASUREMENTS)
     parser.add_argument("--contenders", nargs="+", choices=(OURS, *RIVALS, *ABLATIONS))
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--steps", type=int, default=8)
+    parser.add_argument("--steps", type=int, default=32)
     parser.add_argument("--minutes", type=float, default=5)
     parser.add_argument("--until", type=float, default=min(LOSSES))
     parser.add_argument("--epochs", type=int, default=2)
