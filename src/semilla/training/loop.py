@@ -17,7 +17,7 @@ from semilla.config import PipelineConfiguration, TrainingHyperparameters
 from semilla.errors import DivergedError
 from semilla.seeds import mix_seed
 from semilla.training.batches import TrainingData, Windows, cut_batch, halve_contexts, plan_epoch
-from semilla.training.gradients import Portion
+from semilla.training.gradients import Portion, get_gradient
 from semilla.training.optimizer import set_learning_rate, set_momentum
 from semilla.training.schedule import compute_dropout, compute_learning_rate, compute_momentum
 from semilla.training.state import RunState, StepInfo
@@ -117,5 +117,9 @@ def compute_gradients(
 ) -> tuple[float, float]:
     """Leave the batch's gradient in the parameters; the loss in nats per token, and the norm before clipping."""
     loss = workers.compute(batch)
-    norm = torch.nn.utils.clip_grad_norm_(state.model.parameters(), max_norm)
-    return loss, norm.item()
+    parameters = list(state.model.parameters())
+    total = torch.nn.utils.get_total_norm(get_gradient(parameter) for parameter in parameters)
+    norm = total.item()
+    if norm > max_norm:
+        torch.nn.utils.clip_grads_with_norm_(parameters, max_norm, total)
+    return loss, norm
