@@ -18,6 +18,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -256,12 +257,11 @@ KEEPS_NO_BLOCKS = {"textbook", "hugging face trainer", "without kept blocks"}
 """These run with the C library's own settings."""
 
 
-def build_contender(
-    name: str, run_directory: Path, *, epochs: int, seed: int, threads: int, stack: contextlib.ExitStack
-) -> Any:
+@contextlib.contextmanager
+def open_contender(name: str, run_directory: Path, *, epochs: int, seed: int, threads: int) -> Iterator[Any]:
     """The contender of this name, on the text and the tokenizer of a finished run.
 
-    As in a run of the package, its helping processes, ended by ``stack``, start while the text is encoded.
+    As in a run of the package, its helping processes start while the text is encoded; they end with the context.
     """
     if name not in KEEPS_NO_BLOCKS:
         keep_freed_blocks()
@@ -269,18 +269,18 @@ def build_contender(
     workers.COMMAND = [sys.executable, __file__, name]
     hyperparameters = {"num_epochs": epochs, "num_threads": threads, **WITHOUT.get(name, {})}
     config = PipelineConfiguration.model_validate({"seed": seed, "training_hyperparameters": hyperparameters})
-    is_ours = not name.startswith(("textbook", "hugging face"))
-    processes = stack.enter_context(workers.Workers(config)) if is_ours else None
-    (model_file,) = run_directory.glob("*.model")
-    tokenizer = read_tokenizer(model_file)
-    data = build_data(read_documents(run_directory), tokenizer, config)
-    torch.manual_seed(config.seed)
-    if name.startswith("textbook"):
-        return Textbook(data, config, vocab_size=tokenizer.vocab_size)
-    if name.startswith("hugging face"):
-        return HuggingFace(data, config, vocab_size=tokenizer.vocab_size)
-    assert processes
-    return Ours(data, config, vocab_size=tokenizer.vocab_size, processes=processes)
+    rivals = {
+        "textbook": Textbook,
+        "textbook with kept blocks": Textbook,
+        "hugging face trainer": HuggingFace,
+    }
+    with contextlib.nullcontext() if name in rivals else workers.Workers(config) as processes:
+        (model_file,) = run_directory.glob("*.model")
+        tokenizer = read_tokenizer(model_file)
+        data = build_data(read_documents(run_directory), tokenizer, config)
+        torch.manual_seed(config.seed)
+        build = rivals.get(name) or partial(Ours, processes=processes)
+        yield build(data, config, vocab_size=tokenizer.vocab_size)
 
 
 def measure_products(contender: Any) -> dict[str, float]:
@@ -370,15 +370,13 @@ def main() -> None:
         helper.main()
         return
     torch.set_num_threads(arguments.threads)
-    with contextlib.ExitStack() as stack:
-        contender = build_contender(
-            arguments.name,
-            arguments.run_directory,
-            epochs=arguments.epochs,
-            seed=arguments.seed,
-            threads=arguments.threads,
-            stack=stack,
-        )
+    with open_contender(
+        arguments.name,
+        arguments.run_directory,
+        epochs=arguments.epochs,
+        seed=arguments.seed,
+        threads=arguments.threads,
+    ) as contender:
         converse(contender)
 
 

@@ -1,6 +1,6 @@
 """How fast and how well the training learns, beside what a user would write or take instead: one command, one run.
 
-    python benchmarks/training/run.py RUN_DIRECTORY speed    [--rounds 7] [--steps 8] [--threads 2]
+    python benchmarks/training/run.py RUN_DIRECTORY speed    [--rounds 7] [--steps 32] [--threads 2]
     python benchmarks/training/run.py RUN_DIRECTORY losses   [--minutes 5] [--until 4.7] [--contenders ours textbook]
     python benchmarks/training/run.py RUN_DIRECTORY quality  [--contenders ours "hugging face trainer"]
     python benchmarks/training/run.py RUN_DIRECTORY ablation [--epochs 2]

@@ -120,6 +120,6 @@ def compute_gradients(
     parameters = list(state.model.parameters())
     total = torch.nn.utils.get_total_norm(get_gradient(parameter) for parameter in parameters)
     norm = total.item()
-    if norm > max_norm:
+    if norm > max_norm:  # clip_grad_norm_ would multiply all that is short enough by one
         torch.nn.utils.clip_grads_with_norm_(parameters, max_norm, total)
     return loss, norm

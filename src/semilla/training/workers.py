@@ -60,7 +60,7 @@ class Workers:
         return self
 
     def share(self, state: RunState, data: TrainingData) -> None:
-        """Put the weights where all processes see them, and wait until the helpers are ready for this text."""
+        """Once: put the weights where all processes see them, and wait until the helpers are ready for this text."""
         self._model, self._counts = state.model, data.token_counts
         if self.count == 1:
             return
