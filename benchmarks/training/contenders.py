@@ -31,8 +31,7 @@ from semilla.config import PipelineConfiguration
 from semilla.corpus.manifest import read_documents
 from semilla.model import operators
 from semilla.tokenizer import read_tokenizer
-from semilla.training import gradients, helper, workers
-from semilla.training import loss as chunked_loss
+from semilla.training import candidates, helper, scoring, workers
 from semilla.training import optimizer as optimizers
 from semilla.training.allocator import keep_freed_blocks
 from semilla.training.batches import TrainingData, build_data, cut_held_out
@@ -217,7 +216,7 @@ def use_torch_muon() -> None:
 
 
 def hold_all_logits() -> None:
-    chunked_loss.CHUNK_ROWS = 1 << 30
+    scoring.CHUNK_ROWS = 1 << 30
 
 
 def sample_evenly() -> None:
@@ -226,8 +225,9 @@ def sample_evenly() -> None:
 
 
 def share_candidates() -> None:
-    """One set of candidates for the whole batch."""
-    gradients.SHARED_BY = 1 << 30
+    """One set of candidates for a whole portion, with as many tokens beside its 850 different targets."""
+    scoring.SHARED_BY = 1 << 30
+    candidates.NUM_CANDIDATES = 1_088
 
 
 def score_whole_squares() -> None:

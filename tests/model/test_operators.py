@@ -9,10 +9,12 @@ from semilla.model.operators import (
     NORM_EPSILON,
     QUERY_ROWS,
     Dropout,
-    Normalization,
+    MaskedSum,
     Positions,
     attend,
-    rotate,
+    gate,
+    normalize,
+    turn,
 )
 from semilla.model.transformer import compute_rotary_tables
 
@@ -21,14 +23,19 @@ from semilla.model.transformer import compute_rotary_tables
 def test_attention_equals_the_library_s(length: int) -> None:
     """Written out for speed, in as many parts as the context has, it is still scaled dot-product attention."""
     torch.manual_seed(0)
-    q, k, v, grad = (torch.randn(6, length, 8, requires_grad=True) for _ in range(4))
+    qkv = torch.randn(2, length, 9, 8, requires_grad=True)
+    grad = torch.randn(2, length, 3, 8)
+    cos, sin = compute_rotary_tables(length, 6, 8)
     mask = torch.full((length, length), float("-inf")).triu(1)
-    expected = torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
-    found = attend(q, k, v, mask)
+    qk, v = qkv.split([6, 3], dim=2)
+    q, k = turn(qk, cos, sin).chunk(2, dim=2)
+    heads = (x.transpose(1, 2) for x in (q, k, v))
+    expected = torch.nn.functional.scaled_dot_product_attention(*heads, is_causal=True).transpose(1, 2)
+    found = attend(qkv, Positions(cos, sin, mask))
     torch.testing.assert_close(found, expected)
     for one, other in zip(
-        torch.autograd.grad(found, (q, k, v), grad),
-        torch.autograd.grad(expected, (q, k, v), grad),
+        torch.autograd.grad(found, qkv, grad),
+        torch.autograd.grad(expected, qkv, grad),
         strict=True,
     ):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
@@ -36,21 +43,24 @@ def test_attention_equals_the_library_s(length: int) -> None:
 
 def test_rotations_depend_on_distance_only() -> None:
     """The product of two rotated vectors is that of any two positions equally far apart."""
-    positions = Positions(*compute_rotary_tables(20, 1, 8), torch.empty(0))
-    x, y = (rotate(torch.randn(8).expand(1, 20, 1, 8), positions)[0, :, 0] for _ in range(2))
+    tables = compute_rotary_tables(20, 1, 8)
+    x, y = (turn(torch.randn(8).expand(1, 20, 1, 8), *tables)[0, :, 0] for _ in range(2))
     torch.testing.assert_close(x[3] @ y[8], x[13] @ y[18], rtol=1e-4, atol=1e-5)
 
 
 def test_handwritten_gradients_are_those_of_the_formulas() -> None:
-    """Of the rotation and of the norm, in double precision against finite differences; the norm equals torch's."""
+    """Each of them in double precision against finite differences; the norm equals torch's."""
     torch.manual_seed(0)
+    x, other, kept = (torch.randn(5, 6, dtype=torch.float64, requires_grad=True) for _ in range(3))
+    matrices = [torch.randn(4, 6, dtype=torch.float64, requires_grad=True) for _ in range(2)]
+    assert torch.autograd.gradcheck(normalize, (x,))
+    assert torch.autograd.gradcheck(gate, (x, *matrices))
+    assert torch.autograd.gradcheck(lambda x, other: MaskedSum.apply(x, other, kept.detach()), (x, other))
     tables = [table.double() for table in compute_rotary_tables(5, 2, 6)]
-    x = torch.randn(2, 5, 2, 6, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda x: rotate(x, Positions(*tables, torch.empty(0))), (x,))
-    weight = torch.randn(6, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(Normalization.apply, (x, weight))
-    expected = torch.nn.functional.rms_norm(x, (6,), weight, NORM_EPSILON)
-    torch.testing.assert_close(Normalization.apply(x, weight), expected)
+    mask = torch.full((5, 5), float("-inf"), dtype=torch.float64).triu(1)
+    qkv = torch.randn(2, 5, 3, 6, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda qkv: attend(qkv, Positions(*tables, mask)), (qkv,))
+    torch.testing.assert_close(normalize(x), torch.nn.functional.rms_norm(x, (6,), eps=NORM_EPSILON))
 
 
 def test_dropout_drops_its_share_and_keeps_the_mean() -> None:

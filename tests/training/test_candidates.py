@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from semilla.training.candidates import COUNT_MULTIPLE, LEAST_SAMPLED, Candidates, draw_candidates
+from semilla.training.candidates import NUM_CANDIDATES, Candidates, are_worth_it, draw_candidates
 
 VOCAB_SIZE = 4000
 COUNTS = 100_000 // (np.arange(VOCAB_SIZE - 5) + 3)
@@ -13,9 +13,9 @@ TARGETS = np.array([700, 5, 9, 5, 700, 11])
 
 
 def draw(targets: np.ndarray = TARGETS, *, seed: int = 0) -> Candidates:
-    drawn = draw_candidates(targets, COUNTS, vocab_size=VOCAB_SIZE, seed=seed)
-    assert drawn is not None
-    return drawn
+    """Those of a single chunk."""
+    drawn = draw_candidates(targets[None], COUNTS, vocab_size=VOCAB_SIZE, seed=seed)
+    return Candidates(*(rows[0] for rows in drawn))
 
 
 def test_targets_come_first_and_as_they_are() -> None:
@@ -25,7 +25,7 @@ def test_targets_come_first_and_as_they_are() -> None:
     assert tokens[rows].tolist() == TARGETS.tolist()
     assert (offset[:4] == 0).all()
     assert not np.isin(tokens[4:], TARGETS).any()
-    assert len(tokens) == len(offset) == -(-(4 + LEAST_SAMPLED) // COUNT_MULTIPLE) * COUNT_MULTIPLE
+    assert len(tokens) == len(offset) == NUM_CANDIDATES
 
 
 def test_a_frequent_token_comes_often_and_stands_for_little() -> None:
@@ -43,14 +43,22 @@ def test_a_frequent_token_comes_often_and_stands_for_little() -> None:
 
 def test_the_draw_depends_on_the_seed_only() -> None:
     """The same seed draws the same tokens, another one others."""
-    assert (draw().tokens_C == draw().tokens_C).all()
-    assert draw().tokens_C.tolist() != draw(seed=1).tokens_C.tolist()
+    assert (draw().tokens_MC == draw().tokens_MC).all()
+    assert draw().tokens_MC.tolist() != draw(seed=1).tokens_MC.tolist()
 
 
-def test_targets_that_are_most_of_the_vocabulary_score_all_of_it() -> None:
-    """Sampling would save nothing."""
-    everything = draw_candidates(np.arange(2600), COUNTS, vocab_size=VOCAB_SIZE, seed=0)
-    assert everything is None
+def test_each_chunk_has_candidates_of_its_own() -> None:
+    """Its own targets first, and a sample of its own."""
+    both = draw_candidates(np.stack((TARGETS, TARGETS[::-1] + 1)), COUNTS, vocab_size=VOCAB_SIZE, seed=0)
+    assert both.tokens_MC[0, :4].tolist() == [5, 9, 11, 700]
+    assert both.tokens_MC[1, both.targets_MN[1]].tolist() == (TARGETS[::-1] + 1).tolist()
+    assert both.tokens_MC[0, 4:].tolist() != both.tokens_MC[1, 4:].tolist()
+
+
+def test_a_small_vocabulary_is_scored_as_a_whole() -> None:
+    """Sampling would save little."""
+    assert are_worth_it(3 * NUM_CANDIDATES)
+    assert not are_worth_it(3 * NUM_CANDIDATES - 1)
 
 
 def test_the_normalising_sum_is_right_on_average() -> None:

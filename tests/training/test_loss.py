@@ -8,24 +8,25 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from semilla.training.loss import CHUNK_ROWS, compute_training_loss, sum_token_losses
+from semilla.training.loss import compute_loss, sum_token_losses
 
 
-@pytest.mark.parametrize("num_rows", [1, CHUNK_ROWS - 1, CHUNK_ROWS, 2 * CHUNK_ROWS + 3])
-def test_value_and_gradients_equal_plain_cross_entropy(num_rows: int) -> None:
-    """Whatever the number of rows is, in chunks or not."""
+@pytest.mark.parametrize("num_chunks", [1, 3])
+@pytest.mark.parametrize("has_offset", [False, True])
+def test_value_and_gradients_equal_plain_cross_entropy(num_chunks: int, has_offset: bool) -> None:
+    """Each chunk's against its own matrix."""
     torch.manual_seed(0)
-    hidden = torch.randn(num_rows, 16, requires_grad=True)
-    weight = torch.randn(50, 16, requires_grad=True)
-    targets = torch.randint(0, 50, (num_rows,))
-    (2 * compute_training_loss(hidden, weight, targets)).backward()
-    chunked = hidden.grad.clone(), weight.grad.clone()
-    hidden.grad, weight.grad = None, None
-    plain = F.cross_entropy(hidden @ weight.t(), targets)
-    (2 * plain).backward()
-    assert compute_training_loss(hidden, weight, targets).item() == pytest.approx(plain.item(), rel=1e-5)
-    torch.testing.assert_close(chunked[0], hidden.grad, rtol=1e-4, atol=1e-6)
-    torch.testing.assert_close(chunked[1], weight.grad, rtol=1e-4, atol=1e-6)
+    hidden = torch.randn(num_chunks, 7, 16, requires_grad=True)
+    weight = torch.randn(num_chunks, 50, 16, requires_grad=True)
+    targets = torch.randint(0, 50, (num_chunks, 7))
+    offset = torch.randn(num_chunks, 50) if has_offset else None
+    found = compute_loss(hidden, weight, targets, offset_MC=offset)
+    scores = hidden @ weight.mT + (offset[:, None] if offset is not None else 0)
+    plain = F.cross_entropy(scores.flatten(0, 1), targets.flatten(), reduction="sum")
+    plain.backward()
+    torch.testing.assert_close(found.nats, plain.detach())
+    torch.testing.assert_close(found.of_hidden_MND, hidden.grad, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(found.of_weight_MCD, weight.grad, rtol=1e-4, atol=1e-6)
 
 
 def test_the_reported_sum_is_in_nats() -> None:

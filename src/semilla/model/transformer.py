@@ -20,10 +20,10 @@ from semilla.model.operators import (
     NO_DROPOUT,
     NORM_EPSILON,
     Dropout,
-    Normalization,
     Positions,
     attend,
-    rotate,
+    gate,
+    normalize,
 )
 
 ROPE_THETA = 10_000.0
@@ -133,9 +133,10 @@ class Layer(nn.Module):
         self.mlp = FeedForward(architecture.d_model, architecture.dim_feedforward)
 
     def forward(self, hidden_BTD: Tensor, positions: Positions, dropout: Dropout) -> Tensor:
-        attended_BTD = self.self_attn(self.input_layernorm(hidden_BTD), positions)
-        hidden_BTD = dropout.add(hidden_BTD, attended_BTD)
-        return dropout.add(hidden_BTD, self.mlp(self.post_attention_layernorm(hidden_BTD)))
+        unit_BTD, scale_D = normalize(hidden_BTD), self.input_layernorm.weight
+        hidden_BTD = dropout.add(hidden_BTD, self.self_attn(unit_BTD, scale_D, positions))
+        unit_BTD, scale_D = normalize(hidden_BTD), self.post_attention_layernorm.weight
+        return dropout.add(hidden_BTD, self.mlp(unit_BTD, scale_D))
 
 
 class Attention(nn.Module):
@@ -149,19 +150,13 @@ class Attention(nn.Module):
         self.v_proj = Linear(d_model, d_model)
         self.o_proj = Linear(d_model, d_model)
 
-    def forward(self, hidden_BTD: Tensor, positions: Positions) -> Tensor:
-        batch, length, d_model = hidden_BTD.shape
-        qkv_BTHK = multiply(hidden_BTD, self.q_proj, self.k_proj, self.v_proj).view(
-            batch, length, 3 * self.num_heads, -1
-        )
-        qk_BTHK, v_BTHK = torch.split(qkv_BTHK, [2 * self.num_heads, self.num_heads], dim=2)
-        q_NTK, k_NTK, v_NTK = (
-            x_BTHK.transpose(1, 2).reshape(batch * self.num_heads, length, -1)
-            for x_BTHK in (*rotate(qk_BTHK, positions).chunk(2, dim=2), v_BTHK)
-        )
-        mixed_NTK = attend(q_NTK, k_NTK, v_NTK, positions.mask_TT)
-        mixed_BTHK = mixed_NTK.view(batch, self.num_heads, length, -1).transpose(1, 2)
-        return multiply(mixed_BTHK.reshape(batch, length, d_model), self.o_proj)
+    def forward(self, unit_BTD: Tensor, scale_D: Tensor, positions: Positions) -> Tensor:
+        batch, length, d_model = unit_BTD.shape
+        matrices = (self.q_proj.weight, self.k_proj.weight, self.v_proj.weight)
+        weight = (torch.cat(matrices) * scale_D).to(unit_BTD.dtype)
+        qkv_BTHK = F.linear(unit_BTD, weight).view(batch, length, 3 * self.num_heads, -1)
+        mixed_BTHK = attend(qkv_BTHK, positions)
+        return multiply(mixed_BTHK.view(batch, length, d_model), self.o_proj)
 
 
 class FeedForward(nn.Module):
@@ -173,9 +168,12 @@ class FeedForward(nn.Module):
         self.up_proj = Linear(d_model, dim_feedforward)
         self.down_proj = Linear(dim_feedforward, d_model)
 
-    def forward(self, hidden_BTD: Tensor) -> Tensor:
-        gated_BTF = F.silu(multiply(hidden_BTD, self.gate_proj)) * multiply(hidden_BTD, self.up_proj)
-        return multiply(gated_BTF, self.down_proj)
+    def forward(self, unit_BTD: Tensor, scale_D: Tensor) -> Tensor:
+        gate_FD, up_FD = (
+            (layer.weight * scale_D).to(unit_BTD.dtype) for layer in (self.gate_proj, self.up_proj)
+        )
+        gated_NF = gate(unit_BTD.flatten(0, 1), gate_FD, up_FD)
+        return multiply(gated_NF, self.down_proj).view_as(unit_BTD)
 
 
 class RMSNorm(nn.Module):
@@ -186,8 +184,7 @@ class RMSNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(d_model))
 
     def forward(self, x: Tensor) -> Tensor:
-        normalized: Tensor = Normalization.apply(x, self.weight)  # type: ignore[no-untyped-call]
-        return normalized
+        return normalize(x) * self.weight.to(x.dtype)
 
 
 class Linear(nn.Module):
@@ -198,10 +195,9 @@ class Linear(nn.Module):
         self.weight = nn.Parameter(torch.empty(out_features, in_features))
 
 
-def multiply(x: Tensor, *layers: Linear) -> Tensor:
-    """``x`` times the matrices of ``layers``, side by side in one product, in the dtype of ``x``."""
-    weight = torch.cat([layer.weight for layer in layers]) if len(layers) > 1 else layers[0].weight
-    return F.linear(x, weight.to(x.dtype))
+def multiply(x: Tensor, layer: Linear) -> Tensor:
+    """``x`` times the matrix of ``layer``, in the dtype of ``x``."""
+    return F.linear(x, layer.weight.to(x.dtype))
 
 
 def initialize_weights(model: Transformer, *, generator: torch.Generator) -> None:

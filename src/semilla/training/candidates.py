@@ -8,7 +8,6 @@ sample shared by many targets as in Jean et al. 2015, https://arxiv.org/abs/1412
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -16,54 +15,63 @@ import numpy.typing as npt
 
 from semilla.seeds import mix_seed
 
-SHARED_BY = 512
+SHARED_BY = 256
 """Targets that share their candidates, in the order of the text: the fewer, the less there is to score, and the rarer
-each one's likely alternatives among them. Also the rows of logits held at once."""
-LEAST_SAMPLED = 256
-"""Tokens drawn beside the targets."""
-COUNT_MULTIPLE = 128
-"""Candidates come in multiples of this: with a new size every time, freed blocks never fitted the next ones, and
-resident memory grew from 500 to 1,060 MB within four epochs."""
-LARGEST_SHARE = 0.5
-"""With more candidates than this share of the vocabulary, every token is scored: exact, and little slower."""
+each one's likely alternatives among them."""
+NUM_CANDIDATES = 384
+"""Tokens that are scored: some 160 different targets, and as many others as there is room for."""
+LARGEST_SHARE = 1 / 3
+"""Of a vocabulary of which the candidates are more than this share every token is scored: exact, and little slower."""
+
+
+Counts = npt.NDArray[np.int64]
+"""How often each of the first tokens of the vocabulary occurs in the text."""
 
 
 class Candidates(NamedTuple):
-    """Which of the candidates the targets are, the candidates' token ids, and what is added to the score of each.
+    """Sets of C candidates for M rows of N targets: which of its set each is, their ids, what is added to their scores.
 
     First come the targets, in ascending order and as they are; then the sampled, with log(how many tokens each stands
     for). One that is more frequent than a share of the sample comes several times, and stands for less than one.
     """
 
-    targets_N: npt.NDArray[np.int64]  # noqa: N815 - shape suffix
-    tokens_C: npt.NDArray[np.int64]  # noqa: N815
-    offset_C: npt.NDArray[np.float32]  # noqa: N815
+    targets_MN: npt.NDArray[np.int64]
+    tokens_MC: npt.NDArray[np.int64]
+    offset_MC: npt.NDArray[np.float32]
+
+
+def are_worth_it(vocab_size: int) -> bool:
+    """Whether there is much to gain from scoring candidates only."""
+    return LARGEST_SHARE * vocab_size >= NUM_CANDIDATES
 
 
 def draw_candidates(
-    targets_N: npt.NDArray[np.int64],  # noqa: N803
-    counts: npt.NDArray[np.int64],
+    targets_MN: npt.NDArray[np.int64],
+    counts: Counts,
     *,
     vocab_size: int,
     seed: int,
-) -> Candidates | None:
-    """Candidates for some targets; ``counts`` is how often each of the first tokens occurs. None to score every token.
+) -> Candidates:
+    """Candidates for each row of at most ``SHARED_BY`` targets; ``counts`` is what the others are drawn by.
 
     The sample is systematic: equal steps from a random start along all other tokens, each as long as it is frequent.
     """
-    target_tokens, rows_N = np.unique(targets_N, return_inverse=True)  # noqa: N806
-    least = len(target_tokens) + LEAST_SAMPLED
-    num_candidates = math.ceil(least / COUNT_MULTIPLE) * COUNT_MULTIPLE
-    if num_candidates > LARGEST_SHARE * vocab_size:
-        return None
-    num_sampled = num_candidates - len(target_tokens)
     lengths = np.ones(vocab_size)
     lengths[: len(counts)] += counts
-    lengths[target_tokens] = 0
     ends = np.cumsum(lengths)
-    step = ends[-1] / num_sampled
-    start = mix_seed(seed) / 2**63
-    sampled = np.searchsorted(ends, step * (start + np.arange(num_sampled)), side="right")
-    offset = np.zeros(num_candidates, dtype=np.float32)
-    offset[len(target_tokens) :] = np.log(step / lengths[sampled])
-    return Candidates(rows_N, np.concatenate((target_tokens, sampled)), offset)
+    rows_MN = np.empty_like(targets_MN)
+    tokens_MC = np.empty((len(targets_MN), NUM_CANDIDATES), dtype=np.int64)
+    offset_MC = np.zeros(tokens_MC.shape, dtype=np.float32)
+    for number, targets in enumerate(targets_MN):
+        tokens, rows_MN[number] = np.unique(targets, return_inverse=True)
+        # On a line of all tokens, each as long as it is frequent, walk over those that are not to be drawn.
+        walked = np.cumsum(lengths[tokens])
+        num_sampled = NUM_CANDIDATES - len(tokens)
+        step = (ends[-1] - walked[-1]) / num_sampled
+        stops = step * (mix_seed(seed, number) / 2**63 + np.arange(num_sampled))
+        num_passed = np.searchsorted(ends[tokens] - walked, stops, side="right")
+        stops += np.concatenate(([0.0], walked))[num_passed]
+        sampled = np.searchsorted(ends, stops, side="right")
+        tokens_MC[number] = np.concatenate((tokens, sampled))
+        offset_MC[number, len(tokens) :] = np.log(step / lengths[sampled])
+    return Candidates(rows_MN, tokens_MC, offset_MC)

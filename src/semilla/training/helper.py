@@ -26,18 +26,18 @@ from semilla.errors import is_out_of_memory
 from semilla.model.transformer import Transformer
 from semilla.training.allocator import keep_freed_blocks
 from semilla.training.batches import Windows
+from semilla.training.candidates import Counts
 from semilla.training.environment import DTYPES
-from semilla.training.gradients import Counts, Portion, compute_portion
+from semilla.training.gradients import Portion, compute_portion, join_gradients
 from semilla.training.muon import orthogonalize
 
 Shape = tuple[int, ...]
 NUMBER_BYTES = 4
-ALIGNMENT_BYTES = 64
 
 
 @dataclass(frozen=True)
 class Setup:
-    """All that a helper needs to begin; its gradients are copy ``number`` of the memory behind ``descriptor``."""
+    """All that a helper needs to begin; its gradients are block ``number`` of the memory behind ``descriptor``."""
 
     architecture: dict[str, Any]
     vocab_size: int
@@ -74,30 +74,32 @@ class Answer:
 
 
 class SharedMemory:
-    """Copies of the same float32 tensors: first the weights, then work space for each helper."""
+    """Blocks of as many float32 numbers as the model has: first the weights, then work space for each helper."""
 
-    def __init__(self, descriptor: int, shapes: Sequence[Shape]) -> None:
-        self.copy_bytes = sum(map(_measure_bytes, shapes))
+    def __init__(self, descriptor: int, block_size: int) -> None:
+        self.block_size = block_size
         self._mapped = mmap.mmap(descriptor, 0)
 
     @classmethod
-    def create(cls, descriptor: int, shapes: Sequence[Shape], *, copies: int) -> SharedMemory:
+    def create(cls, descriptor: int, block_size: int, *, blocks: int) -> SharedMemory:
         """Give the empty file behind ``descriptor`` its size."""
-        os.ftruncate(descriptor, copies * sum(map(_measure_bytes, shapes)))
-        return cls(descriptor, shapes)
+        os.ftruncate(descriptor, blocks * block_size * NUMBER_BYTES)
+        return cls(descriptor, block_size)
 
-    def lay_out(self, shapes: Sequence[Shape], *, copy: int) -> list[Tensor]:
-        """Tensors of ``shapes``, one after the other from the beginning of a copy; each is all of its storage."""
-        tensors, offset = [], copy * self.copy_bytes
+    def get_block(self, number: int) -> Tensor:
+        """All numbers of a block."""
+        (block,) = self.lay_out([(self.block_size,)], block=number)
+        return block
+
+    def lay_out(self, shapes: Sequence[Shape], *, block: int) -> list[Tensor]:
+        """Tensors of ``shapes``, one after the other from the beginning of a block; each is all of its storage."""
+        tensors, start = [], block * self.block_size
         for shape in shapes:
-            flat = torch.frombuffer(self._mapped, dtype=torch.float32, count=prod(shape), offset=offset)
+            size, offset = prod(shape), start * NUMBER_BYTES
+            flat = torch.frombuffer(self._mapped, dtype=torch.float32, count=size, offset=offset)
             tensors.append(flat.view(shape))
-            offset += _measure_bytes(shape)
+            start += size
         return tensors
-
-
-def _measure_bytes(shape: Shape) -> int:
-    return -(-prod(shape) * NUMBER_BYTES // ALIGNMENT_BYTES) * ALIGNMENT_BYTES
 
 
 def write_message(stream: IO[bytes], message: dict[str, Any], *arrays: Windows) -> None:
@@ -132,18 +134,19 @@ class Helper:
         self.model, self.counts, self.number = setup.build_model(), counts, setup.number
         parameters = list(self.model.parameters())
         shapes = [tuple(parameter.shape) for parameter in parameters]
-        self.memory = SharedMemory(setup.descriptor, shapes)
-        weights, gradients = (self.memory.lay_out(shapes, copy=copy) for copy in (0, self.number))
-        for parameter, shared, gradient in zip(parameters, weights, gradients, strict=True):
-            parameter.data, parameter.grad = shared, gradient
+        self.memory = SharedMemory(setup.descriptor, sum(map(prod, shapes)))
+        for parameter, shared in zip(parameters, self.memory.lay_out(shapes, block=0), strict=True):
+            parameter.data = shared
+        self.gradients = self.memory.get_block(self.number)
+        join_gradients(parameters, self.gradients)
 
     def answer(self, request: dict[str, Any], arrays: list[Windows]) -> Answer:
         """Compute a portion or orthogonalise matrices, whichever was sent."""
         try:
             if arrays:
                 inputs, targets = arrays
-                loss = compute_portion(self.model, Portion(inputs, targets, **request), self.counts)
-                return Answer(loss)
+                portion = Portion(inputs, targets, **request)
+                return Answer(compute_portion(self.model, self.gradients, portion, self.counts))
             self.orthogonalize(Matrices(**request))
         except (RuntimeError, MemoryError) as error:
             return Answer(error=str(error) or repr(error), is_out_of_memory=is_out_of_memory(error))
@@ -151,7 +154,7 @@ class Helper:
 
     def orthogonalize(self, matrices: Matrices) -> None:
         """In place."""
-        lent = self.memory.lay_out(matrices.shapes, copy=self.number)
+        lent = self.memory.lay_out(matrices.shapes, block=self.number)
         for matrix, result in zip(lent, orthogonalize(lent, dtype=DTYPES[matrices.dtype]), strict=True):
             matrix.copy_(result)
 

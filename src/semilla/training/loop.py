@@ -17,7 +17,7 @@ from semilla.config import PipelineConfiguration, TrainingHyperparameters
 from semilla.errors import DivergedError
 from semilla.seeds import mix_seed
 from semilla.training.batches import TrainingData, Windows, cut_batch, halve_contexts, plan_epoch
-from semilla.training.gradients import Portion, get_gradient
+from semilla.training.gradients import Portion
 from semilla.training.optimizer import set_learning_rate, set_momentum
 from semilla.training.schedule import compute_dropout, compute_learning_rate, compute_momentum
 from semilla.training.state import RunState, StepInfo
@@ -66,7 +66,7 @@ def take_step(
     set_momentum(state.optimizers, compute_momentum(state.step))
     batch = plan_batch(state.step, settings, starts, total_steps=total_steps, data=data)
     with workers.limit_threads():
-        loss, norm = compute_gradients(state, batch, workers, max_norm=settings.max_gradient_norm)
+        loss, norm = compute_gradients(batch, workers, max_norm=settings.max_gradient_norm)
         if not (math.isfinite(loss) and math.isfinite(norm)):
             raise DivergedError(
                 f"step {state.step + 1}: the loss is {loss} and the gradient norm {norm}; the update was not made. "
@@ -78,8 +78,7 @@ def take_step(
                     "windows": starts.tolist(),
                 },
             )
-        for optimizer in state.optimizers.values():
-            optimizer.step()
+        workers.update(state.optimizers)
     state.step += 1
     info = StepInfo(
         step=state.step,
@@ -112,14 +111,10 @@ def plan_batch(
     )
 
 
-def compute_gradients(
-    state: RunState, batch: Portion, workers: Workers, *, max_norm: float
-) -> tuple[float, float]:
+def compute_gradients(batch: Portion, workers: Workers, *, max_norm: float) -> tuple[float, float]:
     """Leave the batch's gradient in the parameters; the loss in nats per token, and the norm before clipping."""
     loss = workers.compute(batch)
-    parameters = list(state.model.parameters())
-    total = torch.nn.utils.get_total_norm(get_gradient(parameter) for parameter in parameters)
-    norm = total.item()
-    if norm > max_norm:  # clip_grad_norm_ would multiply all that is short enough by one
-        torch.nn.utils.clip_grads_with_norm_(parameters, max_norm, total)
+    norm = torch.linalg.vector_norm(workers.gradients).item()
+    if norm > max_norm:
+        workers.gradients.mul_(max_norm / norm)
     return loss, norm

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,12 +21,6 @@ POLYNOMIALS = ((8.20516, -22.90193, 16.46072), (4.06640, -2.86115, 0.51840))
 Express (Amsel et al. 2025, https://arxiv.org/abs/2505.16932), made smaller by 1.01, 1.01³ and 1.01⁵ as they advise."""
 ADAMW_RMS = 0.2
 """Root mean square of a typical AdamW update, which Liu et al. match."""
-
-
-class Orthogonalize(Protocol):
-    """``orthogonalize`` below, or another way to the same result."""
-
-    def __call__(self, matrices: list[Tensor], *, dtype: torch.dtype) -> list[Tensor]: ...
 
 
 class Muon(torch.optim.Optimizer):
@@ -43,20 +37,31 @@ class Muon(torch.optim.Optimizer):
     ) -> None:
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
         self.compute_dtype = compute_dtype
-        self.orthogonalize: Orthogonalize = orthogonalize
 
-    @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]  # noqa: ARG002
         """Update every matrix that has a gradient; there is no closure to evaluate."""
-        for group in self.param_groups:
-            matrices = [matrix for matrix in group["params"] if matrix.grad is not None]
-            updates = [self._add_momentum(matrix, group["momentum"]) for matrix in matrices]
-            for matrix, update in zip(
-                matrices, self.orthogonalize(updates, dtype=self.compute_dtype), strict=True
-            ):
-                scale = ADAMW_RMS * math.sqrt(max(matrix.shape))
-                matrix.mul_(1 - group["lr"] * group["weight_decay"])
-                matrix.add_(update, alpha=-group["lr"] * scale)
+        self.finish_step(orthogonalize(self.begin_step(), dtype=self.compute_dtype))
+
+    @torch.no_grad()
+    def begin_step(self) -> list[Tensor]:
+        """The first half of ``step``: what is to be made orthogonal."""
+        return [self._add_momentum(matrix, group["momentum"]) for group, matrix in self._list_matrices()]
+
+    @torch.no_grad()
+    def finish_step(self, updates: Iterable[Tensor]) -> None:
+        """The second half: take ``updates``, made orthogonal in the meantime, off the matrices."""
+        for (group, matrix), update in zip(self._list_matrices(), updates, strict=True):
+            scale = ADAMW_RMS * math.sqrt(max(matrix.shape))
+            matrix.mul_(1 - group["lr"] * group["weight_decay"])
+            matrix.add_(update, alpha=-group["lr"] * scale)
+
+    def _list_matrices(self) -> list[tuple[dict[str, Any], Tensor]]:
+        return [
+            (group, matrix)
+            for group in self.param_groups
+            for matrix in group["params"]
+            if matrix.grad is not None
+        ]
 
     def _add_momentum(self, matrix: Tensor, momentum: float) -> Tensor:
         state = self.state[matrix]

@@ -13,18 +13,20 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
+from math import prod
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from semilla.config import PipelineConfiguration
 from semilla.training.batches import TrainingData, Windows
+from semilla.training.candidates import Counts
 from semilla.training.environment import DTYPES
-from semilla.training.gradients import Counts, Portion, compute_portion, get_gradient
-from semilla.training.helper import Answer, Matrices, Setup, Shape, SharedMemory, read_message, write_message
+from semilla.training.gradients import Portion, compute_portion, join_gradients
+from semilla.training.helper import Answer, Matrices, Setup, SharedMemory, read_message, write_message
 from semilla.training.muon import Muon, orthogonalize
 from semilla.training.shards import count_portions, count_threads
 from semilla.training.state import RunState
@@ -47,7 +49,7 @@ class Workers:
         self.count = count_portions(batch_size, length, num_threads=num_threads) if can_share else 1
         self.threads_each = max(1, num_threads // self.count)
         self._helpers: list[HelperProcess] = []
-        self._state: RunState | None = None
+        self._shared: list[nn.Parameter] = []
 
     def __enter__(self) -> Self:
         self._descriptor = os.memfd_create("semilla")
@@ -62,14 +64,16 @@ class Workers:
     def share(self, state: RunState, data: TrainingData) -> None:
         """Once: put the weights where all processes see them, and wait until the helpers are ready for this text."""
         self._model, self._counts = state.model, data.token_counts
-        if self.count == 1:
-            return
-        self._state = state
         parameters = list(state.model.parameters())
         shapes = [tuple(parameter.shape) for parameter in parameters]
-        memory = SharedMemory.create(self._descriptor, shapes, copies=self.count)
-        for parameter, shared in zip(parameters, memory.lay_out(shapes, copy=0), strict=True):
+        self.gradients = torch.zeros(sum(map(prod, shapes)), device=state.model.device)
+        join_gradients(parameters, self.gradients)
+        if self.count == 1:
+            return
+        memory = SharedMemory.create(self._descriptor, len(self.gradients), blocks=self.count)
+        for parameter, shared in zip(parameters, memory.lay_out(shapes, block=0), strict=True):
             parameter.data = shared.copy_(parameter.detach())
+        self._shared = parameters
         for number, helper in enumerate(self._helpers, start=1):
             setup = Setup(
                 state.model.architecture.model_dump(),
@@ -80,12 +84,9 @@ class Workers:
                 descriptor=self._descriptor,
                 number=number,
             )
-            helper.set_up(setup, memory, shapes, data.token_counts)
+            helper.set_up(setup, memory, data.token_counts)
         for helper in self._helpers:
             helper.receive()
-        muon = state.optimizers.get("muon")
-        if isinstance(muon, Muon):
-            muon.orthogonalize = self.orthogonalize
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -98,13 +99,9 @@ class Workers:
             helper.kill()
         self._helpers.clear()
         os.close(self._descriptor)
-        if self._state:
-            for parameter in self._state.model.parameters():
-                parameter.data = parameter.detach().clone()
-            muon = self._state.optimizers.get("muon")
-            if isinstance(muon, Muon):
-                muon.orthogonalize = orthogonalize
-            self._state = None
+        for parameter in self._shared:
+            parameter.data = parameter.detach().clone()
+        self._shared.clear()
 
     @contextmanager
     def limit_threads(self) -> Iterator[None]:
@@ -117,7 +114,7 @@ class Workers:
             torch.set_num_threads(before)
 
     def compute(self, batch: Portion) -> float:
-        """Leave the gradient of a whole batch in the parameters; the loss in nats per token.
+        """Leave the gradient of a whole batch in ``gradients``, and so in the parameters; the loss in nats per token.
 
         Raises RuntimeError and MemoryError as the computation does, a helper's as one's own; MemoryError also when a
         helper was killed.
@@ -126,22 +123,30 @@ class Workers:
         helpers = self._helpers[: len(portions) - 1]
         for helper, portion in zip(helpers, portions[1:], strict=True):
             helper.send(portion)
-        loss = compute_portion(self._model, portions[0], self._counts)
+        loss = compute_portion(self._model, self.gradients, portions[0], self._counts)
         for helper in helpers:
             loss += helper.receive()
-            for parameter, gradient in zip(self._model.parameters(), helper.gradients, strict=True):
-                get_gradient(parameter).add_(gradient)
+            self.gradients += helper.gradients
         return loss
 
-    def orthogonalize(self, matrices: list[Tensor], *, dtype: torch.dtype) -> list[Tensor]:
-        """What ``muon.orthogonalize`` does, each process for its share of the matrices."""
-        found = list(matrices)
-        for number, helper in enumerate(self._helpers, start=1):
-            helper.lend(matrices[number :: self.count], dtype=dtype)
-        found[:: self.count] = orthogonalize(matrices[:: self.count], dtype=dtype)
-        for number, helper in enumerate(self._helpers, start=1):
-            found[number :: self.count] = helper.receive_lent()
-        return found
+    def update(self, optimizers: dict[str, torch.optim.Optimizer]) -> None:
+        """A step of every optimizer; helpers make matrices orthogonal for Muon while this process does the rest."""
+        muon = optimizers.get("muon")
+        if not isinstance(muon, Muon):
+            for optimizer in optimizers.values():
+                optimizer.step()
+            return
+        updates = muon.begin_step()
+        shares = [slice(number, None, self.count) for number in range(self.count)]
+        for helper, share in zip(self._helpers, shares[1:], strict=True):
+            helper.lend(updates[share], dtype=muon.compute_dtype)
+        for optimizer in optimizers.values():
+            if optimizer is not muon:
+                optimizer.step()
+        updates[shares[0]] = orthogonalize(updates[shares[0]], dtype=muon.compute_dtype)
+        for helper, share in zip(self._helpers, shares[1:], strict=True):
+            updates[share] = helper.receive_lent()
+        muon.finish_step(updates)
 
     def measure_memory_mb(self) -> float:
         """What the helpers hold for themselves now, in MiB."""
@@ -162,11 +167,11 @@ class HelperProcess:
             start_new_session=True,
         )
 
-    def set_up(self, setup: Setup, memory: SharedMemory, shapes: Sequence[Shape], counts: Counts) -> None:
+    def set_up(self, setup: Setup, memory: SharedMemory, counts: Counts) -> None:
         """Have the model built; answered when that is done."""
         self._memory, self._number = memory, setup.number
         self._lent: list[Tensor] = []
-        self.gradients = memory.lay_out(shapes, copy=setup.number)
+        self.gradients = memory.get_block(setup.number)
         self._send(asdict(setup), counts)
 
     def send(self, portion: Portion) -> None:
@@ -196,7 +201,7 @@ class HelperProcess:
     def lend(self, matrices: Sequence[Tensor], *, dtype: torch.dtype) -> None:
         """Have ``matrices`` made orthogonal: copies of them, in the work space."""
         shapes = [tuple(matrix.shape) for matrix in matrices]
-        self._lent = self._memory.lay_out(shapes, copy=self._number)
+        self._lent = self._memory.lay_out(shapes, block=self._number)
         for lent, matrix in zip(self._lent, matrices, strict=True):
             lent.copy_(matrix)
         self._send(asdict(Matrices(shapes, name_dtype(dtype))))
