@@ -18,7 +18,7 @@ from semilla.seeds import mix_seed
 SHARED_BY = 256
 """Targets that share their candidates, in the order of the text: the fewer, the less there is to score, and the rarer
 each one's likely alternatives among them."""
-NUM_CANDIDATES = 384
+NUM_CANDIDATES = 448
 """Tokens that are scored: some 160 different targets, and as many others as there is room for."""
 LARGEST_SHARE = 1 / 3
 """Of a vocabulary of which the candidates are more than this share every token is scored: exact, and little slower."""
