@@ -32,7 +32,7 @@ def compute_loss(
     ``weight_MCD`` has a row for each token that is scored, all of them or candidates; targets are row numbers.
     """
     if offset_MC is None:
-        scores_MNC = hidden_MND @ weight_MCD.mT
+        scores_MNC = _multiply(hidden_MND, weight_MCD.mT)
     else:
         scores_MNC = torch.baddbmm(offset_MC[:, None], hidden_MND, weight_MCD.mT)
     probabilities = torch.softmax(scores_MNC, dim=-1)
@@ -41,7 +41,12 @@ def compute_loss(
     chosen = flat[target_cells]
     nats = chosen.float().clamp_min(1e-30).log().sum().neg()
     flat[target_cells] = chosen - 1
-    return Loss(nats, probabilities @ weight_MCD, probabilities.mT @ hidden_MND)
+    return Loss(nats, _multiply(probabilities, weight_MCD), _multiply(probabilities.mT, hidden_MND))
+
+
+def _multiply(left: Tensor, right: Tensor) -> Tensor:
+    """M products. A batched one of a single large pair would take up to half again as long."""
+    return (left[0] @ right[0])[None] if len(left) == 1 else left @ right
 
 
 @torch.no_grad()
