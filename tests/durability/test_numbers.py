@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,12 @@ from semilla.training.state import build_state
 
 
 def break_at(step: int, monkeypatch: pytest.MonkeyPatch, *, loss: float, norm: float) -> None:
-    """Let the loss or the gradient of one step be no number."""
-    compute = loop.compute_gradients
+    """Let the loss or the gradient of one step be no number; steps are counted from the next."""
+    compute, steps = loop.compute_gradients, count(1)
 
-    def compute_gradients(state: Any, *arguments: Any, **keywords: Any) -> tuple[float, float]:
-        result = compute(state, *arguments, **keywords)
-        return (loss, norm) if state.step + 1 == step else result
+    def compute_gradients(*arguments: Any, **keywords: Any) -> tuple[float, float]:
+        result = compute(*arguments, **keywords)
+        return (loss, norm) if next(steps) == step else result
 
     monkeypatch.setattr(loop, "compute_gradients", compute_gradients)
 

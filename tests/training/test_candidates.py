@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from semilla.training.candidates import NUM_CANDIDATES, Candidates, are_worth_it, draw_candidates
+from semilla.training.candidates import NUM_CANDIDATES, SHARED_BY, Candidates, are_worth_it, draw_candidates
 
 VOCAB_SIZE = 4000
 COUNTS = 100_000 // (np.arange(VOCAB_SIZE - 5) + 3)
@@ -53,6 +53,15 @@ def test_each_chunk_has_candidates_of_its_own() -> None:
     assert both.tokens_MC[0, :4].tolist() == [5, 9, 11, 700]
     assert both.tokens_MC[1, both.targets_MN[1]].tolist() == (TARGETS[::-1] + 1).tolist()
     assert both.tokens_MC[0, 4:].tolist() != both.tokens_MC[1, 4:].tolist()
+
+
+def test_targets_that_are_all_different_leave_room_for_others() -> None:
+    """However many of them share candidates."""
+    targets = np.arange(SHARED_BY)
+    rows, tokens, offset = draw(targets)
+    assert tokens[rows].tolist() == targets.tolist()
+    assert tokens[SHARED_BY:].min() >= SHARED_BY
+    assert np.isfinite(offset).all()
 
 
 def test_a_small_vocabulary_is_scored_as_a_whole() -> None:

@@ -36,7 +36,7 @@ def compute_loss(
     else:
         scores_MNC = torch.baddbmm(offset_MC[:, None], hidden_MND, weight_MCD.mT)
     probabilities = torch.softmax(scores_MNC, dim=-1)
-    flat, targets = probabilities.flatten(0, 1), targets_MN.flatten()
+    flat, targets = probabilities.view(-1, probabilities.shape[-1]), targets_MN.flatten()
     target_cells = (torch.arange(len(targets), device=targets.device), targets)
     chosen = flat[target_cells]
     nats = chosen.float().clamp_min(1e-30).log().sum().neg()
