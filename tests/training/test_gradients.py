@@ -39,9 +39,13 @@ def find_gradients(state: RunState, **options: Any) -> list[torch.Tensor]:
     return [parameter.grad.clone() for parameter in state.model.parameters()]
 
 
+@pytest.mark.parametrize("chunk_rows", [512, 32, 20])
 @pytest.mark.parametrize("tied", [True, False])
-def test_the_gradient_is_that_of_the_whole_batch(monkeypatch: pytest.MonkeyPatch, tied: bool) -> None:
-    """Every parameter's, and the loss, as torch finds them for all logits at once."""
+def test_the_gradient_is_that_of_the_whole_batch(
+    monkeypatch: pytest.MonkeyPatch, tied: bool, chunk_rows: int
+) -> None:
+    """Every parameter's, and the loss, as torch finds them for all logits at once; however many chunks there are."""
+    monkeypatch.setattr(scoring, "CHUNK_ROWS", chunk_rows)
     state = build(monkeypatch, shard_tokens=1, tied=tied)
     data = make_data(config=make_config())
     inputs, targets = map(torch.from_numpy, cut_batch(data, plan_epoch(data, 1)[: data.batch_size]))

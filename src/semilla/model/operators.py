@@ -98,12 +98,9 @@ class CausalAttention(torch.autograd.Function):
             grad_q[:, rows].baddbmm_(grad_scores, k_NTK[:, seen], beta=0, alpha=scale)
             grad_k[:, seen].baddbmm_(grad_scores.mT, q_NTK[:, rows], alpha=scale)
             grad_v[:, seen].baddbmm_(probability.mT, grad_rows)
-        batch_size = len(grad_BTHK)
-        grad_qk, grad_v = (
-            torch.cat([_join_heads(grad, batch_size=batch_size) for grad in grads], dim=2)
-            for grads in ((grad_q, grad_k), (grad_v,))
-        )
-        return torch.cat((turn(grad_qk, cos_THK, -sin_THK), grad_v), dim=2), None, None, None
+        *grads_qk, grad_v = (_join_heads(x, batch_size=len(grad_BTHK)) for x in (grad_q, grad_k, grad_v))
+        grad_qk = turn(torch.cat(grads_qk, dim=2), cos_THK, -sin_THK)
+        return torch.cat((grad_qk, grad_v), dim=2), None, None, None
 
 
 def attend(qkv_BTHK: Tensor, positions: Positions) -> Tensor:
