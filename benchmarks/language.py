@@ -22,7 +22,10 @@ import numpy as np
 import numpy.typing as npt
 from machine_facts import describe_machine
 
-from semilla.assessment.grammar import (
+from semilla.configuration.schema import PipelineConfiguration
+from semilla.corpus.manifest import Document, read_documents
+from semilla.corpus.openings import find_openings
+from semilla.evaluation.minimal_pairs import (
     PROBE_PAIRS,
     SEED,
     accept_new,
@@ -31,27 +34,24 @@ from semilla.assessment.grammar import (
     measure_grammar,
     prefer_right,
 )
-from semilla.assessment.texts import SAMPLE_TOKENS
-from semilla.config import PipelineConfiguration
-from semilla.corpus.manifest import Document, read_documents
-from semilla.corpus.openings import find_openings
-from semilla.corpus.sample.minimal_pairs import MinimalPair, make_pairs
-from semilla.corpus.sample.terms import LANGUAGES
-from semilla.device.session import load
-from semilla.export.bundle import write_bundle
-from semilla.model.transformer import Transformer, describe_llama
-from semilla.pipeline import read_run_configuration
-from semilla.quality import (
+from semilla.evaluation.text_metrics import (
     measure_copying,
     measure_language_share,
     measure_repetition,
     measure_usual_repetition,
     spell_ids,
 )
+from semilla.evaluation.texts import SAMPLE_TOKENS
+from semilla.export.bundle import write_bundle
+from semilla.model.transformer import Transformer, describe_llama
+from semilla.pipeline.main_job import read_run_configuration
 from semilla.records import names
-from semilla.tokenizer import NEWLINE_ID, Tokenizer, read_tokenizer
-from semilla.training.batches import build_data
-from semilla.training.checkpoint import read_sealed
+from semilla.runtime.session import load
+from semilla.stories.minimal_pairs import MinimalPair, make_pairs
+from semilla.stories.terms import LANGUAGES
+from semilla.tokenizer.tokenizer import NEWLINE_ID, Tokenizer, read_tokenizer
+from semilla.training.checkpoints.checkpoint import read_sealed
+from semilla.training.data import build_data
 from semilla.training.state import build_state
 
 NUM_SHOWN = 20

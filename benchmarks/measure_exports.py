@@ -19,10 +19,10 @@ from pathlib import Path
 from held_out import compare_held_out
 from machine_facts import describe_machine
 
-from semilla.device.session import load
 from semilla.export import huggingface, onnx_folder
 from semilla.export.parity import Comparison, compare_logits
 from semilla.export.trained import TrainedModel, read_run
+from semilla.runtime.session import load
 
 NUM_CONTEXTS = 1000
 

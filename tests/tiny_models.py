@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from tiny_bundle import SENTENCES
 
-from semilla.config import ModelArchitecture
+from semilla.configuration.schema import ModelArchitecture
 from semilla.export.trained import TrainedModel
 from semilla.model.transformer import Transformer, initialize_weights
-from semilla.tokenizer import Tokenizer, train_tokenizer
+from semilla.tokenizer.tokenizer import Tokenizer, train_tokenizer
 
 
 def make_model(

@@ -15,14 +15,14 @@ from typing import Any
 import pytest
 import torch
 
-from semilla import interrupts
-from semilla.config import PipelineConfiguration
-from semilla.phases import PhaseRecord, model_training
+from semilla.configuration.schema import PipelineConfiguration
+from semilla.events import Event, Progress, silent
+from semilla.pipeline.phases import PhaseRecord, model_training
 from semilla.prerequisites.check import Check
-from semilla.progress import Event, Progress, silent
 from semilla.records import names
 from semilla.records.metrics import read_metrics
-from semilla.training.seal import read_sealed
+from semilla.system import interrupts
+from semilla.training.checkpoints.seal import read_sealed
 
 CLOCK_FIELDS = {"elapsed_seconds", "tokens_per_second"}
 SETTINGS = {

@@ -23,7 +23,7 @@ Generate = Callable[[int, int], int]
 
 
 def open_semilla(run_dir: Path) -> Generate:
-    from semilla.device.session import load
+    from semilla.runtime.session import load
 
     model = load(run_dir)
 
@@ -36,7 +36,7 @@ def open_semilla(run_dir: Path) -> Generate:
 
 
 def read_weights(run_dir: Path) -> dict[str, Any]:
-    from semilla.training.checkpoint import read_sealed
+    from semilla.training.checkpoints.checkpoint import read_sealed
 
     return {
         name: tensor.numpy() for name, tensor in read_sealed(run_dir / "best_model.pt")["model_state"].items()
@@ -46,9 +46,9 @@ def read_weights(run_dir: Path) -> dict[str, Any]:
 def open_numpy(run_dir: Path) -> Generate:
     from numpy_engine import NumpyEngine, choose
 
-    from semilla.device.bundle import read_bundle
-    from semilla.device.pieces import PieceDecoder
-    from semilla.tokenizer import read_tokenizer
+    from semilla.runtime.bundle import read_bundle
+    from semilla.runtime.pieces import PieceDecoder
+    from semilla.tokenizer.tokenizer import read_tokenizer
 
     bundle = read_bundle(run_dir)
     engine, tokenizer = (
@@ -73,9 +73,9 @@ def open_transformers(run_dir: Path) -> Generate:
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    from semilla.device.bundle import read_bundle
-    from semilla.tokenizer import read_tokenizer
-    from semilla.training.checkpoint import read_sealed
+    from semilla.runtime.bundle import read_bundle
+    from semilla.tokenizer.tokenizer import read_tokenizer
+    from semilla.training.checkpoints.checkpoint import read_sealed
 
     torch.set_num_threads(1)
     bundle = read_bundle(run_dir)

@@ -1,4 +1,4 @@
-"""Record what the model that ships weighs and takes, for tests/device/test_baseline.py to hold it to.
+"""Record what the model that ships weighs and takes, for tests/runtime/test_baseline.py to hold it to.
 
     python benchmarks/device/record_baseline.py
 

@@ -23,9 +23,9 @@ sys.path.append(str(Path(__file__).parents[1]))
 from contestants import read_weights
 from machine_facts import describe_machine
 
-from semilla.device.budgets import measure_in_child
-from semilla.device.bundle import MODEL, TOKENIZER, read_bundle
-from semilla.device.limits import find_limit
+from semilla.runtime.budgets import measure_in_child
+from semilla.runtime.bundle import MODEL, TOKENIZER, read_bundle
+from semilla.runtime.limits import find_limit
 
 HERE = Path(__file__).parent
 NUM_STARTS = 20

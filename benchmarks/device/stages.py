@@ -26,9 +26,9 @@ from onnx.utils import Extractor
 sys.path.append(str(Path(__file__).parents[1]))
 from machine_facts import describe_machine
 
-from semilla.device.bundle import GenerationSettings, read_bundle
-from semilla.device.context import describe_choice
-from semilla.device.session import Model, load
+from semilla.runtime.bundle import GenerationSettings, read_bundle
+from semilla.runtime.context import describe_choice
+from semilla.runtime.session import Model, load
 
 NUM_TURNS = 3000
 NUMBERS = {TensorProto.FLOAT: np.float32, TensorProto.INT64: np.int64, TensorProto.INT32: np.int32}

@@ -27,17 +27,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from semilla.config import PipelineConfiguration
+from semilla.configuration.schema import PipelineConfiguration
 from semilla.corpus.manifest import read_documents
 from semilla.model import operators
-from semilla.tokenizer import read_tokenizer
-from semilla.training import candidates, helper, scoring, workers
+from semilla.system.allocator import keep_freed_blocks
+from semilla.tokenizer.tokenizer import read_tokenizer
 from semilla.training import optimizer as optimizers
-from semilla.training.allocator import keep_freed_blocks
-from semilla.training.batches import TrainingData, build_data, cut_held_out
+from semilla.training import sampled_softmax as candidates
+from semilla.training import scoring
+from semilla.training.data import TrainingData, build_data, cut_held_out
 from semilla.training.environment import DTYPES, measure_fastest_precision
 from semilla.training.evaluate import evaluate
 from semilla.training.loop import train
+from semilla.training.parallel import worker as helper
+from semilla.training.parallel import workers
 from semilla.training.state import RunState, build_state
 
 TEXTBOOK_RATE = 3e-4

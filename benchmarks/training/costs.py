@@ -22,7 +22,7 @@ from typing import Any
 sys.path.append(str(Path(__file__).parents[1]))
 from machine_facts import describe_machine
 
-from semilla.config import PipelineConfiguration
+from semilla.configuration.schema import PipelineConfiguration
 from semilla.model.shape import count_parameters
 from semilla.prerequisites.duration import count_steps, estimate_training_s, rehearse_training
 from semilla.training.memory import estimate_training_memory_mb
@@ -96,9 +96,9 @@ def train_a_little(run_directory: Path, size_mb: int, *, threads: int) -> dict[s
     from contenders import measure_peak_mb
 
     from semilla.corpus.manifest import read_documents
-    from semilla.tokenizer import read_tokenizer
-    from semilla.training.allocator import keep_freed_blocks
-    from semilla.training.batches import build_data
+    from semilla.system.allocator import keep_freed_blocks
+    from semilla.tokenizer.tokenizer import read_tokenizer
+    from semilla.training.data import build_data
     from semilla.training.environment import choose_environment
     from semilla.training.evaluate import evaluate
     from semilla.training.loop import train

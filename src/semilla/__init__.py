@@ -12,22 +12,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from semilla.config import PipelineConfiguration
-    from semilla.device.session import load
+    from semilla.configuration.schema import PipelineConfiguration
+    from semilla.configuration.sources import load_configuration
     from semilla.errors import SemillaError
-    from semilla.pipeline import run_pipeline as run
-    from semilla.sources import load_configuration
+    from semilla.pipeline.main_job import run_pipeline as run
+    from semilla.runtime.session import load
 
 __version__ = "0.1.0"
 
 __all__ = ["PipelineConfiguration", "SemillaError", "__version__", "load", "load_configuration", "run"]
 
 _HOMES = {
-    "PipelineConfiguration": ("semilla.config", "PipelineConfiguration"),
+    "PipelineConfiguration": ("semilla.configuration.schema", "PipelineConfiguration"),
     "SemillaError": ("semilla.errors", "SemillaError"),
-    "load": ("semilla.device.session", "load"),
-    "load_configuration": ("semilla.sources", "load_configuration"),
-    "run": ("semilla.pipeline", "run_pipeline"),
+    "load": ("semilla.runtime.session", "load"),
+    "load_configuration": ("semilla.configuration.sources", "load_configuration"),
+    "run": ("semilla.pipeline.main_job", "run_pipeline"),
 }
 
 

@@ -11,7 +11,7 @@ import pytest
 from semilla import cli
 from semilla.commands import COMMANDS
 from semilla.commands.completion import FOLDERS, WRITERS, list_commands
-from semilla.settings import list_settings
+from semilla.configuration.settings import list_settings
 
 
 @pytest.fixture(scope="module")

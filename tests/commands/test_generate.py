@@ -16,9 +16,9 @@ import pytest
 from tiny_bundle import write_tiny_bundle
 
 from semilla.commands import generate
-from semilla.device.session import load
 from semilla.errors import InvalidConfigError
 from semilla.escape import escape_controls
+from semilla.runtime.session import load
 
 OPTIONS = ["--seed", "5", "--max-tokens", "20"]
 
@@ -176,7 +176,7 @@ def test_generated_control_characters_are_shown(
     bundle_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A model that generates an escape sequence cannot reach the terminal with it; JSON keeps the exact text."""
-    from semilla.device.context import Context
+    from semilla.runtime.context import Context
 
     model = load(bundle_dir)
     ids = [int(token) for token in model.tokenizer.encode("a\x1b[2J\u202eñ")]

@@ -8,10 +8,10 @@ import json
 import pytest
 
 from semilla import cli
-from semilla.config import PipelineConfiguration
+from semilla.configuration.schema import PipelineConfiguration
+from semilla.configuration.settings import to_toml
 from semilla.records import names
 from semilla.records.status import PipelineStatus, write_status
-from semilla.settings import to_toml
 
 
 @pytest.fixture

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from semilla import cli, pipeline
+from semilla import cli
 from semilla.commands.validate import THRESHOLDS
-from semilla.config import PipelineConfiguration
+from semilla.configuration.schema import PipelineConfiguration
+from semilla.configuration.settings import list_settings
+from semilla.pipeline import main_job as pipeline
 from semilla.records.status import PipelineStatus
-from semilla.settings import list_settings
 
 
 def test_config_show_tells_the_origin_of_each_value(monkeypatch, tmp_path, capsys):

@@ -10,14 +10,14 @@ import pytest
 
 from semilla import cli
 from semilla.commands import status as status_command
-from semilla.config import PipelineConfiguration
-from semilla.progress import StepDone
+from semilla.configuration.schema import PipelineConfiguration
+from semilla.configuration.settings import to_toml
+from semilla.events import StepDone
 from semilla.records import names
+from semilla.records.heartbeat import open_pulse
 from semilla.records.lock import hold_lock
 from semilla.records.metrics import EpochMetrics, TrainingMetrics, write_metrics
-from semilla.records.pulse import open_pulse
 from semilla.records.status import ErrorDetails, PhaseEntry, PipelineStatus, write_status
-from semilla.settings import to_toml
 
 
 @pytest.fixture

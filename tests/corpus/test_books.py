@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from semilla.corpus.catalogue import CATALOGUE, Book
-from semilla.corpus.clean import CleanText, clean_file
+from semilla.corpus.cleaning.clean import CleanText, clean_file
 from semilla.corpus.language import detect_languages
 from semilla.errors import InvalidCorpusError
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semilla.corpus.clean import CleanText, clean_file, normalise_characters
+from semilla.corpus.cleaning.clean import CleanText, clean_file, normalise_characters
 from semilla.errors import InvalidCorpusError
 
 LICENCE = (

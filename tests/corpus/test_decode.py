@@ -6,7 +6,7 @@ import gzip
 
 import pytest
 
-from semilla.corpus.decode import decode_text, find_declared_encoding, looks_like_html
+from semilla.corpus.cleaning.decode import decode_text, find_declared_encoding, looks_like_html
 from semilla.errors import InvalidCorpusError
 
 TEXT = "¿Mañana? — “Sí”, dijo el niño. 🌱\n"

@@ -11,10 +11,10 @@ import pytest
 from servers import LoopbackServer, Reply, find_closed_port, send, send_raw, stall
 
 from semilla.corpus.catalogue import Book
-from semilla.corpus.downloads import Download, Downloader
-from semilla.corpus.fetch import Fetcher, FetchPolicy
+from semilla.corpus.fetching.downloads import Download, Downloader
+from semilla.corpus.fetching.fetch import Fetcher, FetchPolicy
 from semilla.errors import DiskSpaceError, InvalidConfigError, InvalidCorpusError, NetworkError
-from semilla.progress import ArtifactWritten, Event, Note
+from semilla.events import ArtifactWritten, Event, Note
 
 BOOK = Book(2000, "Don Quijote", "Miguel de Cervantes Saavedra", "es")
 TEXT = "En un lugar de la Mancha, de cuyo nombre no quiero acordarme… 🌱\n".encode() * 30

@@ -28,11 +28,12 @@ from servers import (
     stall,
 )
 
-from semilla import __version__, interrupts
-from semilla.corpus.fetch import Fetched, Fetcher, FetchFailure, FetchPolicy
-from semilla.corpus.partial import PartialFile
+from semilla import __version__
+from semilla.corpus.fetching.fetch import Fetched, Fetcher, FetchFailure, FetchPolicy
+from semilla.corpus.fetching.partial import PartialFile
 from semilla.errors import InterruptedRunError
-from semilla.progress import Event, Transferred
+from semilla.events import Event, Transferred
+from semilla.system import interrupts
 
 TEXT = "El niño preguntó: «¿Y la señora?» — “The cat is here!” 🌱\n".encode() * 40
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"

@@ -11,8 +11,8 @@ import pytest
 from semilla.corpus.assembly import Assembly, PreparedDocument
 from semilla.corpus.manifest import CorpusManifest, Provenance, read_documents, read_manifest
 from semilla.errors import IncompatibleError, IntegrityError, InvalidCorpusError
+from semilla.events import ArtifactWritten, Event, Warned
 from semilla.guide.documentation import load_documentation
-from semilla.progress import ArtifactWritten, Event, Warned
 from semilla.records import names
 
 ENGLISH = "".join(

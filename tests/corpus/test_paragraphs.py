@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from semilla.corpus.paragraphs import PICTURE_GAP, join_wrapped_lines, measure_wrap_column
+from semilla.corpus.cleaning.paragraphs import PICTURE_GAP, join_wrapped_lines, measure_wrap_column
 
 PROSE = """\
 En un lugar de la Mancha, de cuyo nombre no quiero acordarme, no ha mucho

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from semilla.corpus import source as module
-from semilla.corpus.source import fingerprint_files, list_text_files, read_text_file, resolve_source
+from semilla.corpus import sources as module
+from semilla.corpus.sources import fingerprint_files, list_text_files, read_text_file, resolve_source
 from semilla.errors import InvalidCorpusError, PermissionDeniedError
 
 

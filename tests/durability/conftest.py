@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 import torch
-from test_pipeline import write_text
+from small_runs import write_text
 from tiny_training import KnownPackages, configure, describe_end, train
 
 from semilla.errors import OutOfMemoryError
-from semilla.phases import corpus_download, prerequisite_check, tokenizer_training, validation
-from semilla.pipeline import run_pipeline
-from semilla.progress import silent
+from semilla.events import silent
+from semilla.pipeline.main_job import run_pipeline
+from semilla.pipeline.phases import corpus_download, prerequisite_check, tokenizer_training, validation
 from semilla.records import names
 
 

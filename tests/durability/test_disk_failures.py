@@ -22,12 +22,12 @@ from semilla.errors import (
     SemillaError,
     StorageError,
 )
-from semilla.pipeline import run_pipeline
+from semilla.events import EpochDone, StepDone, Warned
+from semilla.pipeline.main_job import run_pipeline
 from semilla.prerequisites.storage import refuse_foreign_files
-from semilla.progress import EpochDone, StepDone, Warned
 from semilla.records import names
 from semilla.records.status import PipelineStatus, read_status, write_status
-from semilla.training.checkpoint import find_checkpoints
+from semilla.training.checkpoints.checkpoint import find_checkpoints
 
 
 def assert_newest_is_whole(directory: Path) -> None:

@@ -24,13 +24,14 @@ from tiny_training import (
     train,
 )
 
-from semilla import cli, interrupts
+from semilla import cli
 from semilla.errors import PHASES, InterruptedRunError
-from semilla.pipeline import run_pipeline
-from semilla.progress import EpochDone, PhaseStarted, StepDone
+from semilla.events import EpochDone, PhaseStarted, StepDone
+from semilla.pipeline.main_job import run_pipeline
 from semilla.records.status import read_status
-from semilla.training import persistence
-from semilla.training.checkpoint import find_checkpoints
+from semilla.system import interrupts
+from semilla.training.checkpoints import persistence
+from semilla.training.checkpoints.checkpoint import find_checkpoints
 
 EACH_STEP = {"checkpoint_seconds": 1e-9}
 """A step checkpoint after every step."""
@@ -118,7 +119,7 @@ def test_ctrl_c_in_every_phase_and_the_run_still_ends_the_same(
 
 
 def write_configuration(directory: Path) -> Path:
-    from semilla.settings import to_toml
+    from semilla.configuration.settings import to_toml
 
     path = directory.parent / "ajustes.toml"
     path.write_text(to_toml(configure(directory)), encoding="utf-8")
@@ -127,12 +128,12 @@ def write_configuration(directory: Path) -> Path:
 
 def run_with(words: list[str], listener: Callable[[Any], None]) -> int:
     """The command, with one more listener."""
-    import semilla.pipeline
+    import semilla.pipeline.main_job
 
     def run(config: Any, *, listeners: Any, **options: Any) -> Any:
         return run_pipeline(config, listeners=[*listeners, listener], **options)
 
-    semilla.pipeline.run_pipeline = run
+    semilla.pipeline.main_job.run_pipeline = run
     return cli.main(words)
 
 

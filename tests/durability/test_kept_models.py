@@ -11,12 +11,12 @@ from disk_faults import DiskFaults, kill
 from tiny_training import configure, describe_end, in_child
 
 from semilla.errors import OutOfMemoryError, SemillaError
-from semilla.phases import validation
-from semilla.pipeline import run_pipeline
+from semilla.pipeline.main_job import run_pipeline
+from semilla.pipeline.phases import validation
 from semilla.records import names
 from semilla.records.models import list_models
 from semilla.records.status import PipelineStatus, read_status
-from semilla.training.seal import read_sealed
+from semilla.training.checkpoints.seal import read_sealed
 
 NUM_KILLS = 6
 """Of the system calls of a retraining, spread evenly; the first are those that put the earlier model aside."""

@@ -15,20 +15,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_pipeline import SMALL
+from small_runs import SMALL
 from tiny_training import KnownPackages, On, configure, describe_end, in_child, resume, train
 
-from semilla import cli, machine, tokenizer
+from semilla import cli
 from semilla.errors import OutOfMemoryError
-from semilla.machine import explain_vanishing
-from semilla.phases import prerequisite_check, validation
-from semilla.pipeline import run_pipeline
+from semilla.events import EpochDone, Note, StepDone, Warned
+from semilla.pipeline.main_job import run_pipeline
+from semilla.pipeline.phases import prerequisite_check, validation
 from semilla.prerequisites import memory
-from semilla.progress import EpochDone, Note, StepDone, Warned
 from semilla.records import names
 from semilla.records.status import read_status
-from semilla.training import checkpoint
-from semilla.training import seal as seal_module
+from semilla.system import memory as machine
+from semilla.system.memory import explain_vanishing
+from semilla.tokenizer import tokenizer
+from semilla.training.checkpoints import checkpoint
+from semilla.training.checkpoints import seal as seal_module
 
 GROUPS = Path("/sys/fs/cgroup/memory")
 NO_MEMORY = RuntimeError("[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate memory")

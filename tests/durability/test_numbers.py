@@ -15,16 +15,16 @@ from tiny_training import On, configure, describe_end, resume, train
 
 from semilla import cli
 from semilla.errors import DivergedError, IntegrityError, ValidationFailureError
-from semilla.pipeline import run_pipeline
-from semilla.progress import EpochDone
+from semilla.events import EpochDone
+from semilla.pipeline.main_job import run_pipeline
 from semilla.records import names
 from semilla.records.files import write_bytes
 from semilla.records.metrics import StoppedEpoch, read_metrics
 from semilla.training import epoch, loop
-from semilla.training.batches import HeldOutText, TrainingData
-from semilla.training.checkpoint import find_checkpoints
+from semilla.training.checkpoints.checkpoint import find_checkpoints
+from semilla.training.checkpoints.seal import read_sealed, seal
+from semilla.training.data import HeldOutText, TrainingData
 from semilla.training.evaluate import Evaluation, evaluate
-from semilla.training.seal import read_sealed, seal
 from semilla.training.state import build_state
 
 

@@ -26,16 +26,16 @@ from tiny_training import (
 )
 
 from semilla import cli
+from semilla.configuration.settings import to_toml
 from semilla.errors import IncompatibleError, IntegrityError, InterruptedRunError
-from semilla.phases import corpus_download
-from semilla.pipeline import run_pipeline
-from semilla.progress import Note, StepDone, Warned, silent
+from semilla.events import Note, StepDone, Warned, silent
+from semilla.pipeline.main_job import run_pipeline
+from semilla.pipeline.phases import corpus_download
 from semilla.records import files, names
 from semilla.records.configuration import read_run_configuration
 from semilla.records.metrics import read_metrics
 from semilla.records.status import PipelineStatus, read_status, write_status
-from semilla.settings import to_toml
-from semilla.training.seal import read_sealed, seal
+from semilla.training.checkpoints.seal import read_sealed, seal
 
 
 def stop_after(directory: Path, *, steps: int, **changes: Any) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from semilla import cli
-from semilla.corpus.sample import generate_corpus
 from semilla.export.trained import TrainedModel, read_run
+from semilla.stories import generate_corpus
 
 TINY = (
     "--tokenizer-vocab-size 1000 --num-layers 2 --d-model 64 --num-heads 2 --dim-feedforward 128 --batch-size 8 "

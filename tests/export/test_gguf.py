@@ -13,7 +13,7 @@ from tiny_models import make_model
 from semilla.errors import IncompatibleError, ValidationFailureError
 from semilla.export import QUANTIZATIONS, gguf
 from semilla.export.trained import TrainedModel
-from semilla.tokenizer import END_ID, NEWLINE_ID, UNKNOWN_ID
+from semilla.tokenizer.tokenizer import END_ID, NEWLINE_ID, UNKNOWN_ID
 
 
 def read_fields(path: Path) -> dict[str, Any]:

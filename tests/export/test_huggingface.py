@@ -14,7 +14,7 @@ from tiny_models import make_model
 from semilla.errors import IncompatibleError, ValidationFailureError
 from semilla.export import huggingface
 from semilla.export.trained import TrainedModel
-from semilla.tokenizer import BEGIN_ID, END_ID, NEWLINE_ID, UNKNOWN_ID
+from semilla.tokenizer.tokenizer import BEGIN_ID, END_ID, NEWLINE_ID, UNKNOWN_ID
 
 
 @pytest.fixture(scope="module")

@@ -15,13 +15,13 @@ from hypothesis.extra.numpy import arrays
 from test_onnx import compute_reference, draw_ids
 from tiny_bundle import describe_model, draw_weights, write_tiny_bundle
 
-from semilla.device.bundle import read_bundle
-from semilla.device.context import Context
-from semilla.device.network import Network
-from semilla.device.session import load
 from semilla.errors import IncompatibleError, IntegrityError
 from semilla.export import int8
 from semilla.export.int8 import build_int8_graph, choose_block, dequantize, quantize
+from semilla.runtime.bundle import read_bundle
+from semilla.runtime.context import Context
+from semilla.runtime.network import Network
+from semilla.runtime.session import load
 
 SHAPES: list[dict[str, Any]] = [
     {},

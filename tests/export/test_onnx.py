@@ -119,7 +119,7 @@ def test_a_text_may_be_read_in_parts(changes: dict[str, Any], cuts: list[int]) -
 def test_the_trained_network_and_its_graph_agree(*, tie_embeddings: bool) -> None:
     """The torch network's weights and description, taken as they are, give the torch network's logits."""
     torch = pytest.importorskip("torch")
-    from semilla.config import ModelArchitecture
+    from semilla.configuration.schema import ModelArchitecture
     from semilla.model.transformer import Transformer, describe_llama
 
     torch.manual_seed(0)

@@ -10,7 +10,7 @@ from tiny_bundle import SENTENCES, train_tiny_tokenizer
 
 from semilla.errors import IncompatibleError
 from semilla.export.vocabulary import Kind, read_vocabulary
-from semilla.tokenizer import BEGIN_ID, END_ID, NEWLINE_ID, UNKNOWN_ID, Tokenizer
+from semilla.tokenizer.tokenizer import BEGIN_ID, END_ID, NEWLINE_ID, UNKNOWN_ID, Tokenizer
 
 
 def test_every_piece_has_its_text_score_and_kind() -> None:

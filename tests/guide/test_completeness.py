@@ -6,10 +6,10 @@ import re
 
 import pytest
 
+from semilla.configuration.settings import list_settings
 from semilla.guide.documentation import IDS, describe, load_documentation
 from semilla.records.metrics import EpochMetrics, FinalMetrics, StoppedEpoch
 from semilla.records.status import InferenceMetrics, ValidationResults
-from semilla.settings import list_settings
 
 GUIDE = load_documentation()
 RECORDS = (EpochMetrics, FinalMetrics, StoppedEpoch, InferenceMetrics, ValidationResults)

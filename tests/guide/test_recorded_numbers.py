@@ -8,8 +8,8 @@ import pytest
 from record_guide import collect, flatten, read_command
 from write_guide import BLOCK, GUIDE, NUMBER, PAGES, RECORDED, count_marks, read_recorded, rewrite
 
+from semilla.configuration.settings import list_settings
 from semilla.errors import SemillaError
-from semilla.settings import list_settings
 
 RUN = read_recorded()
 TOY = {"figures": {"loss": 2.13912, "pieces": 2000}, "epochs": [], "findings": [], "transcript": ["fin ñ"]}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from semilla.config import ModelArchitecture, PipelineConfiguration
+from semilla.configuration.schema import ModelArchitecture, PipelineConfiguration
 from semilla.model.shape import count_parameters
 from semilla.model.transformer import Transformer, initialize_weights
 

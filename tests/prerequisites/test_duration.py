@@ -3,7 +3,7 @@ import subprocess
 
 import pytest
 
-from semilla.config import PipelineConfiguration
+from semilla.configuration.schema import PipelineConfiguration
 from semilla.prerequisites import duration
 from semilla.prerequisites.duration import check_duration, count_steps, estimate_training_s, rehearse_training
 

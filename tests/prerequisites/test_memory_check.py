@@ -8,14 +8,14 @@ import sys
 
 import pytest
 
-from semilla import machine
 from semilla.cli import build_parser
-from semilla.config import PipelineConfiguration, TrainingHyperparameters
+from semilla.configuration.flags import load_arguments
+from semilla.configuration.schema import PipelineConfiguration, TrainingHyperparameters
 from semilla.errors import OutOfMemoryError
-from semilla.flags import load_arguments
 from semilla.model.shape import count_parameters
 from semilla.prerequisites import memory
 from semilla.prerequisites.memory import check_memory
+from semilla.system import memory as machine
 from semilla.training.memory import estimate_training_memory_mb, with_settings
 
 LARGE = PipelineConfiguration(
@@ -92,7 +92,7 @@ def test_parameters_of_the_default_shape(tied, count):
 def test_a_resource_limit_is_the_memory_there_is():
     """Under ``ulimit -v`` no more than the limit is available."""
     code = (
-        "import resource; from semilla.machine import measure_available_mb\n"
+        "import resource; from semilla.system.memory import measure_available_mb\n"
         "resource.setrlimit(resource.RLIMIT_AS, (700 * 2**20, 700 * 2**20)); print(measure_available_mb())"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

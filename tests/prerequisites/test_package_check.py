@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from semilla.config import PipelineConfiguration
+from semilla.configuration.schema import PipelineConfiguration
 from semilla.errors import DependencyError
 from semilla.prerequisites import packages
 from semilla.prerequisites.packages import PACKAGES, PackageProbe, find_minimum, is_older

@@ -8,14 +8,14 @@ import sys
 import pytest
 
 from semilla import cli
-from semilla.config import PipelineConfiguration, TrainingHyperparameters
+from semilla.configuration.schema import PipelineConfiguration, TrainingHyperparameters
 from semilla.errors import DiskSpaceError, InvalidCorpusError
-from semilla.phases import prerequisite_check
-from semilla.phases.prerequisite_check import check_all, has_corpus, read_inputs, run
+from semilla.events import Warned, silent
+from semilla.pipeline.phases import prerequisite_check
+from semilla.pipeline.phases.prerequisite_check import check_all, has_corpus, read_inputs, run
 from semilla.prerequisites import memory
 from semilla.prerequisites.check import fail_check, pass_check
 from semilla.prerequisites.packages import PACKAGES
-from semilla.progress import Warned, silent
 
 NAMES = [
     "output_directory",

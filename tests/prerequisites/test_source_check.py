@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from servers import LoopbackServer, dribble, find_closed_port, redirect, send, stall
 
-from semilla.config import PipelineConfiguration
-from semilla.corpus.pace import PACE
+from semilla.configuration.schema import PipelineConfiguration
+from semilla.corpus.fetching.pace import PACE
 from semilla.errors import InvalidCorpusError, PermissionDeniedError
 from semilla.prerequisites import source
 from semilla.prerequisites.source import check_source

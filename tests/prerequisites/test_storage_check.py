@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from semilla.config import PipelineConfiguration
+from semilla.configuration.schema import PipelineConfiguration
 from semilla.errors import DiskSpaceError, InvalidConfigError, PermissionDeniedError, StorageError
 from semilla.prerequisites import storage
 from semilla.prerequisites.storage import (

@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from semilla.errors import LockedError
-from semilla.progress import PhaseStarted, StepDone, Transferred
-from semilla.records import names, pulse
+from semilla.events import PhaseStarted, StepDone, Transferred
+from semilla.records import heartbeat as pulse
+from semilla.records import names
+from semilla.records.heartbeat import KEPT_LOSSES, PLACE_BYTES, Trace, open_pulse, read_beat
 from semilla.records.lock import hold_lock, is_locked
-from semilla.records.pulse import KEPT_LOSSES, PLACE_BYTES, Trace, open_pulse, read_beat
 
 
 def make_step(number: int, *, loss: float = 5.5) -> StepDone:

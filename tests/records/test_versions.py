@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from semilla.config import PipelineConfiguration
+from semilla.configuration.schema import PipelineConfiguration
 from semilla.records.versions import FinishedModel, choose_version, parse_version
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from semilla.config import PipelineConfiguration
+from semilla.configuration.schema import PipelineConfiguration
+from semilla.configuration.settings import to_toml
 from semilla.corpus.manifest import CorpusManifest, DocumentEntry, LanguageShare, Provenance, write_manifest
 from semilla.errors import PHASES
 from semilla.records import names
@@ -25,7 +26,6 @@ from semilla.records.status import (
     write_status,
 )
 from semilla.report.runs import RecordedRun, read_run
-from semilla.settings import to_toml
 
 DETAILS = {
     "tokenizer_training": {"vocab_size": 1234, "bytes_per_token": {"en": 3.5, "es": 3.25}},

@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from semilla.errors import PHASES
-from semilla.phases import PhaseRecord
-from semilla.phrases import draw_sparkline, format_duration
-from semilla.progress import EpochDone, Note, PhaseFinished, PhaseStarted, StepDone, Transferred, Warned
+from semilla.events import EpochDone, Note, PhaseFinished, PhaseStarted, StepDone, Transferred, Warned
+from semilla.formatting import draw_sparkline, format_duration
+from semilla.pipeline.phases import PhaseRecord
 from semilla.records.metrics import EpochMetrics
 from semilla.terminal.plain import PlainProgress
 

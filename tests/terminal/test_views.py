@@ -10,12 +10,12 @@ from rich.console import Console
 from test_progress_display import make_epoch, tell_a_run
 
 from semilla.errors import PHASES, NetworkError
-from semilla.phases import PhaseRecord
-from semilla.progress import EpochDone, PhaseFinished, PhaseStarted, StepDone
+from semilla.events import EpochDone, PhaseFinished, PhaseStarted, StepDone
+from semilla.pipeline.phases import PhaseRecord
 from semilla.records import names
+from semilla.records.heartbeat import open_pulse
 from semilla.records.lock import hold_lock
 from semilla.records.metrics import TrainingMetrics, write_metrics
-from semilla.records.pulse import open_pulse
 from semilla.records.status import ErrorDetails, PhaseEntry, PipelineStatus
 from semilla.terminal import events
 from semilla.terminal.drawing import draw_view

@@ -19,7 +19,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from semilla.records import disk, names
-from semilla.training import persistence
+from semilla.training.checkpoints import persistence
 from torture.forks import Reporter
 from torture.lab import Lab, Trial
 from torture.verdict import list_faults

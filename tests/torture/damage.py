@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from semilla.corpus.manifest import read_documents
-from semilla.device.bundle import read_bundle
 from semilla.errors import SemillaError
-from semilla.pipeline import read_run_configuration
+from semilla.pipeline.main_job import read_run_configuration
 from semilla.records import names
 from semilla.records.files import verify_artifact
 from semilla.records.metrics import read_metrics
 from semilla.records.status import read_status
-from semilla.training import checkpoint
+from semilla.runtime.bundle import read_bundle
+from semilla.training.checkpoints import checkpoint
 from torture.lab import Lab, Trial
 from torture.sabotage import SABOTAGES
 

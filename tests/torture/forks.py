@@ -18,13 +18,13 @@ from typing import Any
 
 import torch
 
-from semilla.assessment import grammar
-from semilla.config import PipelineConfiguration
-from semilla.device import budgets
+from semilla.configuration.schema import PipelineConfiguration
 from semilla.errors import SemillaError
-from semilla.phases import model_training, validation
-from semilla.pipeline import run_pipeline
-from semilla.progress import ArtifactRemoved, ArtifactWritten, Event, PhaseFinished, PhaseStarted, StepDone
+from semilla.evaluation import minimal_pairs as grammar
+from semilla.events import ArtifactRemoved, ArtifactWritten, Event, PhaseFinished, PhaseStarted, StepDone
+from semilla.pipeline.main_job import run_pipeline
+from semilla.pipeline.phases import model_training, validation
+from semilla.runtime import budgets
 from torture.warm import start_children_warm
 from torture.workload import make_config, write_texts
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from semilla.config import PipelineConfiguration
+from semilla.configuration.schema import PipelineConfiguration
 from torture.forks import ForkedRun, start_run
 from torture.sabotage import SABOTAGES
 from torture.verdict import Reference, compare, describe_reference, plant_foreign_files

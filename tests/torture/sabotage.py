@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from semilla.model.seeds import mix_seed
 from semilla.records import disk, files
-from semilla.seeds import mix_seed
-from semilla.training import gradients, seal
+from semilla.training import gradients
+from semilla.training.checkpoints import seal
 
 
 def forget_seed() -> None:

@@ -12,12 +12,12 @@ from typing import Any
 import torch
 
 from semilla.commands.status import read_true_status
-from semilla.device.budgets import BUDGETS
 from semilla.errors import SemillaError
 from semilla.records import names
 from semilla.records.files import TEMP_PREFIX, TEMP_SUFFIX, is_intact
 from semilla.records.metrics import read_metrics
-from semilla.training.checkpoint import read_sealed
+from semilla.runtime.budgets import BUDGETS
+from semilla.training.checkpoints.checkpoint import read_sealed
 
 CLOCKS = {"elapsed_s", "elapsed_seconds", "tokens_per_second", "total_training_time", "run_id"}
 """Fields that tell the time or name the run; two runs differ in nothing else."""

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 
 from semilla.records import names
 from semilla.records.files import TEMP_SUFFIX
-from semilla.training.checkpoint import read_sealed
+from semilla.training.checkpoints.checkpoint import read_sealed
 from torture.verdict import CLOCKS, flatten
 
 EXEMPT = CLOCKS | {

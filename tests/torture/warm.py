@@ -56,7 +56,11 @@ def _become(words: list[str]) -> None:
         os._exit(code)
 
 
-MAINS = {"semilla.device.budgets": "main", "semilla.device.limits": "main", "semilla.tokenizer": "_main"}
+MAINS = {
+    "semilla.runtime.budgets": "main",
+    "semilla.runtime.limits": "main",
+    "semilla.tokenizer.tokenizer": "_main",
+}
 """What the modules that are run with ``-m`` call when they are the program."""
 
 

@@ -6,7 +6,7 @@ import random
 from pathlib import Path
 from typing import Any
 
-from semilla.config import GROUPS, PipelineConfiguration
+from semilla.configuration.schema import GROUPS, PipelineConfiguration
 
 NAMES = "Ana Íñigo Lucía Martín Zoë Begoña José Nuria Óscar Inés".split()
 NOUNS = {

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from semilla.config import PipelineConfiguration
-from semilla.training.batches import HeldOutText, TrainingData, Windows
+from semilla.configuration.schema import PipelineConfiguration
+from semilla.training.data import HeldOutText, TrainingData, Windows
 from semilla.training.gradients import Portion
 
 

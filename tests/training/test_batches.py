@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semilla.tokenizer import BEGIN_ID
-from semilla.training.batches import (
+from semilla.tokenizer.tokenizer import BEGIN_ID
+from semilla.training.data import (
     HeldOutText,
     TrainingData,
     cut_batch,

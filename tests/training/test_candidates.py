@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from semilla.training.candidates import NUM_CANDIDATES, SHARED_BY, Candidates, are_worth_it, draw_candidates
+from semilla.training.sampled_softmax import (
+    NUM_CANDIDATES,
+    SHARED_BY,
+    Candidates,
+    are_worth_it,
+    draw_candidates,
+)
 
 VOCAB_SIZE = 4000
 COUNTS = 100_000 // (np.arange(VOCAB_SIZE - 5) + 3)

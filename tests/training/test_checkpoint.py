@@ -9,10 +9,10 @@ import pytest
 import torch
 from disk_faults import DiskFaults
 
-from semilla.config import PipelineConfiguration
+from semilla.configuration.schema import PipelineConfiguration
 from semilla.errors import DivergedError, IncompatibleError, IntegrityError
 from semilla.records.files import write_bytes
-from semilla.training.checkpoint import (
+from semilla.training.checkpoints.checkpoint import (
     Checkpoint,
     Provenance,
     check_compatibility,
@@ -20,7 +20,7 @@ from semilla.training.checkpoint import (
     prune_checkpoints,
     save_checkpoint,
 )
-from semilla.training.seal import read_sealed, seal
+from semilla.training.checkpoints.seal import read_sealed, seal
 from semilla.training.state import build_state
 
 PROVENANCE = Provenance(1, 1000, "corpus", "tokenizer", {"num_threads": 1})

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from semilla.training import candidates, scoring, shards
-from semilla.training.batches import cut_batch, plan_epoch
+from semilla.training import micro_batches as shards
+from semilla.training import sampled_softmax as candidates
+from semilla.training import scoring
+from semilla.training.data import cut_batch, plan_epoch
 from semilla.training.loop import compute_gradients
-from semilla.training.shards import cut_shards
+from semilla.training.micro_batches import cut_shards
+from semilla.training.parallel.workers import Workers
 from semilla.training.state import RunState, build_state
-from semilla.training.workers import Workers
 
 from .conftest import make_config, make_data, make_portion
 

@@ -12,17 +12,17 @@ import pytest
 import torch
 from forgery import forge_archive, pickle_payload, read_entries, seal_archive
 
-from semilla.config import PipelineConfiguration
+from semilla.configuration.schema import PipelineConfiguration
 from semilla.errors import IncompatibleError, IntegrityError
-from semilla.training.checkpoint import (
+from semilla.training.checkpoints.checkpoint import (
     Checkpoint,
     Provenance,
     find_checkpoints,
     restore_state,
     save_checkpoint,
 )
-from semilla.training.inspection import inspect_archive, inspect_content
-from semilla.training.seal import load_weights, read_sealed, seal
+from semilla.training.checkpoints.inspection import inspect_archive, inspect_content
+from semilla.training.checkpoints.seal import load_weights, read_sealed, seal
 from semilla.training.state import RunState, build_state
 
 PROVENANCE = Provenance(1, 1000, "corpus", "tokenizer", {"num_threads": 1})

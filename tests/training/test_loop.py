@@ -7,13 +7,13 @@ import hashlib
 import pytest
 import torch
 
-from semilla.config import PipelineConfiguration
+from semilla.configuration.schema import PipelineConfiguration
 from semilla.errors import DivergedError
 from semilla.records.metrics import EpochMetrics
 from semilla.training import loop
-from semilla.training.batches import TrainingData, plan_epoch
-from semilla.training.checkpoint import Checkpoint, Provenance, restore_state, save_checkpoint
-from semilla.training.seal import read_sealed
+from semilla.training.checkpoints.checkpoint import Checkpoint, Provenance, restore_state, save_checkpoint
+from semilla.training.checkpoints.seal import read_sealed
+from semilla.training.data import TrainingData, plan_epoch
 from semilla.training.state import EpochTotals, RunState, build_state
 
 from .conftest import make_config, make_data

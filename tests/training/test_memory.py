@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from semilla.config import PipelineConfiguration, TrainingHyperparameters
+from semilla.configuration.schema import PipelineConfiguration, TrainingHyperparameters
 from semilla.model import operators
 from semilla.prerequisites.duration import rehearse_training
 from semilla.training import loss, memory

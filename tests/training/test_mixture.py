@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from semilla.corpus.manifest import Document
-from semilla.training.batches import TrainingData, build_data, plan_epoch
+from semilla.training.data import TrainingData, build_data, plan_epoch
 from semilla.training.mixture import Mixture, apportion, balance_shares
 from training.conftest import make_config
 

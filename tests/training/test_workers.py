@@ -17,12 +17,12 @@ import numpy as np
 import pytest
 import torch
 
-from semilla.config import PipelineConfiguration
-from semilla.training.batches import TrainingData, cut_batch, plan_epoch
+from semilla.configuration.schema import PipelineConfiguration
+from semilla.training.data import TrainingData, cut_batch, plan_epoch
 from semilla.training.loop import compute_gradients, train
-from semilla.training.shards import count_portions, cut_portions
+from semilla.training.micro_batches import count_portions, cut_portions
+from semilla.training.parallel.workers import Workers
 from semilla.training.state import RunState, build_state
-from semilla.training.workers import Workers
 
 from .conftest import make_config, make_data, make_portion
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 
-from semilla.flags import add_settings, load_arguments
-from semilla.phases.prerequisite_check import check_all, has_corpus, raise_failed
+from semilla.configuration.flags import add_settings, load_arguments
+from semilla.pipeline.phases.prerequisite_check import check_all, has_corpus, raise_failed
 from semilla.terminal.console import print_text
 from semilla.terminal.tables import print_table
 

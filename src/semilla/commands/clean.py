@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from semilla.commands.status import read_true_status
 from semilla.errors import IntegrityError, InvalidConfigError
-from semilla.phrases import format_size, quote
+from semilla.formatting import format_size, quote
 from semilla.records import names
 from semilla.records.files import collect_garbage, remove_directory, remove_file
 from semilla.records.folders import collect_folders

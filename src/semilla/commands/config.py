@@ -9,15 +9,15 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from semilla.config import PipelineConfiguration
+from semilla.configuration.flags import add_settings, load_arguments
+from semilla.configuration.migrations import SCHEMA_KEY, SCHEMA_VERSION, migrate_text
+from semilla.configuration.schema import PipelineConfiguration
+from semilla.configuration.settings import list_settings, to_toml
+from semilla.configuration.sources import LoadedConfiguration, check_content, read_file_text
 from semilla.errors import InvalidConfigError
-from semilla.flags import add_settings, load_arguments
-from semilla.migrations import SCHEMA_KEY, SCHEMA_VERSION, migrate_text
-from semilla.phrases import quote
+from semilla.formatting import quote
 from semilla.records import names
 from semilla.records.files import write_text
-from semilla.settings import list_settings, to_toml
-from semilla.sources import LoadedConfiguration, check_content, read_file_text
 from semilla.terminal.console import print_text
 from semilla.terminal.tables import print_table
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from semilla.errors import DependencyError
 from semilla.export import DEFAULT_QUANTIZATION, QUANTIZATIONS, TARGETS
-from semilla.phrases import format_size
+from semilla.formatting import format_size
 from semilla.terminal.console import print_text
 from semilla.terminal.tables import print_table
 

@@ -12,12 +12,12 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from semilla.device.bundle import RANGES, GenerationSettings
 from semilla.errors import InvalidConfigError, Mistake
 from semilla.escape import escape_controls
+from semilla.runtime.bundle import RANGES, GenerationSettings
 
 if TYPE_CHECKING:
-    from semilla.device.session import Model, TextStream
+    from semilla.runtime.session import Model, TextStream
 
 HELP = "text from a finished model, without torch"
 
@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     start_s = time.perf_counter()
     # NumPy's BLAS, which is not used here, would start a thread and reserve memory for each core.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from semilla.device.session import load  # noqa: PLC0415 - --help and mistakes need not wait for the runtime
+    from semilla.runtime.session import load  # noqa: PLC0415 - --help and mistakes need not wait for the runtime
 
     model = load(arguments.model)
     load_s = time.perf_counter() - start_s

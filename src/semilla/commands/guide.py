@@ -8,11 +8,11 @@ from dataclasses import asdict
 
 from rich.text import Text
 
+from semilla.configuration.settings import suggest_name
 from semilla.errors import InvalidConfigError
 from semilla.guide.documentation import TrainingDocumentation, describe, load_documentation
 from semilla.guide.search import Place, Term, list_places, look_up, name_place, title_place
 from semilla.guide.troubleshooting import TroubleshootingEntry
-from semilla.settings import suggest_name
 from semilla.terminal.console import print_text
 from semilla.terminal.markdown import print_markdown
 from semilla.terminal.tables import make_console, print_table

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from semilla.commands.status import read_true_status
 from semilla.errors import LockedError
-from semilla.phrases import quote
+from semilla.formatting import quote
 from semilla.records import names
 from semilla.records.configuration import read_run_configuration
 from semilla.records.files import write_text

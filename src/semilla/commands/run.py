@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from semilla.config import PipelineConfiguration
+from semilla.configuration.flags import add_settings, load_arguments
+from semilla.configuration.schema import PipelineConfiguration
 from semilla.errors import SemillaError
-from semilla.flags import add_settings, load_arguments
 from semilla.terminal.console import ask, is_interactive
 from semilla.terminal.progress import FORMS, show_progress
 
@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     resume = arguments.resume_from_checkpoint
     if arguments.progress == "json":
         return run_for_programs(config, resume=resume)
-    from semilla.pipeline import run_pipeline  # noqa: PLC0415 - not needed to refuse a wrong flag
+    from semilla.pipeline.main_job import run_pipeline  # noqa: PLC0415 - not needed to refuse a wrong flag
     from semilla.terminal.summary import print_summary  # noqa: PLC0415
 
     with show_progress(title=config.output_directory, form=arguments.progress) as progress:
@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def run_for_programs(config: PipelineConfiguration, *, resume: bool | None) -> int:
     """Run without a question and without a word that is not JSON; errors stand on standard error as well."""
-    from semilla.pipeline import run_pipeline  # noqa: PLC0415 - as above
+    from semilla.pipeline.main_job import run_pipeline  # noqa: PLC0415 - as above
     from semilla.terminal import events  # noqa: PLC0415
 
     try:

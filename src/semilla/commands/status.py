@@ -11,16 +11,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from semilla.configuration.settings import to_command
 from semilla.errors import PASSING, PHASES, InvalidConfigError, SemillaError
-from semilla.machine import explain_vanishing
-from semilla.phrases import describe_epoch, describe_step, draw_sparkline, format_duration, quote
-from semilla.progress import EpochDone
+from semilla.events import EpochDone
+from semilla.formatting import describe_epoch, describe_step, draw_sparkline, format_duration, quote
 from semilla.records import names
 from semilla.records.configuration import read_run_configuration
 from semilla.records.lock import is_locked
 from semilla.records.models import EarlierModel, list_models
 from semilla.records.status import PipelineStatus, read_status
-from semilla.settings import to_command
+from semilla.system.memory import explain_vanishing
 from semilla.terminal.console import fold_lines, print_text
 from semilla.terminal.summary import print_findings, shorten
 from semilla.terminal.tables import can_draw, make_console, print_table

@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from semilla.commands.report import open_recorded_run
-from semilla.config import PipelineConfiguration
-from semilla.flags import add_settings, load_arguments
-from semilla.phrases import format_duration
-from semilla.progress import Progress
+from semilla.configuration.flags import add_settings, load_arguments
+from semilla.configuration.schema import PipelineConfiguration
+from semilla.configuration.settings import list_settings
+from semilla.events import Progress
+from semilla.formatting import format_duration
 from semilla.records.files import write_text
 from semilla.report.runs import RecordedRun
-from semilla.settings import list_settings
 from semilla.terminal.console import print_text
 from semilla.terminal.progress import show_progress
 from semilla.terminal.tables import print_table
 
 if TYPE_CHECKING:
-    from semilla.sweep import Outcome, Trial
+    from semilla.pipeline.sweep import Outcome, Trial
 
 HELP = """Run every combination of values, one after the other, each in a directory of its own, and compare them.
 Numbers and choices take several values with commas between: semilla sweep --num-layers 1,2 --seed 1,2,3.
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from semilla.sweep import plan_trials, run_trials  # noqa: PLC0415 - not needed to refuse a wrong flag
+    from semilla.pipeline.sweep import plan_trials, run_trials  # noqa: PLC0415 - not needed to refuse a wrong flag
 
     lists = take_lists(arguments)
     first = load_arguments(arguments, **{name: values[0] for name, values in lists.items()})
@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def take_lists(arguments: argparse.Namespace) -> dict[str, list[str]]:
     """Take the settings that were given several values out of the flags, in the order of the settings."""
-    from semilla.sweep import is_listable  # noqa: PLC0415
+    from semilla.pipeline.sweep import is_listable  # noqa: PLC0415
 
     lists = {}
     for name in list_settings():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from semilla.flags import add_settings, load_arguments
+from semilla.configuration.flags import add_settings, load_arguments
 from semilla.terminal.progress import show_progress
 
 HELP = """Validate a trained model again: export it, measure it, hold it against gates and targets.
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     loaded = load_arguments(arguments)
     overrides = {name: getattr(loaded.config, name) for name in THRESHOLDS if name in loaded.explicit}
-    from semilla.pipeline import run_validation  # noqa: PLC0415 - not needed to refuse a wrong flag
+    from semilla.pipeline.main_job import run_validation  # noqa: PLC0415 - not needed to refuse a wrong flag
     from semilla.terminal.summary import print_summary  # noqa: PLC0415
 
     with show_progress(title=str(arguments.directory)) as progress:

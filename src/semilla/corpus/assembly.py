@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
 
-from semilla import interrupts
 from semilla.corpus.language import detect_languages
 from semilla.corpus.manifest import (
     CorpusManifest,
@@ -21,9 +20,10 @@ from semilla.corpus.manifest import (
 )
 from semilla.corpus.split import VALIDATION_SHARE, OverlapGauge, find_cut
 from semilla.errors import IntegrityError, InvalidCorpusError, NetworkError
-from semilla.progress import ArtifactWritten, Progress, Warned
+from semilla.events import ArtifactWritten, Progress, Warned
 from semilla.records import names
 from semilla.records.files import open_atomic
+from semilla.system import interrupts
 
 MIN_CORPUS_CHARACTERS = 2000
 _MAX_OVERLAP = 0.1

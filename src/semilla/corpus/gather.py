@@ -6,21 +6,21 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from semilla.config import PipelineConfiguration
-from semilla.corpus.addresses import find_host
+from semilla.configuration.schema import PipelineConfiguration
+from semilla.configuration.settings import to_command
 from semilla.corpus.assembly import PreparedDocument
 from semilla.corpus.catalogue import CATALOGUE, MIRRORS, Book
-from semilla.corpus.clean import CleanText, clean_file
-from semilla.corpus.decode import UndecodableError
-from semilla.corpus.downloads import Download, Downloader
-from semilla.corpus.fetch import Fetcher, FetchPolicy
+from semilla.corpus.cleaning.clean import CleanText, clean_file
+from semilla.corpus.cleaning.decode import UndecodableError
+from semilla.corpus.fetching.addresses import find_host
+from semilla.corpus.fetching.downloads import Download, Downloader
+from semilla.corpus.fetching.fetch import Fetcher, FetchPolicy
+from semilla.corpus.fetching.pace import PACE
 from semilla.corpus.manifest import MissingDocument, Provenance
-from semilla.corpus.pace import PACE
-from semilla.corpus.sample import generate_corpus
-from semilla.corpus.source import CorpusSource, list_text_files, read_text_file, resolve_source
+from semilla.corpus.sources import CorpusSource, list_text_files, read_text_file, resolve_source
 from semilla.errors import InvalidConfigError, InvalidCorpusError, NetworkError
-from semilla.progress import Note, Progress, Warned
-from semilla.settings import to_command
+from semilla.events import Note, Progress, Warned
+from semilla.stories import generate_corpus
 
 _MB = 1 << 20
 

@@ -1,4 +1,4 @@
-"""Writes the folder that ships to a device; ``semilla.device.bundle`` says what is in it and reads it."""
+"""Writes the folder that ships to a device; ``semilla.runtime.bundle`` says what is in it and reads it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from semilla import __version__
-from semilla.device.bundle import (
+from semilla.errors import IncompatibleError
+from semilla.export.int8 import build_int8_graph
+from semilla.export.onnx import Weights
+from semilla.records.files import describe_artifact, make_directory, write_bytes, write_json
+from semilla.runtime.bundle import (
     BUNDLE_VERSION,
     DESCRIPTION,
     MODEL,
@@ -16,11 +20,7 @@ from semilla.device.bundle import (
     GenerationSettings,
     hash_description,
 )
-from semilla.errors import IncompatibleError
-from semilla.export.int8 import build_int8_graph
-from semilla.export.onnx import Weights
-from semilla.records.files import describe_artifact, make_directory, write_bytes, write_json
-from semilla.tokenizer import NEWLINE_ID, Tokenizer
+from semilla.tokenizer.tokenizer import NEWLINE_ID, Tokenizer
 
 
 def write_bundle(

@@ -17,7 +17,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from semilla.export.onnx import Graph, describe_value
-from semilla.tokenizer import BEGIN_ID, UNKNOWN_ID
+from semilla.tokenizer.tokenizer import BEGIN_ID, UNKNOWN_ID
 
 BANNED_IDS = [UNKNOWN_ID, BEGIN_ID]
 """Never chosen."""

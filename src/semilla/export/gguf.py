@@ -35,7 +35,7 @@ from semilla.export.parity import (
 )
 from semilla.export.trained import TrainedModel
 from semilla.export.vocabulary import Vocabulary
-from semilla.tokenizer import END_ID, NEWLINE_ID, UNKNOWN_ID
+from semilla.tokenizer.tokenizer import END_ID, NEWLINE_ID, UNKNOWN_ID
 
 USE = """```sh
 llama-cli -m FILE.gguf -no-cnv --temp 0.8 --top-k 40 --top-p 0.95 --repeat-penalty 1.1 -n 200 -p "Once upon a time"

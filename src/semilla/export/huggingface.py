@@ -11,7 +11,6 @@ from typing import Any
 import tokenizers
 from safetensors.numpy import load_file, save
 
-from semilla.device.bundle import GenerationSettings
 from semilla.export.parity import (
     Comparison,
     Parity,
@@ -25,7 +24,8 @@ from semilla.export.tokenizer_json import describe_tokenizer
 from semilla.export.trained import Ids, Logits, TrainedModel
 from semilla.export.vocabulary import Vocabulary
 from semilla.records.files import write_bytes, write_json
-from semilla.tokenizer import BEGIN_ID, END_ID, NEWLINE_ID, UNKNOWN_ID
+from semilla.runtime.bundle import GenerationSettings
+from semilla.tokenizer.tokenizer import BEGIN_ID, END_ID, NEWLINE_ID, UNKNOWN_ID
 
 WEIGHTS = "model.safetensors"
 TOKENIZER = "tokenizer.json"

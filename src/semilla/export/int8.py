@@ -26,9 +26,9 @@ import numpy as np
 import numpy.typing as npt
 from onnx import TensorProto, helper
 
-from semilla.device.network import HEAD_MULTIPLE
 from semilla.export.choice import choose, describe_inputs, describe_outputs
 from semilla.export.onnx import Graph, Weights, check_weights, compute_angles, describe_value
+from semilla.runtime.network import HEAD_MULTIPLE
 
 FUSED = "com.microsoft"
 

@@ -12,7 +12,7 @@ from semilla.export.onnx import build_graph
 from semilla.export.parity import Parity, compare_ids, compare_logits, list_lines
 from semilla.export.trained import Ids, Logits, TrainedModel
 from semilla.records.files import write_bytes
-from semilla.tokenizer import Tokenizer
+from semilla.tokenizer.tokenizer import Tokenizer
 
 MODEL = "model.onnx"
 TOKENIZER = "tokenizer.model"

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from semilla.errors import ValidationFailureError
 from semilla.export.onnx import Weights
 from semilla.export.trained import Ids, TrainedModel
-from semilla.tokenizer import SPACE_MARK
+from semilla.tokenizer.tokenizer import SPACE_MARK
 
 LARGEST_LOGIT_DIFFERENCE = 1e-4
 """Between two float32 programs; the logits themselves are of the order of 10."""

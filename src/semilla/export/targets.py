@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from semilla import __version__, interrupts
+from semilla import __version__
 from semilla.errors import InvalidConfigError
 from semilla.export import DEFAULT_QUANTIZATION
 from semilla.export.model_card import write_card
@@ -18,6 +18,7 @@ from semilla.records import names
 from semilla.records.files import write_text
 from semilla.records.folders import check_replaceable, seal_folder, stage_folder
 from semilla.records.status import now
+from semilla.system import interrupts
 
 CARD = "README.md"
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from semilla.errors import IncompatibleError
 from semilla.export.vocabulary import Kind, Piece, Vocabulary
-from semilla.tokenizer import BEGIN_ID, END_ID, SPACE_MARK, UNKNOWN_ID
+from semilla.tokenizer.tokenizer import BEGIN_ID, END_ID, SPACE_MARK, UNKNOWN_ID
 
 NEVER = -1e6
 """Score of pieces that only have a name; a text would need ten thousand pieces instead before one of them won."""

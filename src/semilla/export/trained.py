@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from semilla.config import PipelineConfiguration
+from semilla.configuration.schema import PipelineConfiguration
+from semilla.configuration.settings import to_command
 from semilla.corpus.manifest import CorpusManifest, read_documents, read_manifest
-from semilla.device.bundle import DESCRIPTION
 from semilla.errors import IncompatibleError, InvalidConfigError, LockedError
 from semilla.export.onnx import Weights, check_weights
 from semilla.export.vocabulary import Vocabulary, read_vocabulary
@@ -25,9 +25,9 @@ from semilla.records.files import verify_artifact
 from semilla.records.lock import is_locked
 from semilla.records.metrics import TrainingMetrics, read_metrics
 from semilla.records.status import PipelineStatus, read_status
-from semilla.settings import to_command
-from semilla.tokenizer import Tokenizer
-from semilla.training.seal import read_sealed
+from semilla.runtime.bundle import DESCRIPTION
+from semilla.tokenizer.tokenizer import Tokenizer
+from semilla.training.checkpoints.seal import read_sealed
 
 Ids = npt.NDArray[np.int64]
 Logits = npt.NDArray[np.float32]

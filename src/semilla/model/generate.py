@@ -1,12 +1,12 @@
-"""Sampling from a model in training, to see how the language emerges. What ships generates through semilla.device."""
+"""Sampling from a model in training, to see how the language emerges. What ships generates through semilla.runtime."""
 
 from __future__ import annotations
 
 import torch
 
+from semilla.model.seeds import mix_seed
 from semilla.model.transformer import Transformer
-from semilla.seeds import mix_seed
-from semilla.tokenizer import BEGIN_ID, END_ID, NEWLINE_ID, UNKNOWN_ID, Tokenizer
+from semilla.tokenizer.tokenizer import BEGIN_ID, END_ID, NEWLINE_ID, UNKNOWN_ID, Tokenizer
 
 
 @torch.no_grad()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from semilla.config import PipelineConfiguration
+from semilla.configuration.schema import PipelineConfiguration
 
 PARAMETER_BYTES = 4
 """Weights are kept in float32, whatever the matrix products run in."""

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from semilla.config import ModelArchitecture
+from semilla.configuration.schema import ModelArchitecture
 from semilla.model.operators import (
     NO_DROPOUT,
     NORM_EPSILON,

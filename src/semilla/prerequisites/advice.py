@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from semilla.config import PipelineConfiguration
+from semilla.configuration.schema import PipelineConfiguration
+from semilla.configuration.settings import list_settings
 from semilla.model.shape import count_parameters, measure_weights_mb
 from semilla.prerequisites.check import Check, advise, pass_check
-from semilla.settings import list_settings
 
 USUAL_CORPUS_MB = (1, 100)
 LARGE_BATCH = 64

@@ -7,10 +7,10 @@ import subprocess
 import sys
 from collections.abc import Mapping
 
-from semilla.config import PipelineConfiguration
+from semilla.configuration.schema import PipelineConfiguration
 from semilla.corpus.catalogue import expect_size_mb
 from semilla.corpus.split import VALIDATION_SHARE
-from semilla.phrases import format_duration
+from semilla.formatting import format_duration
 from semilla.prerequisites.check import Check, pass_check
 
 BYTES_PER_PIECE_AT_8000 = 3.9

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from semilla.config import PipelineConfiguration
+from semilla.configuration.schema import PipelineConfiguration
+from semilla.configuration.settings import to_command
 from semilla.errors import OutOfMemoryError
-from semilla.machine import measure_available_mb
 from semilla.prerequisites.check import Check, fail_check, pass_check
-from semilla.settings import to_command
+from semilla.system.memory import measure_available_mb
 from semilla.training.memory import estimate_training_memory_mb, find_fitting_batch_size, with_settings
 
 RESERVE = 0.10

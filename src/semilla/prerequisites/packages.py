@@ -11,11 +11,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from semilla import interrupts
-from semilla.config import PipelineConfiguration
+from semilla.configuration.schema import PipelineConfiguration
 from semilla.errors import DependencyError
 from semilla.prerequisites import probe
 from semilla.prerequisites.check import Check, fail_check, pass_check
+from semilla.system import interrupts
 
 PACKAGES = ("numpy", "jinja2", "sentencepiece", "onnx", "onnxruntime", "py3langid", "urllib3", "torch")
 """What ``semilla run`` imports; the slowest last, so that a crash of it hides none of the others."""

@@ -13,11 +13,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from semilla import __version__
-from semilla.config import PipelineConfiguration
-from semilla.corpus.addresses import find_host, find_proxy
+from semilla.configuration.schema import PipelineConfiguration
 from semilla.corpus.catalogue import CATALOGUE, MIRRORS
-from semilla.corpus.pace import PACE
-from semilla.corpus.source import CorpusSource, resolve_source
+from semilla.corpus.fetching.addresses import find_host, find_proxy
+from semilla.corpus.fetching.pace import PACE
+from semilla.corpus.sources import CorpusSource, resolve_source
 from semilla.errors import InvalidCorpusError, SemillaError, from_os_error
 from semilla.escape import redact_credentials
 from semilla.prerequisites.check import Check, advise, fail_check, pass_check

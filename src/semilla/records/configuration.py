@@ -6,9 +6,9 @@ import hashlib
 import tomllib
 from pathlib import Path
 
-from semilla.config import PipelineConfiguration
+from semilla.configuration.migrations import bring_up_to_date, take_version
+from semilla.configuration.schema import PipelineConfiguration
 from semilla.errors import IntegrityError, from_os_error
-from semilla.migrations import bring_up_to_date, take_version
 from semilla.records import names
 from semilla.records.status import read_status
 

@@ -171,7 +171,7 @@ class PipelineStatus(Record):
     updated_at: str = Field(default_factory=now)
     process_id: int = 0
     machine: dict[str, Any] = Field(default_factory=dict)
-    """What ``semilla.machine.read_marks`` told when the attempt began; explains a process that vanished."""
+    """What ``semilla.system.memory.read_marks`` told when the attempt began; explains a process that vanished."""
     durability: Literal["full", "reduced"] = "full"
     """Reduced where the file system cannot sync directories: a new name may not survive a power cut."""
     configuration_sha256: str = ""

@@ -11,9 +11,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from semilla.config import ModelArchitecture
+from semilla.configuration.schema import ModelArchitecture
+from semilla.configuration.settings import recall_settings
 from semilla.records.metrics import Record
-from semilla.settings import recall_settings
 
 FIRST_VERSION = "1.0.0"
 _PATTERN = re.compile(r"(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})")

@@ -12,12 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from semilla.configuration.settings import list_settings
 from semilla.errors import InvalidConfigError
 from semilla.report.charts import Chart, Series, draw_chart
 from semilla.report.page import render
 from semilla.report.runs import RecordedRun
 from semilla.report.verdict import Verdict
-from semilla.settings import list_settings
 
 INDIFFERENT = {
     "seed",

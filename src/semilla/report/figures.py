@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from semilla.phrases import format_duration
+from semilla.formatting import format_duration
 from semilla.records.status import Finding, InferenceMetrics, ValidationResults
 from semilla.report.runs import RecordedRun
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import takewhile
 
-from semilla.corpus.sample.minimal_pairs import make_pairs
-from semilla.corpus.sample.terms import LANGUAGES
 from semilla.records.status import GrammarResults, PairAccuracy
+from semilla.stories.minimal_pairs import make_pairs
+from semilla.stories.terms import LANGUAGES
 
 CONTEXT_WORDS = 3
 CHANCE = 0.5

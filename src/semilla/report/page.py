@@ -13,9 +13,10 @@ import jinja2
 from markupsafe import Markup
 
 from semilla import __version__
+from semilla.configuration.settings import list_settings
 from semilla.errors import PHASES
 from semilla.escape import escape_controls
-from semilla.phrases import format_duration
+from semilla.formatting import format_duration
 from semilla.records.files import Artifact
 from semilla.report.charts import format_number
 from semilla.report.curves import list_charts, list_samples
@@ -23,7 +24,6 @@ from semilla.report.figures import group_measures, list_figures
 from semilla.report.grammar import list_phenomena
 from semilla.report.runs import RecordedRun, list_longest_pieces
 from semilla.report.verdict import judge_run
-from semilla.settings import list_settings
 
 GUIDE = {
     "gates": ("evaluation_and_checkpoints", "validation_failure"),

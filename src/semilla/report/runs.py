@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from semilla.config import PipelineConfiguration
+from semilla.configuration.schema import PipelineConfiguration
 from semilla.corpus.manifest import CorpusManifest, read_manifest
 from semilla.errors import IncompatibleError, IntegrityError
 from semilla.records import names

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from semilla.configuration.settings import to_command
 from semilla.errors import PASSING, PHASES
-from semilla.phrases import quote
+from semilla.formatting import quote
 from semilla.report.figures import describe_miss
 from semilla.report.runs import RecordedRun
-from semilla.settings import to_command
 
 OPENINGS = {"es": "Había una vez"}
 USUAL_OPENING = "Once upon a time"

@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from semilla.errors import PHASES
-from semilla.phrases import describe_epoch, draw_sparkline, format_duration, format_size
-from semilla.progress import EpochDone, StepDone, Transferred
+from semilla.events import EpochDone, StepDone, Transferred
+from semilla.formatting import describe_epoch, draw_sparkline, format_duration, format_size
 from semilla.terminal.console import fold_lines
 from semilla.terminal.view import RunView
 

@@ -1,6 +1,6 @@
 """Progress for programs: each event as one line of JSON on standard output.
 
-``event`` names its kind, a class of ``semilla.progress`` in lower case (``step_done``); the other keys are its fields.
+``event`` names its kind, a class of ``semilla.events`` in lower case (``step_done``); the other keys are its fields.
 The last line is ``run_finished`` with the status file's content, or ``run_stopped`` with the error.
 """
 
@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from semilla.errors import SemillaError
 from semilla.escape import escape_controls
-from semilla.progress import Event
+from semilla.events import Event
 from semilla.records.status import PipelineStatus
 from semilla.terminal.console import abandon_output
 

@@ -11,8 +11,8 @@ from rich.console import RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from semilla import interrupts
-from semilla.progress import Event, Note, PhaseStarted, Warned
+from semilla.events import Event, Note, PhaseStarted, Warned
+from semilla.system import interrupts
 from semilla.terminal.console import fold_lines
 from semilla.terminal.drawing import draw_view
 from semilla.terminal.plain import describe_event

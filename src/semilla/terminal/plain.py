@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from semilla.phrases import describe_epoch, describe_phase, format_size
-from semilla.progress import EpochDone, Event, Note, PhaseFinished, Transferred, Warned
+from semilla.events import EpochDone, Event, Note, PhaseFinished, Transferred, Warned
+from semilla.formatting import describe_epoch, describe_phase, format_size
 from semilla.terminal.console import abandon_output, fold_lines
 
 

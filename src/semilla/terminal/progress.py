@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from semilla.progress import Progress
+from semilla.events import Progress
 from semilla.terminal.plain import PlainProgress
 from semilla.terminal.tables import can_draw
 

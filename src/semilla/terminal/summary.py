@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from semilla.phrases import quote
+from semilla.formatting import quote
 from semilla.records import names
 from semilla.records.metrics import read_metrics
 from semilla.records.status import PipelineStatus, ValidationResults

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 from semilla.errors import PHASES
-from semilla.progress import (
+from semilla.events import (
     EpochDone,
     Event,
     PhaseFinished,
@@ -21,8 +21,8 @@ from semilla.progress import (
     Transferred,
 )
 from semilla.records import names
+from semilla.records.heartbeat import Trace, read_beat
 from semilla.records.metrics import EpochMetrics, read_metrics
-from semilla.records.pulse import Trace, read_beat
 from semilla.records.status import PipelineStatus
 
 

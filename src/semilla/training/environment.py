@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from semilla.config import TrainingHyperparameters
-from semilla.training.shards import count_threads
+from semilla.configuration.schema import TrainingHyperparameters
+from semilla.training.micro_batches import count_threads
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 _NEEDED_GAIN = 1.3

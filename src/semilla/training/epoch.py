@@ -6,7 +6,7 @@ import math
 
 from semilla.errors import ValidationFailureError
 from semilla.records.metrics import EpochMetrics
-from semilla.training.batches import TrainingData
+from semilla.training.data import TrainingData
 from semilla.training.evaluate import evaluate
 from semilla.training.state import BestModel, EpochTotals, RunState, StepInfo
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import torch
 
 from semilla.model.transformer import Transformer
-from semilla.training.batches import TrainingData, Windows, cut_held_out
+from semilla.training.data import TrainingData, Windows, cut_held_out
 from semilla.training.loss import sum_token_losses
-from semilla.training.shards import count_shard_rows
+from semilla.training.micro_batches import count_shard_rows
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from semilla.model.operators import Dropout
+from semilla.model.seeds import mix_seed
 from semilla.model.transformer import Transformer
-from semilla.seeds import mix_seed
-from semilla.training.batches import Windows
-from semilla.training.candidates import Counts
+from semilla.training.data import Windows
+from semilla.training.micro_batches import cut_portions, cut_shards
+from semilla.training.sampled_softmax import Counts
 from semilla.training.scoring import choose_scored
-from semilla.training.shards import cut_portions, cut_shards
 
 
 @dataclass(frozen=True)

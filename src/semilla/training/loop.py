@@ -13,15 +13,15 @@ from contextlib import nullcontext
 
 import torch
 
-from semilla.config import PipelineConfiguration, TrainingHyperparameters
+from semilla.configuration.schema import PipelineConfiguration, TrainingHyperparameters
 from semilla.errors import DivergedError
-from semilla.seeds import mix_seed
-from semilla.training.batches import TrainingData, Windows, cut_batch, halve_contexts, plan_epoch
+from semilla.model.seeds import mix_seed
+from semilla.training.data import TrainingData, Windows, cut_batch, halve_contexts, plan_epoch
 from semilla.training.gradients import Portion
 from semilla.training.optimizer import set_learning_rate, set_momentum
+from semilla.training.parallel.workers import Workers
 from semilla.training.schedule import compute_dropout, compute_learning_rate, compute_momentum
 from semilla.training.state import RunState, StepInfo
-from semilla.training.workers import Workers
 
 
 def train(

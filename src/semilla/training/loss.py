@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from semilla.training.shards import CHUNK_ROWS
+from semilla.training.micro_batches import CHUNK_ROWS
 
 
 class Loss(NamedTuple):

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from semilla.config import PipelineConfiguration, TrainingHyperparameters
+from semilla.configuration.schema import PipelineConfiguration, TrainingHyperparameters
 from semilla.corpus.catalogue import expect_size_mb
-from semilla.machine import measure_available_mb
 from semilla.model.shape import QUERY_ROWS, count_parameters
-from semilla.training.shards import CHUNK_ROWS, count_portions, count_threads, cut_portions, cut_shards
+from semilla.system.memory import measure_available_mb
+from semilla.training.micro_batches import CHUNK_ROWS, count_portions, count_threads, cut_portions, cut_shards
 
 MIB = 1024 * 1024
 BASE_MB = 328.0

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from semilla.config import TrainingHyperparameters
+from semilla.configuration.schema import TrainingHyperparameters
 from semilla.training.muon import Muon
 from semilla.training.schedule import MOMENTUM
 

@@ -14,15 +14,15 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from semilla.config import PipelineConfiguration, TrainingHyperparameters
-from semilla.device.budgets import read_memory_mb
-from semilla.training.allocator import keep_freed_blocks
-from semilla.training.batches import HeldOutText, TrainingData
+from semilla.configuration.schema import PipelineConfiguration, TrainingHyperparameters
+from semilla.runtime.budgets import read_memory_mb
+from semilla.system.allocator import keep_freed_blocks
+from semilla.training.data import HeldOutText, TrainingData
 from semilla.training.environment import choose_environment
 from semilla.training.evaluate import evaluate
 from semilla.training.loop import take_step
+from semilla.training.parallel.workers import Workers
 from semilla.training.state import RunState, build_state
-from semilla.training.workers import Workers
 
 REHEARSED_S = 2.0
 """Time given to the steps; two of each kind are made however long they take."""

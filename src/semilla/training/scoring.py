@@ -8,12 +8,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from semilla.model.seeds import mix_seed
 from semilla.model.transformer import Transformer
-from semilla.seeds import mix_seed
-from semilla.training.batches import Windows
-from semilla.training.candidates import SHARED_BY, Counts, are_worth_it, draw_candidates
+from semilla.training.data import Windows
 from semilla.training.loss import Loss, compute_loss
-from semilla.training.shards import CHUNK_ROWS
+from semilla.training.micro_batches import CHUNK_ROWS
+from semilla.training.sampled_softmax import SHARED_BY, Counts, are_worth_it, draw_candidates
 
 
 class Scored(NamedTuple):

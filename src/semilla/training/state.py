@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from semilla.config import PipelineConfiguration
+from semilla.configuration.schema import PipelineConfiguration
 from semilla.model.transformer import Transformer, initialize_weights
 from semilla.records.metrics import EpochMetrics
 from semilla.training.environment import DTYPES

@@ -1,0 +1,187 @@
+"""Every field of the configuration as a setting: its flag, its variable, its range, its nearest valid value.
+
+All of it is read from the JSON schema of ``PipelineConfiguration``, so nothing is declared twice.
+"""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
+from typing import Any, Literal
+
+import tomli_w
+
+from semilla.configuration.migrations import SCHEMA_KEY, SCHEMA_VERSION, bring_up_to_date
+from semilla.configuration.schema import PipelineConfiguration
+from semilla.escape import escape_controls, redact_credentials
+
+Kind = Literal["integer", "number", "boolean", "string", "array"]
+
+ENVIRONMENT_PREFIX = "SEMILLA_"
+_FLAGS = {"output_directory": "--output-dir", "resume_from_checkpoint": "--resume"}
+"""The two flags that are not simply the field's name."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One field; ``minimum`` and ``maximum`` are inclusive unless ``is_open`` names the bound."""
+
+    name: str
+    group: str | None
+    kind: Kind
+    help: str
+    default: Any
+    choices: tuple[str, ...] = ()
+    pattern: str | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    has_open_minimum: bool = False
+
+    @property
+    def flag(self) -> str:
+        return _FLAGS.get(self.name, "--" + self.name.replace("_", "-"))
+
+    @property
+    def variable(self) -> str:
+        return ENVIRONMENT_PREFIX + self.name.upper()
+
+    @property
+    def allowed(self) -> str:
+        """The valid values in words, such as ``an integer from 1 to 12``."""
+        if self.kind in {"integer", "number"}:
+            return f"{'an integer' if self.kind == 'integer' else 'a number'} {self._describe_bounds()}"
+        if self.kind == "boolean":
+            return "true or false"
+        if self.choices:
+            return f"{'any' if self.kind == 'array' else 'one'} of {', '.join(self.choices)}"
+        return f"each matching {self.pattern}" if self.pattern else "text on one line, not empty"
+
+    def find_nearest(self, value: object) -> object:
+        """Return the valid value closest to a wrong one, or None when nothing is near."""
+        if self.kind in {"integer", "number"}:
+            return self._clamp(value)
+        return next(iter(get_close_matches(str(value).lower(), self.choices, n=1, cutoff=0.4)), None)
+
+    def split(self, text: str) -> str | list[str]:
+        """Cut the text of a flag or a variable at commas and white space where the setting is a list."""
+        return text.replace(",", " ").split() if self.kind == "array" else text
+
+    def _describe_bounds(self) -> str:
+        if self.has_open_minimum:
+            return f"above {_format(self.minimum)}, at most {_format(self.maximum)}"
+        return f"from {_format(self.minimum)} to {_format(self.maximum)}"
+
+    def _clamp(self, value: object) -> object:
+        try:
+            number = float(value)  # type: ignore[arg-type]
+        except (TypeError, ValueError, OverflowError):
+            return None
+        assert self.minimum is not None
+        assert self.maximum is not None
+        if math.isnan(number) or (self.has_open_minimum and number <= self.minimum):
+            return None
+        if self.kind == "number":
+            return _format(min(max(number, self.minimum), self.maximum))
+        # Compared as integers: a float cannot hold 2**63 - 1.
+        if not self.minimum <= number <= self.maximum:
+            return int(self.minimum if number < self.minimum else self.maximum)
+        return round(number)
+
+
+def _format(number: float | None) -> str:
+    """Write a bound as people do: 1e-5 rather than 1e-05, 12 rather than 12.0."""
+    assert number is not None
+    return str(number) if isinstance(number, int) else f"{number:g}".replace("e-0", "e-")
+
+
+@cache
+def list_settings() -> dict[str, Setting]:
+    """Every setting by its flat name, in the order of the configuration."""
+    schema = PipelineConfiguration.model_json_schema()
+    settings: dict[str, Setting] = {}
+    for name, field in schema["properties"].items():
+        if "$ref" in field:
+            group = schema["$defs"][field["$ref"].rsplit("/", 1)[1]]
+            settings |= {inner: _describe(inner, name, spec) for inner, spec in group["properties"].items()}
+        else:
+            settings[name] = _describe(name, None, field)
+    return settings
+
+
+def to_toml(config: PipelineConfiguration) -> str:
+    """Write the configuration as TOML, groups as tables; ``semilla.configuration.sources`` reads the same one back.
+
+    Names and passwords in addresses are not written, nor characters that could act on a terminal.
+    """
+    content = {SCHEMA_KEY: SCHEMA_VERSION, **config.model_dump(mode="json")}
+    content["skip_phases"] = sorted(content["skip_phases"])
+    return escape_controls(redact_credentials(tomli_w.dumps(content)))
+
+
+def recall_settings(recorded: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """What a record, flat, says under the present names, and the defaults of ``names`` that it is older than.
+
+    A new setting's default is what was done before there was one.
+    """
+    current, settings = bring_up_to_date(recorded), list_settings()
+    unknown = [name for name in names if name in settings and name not in current]
+    return current | {name: settings[name].default for name in unknown}
+
+
+def _describe(name: str, group: str | None, field: dict[str, Any]) -> Setting:
+    item = field.get("items", field)
+    minimum, maximum = field.get("minimum"), field.get("maximum")
+    is_integer = field["type"] == "integer"
+    if is_integer and "exclusiveMinimum" in field:
+        minimum = int(field["exclusiveMinimum"]) + 1
+    if is_integer and "exclusiveMaximum" in field:
+        maximum = int(field["exclusiveMaximum"]) - 1
+    has_open_minimum = not is_integer and "exclusiveMinimum" in field
+    return Setting(
+        name=name,
+        group=group,
+        kind=field["type"],
+        help=field["description"].replace("\n", " "),
+        default=field["default"],
+        choices=tuple(item.get("enum", ())),
+        pattern=item.get("pattern"),
+        minimum=field["exclusiveMinimum"] if has_open_minimum else minimum,
+        maximum=maximum,
+        has_open_minimum=has_open_minimum,
+    )
+
+
+def suggest_name(unknown: str, names: list[str]) -> str | None:
+    """Return the name most likely meant: with all the given words, spelled alike, or with those initials."""
+    wanted = reduce_name(unknown)
+    by_key = {reduce_name(name): name for name in names}
+    words = set(wanted.split("_")) - {""}
+    containing = [key for key in by_key if words and words <= set(key.split("_"))]
+    alike = get_close_matches(wanted, list(by_key), n=1, cutoff=0.55)
+    initials = [key for key in by_key if "".join(word[0] for word in key.split("_") if word) == wanted]
+    found = [*initials, *sorted(containing, key=len), *alike]
+    return by_key[found[0]] if found else None
+
+
+def reduce_name(name: str) -> str:
+    """Bring flags, variables and field names to one spelling."""
+    return name.removeprefix(ENVIRONMENT_PREFIX).strip("-").replace("-", "_").lower()
+
+
+def to_command(config: PipelineConfiguration, **changes: object) -> str:
+    """Write the ``semilla run`` command that gives this configuration, with some values changed."""
+    values = {**config.flatten(), **changes}
+    words = ["semilla", "run"]
+    for name, setting in list_settings().items():
+        value = values[name]
+        if value == setting.default:
+            continue
+        if setting.kind == "boolean":
+            words.append(setting.flag if value else setting.flag.replace("--", "--no-", 1))
+        else:
+            words.append(f"{setting.flag}={','.join(value) if setting.kind == 'array' else value}")
+    return shlex.join(words)

@@ -1,0 +1,238 @@
+"""Where a configuration comes from (flags > environment > TOML file > defaults); mistakes told at once."""
+
+from __future__ import annotations
+
+import shlex
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from semilla.configuration.migrations import CHANGES, take_version
+from semilla.configuration.schema import GROUPS, PipelineConfiguration, find_head_mistake
+from semilla.configuration.settings import ENVIRONMENT_PREFIX, list_settings, reduce_name, suggest_name
+from semilla.errors import InvalidConfigError, Mistake, from_os_error
+
+Origin = Literal["flag", "environment", "file", "default"]
+
+MAX_FILE_BYTES = 1_000_000
+"""A configuration is a page; something larger is another kind of file (or ``/dev/zero``)."""
+MAX_SHOWN_CHARACTERS = 120
+
+
+class _NoValue:
+    """Stands where a flag was given without its value, so that it is reported with the other mistakes."""
+
+    def __repr__(self) -> str:
+        return "(no value)"
+
+
+NO_VALUE = _NoValue()
+
+
+@dataclass(frozen=True)
+class LoadedConfiguration:
+    """A valid configuration, and for each flat field name where its value came from."""
+
+    config: PipelineConfiguration
+    origins: dict[str, Origin]
+
+    @property
+    def explicit(self) -> frozenset[str]:
+        """Fields that somebody set, to whatever value."""
+        return frozenset(name for name, origin in self.origins.items() if origin != "default")
+
+
+@dataclass(frozen=True)
+class _Given:
+    value: Any
+    origin: Origin
+    place: str
+
+
+def load_configuration(
+    *, flags: Mapping[str, Any], environment: Mapping[str, str], file: Path | None = None
+) -> LoadedConfiguration:
+    """Merge the sources and validate the result.
+
+    ``flags`` maps flat field names to text, lists of text or booleans; a name that is no field is reported
+    with the nearest flag. Raises InvalidConfigError that lists every mistake of every source.
+    """
+    mistakes: list[Mistake] = []
+    given = _read_file(file, mistakes)
+    given |= _read_environment(environment, mistakes)
+    given |= _read_flags(flags, mistakes)
+    config = _validate(given, mistakes)
+    _raise_mistakes(mistakes, file=file)
+    assert config is not None
+    origins: dict[str, Origin] = {
+        name: given[name].origin if name in given else "default" for name in list_settings()
+    }
+    return LoadedConfiguration(config, origins)
+
+
+def check_content(content: dict[str, Any], *, place: str) -> None:
+    """Raise InvalidConfigError, listing every mistake, unless a file of this content makes a configuration."""
+    mistakes: list[Mistake] = []
+    _validate(_read_content(content, mistakes, place=place), mistakes)
+    _raise_mistakes(mistakes)
+
+
+def _read_flags(flags: Mapping[str, Any], mistakes: list[Mistake]) -> dict[str, _Given]:
+    settings = list_settings()
+    given = {}
+    for name, value in flags.items():
+        if name not in settings:
+            mistakes.append(_name_unknown(name, value, "flag", [one.flag for one in settings.values()]))
+        elif value is NO_VALUE:
+            mistakes.append(Mistake(name, value, settings[name].allowed, origin=settings[name].flag))
+        else:
+            text = " ".join(value) if isinstance(value, list) else value
+            content = settings[name].split(text) if isinstance(text, str) else text
+            given[name] = _Given(content, "flag", settings[name].flag)
+    return given
+
+
+def _read_environment(environment: Mapping[str, str], mistakes: list[Mistake]) -> dict[str, _Given]:
+    by_variable = {setting.variable: setting for setting in list_settings().values()}
+    given = {}
+    for variable, text in sorted(environment.items()):
+        if variable in by_variable:
+            setting = by_variable[variable]
+            given[setting.name] = _Given(setting.split(text), "environment", variable)
+        elif variable.startswith(ENVIRONMENT_PREFIX):
+            mistakes.append(_name_unknown(variable, text, "environment variable", list(by_variable)))
+    return given
+
+
+def _read_file(path: Path | None, mistakes: list[Mistake]) -> dict[str, _Given]:
+    if path is None:
+        return {}
+    try:
+        content = tomllib.loads(read_file_text(path))
+    except (ValueError, RecursionError) as error:
+        mistakes.append(Mistake("config", str(path), f"must be a TOML file: {error}", origin="--config"))
+        return {}
+    return _read_content(content, mistakes, place=str(path))
+
+
+def _read_content(content: dict[str, Any], mistakes: list[Mistake], *, place: str) -> dict[str, _Given]:
+    take_version(content, place=place)
+    given: dict[str, _Given] = {}
+    for group, name, value in _dissolve_groups(content):
+        mistake = _find_misplaced(group, name, value, is_repeated=name in given)
+        if mistake:
+            mistakes.append(replace(mistake, origin=place))
+        else:
+            given[name] = _Given(value, "file", place)
+    return given
+
+
+def read_file_text(path: Path) -> str:
+    """Read a configuration file; raises InvalidConfigError when there is none, ValueError when it is none."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        near = get_close_matches(path.name, [one.name for one in path.parent.glob("*.toml")], n=1)
+        hint = f"; did you mean {path.parent / near[0]}?" if near else ""
+        raise InvalidConfigError(f"there is no configuration file {path}{hint}") from None
+    except OSError as error:
+        raise from_os_error(error, path) from error
+    if len(data) > MAX_FILE_BYTES:
+        raise ValueError("it is larger than 1 MB")
+    return data.decode("utf-8-sig")
+
+
+def _dissolve_groups(content: dict[str, Any]) -> Iterator[tuple[str | None, str, Any]]:
+    for name, value in content.items():
+        if name in GROUPS and isinstance(value, dict):
+            yield from ((name, inner, inner_value) for inner, inner_value in value.items())
+        else:
+            yield None, name, value
+
+
+def _find_misplaced(group: str | None, name: str, value: object, *, is_repeated: bool) -> Mistake | None:
+    settings = list_settings()
+    if name in GROUPS:
+        return Mistake(name, _shorten(value), "must be a table of settings")
+    if name not in settings:
+        return _name_unknown(name, value, "setting", list(settings))
+    setting = settings[name]
+    if group is not None and group != setting.group:
+        home = f"in [{setting.group}]" if setting.group else "at the top level"
+        return Mistake(name, _shorten(value), f"belongs {home}")
+    if is_repeated:
+        return Mistake(name, _shorten(value), f"stands twice: at the top level and in [{setting.group}]")
+    # pydantic would read true as the number 1.
+    if isinstance(value, bool) and setting.kind != "boolean":
+        return Mistake(name, value, setting.allowed)
+    return None
+
+
+def _name_unknown(name: str, value: object, kind: str, names: list[str]) -> Mistake:
+    change = CHANGES.get(reduce_name(name))
+    if change:
+        return Mistake(name, _shorten(value), str(change))
+    near = suggest_name(name, names)
+    return Mistake(name, _shorten(value), f"no such {kind}" + (f"; did you mean {near}?" if near else ""))
+
+
+def _raise_mistakes(mistakes: list[Mistake], *, file: Path | None = None) -> None:
+    if mistakes:
+        count = "a mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
+        command = _suggest_migration(file, mistakes)
+        raise InvalidConfigError(f"the configuration has {count}", mistakes=mistakes, next_command=command)
+
+
+def _suggest_migration(file: Path | None, mistakes: list[Mistake]) -> str | None:
+    """The command that mends a file whose names are of another time."""
+    is_old = any(mistake.field in CHANGES and mistake.origin == str(file) for mistake in mistakes)
+    return f"semilla config migrate {shlex.quote(str(file))}" if is_old else None
+
+
+def _validate(given: dict[str, _Given], mistakes: list[Mistake]) -> PipelineConfiguration | None:
+    nested: dict[str, Any] = {}
+    for name, setting in list_settings().items():
+        if name in given:
+            home = nested.setdefault(setting.group, {}) if setting.group else nested
+            home[name] = given[name].value
+    config, errors = None, []
+    try:
+        config = PipelineConfiguration.model_validate(nested)
+    except ValidationError as error:
+        # A group's cross-field check is silent while one of its fields is wrong; it is asked below instead.
+        errors = [one for one in error.errors() if not (len(one["loc"]) == 1 and one["loc"][0] in GROUPS)]
+    mistakes += [_describe_error(error, given) for error in errors]
+    mistakes += _find_cross_mistakes(given, wrong={mistake.field for mistake in mistakes})
+    return config
+
+
+def _describe_error(error: ErrorDetails, given: dict[str, _Given]) -> Mistake:
+    name = next(str(part) for part in error["loc"] if part in list_settings())
+    setting, value = list_settings()[name], error["input"]
+    reason = str(error["msg"]).removeprefix("Value error, ")
+    allowed = reason if error["type"] == "value_error" else setting.allowed
+    return Mistake(name, _shorten(value), allowed, setting.find_nearest(value), given[name].place)
+
+
+def _find_cross_mistakes(given: dict[str, _Given], *, wrong: set[str]) -> list[Mistake]:
+    pair = ("d_model", "num_heads")
+    if wrong & set(pair):
+        return []
+    settings = list_settings()
+    values = [given[name].value if name in given else settings[name].default for name in pair]
+    mistake = find_head_mistake(*map(TypeAdapter(int).validate_python, values))
+    places = " and ".join(given[name].place for name in pair if name in given)
+    return [replace(mistake, origin=places)] if mistake else []
+
+
+def _shorten(value: object) -> object:
+    if isinstance(value, str) and len(value) > MAX_SHOWN_CHARACTERS:
+        return value[:MAX_SHOWN_CHARACTERS] + "…"
+    return value

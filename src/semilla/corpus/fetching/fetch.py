@@ -1,0 +1,193 @@
+"""One file over HTTP: bounded in time, size, rate and redirects, complete or refused.
+
+A server may stall, dribble, lie about lengths, redirect into a private network, compress a bomb or send an
+error page as a book. Each request ends with the whole file or with a ``FetchFailure`` that says how to go
+on.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+
+import urllib3
+
+from semilla.corpus.cleaning.decode import looks_like_html
+from semilla.corpus.fetching.addresses import (
+    RefusedRedirectError,
+    escape_unprintable,
+    find_host,
+    resolve_redirect,
+)
+from semilla.corpus.fetching.pace import Pace
+from semilla.corpus.fetching.partial import PartialFile
+from semilla.corpus.fetching.transport import (
+    FetchFailure,
+    FetchPolicy,
+    Watchdog,
+    describe_failure,
+    open_response,
+)
+from semilla.events import Progress, Transferred, silent
+from semilla.system import interrupts
+
+__all__ = ["FetchFailure", "FetchPolicy", "Fetched", "Fetcher"]
+
+_CHUNK_BYTES = 1 << 16
+_REPORT_BYTES = 1 << 18
+_SLICE_S = 0.25
+_REDIRECTS = {301, 302, 303, 307, 308}
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A complete file: the address it finally came from, its size and its SHA-256."""
+
+    url: str
+    size_bytes: int
+    sha256: str
+
+
+@dataclass
+class Fetcher:
+    """Fetches files one after another, at the pace their hosts are owed.
+
+    ``typed_hosts`` are the hosts the user named: a redirect may lead there even when they are private.
+    """
+
+    policy: FetchPolicy = field(default_factory=FetchPolicy)
+    typed_hosts: frozenset[str] = frozenset()
+    progress: Progress = silent
+    pace: Pace = field(default_factory=Pace)
+
+    def fetch(self, url: str, part: PartialFile, *, name: str) -> Fetched:
+        """Complete ``part`` with what ``url`` serves; raises FetchFailure, or InterruptedRunError on a signal."""
+        address, began_in_public = url, False
+        with Watchdog(deadline_s=self.policy.deadline_s) as watchdog:
+            for hop in range(self.policy.max_redirects + 1):
+                host = find_host(address)
+                with (
+                    self._take_turn(host),
+                    open_response(
+                        address,
+                        policy=self.policy,
+                        watchdog=watchdog,
+                        allow_private=not began_in_public or host in self.typed_hosts,
+                        with_credentials=hop == 0,
+                        headers=part.range_headers,
+                    ) as (response, is_public),
+                ):
+                    location = response.headers.get("Location")
+                    if response.status not in _REDIRECTS or location is None:
+                        _check_answer(response, part, max_bytes=self.policy.max_bytes)
+                        self._receive(response, part, watchdog, name=name)
+                        return Fetched(address, part.size_bytes, part.digest.hexdigest())
+                    began_in_public = began_in_public or is_public
+                    address = _follow(address, location)
+        raise FetchFailure(f"more than {self.policy.max_redirects} redirects", kind="stop")
+
+    def pause(self, seconds: float) -> None:
+        """Wait, in slices short enough for Ctrl-C to be granted at once."""
+        while seconds > 0:
+            interrupts.check()
+            self.policy.sleep(min(seconds, _SLICE_S))
+            seconds -= _SLICE_S
+        interrupts.check()
+
+    def _take_turn(self, host: str) -> AbstractContextManager[None]:
+        policy = self.policy
+        return self.pace.take_turn(host, pause_s=policy.pause_s, wait=self.pause, clock=policy.clock)
+
+    def _receive(
+        self, response: urllib3.BaseHTTPResponse, part: PartialFile, watchdog: Watchdog, *, name: str
+    ) -> None:
+        """Add the body to ``part`` until it is whole."""
+        reported_bytes = part.size_bytes
+        rate = _RateGauge(self.policy)
+        # read1 returns what is there: read would wait for a full chunk from a server that dribbles.
+        while chunk := response.read1(_CHUNK_BYTES, decode_content=False):
+            interrupts.check()
+            if part.size_bytes + len(chunk) > self.policy.max_bytes:
+                raise _refuse_size(self.policy.max_bytes)
+            part.add(chunk)
+            rate.add(len(chunk))
+            if part.size_bytes - reported_bytes >= _REPORT_BYTES:
+                reported_bytes = part.size_bytes
+                self.progress(Transferred(name, part.size_bytes, part.total_bytes))
+        interrupts.check()
+        # A connection cut by the watchdog looks like the end of a body of unknown length.
+        if watchdog.expired_s is not None:
+            raise describe_failure(TimeoutError(), policy=self.policy, expired_s=watchdog.expired_s)
+        if part.total_bytes not in {None, part.size_bytes}:
+            part.forget()
+            raise FetchFailure("sent another length than it announced", kind="retry")
+        _check_body(part.head)
+        self.progress(Transferred(name, part.size_bytes, part.total_bytes))
+
+
+class _RateGauge:
+    """Raises FetchFailure when a whole window brought fewer bytes than the policy asks for."""
+
+    def __init__(self, policy: FetchPolicy) -> None:
+        self.policy = policy
+        self.start_s, self.num_bytes = policy.clock(), 0
+
+    def add(self, num_bytes: int) -> None:
+        self.num_bytes += num_bytes
+        elapsed_s = self.policy.clock() - self.start_s
+        if elapsed_s < self.policy.rate_window_s:
+            return
+        if self.num_bytes < self.policy.min_bytes_per_s * elapsed_s:
+            raise FetchFailure(f"too slow: {self.num_bytes / elapsed_s:.0f} bytes a second", kind="retry")
+        self.start_s, self.num_bytes = self.policy.clock(), 0
+
+
+def _read_length(response: urllib3.BaseHTTPResponse) -> int | None:
+    length = response.headers.get("Content-Length", "").strip()
+    return int(length) if length.isascii() and length.isdigit() and len(length) < 20 else None
+
+
+def _check_answer(response: urllib3.BaseHTTPResponse, part: PartialFile, *, max_bytes: int) -> None:
+    """Refuse every answer but a plain 200 with a body of text, or the rest of ``part``; make it ready for either."""
+    if part.range_headers and response.status in {206, 416}:
+        if response.status == 416 or not part.accepts(response.headers):
+            part.forget()
+            raise FetchFailure("sent a part of another file", kind="retry")
+    else:
+        _refuse_status(response)
+        part.begin(response.headers, total_bytes=_read_length(response))
+    if response.headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}:
+        encoding = escape_unprintable(response.headers["Content-Encoding"])
+        raise FetchFailure(f"sent a compressed file ({encoding}) though asked not to", kind="stop")
+    if "html" in response.headers.get("Content-Type", "").lower():
+        raise FetchFailure("sent an HTML page instead of a text", kind="stop")
+    if (part.total_bytes or 0) > max_bytes:
+        raise _refuse_size(max_bytes)
+
+
+def _refuse_status(response: urllib3.BaseHTTPResponse) -> None:
+    status = f"HTTP {response.status} {escape_unprintable(response.reason or '')}".strip()
+    if response.status in {404, 410}:
+        raise FetchFailure(status, kind="gone")
+    if response.status == 408 or response.status >= 500:
+        raise FetchFailure(status, kind="retry")
+    if response.status != 200:
+        raise FetchFailure(status, kind="stop")
+
+
+def _check_body(head: bytes) -> None:
+    if not head.strip():
+        raise FetchFailure("sent an empty file", kind="empty")
+    if looks_like_html(head):
+        raise FetchFailure("sent an HTML page instead of a text", kind="stop")
+
+
+def _refuse_size(max_bytes: int) -> FetchFailure:
+    return FetchFailure(f"the file is larger than {max_bytes / (1 << 20):g} MB", kind="stop")
+
+
+def _follow(address: str, location: str) -> str:
+    try:
+        return resolve_redirect(address, location)
+    except RefusedRedirectError as error:
+        raise FetchFailure(f"a redirect is refused: {error}", kind="stop") from error

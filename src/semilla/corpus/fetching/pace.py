@@ -1,0 +1,42 @@
+"""No public host is asked faster than the pause it is owed, whoever in this process asks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from semilla.corpus.fetching.addresses import is_local_host
+
+PAUSE_S = 2.0
+"""Between two requests to the same public host, as Project Gutenberg asks of programs."""
+
+
+class Pace:
+    """When each public host may be asked again: the pause counts from the end of one request to the next."""
+
+    def __init__(self) -> None:
+        self._free_at_s: dict[str, float] = {}
+
+    @contextmanager
+    def take_turn(
+        self,
+        host: str,
+        *,
+        pause_s: float = PAUSE_S,
+        wait: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> Iterator[None]:
+        """Wait until ``host`` may be asked, and count the pause anew from the end of what happens inside."""
+        if is_local_host(host):
+            yield
+            return
+        wait(max(0.0, self._free_at_s.get(host, 0.0) - clock()))
+        try:
+            yield
+        finally:
+            self._free_at_s[host] = clock() + pause_s
+
+
+PACE = Pace()
+"""The pace of this process: the check of the prerequisites and the download keep it together."""

@@ -1,0 +1,192 @@
+"""Minimal pairs: how often a model finds the grammatical sentence likelier than its twin with one mistake.
+
+The method is that of BLiMP (Warstadt et al. 2020, https://doi.org/10.1162/tacl_a_00321): no threshold to choose, no
+text to generate, and about 50 % for a model that knows nothing.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.nn.functional import cross_entropy
+
+from semilla.corpus.manifest import Document
+from semilla.model.transformer import Transformer
+from semilla.records.status import Finding, GrammarResults, PairAccuracy
+from semilla.stories.minimal_pairs import MinimalPair, make_pairs
+from semilla.stories.terms import LANGUAGES
+from semilla.tokenizer.tokenizer import NEWLINE_ID, Tokenizer
+
+LEAST_ACCURACY = 0.9
+LEAST_COVERAGE = 0.5
+"""Share of a language's pairs whose every word the training text must have: of fewer, what is left is a selection."""
+LEAST_PAIRS = 50
+"""Pairs of known words a phenomenon must have: fewer leave an interval too wide to say anything."""
+PROBE_PAIRS = 10
+SEED = 0
+"""The same pairs for every run, so that their figures compare."""
+BATCH_TOKENS = 4096
+CHUNK_ROWS = 512
+"""Rows of logits at a time, as in training."""
+_Z = 1.959964
+"""Half the width of a 95 % interval, in standard deviations."""
+_WORD = re.compile(r"\w+")
+
+Score = Callable[[Sequence[str]], npt.NDArray[np.float64]]
+"""Summed log-probability of each sentence, in nats."""
+
+
+def assess_grammar(
+    model: Transformer, tokenizer: Tokenizer, documents: Sequence[Document]
+) -> tuple[dict[str, GrammarResults], list[str]]:
+    """Results by language, and a sentence for each language of the text whose pairs it does not cover."""
+    score = make_score(model, tokenizer)
+    results: dict[str, GrammarResults] = {}
+    remarks: list[str] = []
+    for language in LANGUAGES:
+        text = "\n".join(one.train_text for one in documents if one.language == language)
+        if not text:
+            continue
+        # A few of each phenomenon tell whether the words are there; making them all takes seconds.
+        probe = make_pairs(language, seed=SEED, per_phenomenon=PROBE_PAIRS)
+        coverage = measure_coverage(probe, text)
+        if coverage < LEAST_COVERAGE:
+            remarks.append(
+                f"No minimal pairs in {language}: the training text has the words of {coverage:.0%} of them, and "
+                f"{LEAST_COVERAGE:.0%} are needed."
+            )
+            continue
+        pairs = make_pairs(language, seed=SEED, accept=accept_new(text))
+        counts = Counter(pair.phenomenon for pair in pairs)
+        rare = {one.phenomenon: n for one in probe if (n := counts[one.phenomenon]) < LEAST_PAIRS}
+        if rare:
+            remarks.append(
+                f"Too few minimal pairs in {language} have known words only, {LEAST_PAIRS} being needed: "
+                f"{', '.join(f'{name} ({count})' for name, count in rare.items())}."
+            )
+        pairs = [pair for pair in pairs if pair.phenomenon not in rare]
+        if pairs:
+            results[language] = measure_grammar(pairs, score, coverage=coverage)
+    return results, remarks
+
+
+def measure_coverage(pairs: Sequence[MinimalPair], training_text: str) -> float:
+    """Share of the pairs whose every word, of both sentences, stands somewhere in the training text."""
+    known = list_words(training_text)
+    return sum(_is_covered(pair, known) for pair in pairs) / len(pairs)
+
+
+def accept_new(training_text: str) -> Callable[[MinimalPair], bool]:
+    """Accept what tests grammar: every word is known, and the sentence itself was never read."""
+    known = list_words(training_text)
+    return lambda pair: _is_covered(pair, known) and pair.right not in training_text
+
+
+def measure_grammar(pairs: Sequence[MinimalPair], score: Score, *, coverage: float) -> GrammarResults:
+    """Accuracy on the pairs, over all and by phenomenon."""
+    preferred = prefer_right(pairs, score)
+    by_phenomenon: dict[str, list[bool]] = {}
+    for pair, is_right in zip(pairs, preferred, strict=True):
+        by_phenomenon.setdefault(pair.phenomenon, []).append(is_right)
+    return GrammarResults(
+        **_count(preferred).model_dump(),
+        coverage=coverage,
+        phenomena={name: _count(outcomes) for name, outcomes in by_phenomenon.items()},
+    )
+
+
+def _is_covered(pair: MinimalPair, known: set[str]) -> bool:
+    return list_words(pair.right) | list_words(pair.wrong) <= known
+
+
+def list_words(text: str) -> set[str]:
+    """Every word that occurs, in lower case."""
+    return set(_WORD.findall(text.lower()))
+
+
+def prefer_right(pairs: Sequence[MinimalPair], score: Score) -> list[bool]:
+    """Tell for each pair whether its grammatical sentence scores higher; a tie is a failure."""
+    scores = score([sentence for pair in pairs for sentence in (pair.right, pair.wrong)])
+    return [bool(right > wrong) for right, wrong in scores.reshape(-1, 2)]
+
+
+def _count(outcomes: Sequence[bool]) -> PairAccuracy:
+    low, high = compute_wilson_interval(sum(outcomes), len(outcomes))
+    return PairAccuracy(accuracy=sum(outcomes) / len(outcomes), low=low, high=high, num_pairs=len(outcomes))
+
+
+def compute_wilson_interval(successes: int, trials: int) -> tuple[float, float]:
+    """95 % interval of a share (Wilson 1927); it stays within 0 and 1 and is honest where the share is near them."""
+    share, weight = successes / trials, _Z**2 / trials
+    centre = (share + weight / 2) / (1 + weight)
+    reach = _Z / (1 + weight) * math.sqrt(share * (1 - share) / trials + weight / (4 * trials))
+    return max(0.0, centre - reach), min(1.0, centre + reach)
+
+
+def judge_grammar(results: Mapping[str, GrammarResults]) -> Iterator[Finding]:
+    """One target a language."""
+    for language, found in results.items():
+        name = f"minimal_pairs.{language}.accuracy"
+        yield Finding.judge(name, "target", found.accuracy, ">=", LEAST_ACCURACY)
+
+
+def make_score(model: Transformer, tokenizer: Tokenizer) -> Score:
+    """Score sentences with a network, each as the beginning of a line."""
+    return lambda sentences: score_sentences(
+        model, [tokenizer.encode(sentence).tolist() for sentence in sentences]
+    )
+
+
+@torch.no_grad()
+def score_sentences(model: Transformer, encoded: Sequence[Sequence[int]]) -> npt.NDArray[np.float64]:
+    """Summed log-probability in nats of each row of token ids after a line break.
+
+    A row longer than the model's context is scored up to there.
+    """
+    was_training = model.training
+    model.eval()
+    rows = [[NEWLINE_ID, *ids][: model.max_positions + 1] for ids in encoded]
+    scores = np.zeros(len(rows))
+    for places in _batch_by_length([len(row) for row in rows]):
+        length = max(len(rows[place]) for place in places)
+        padded = torch.full((len(places), length), NEWLINE_ID)
+        for row, place in enumerate(places):
+            padded[row, : len(rows[place])] = torch.tensor(rows[place])
+        inside = torch.tensor([[t < len(rows[place]) for t in range(1, length)] for place in places])
+        scores[places] = _sum_log_probabilities(model, padded, inside)
+    model.train(was_training)
+    return scores
+
+
+def _batch_by_length(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Places of rows of like length, up to ``BATCH_TOKENS`` tokens together."""
+    batch: list[int] = []
+    for place in sorted(range(len(lengths)), key=lambda place: lengths[place]):
+        if batch and (len(batch) + 1) * lengths[place] > BATCH_TOKENS:
+            yield batch
+            batch = []
+        batch.append(place)
+    if batch:
+        yield batch
+
+
+def _sum_log_probabilities(
+    model: Transformer, padded: torch.Tensor, inside: torch.Tensor
+) -> npt.NDArray[np.float64]:
+    """Sums by row of ``padded`` [B, T + 1], over the targets that ``inside`` [B, T] marks as its own."""
+    hidden = model(padded[:, :-1].to(model.device)).float()[inside]
+    targets = padded[:, 1:][inside].to(model.device)
+    losses = torch.empty(len(targets))
+    for start in range(0, len(targets), CHUNK_ROWS):
+        rows = slice(start, start + CHUNK_ROWS)
+        logits = hidden[rows] @ model.output_weight_VD.t()
+        losses[rows] = cross_entropy(logits, targets[rows], reduction="none").cpu()
+    row_of_token = torch.arange(len(padded))[:, None].expand_as(inside)[inside]
+    sums = torch.zeros(len(padded), dtype=torch.float64).index_add_(0, row_of_token, losses.double())
+    return -sums.numpy()

@@ -1,0 +1,73 @@
+"""How figures, phases and paths are worded, wherever they are shown."""
+
+from __future__ import annotations
+
+import shlex
+from itertools import pairwise
+
+from semilla.errors import PHASES
+from semilla.events import EpochDone, PhaseFinished, StepDone
+
+
+def format_duration(seconds: float) -> str:
+    """Write a duration as people say it: 0.4 s, 12 s, 3 min 05 s, 2 h 10 min."""
+    if seconds < 9.95:
+        return f"{max(seconds, 0):.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def format_size(size_bytes: float) -> str:
+    return f"{size_bytes / 2**20:.1f} MB"
+
+
+def quote(path: object) -> str:
+    """Quote a path for a command the user is to paste; one that looks like a flag gets ``./`` before it."""
+    text = str(path)
+    return shlex.quote(f"./{text}" if text.startswith("-") else text)
+
+
+def describe_phase(event: PhaseFinished) -> str:
+    """One line for a finished phase: its place, its name, how it ended, the time it took."""
+    place = f"[{PHASES.index(event.phase) + 1}/{len(PHASES)}]"
+    spent = f" ({format_duration(event.elapsed_s)})" if event.outcome == "done" else ""
+    return f"{place} {event.phase}: {event.outcome}{spent}"
+
+
+def describe_epoch(event: EpochDone) -> str:
+    """One line for a finished epoch."""
+    metrics = event.metrics
+    parts = [
+        f"training loss {metrics.train_loss:.3f}",
+        f"validation loss {metrics.validation_loss:.3f}" + (" (best)" if event.is_best else ""),
+        *(
+            f"{metrics.bits_per_byte[key]:.3f} bits per byte"
+            for key in ("all",)
+            if key in metrics.bits_per_byte
+        ),
+        f"{metrics.tokens_per_second:,.0f} tokens/s",
+    ]
+    return f"epoch {metrics.epoch_number}: {', '.join(parts)}"
+
+
+def describe_step(step: StepDone) -> str:
+    """One line for the step a training has just done."""
+    return (
+        f"epoch {step.epoch} of {step.total_epochs}, step {step.step:,} of {step.total_steps:,}: "
+        f"loss {step.loss:.3f}, {step.tokens_per_second:,.0f} tokens/s, {format_duration(step.remaining_s)} left"
+    )
+
+
+def draw_sparkline(values: list[float], *, width: int) -> str:
+    """Draw values as a row of bars, averaging neighbours when there are more values than columns."""
+    bars = "▁▂▃▄▅▆▇█"
+    if not values or width < 1:
+        return ""
+    count = min(width, len(values))
+    edges = [index * len(values) // count for index in range(count + 1)]
+    means = [sum(values[a:b]) / (b - a) for a, b in pairwise(edges)]
+    low, span = min(means), max(means) - min(means)
+    return "".join(bars[round((mean - low) / span * 7) if span else 0] for mean in means)

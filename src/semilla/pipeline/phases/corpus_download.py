@@ -1,0 +1,93 @@
+"""Phase 2: what the corpus source names becomes one clean text, cut in two parts, with a manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from semilla.configuration.schema import PipelineConfiguration
+from semilla.corpus.assembly import Assembly
+from semilla.corpus.catalogue import CATALOGUE, expect_size_mb
+from semilla.corpus.fetching.fetch import FetchPolicy
+from semilla.corpus.gather import gather_documents, list_mirrors
+from semilla.corpus.manifest import CorpusManifest, read_documents, read_manifest
+from semilla.corpus.sources import fingerprint_files, resolve_source
+from semilla.escape import redact_credentials
+from semilla.events import Progress
+from semilla.pipeline.phases import PhaseRecord
+from semilla.records import names
+from semilla.records.files import describe_artifact
+
+PHASE = "corpus_download"
+
+
+def read_inputs(config: PipelineConfiguration, records: Mapping[str, PhaseRecord]) -> dict[str, Any]:  # noqa: ARG001
+    """Tell what the corpus depends on; local files by their content, so that an edited one is read again."""
+    source = resolve_source(config.corpus_source)
+    inputs: dict[str, Any] = {
+        "source": source.shown,
+        "encoding": config.corpus_encoding,
+        "languages": list(config.corpus_languages),
+    }
+    if source.kind in {"file", "folder"}:
+        return inputs | {"files": fingerprint_files(source)}
+    if source.kind == "url":
+        return inputs
+    books = [book.book_id for book in CATALOGUE[source.value].books]
+    if books:
+        return inputs | {
+            "books": books,
+            "mirrors": [redact_credentials(one) for one in list_mirrors(config)],
+            "allow_partial": config.allow_partial,
+            "corpus_drift": config.corpus_drift,
+        }
+    return inputs | {"seed": config.corpus_seed, "size_mb": config.corpus_size_mb}
+
+
+def run(
+    config: PipelineConfiguration, *, progress: Progress, policy: FetchPolicy | None = None
+) -> PhaseRecord:
+    """Make the corpus; ``policy`` is how patient downloads are.
+
+    Raises NetworkError, InvalidCorpusError, or what the file system says.
+    """
+    assembly = Assembly(
+        Path(config.output_directory),
+        source=resolve_source(config.corpus_source).shown,
+        progress=progress,
+        languages=config.corpus_languages,
+        expected_bytes=expect_size_mb(config.corpus_source, config.corpus_size_mb) << 20,
+        sequence_length=config.training_hyperparameters.max_sequence_length,
+        refuses_drift=config.corpus_drift == "refuse",
+    )
+    manifest = assembly.write(gather_documents(config, progress=progress, policy=policy))
+    return _record(config, manifest)
+
+
+def adopt(config: PipelineConfiguration) -> PhaseRecord:
+    """Take the corpus that is there, once it is what its manifest describes; raises IntegrityError."""
+    directory = Path(config.output_directory)
+    read_documents(directory)
+    return _record(config, read_manifest(directory))
+
+
+def _record(config: PipelineConfiguration, manifest: CorpusManifest) -> PhaseRecord:
+    directory = Path(config.output_directory)
+    return PhaseRecord(
+        PHASE,
+        artifacts=[
+            describe_artifact(directory / name, root=directory)
+            for name in (names.CORPUS, names.CORPUS_MANIFEST)
+        ],
+        details={
+            "documents": len(manifest.documents),
+            "bytes": manifest.corpus_bytes,
+            "train_bytes": manifest.train_bytes,
+            "validation_bytes": manifest.validation_bytes,
+            "language_shares": {language: one.share for language, one in manifest.language_shares.items()},
+            "corpus_drift": manifest.corpus_drift,
+            "missing_documents": [document.title for document in manifest.missing_documents],
+        },
+        warnings=manifest.warnings,
+    )

@@ -1,0 +1,110 @@
+"""Phase 3: learn a vocabulary from the training part of the corpus."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from semilla.configuration.schema import PipelineConfiguration
+from semilla.configuration.settings import to_command
+from semilla.corpus.manifest import Document, read_documents
+from semilla.errors import IntegrityError
+from semilla.events import ArtifactWritten, Note, Progress, Warned
+from semilla.pipeline.phases import PhaseRecord, get_sha256
+from semilla.records import names
+from semilla.records.files import describe_artifact, write_bytes, write_text
+from semilla.tokenizer.model_file import check_structure, try_in_child
+from semilla.tokenizer.tokenizer import (
+    Tokenizer,
+    VocabularySizeError,
+    check_round_trip,
+    format_vocabulary,
+    measure_compression,
+    train_tokenizer,
+)
+
+
+def read_inputs(config: PipelineConfiguration, records: Mapping[str, PhaseRecord]) -> dict[str, Any]:
+    """What the tokenizer depends on: the text, the size and the algorithm."""
+    return {
+        "corpus": get_sha256(records, "corpus_download", names.CORPUS),
+        "tokenizer_vocab_size": config.tokenizer_vocab_size,
+        "tokenizer_model_type": config.tokenizer_model_type,
+    }
+
+
+def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
+    """Train, check the round trip on held-out text, and report bytes per token for each language."""
+    documents = read_documents(Path(config.output_directory))
+    try:
+        trained = train_tokenizer(
+            [document.train_text for document in documents],
+            vocab_size=config.tokenizer_vocab_size,
+            model_type=config.tokenizer_model_type,
+            is_size_explicit="tokenizer_vocab_size" in config.model_fields_set,
+        )
+    except VocabularySizeError as error:
+        error.next_command = to_command(config, tokenizer_vocab_size=error.nearest)
+        raise
+    if trained.warning:
+        progress(Warned(trained.warning, "vocabulary_size"))
+    tokenizer = Tokenizer(trained.model)
+    for document in documents:
+        check_round_trip(tokenizer, document.validation_text)
+    model_path, vocabulary_path = _locate(config)
+    write_bytes(model_path, trained.model)
+    write_text(vocabulary_path, format_vocabulary(tokenizer))
+    for path in (model_path, vocabulary_path):
+        progress(ArtifactWritten(path))
+    record = _describe(config, documents, tokenizer)
+    sizes = ", ".join(
+        f"{size:.2f} in {language}" for language, size in record.details["bytes_per_token"].items()
+    )
+    progress(Note(f"The vocabulary has {record.details['vocab_size']:,} pieces; bytes per token: {sizes}."))
+    record.warnings = [trained.warning] if trained.warning else []
+    return record
+
+
+def adopt(config: PipelineConfiguration) -> PhaseRecord:
+    """Take a tokenizer that no run in this directory made, where the user trusts it.
+
+    Raises IntegrityError when there is none, when it is not trusted, and when a child process cannot load it.
+    """
+    model_path, vocabulary_path = _locate(config)
+    if not model_path.is_file() or not vocabulary_path.is_file():
+        raise IntegrityError(
+            f"tokenizer_training cannot be skipped: {model_path} and its .vocab are not both there"
+        )
+    if not config.trust_tokenizer:
+        raise IntegrityError(
+            f"{model_path} was made by no run in this directory: say --trust-tokenizer if you know where it is from",
+            next_command=to_command(config, trust_tokenizer=True),
+        )
+    model = model_path.read_bytes()
+    check_structure(model)
+    try_in_child(model)
+    return _describe(config, read_documents(model_path.parent), Tokenizer(model))
+
+
+def _describe(config: PipelineConfiguration, documents: list[Document], tokenizer: Tokenizer) -> PhaseRecord:
+    by_language: dict[str, list[str]] = {}
+    for document in documents:
+        by_language.setdefault(document.language, []).append(document.validation_text)
+    directory = Path(config.output_directory)
+    return PhaseRecord(
+        "tokenizer_training",
+        artifacts=[describe_artifact(path, root=directory) for path in _locate(config)],
+        details={
+            "vocab_size": tokenizer.vocab_size,
+            "bytes_per_token": {
+                language: round(measure_compression(tokenizer, texts), 3)
+                for language, texts in by_language.items()
+            },
+        },
+    )
+
+
+def _locate(config: PipelineConfiguration) -> tuple[Path, Path]:
+    stem = Path(config.output_directory) / names.name_tokenizer(config.tokenizer_vocab_size)
+    return stem.with_name(f"{stem.name}.model"), stem.with_name(f"{stem.name}.vocab")

@@ -1,0 +1,182 @@
+"""What a model costs on the device, measured on the bundle that ships, through the runtime that ships.
+
+    python -m semilla.runtime.budgets BUNDLE
+
+prints the figures as JSON. They only mean something in a process that did nothing else before;
+``measure_in_child`` starts one. MB are MiB.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from semilla.errors import CATEGORIES, OutOfMemoryError, SemillaError, ValidationFailureError
+from semilla.runtime.child import run_child
+
+if TYPE_CHECKING:
+    from semilla.runtime.session import Model
+
+BUDGETS: dict[str, int] = {"rss_mb": 400, "peak_mb": 512, "latency_p95_ms": 250}
+"""Largest values a compliant model may have."""
+
+WARM_UP_STEPS = 20
+NUM_SAMPLES = 1000
+GENERATED_TOKENS = 500
+TIMEOUT_S = 600
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A figure beside the most it may be."""
+
+    name: str
+    value: float
+    limit: float
+
+    @property
+    def passed(self) -> bool:
+        return self.value <= self.limit
+
+
+def judge(metrics: Mapping[str, Any]) -> list[Gate]:
+    return [Gate(name, metrics[name], limit) for name, limit in BUDGETS.items()]
+
+
+def measure(bundle_path: Path, *, num_samples: int = NUM_SAMPLES) -> dict[str, Any]:
+    """Load, generate, time single steps at the end of a full context, and read this process's memory.
+
+    ``first_token_ms`` runs from before the imports to the first token; ``latency_*`` is one step of reading a
+    token and choosing the next; ``tokens_per_sec`` is generation with everything that belongs to it.
+    """
+    start_s = time.perf_counter()
+    from semilla.runtime import session  # noqa: PLC0415 - loading the runtime is part of what is measured
+
+    model = session.load(bundle_path)
+    next(model.stream(seed=0), "")
+    first_token_s = time.perf_counter() - start_s
+    tokens_per_sec = measure_throughput(model)
+    steps_us = sorted(measure_steps(model, num_samples=num_samples))
+    rss_mb, peak_mb = read_memory_mb()
+    p50, p95, p99 = (round(pick_percentile(steps_us, share), 1) for share in (0.50, 0.95, 0.99))
+    metrics = {
+        "rss_mb": ceil(rss_mb),
+        "peak_mb": ceil(peak_mb),
+        "latency_p95_ms": ceil(p95 / 1000),
+        "latency_p50_us": p50,
+        "latency_p95_us": p95,
+        "latency_p99_us": p99,
+        "tokens_per_sec": round(tokens_per_sec, 1),
+        "first_token_ms": round(first_token_s * 1000, 1),
+        "exact_rss_mb": round(rss_mb, 3),
+        "exact_peak_mb": round(peak_mb, 3),
+        "num_samples": num_samples,
+        "context_tokens": int(model.bundle.model["max_position_embeddings"]),
+    }
+    return {**metrics, "within_budgets": all(gate.passed for gate in judge(metrics))}
+
+
+def measure_throughput(model: Model) -> float:
+    """Tokens a second over GENERATED_TOKENS or more, from an empty prompt, re-readings included."""
+    start_s, num_tokens, seed = time.perf_counter(), 0, 0
+    while num_tokens < GENERATED_TOKENS:
+        stream = model.stream(seed=seed, max_tokens=GENERATED_TOKENS)
+        for _ in stream:
+            pass
+        num_tokens += max(1, len(stream.token_ids))  # choosing the end of the text was a step, too
+        seed += 1
+    return num_tokens / (time.perf_counter() - start_s)
+
+
+def measure_steps(model: Model, *, num_samples: int) -> list[float]:
+    """Microseconds of each step that fills the last position of the context, after a warm-up."""
+    import numpy as np  # noqa: PLC0415
+
+    context = model.open_context(model.bundle.settings)
+    last, steps_us = context.capacity - 1, []
+    context.read(np.resize(model.encode(model.generate(seed=0)), last))
+    for _ in range(WARM_UP_STEPS + num_samples):
+        start_ns = time.perf_counter_ns()
+        context.advance()
+        steps_us.append((time.perf_counter_ns() - start_ns) / 1000)
+        context.forget(from_position=last)
+    return steps_us[WARM_UP_STEPS:]
+
+
+def pick_percentile(ordered: Sequence[float], share: float) -> float:
+    """Pick the smallest of the ``ordered`` values that ``share`` of them do not exceed (nearest rank)."""
+    return ordered[max(0, ceil(share * len(ordered)) - 1)]
+
+
+def read_memory_mb() -> tuple[float, float]:
+    """Resident and peak memory of this process in MiB; getrusage's peak may include the parent's."""
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+        sizes_kb = {
+            line.split(":")[0]: int(line.split()[1]) for line in status.splitlines() if line.startswith("Vm")
+        }
+        return sizes_kb["VmRSS"] / 1024, sizes_kb["VmHWM"] / 1024
+    except (OSError, KeyError):
+        return _ask_psutil()
+
+
+def _ask_psutil() -> tuple[float, float]:
+    """Without /proc: psutil, and getrusage, whose unit is bytes on macOS and KiB elsewhere."""
+    import resource  # noqa: PLC0415 - neither belongs in the memory of a process that has /proc
+
+    import psutil  # noqa: PLC0415
+
+    rss_mb = psutil.Process().memory_info().rss / 2**20
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
+        2**20 if sys.platform == "darwin" else 2**10
+    )
+    return rss_mb, max(rss_mb, peak_mb)
+
+
+def measure_in_child(bundle_path: Path, *, timeout_s: float = TIMEOUT_S) -> dict[str, Any]:
+    """Run ``measure`` in a fresh process, with the allocator as it comes.
+
+    Raises the error the child met, OutOfMemoryError when it was killed, or ValidationFailureError with its
+    last lines.
+    """
+    try:
+        child = run_child("semilla.runtime.budgets", [str(bundle_path)], timeout_s=timeout_s)
+    except subprocess.TimeoutExpired as error:
+        raise ValidationFailureError(
+            f"measuring the model on one core took over {timeout_s:g} s", missed=list(BUDGETS)
+        ) from error
+    if child.returncode != 0:
+        raise _explain(child)
+    metrics: dict[str, Any] = json.loads(child.stdout)
+    return metrics
+
+
+def _explain(child: subprocess.CompletedProcess[bytes]) -> SemillaError:
+    lines = child.stderr.decode("utf-8", "replace").strip().splitlines()[-5:]
+    category, _, message = (lines or [""])[-1].partition(": ")
+    if child.returncode == -signal.SIGKILL or category == "MemoryError":
+        return OutOfMemoryError("measuring the model was stopped, most likely for want of memory")
+    if category in CATEGORIES:
+        return CATEGORIES[category](message)
+    ending = " | ".join(lines) or f"no message, exit {child.returncode}"
+    return ValidationFailureError(f"the model could not be measured: {ending}", missed=list(BUDGETS))
+
+
+def main(arguments: Sequence[str]) -> None:
+    try:
+        metrics = measure(Path(arguments[0]))
+    except SemillaError as error:
+        sys.exit(f"{error.category}: {' '.join(error.message.split())}")
+    sys.stdout.write(json.dumps(metrics) + "\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,120 @@
+"""A finished model in memory: text in, text out."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Iterator, Sequence
+from os import PathLike
+from pathlib import Path
+from random import Random
+from typing import Unpack
+
+import numpy as np
+
+from semilla.errors import IncompatibleError, InvalidConfigError, Mistake
+from semilla.runtime.bundle import Bundle, GenerationSettings, SettingChanges, read_bundle
+from semilla.runtime.context import GREEDY, Context, Ids, Scores
+from semilla.runtime.network import Network
+from semilla.runtime.pieces import PieceDecoder
+from semilla.tokenizer.tokenizer import END_ID, read_tokenizer
+
+
+def load(path: str | PathLike[str], *, num_threads: int = 1) -> Model:
+    """Load the model of a bundle, or of a run's output directory.
+
+    Raises what ``semilla.runtime.bundle.read_bundle`` raises, and IncompatibleError when the files do not fit
+    together.
+    """
+    return Model(read_bundle(Path(path)), num_threads=num_threads)
+
+
+class Model:
+    """Generates text. Streams share nothing that changes, so threads may read one each at the same time."""
+
+    def __init__(self, bundle: Bundle, *, num_threads: int = 1) -> None:
+        self.bundle = bundle
+        self.tokenizer = read_tokenizer(bundle.tokenizer_path)
+        found, expected = self.tokenizer.vocab_size, bundle.model["vocab_size"]
+        if found != expected:
+            raise IncompatibleError(f"the tokenizer has {found} pieces, the model {expected}")
+        self._network = Network(bundle, num_threads=num_threads)
+        self._texts: dict[int, str] = {}
+
+    def generate(
+        self, prompt: str = "", *, seed: int | None = None, **changes: Unpack[SettingChanges]
+    ) -> str:
+        """Continue ``prompt``, which is not repeated, or start a paragraph; equal seeds give equal texts."""
+        return "".join(self.stream(prompt, seed=seed, **changes))
+
+    def stream(
+        self, prompt: str = "", *, seed: int | None = None, **changes: Unpack[SettingChanges]
+    ) -> TextStream:
+        """Generate as ``generate`` does, piece by piece, each of whole characters.
+
+        Without a seed a new one is drawn; the stream tells which. Raises InvalidConfigError for settings out
+        of range.
+        """
+        settings = self.bundle.settings.change(**changes)
+        seed = int.from_bytes(os.urandom(8)) >> 1 if seed is None else seed
+        if not 0 <= seed < 2**63:
+            raise InvalidConfigError(
+                "no such seed:", mistakes=[Mistake("seed", seed, "must be 0 to 2**63 - 1")]
+            )
+        return TextStream(self, self.encode(prompt), settings=settings, seed=seed)
+
+    def encode(self, prompt: str) -> Ids:
+        """Encode a prompt behind the tokens of a line start."""
+        if any(
+            "\ud800" <= character <= "\udfff" for character in prompt
+        ):  # undecodable bytes of a command line
+            mistake = Mistake("prompt", prompt, "must be valid Unicode text")
+            raise InvalidConfigError("the prompt cannot be read:", mistakes=[mistake])
+        ids = self.tokenizer.encode(unicodedata.normalize("NFC", prompt))
+        return np.concatenate([np.array(self.bundle.start_token_ids, np.int64), ids])
+
+    def score(self, token_ids: Sequence[int] | Ids) -> Scores:
+        """Scores (logits) [T, vocabulary] of the token after each of the T given, at most a full context."""
+        return self.open_context().score(token_ids)
+
+    def open_context(self, settings: GenerationSettings = GREEDY, *, seed: int = 0) -> Context:
+        random = Random(seed)  # noqa: S311 - a text, not a secret
+        return Context(self._network, settings=settings, draw=random.random)
+
+    def open_decoder(self, stop: Sequence[str] = ()) -> PieceDecoder:
+        return PieceDecoder(self.tokenizer, stop=stop, texts=self._texts)
+
+
+class TextStream(Iterator[str]):
+    """The pieces of one text as they are generated.
+
+    ``token_ids`` are those generated so far; ``seed`` and ``settings`` would bring the same text again.
+    """
+
+    def __init__(self, model: Model, prompt_ids: Ids, *, settings: GenerationSettings, seed: int) -> None:
+        self.settings = settings
+        self.seed = seed
+        self.token_ids: list[int] = []
+        self._pieces = self._generate(model, prompt_ids)
+
+    def __next__(self) -> str:
+        return next(self._pieces)
+
+    def _generate(self, model: Model, prompt_ids: Ids) -> Iterator[str]:
+        decoder = model.open_decoder(self.settings.stop)
+        context = model.open_context(self.settings, seed=self.seed)
+        # One loop and few names: what runs between two steps is fetched anew each time, and every call shows.
+        token_ids, push, advance = self.token_ids, decoder.push, context.advance
+        context.read(prompt_ids)
+        token = context.next_id
+        while token != END_ID:
+            token_ids.append(token)
+            if text := push(token):
+                yield text
+            if decoder.is_stopped:
+                return
+            if len(token_ids) >= self.settings.max_tokens:
+                break
+            token = advance()
+        if text := decoder.finish():
+            yield text

@@ -1,0 +1,91 @@
+"""The sample corpus: one document of stories per language, of the size asked for."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from itertools import accumulate, product
+
+from semilla.errors import InvalidConfigError
+from semilla.stories.stories import tell_story
+from semilla.stories.terms import Language
+
+TITLES: dict[Language, str] = {"en": "Semilla: little stories", "es": "Semilla: cuentos pequeños"}
+_BLANK_LINE = "\n\n"
+
+LONG_SENTENCE_WORDS = 8
+_MAX_ATTEMPTS = 8
+_SENTENCE_END = re.compile(r'(?<=[.!?])["»]?\s+(?=[A-ZÁÉÍÓÚÑ"«¿¡—])|\n')
+
+
+@dataclass(frozen=True)
+class SampleDocument:
+    """Stories in one language, separated by a blank line; inside a story each paragraph and speech is a line."""
+
+    language: Language
+    title: str
+    text: str
+
+
+def generate_corpus(*, seed: int, size_bytes: int) -> list[SampleDocument]:
+    """Tell stories in English and Spanish, about half of ``size_bytes`` (UTF-8) each, at least one, none cut.
+
+    The same arguments give the same bytes everywhere; a larger size continues the same stories. Raises
+    InvalidConfigError when no size is given.
+    """
+    if size_bytes < 1:
+        raise InvalidConfigError(f"a corpus of {size_bytes} bytes cannot be made; ask for at least 1")
+    # Up to one story beyond the half, so that the two counts can be fitted to the size.
+    english = _tell_stories("en", seed=seed, size_bytes=size_bytes // 2, num_extra=1)
+    shortest = sum(map(_measure, english[:-2]))
+    spanish = _tell_stories("es", seed=seed, size_bytes=size_bytes - shortest)
+    num_english, num_spanish = _fit_counts(english, spanish, size_bytes=size_bytes)
+    return [_bind("en", english[:num_english]), _bind("es", spanish[:num_spanish])]
+
+
+def _tell_stories(language: Language, *, seed: int, size_bytes: int, num_extra: int = 0) -> list[str]:
+    """Tell stories until they fill ``size_bytes`` or just exceed it, and then some extra ones."""
+    stories: list[str] = []
+    sentences: set[str] = set()
+    while size_bytes > 0 or not stories or num_extra:
+        num_extra -= size_bytes <= 0 and bool(stories)
+        stories.append(_tell_afresh(language, sentences, seed=seed, index=len(stories)))
+        size_bytes -= _measure(stories[-1])
+    return stories
+
+
+def _tell_afresh(language: Language, told: set[str], *, seed: int, index: int) -> str:
+    """Tell a story in long sentences not ``told`` before, as far as the attempts allow; add its own to ``told``."""
+    for attempt in range(_MAX_ATTEMPTS):
+        story = tell_story(language, seed=seed, index=index, attempt=attempt).text
+        sentences = list_long_sentences(story)
+        if told.isdisjoint(sentences):
+            break
+    told.update(sentences)
+    return story
+
+
+def list_long_sentences(story: str) -> list[str]:
+    """The sentences of more than eight words, which a reader would notice in a second story."""
+    return [sentence for sentence in _SENTENCE_END.split(story) if sentence.count(" ") >= LONG_SENTENCE_WORDS]
+
+
+def _measure(story: str) -> int:
+    """Bytes of a story with the two line ends behind it."""
+    return len(story.encode()) + len(_BLANK_LINE)
+
+
+def _fit_counts(english: list[str], spanish: list[str], *, size_bytes: int) -> tuple[int, int]:
+    """Find how many stories of each come closest to the size; between equals, the counts nearest to two halves."""
+    totals = [list(accumulate(map(_measure, stories), initial=0)) for stories in (english, spanish)]
+
+    def measure_misfit(counts: tuple[int, int]) -> int:
+        in_english, in_spanish = totals[0][counts[0]], totals[1][counts[1]]
+        return 4 * abs(in_english + in_spanish - 2 - size_bytes) + abs(in_english - in_spanish)
+
+    options = product(range(max(1, len(english) - 2), len(english) + 1), range(1, len(spanish) + 1))
+    return min(options, key=measure_misfit)
+
+
+def _bind(language: Language, stories: list[str]) -> SampleDocument:
+    return SampleDocument(language, TITLES[language], _BLANK_LINE.join(stories) + "\n")

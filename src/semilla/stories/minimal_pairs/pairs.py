@@ -1,0 +1,83 @@
+"""Pick sentences of held-out stories and spoil each in one place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from random import Random
+
+from semilla.stories.minimal_pairs.english import list_english_mistakes
+from semilla.stories.minimal_pairs.mistakes import Mistake
+from semilla.stories.minimal_pairs.spanish import list_spanish_mistakes
+from semilla.stories.plots import pick
+from semilla.stories.stories import Story, tell_story
+from semilla.stories.terms import Language
+
+PAIRS_PER_PHENOMENON = 200
+MAX_STORIES = 12_000
+"""Told at most, where a phenomenon is rare; what is found by then is what there is."""
+_WORDS = range(4, 26)
+_SENTENCE_END = re.compile(r"(?<=[.!?]) (?=[\"«¿¡]?[A-ZÁÉÍÓÚÑ])")
+
+
+@dataclass(frozen=True, slots=True)
+class MinimalPair:
+    """A sentence of a held-out story, and the same with one mistake."""
+
+    language: Language
+    phenomenon: str
+    right: str
+    wrong: str
+
+
+def make_pairs(
+    language: Language,
+    *,
+    seed: int,
+    per_phenomenon: int = PAIRS_PER_PHENOMENON,
+    accept: Callable[[MinimalPair], bool] = lambda _: True,
+) -> list[MinimalPair]:
+    """Make pairs for every phenomenon of a language, in the order of its list; the same seed gives the same pairs.
+
+    A story gives a phenomenon one pair at most and no sentence serves it twice, so that they are about many
+    combinations. Only what ``accept`` agrees to counts; fewer than ``per_phenomenon`` are found only where the
+    stories hold no more.
+    """
+    mistakes = list_english_mistakes() if language == "en" else list_spanish_mistakes()
+    found: dict[str, dict[str, MinimalPair]] = {phenomenon: {} for phenomenon in mistakes}
+    for index in range(MAX_STORIES):
+        wanted = {name: rules for name, rules in mistakes.items() if len(found[name]) < per_phenomenon}
+        if not wanted:
+            break
+        story = tell_story(language, seed=seed, index=index, held_out=True)
+        for phenomenon, rules in wanted.items():
+            pair = _spoil_story(story, phenomenon, rules, rng=Random(f"{seed}/{index}/{phenomenon}"))  # noqa: S311
+            if pair and accept(pair):
+                found[phenomenon].setdefault(pair.right, pair)
+    return [pair for pairs in found.values() for pair in pairs.values()]
+
+
+def split_sentences(text: str) -> Iterator[str]:
+    """Split a story into sentences of a usual length; what stands between quotation marks stays in one piece."""
+    for line in text.splitlines():
+        sentence = ""
+        for piece in _SENTENCE_END.split(line):
+            sentence = f"{sentence} {piece}".strip()
+            if sentence.count('"') % 2 == 0 and sentence.count("«") == sentence.count("»"):
+                if len(sentence.split()) in _WORDS:
+                    yield sentence
+                sentence = ""
+
+
+def _spoil_story(
+    story: Story, phenomenon: str, rules: tuple[Mistake, ...], *, rng: Random
+) -> MinimalPair | None:
+    """A pair from one of the places where the story shows the phenomenon, chosen by luck; None when it does not."""
+    candidates = [
+        MinimalPair(story.language, phenomenon, sentence, wrong)
+        for sentence in split_sentences(story.text)
+        for rule in rules
+        for wrong in rule.make_twins(sentence)
+    ]
+    return pick(rng, candidates) if candidates else None

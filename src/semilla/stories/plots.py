@@ -1,0 +1,209 @@
+"""What can happen: the plots of ``material/plots/``, and the facts that are chosen before a story is told."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from random import Random
+from typing import Any, TypeAlias, TypeVar
+
+from semilla.errors import InternalError
+from semilla.stories.heldout import Combination, is_held_out
+from semilla.stories.lexicon import Entry, Lexicon, make_entry, read_tables
+from semilla.stories.templates import Template, compile_lines
+from semilla.stories.terms import LANGUAGES, Language
+
+Alternatives = Mapping[Language, tuple[Template, ...]]
+T = TypeVar("T")
+
+_WORD = re.compile(r"\w+")
+_WELL_KNOWN = 6
+"""Names of each gender that most characters have: only of a name met often does a model learn whose it is."""
+_WELL_KNOWN_SHARE = 0.75
+_MAX_TRIES = 50
+_MAX_DRAWS = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Character:
+    """Somebody with a name; ``kind`` is a noun: a girl, an owl, a baker."""
+
+    kind: Entry
+    name: Entry
+
+
+Fact: TypeAlias = Entry | Character
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """One step of a plot; ``chance`` is how often it is told."""
+
+    alternatives: Alternatives
+    chance: float
+
+
+@dataclass(frozen=True, eq=False)
+class Plot:
+    """``object_name`` is the fact that stands for the story's object: the first one, unless the file names another.
+
+    ``share`` is how often it is told where most plots are told once.
+    """
+
+    key: str
+    share: int
+    object_name: str
+    cast: Mapping[str, str]
+    facts: Mapping[str, str]
+    values: Mapping[str, tuple[Entry, ...]]
+    beats: tuple[Beat, ...]
+
+    @cached_property
+    def queries(self) -> tuple[tuple[str, tuple[str, str]], ...]:
+        """The facts by name, ``colour for thing`` split into the query ``colour`` and the fact ``thing``."""
+        parts = {name: query.partition(" for ") for name, query in self.facts.items()}
+        return tuple((name, (query, target_name)) for name, (query, _, target_name) in parts.items())
+
+
+def pick(rng: Random, items: tuple[T, ...] | list[T]) -> T:
+    """Choose one. ``Random.choice`` is not promised to give the same on every Python; ``random()`` is."""
+    return items[int(rng.random() * len(items))]
+
+
+def load_plots() -> tuple[tuple[Plot, ...], dict[str, Alternatives]]:
+    """Read every plot, and the banks that all of them share."""
+    tables = dict(read_tables("plots"))
+    shared = tables.pop("shared")
+    banks = {name: _compile_alternatives(name, bank) for name, bank in shared["bank"].items()}
+    return tuple(_make_plot(key, table, shared) for key, table in tables.items()), banks
+
+
+def _make_plot(key: str, table: dict[str, Any], shared: dict[str, Any]) -> Plot:
+    values = {
+        name: tuple(_make_value(f"{key}.{name}.{place}", row) for place, row in enumerate(rows))
+        for name, rows in table.get("values", {}).items()
+    }
+    own_facts = table.get("facts", {})
+    words = _collect_words(table["beat"], shared["bank"])
+    facts = own_facts | {
+        name: query for name, query in shared["facts"].items() if name in words and name not in own_facts
+    }
+    beats = tuple(Beat(_compile_alternatives(key, beat), beat.get("chance", 1.0)) for beat in table["beat"])
+    object_name = table.get("object", next(iter(own_facts)))
+    return Plot(key, table.get("share", 1), object_name, table["cast"], facts, values, beats)
+
+
+def _collect_words(tables: list[dict[str, Any]], banks: dict[str, Any]) -> set[str]:
+    """Every word of the lines of a plot and of the banks they use: what is not among them is no fact it needs."""
+    words: set[str] = set()
+    waiting = list(tables)
+    while waiting:
+        table = waiting.pop()
+        new = (_find_words(table["en"]) | _find_words(table["es"])) - words
+        words |= new
+        waiting += [banks[name] for name in new if name in banks]
+    return words
+
+
+@cache
+def _find_words(text: str) -> frozenset[str]:
+    return frozenset(_WORD.findall(text))
+
+
+def _make_value(key: str, row: dict[str, Any]) -> Entry:
+    return make_entry(key, {"en": "", "es": "", **row}, part="phrase", category="value")
+
+
+def _compile_alternatives(key: str, table: dict[str, Any]) -> Alternatives:
+    alternatives = {language: compile_lines(table[language]) for language in LANGUAGES}
+    if not all(alternatives.values()):
+        raise InternalError(f"{key!r} has a beat or bank without a line")
+    return alternatives
+
+
+def choose_facts(plot: Plot, rng: Random, lexicon: Lexicon, *, held_out: bool = False) -> dict[str, Fact]:
+    """Settle who and what a story is about: either a combination that may be trained on, or one that is held out.
+
+    InternalError when the plot has none of the kind asked for.
+    """
+    for _ in range(_MAX_DRAWS):
+        facts: dict[str, Fact] = {}
+        for name, fact in _draw_facts(plot, rng, lexicon):
+            facts[name] = fact
+            # Seven in eight are not held out, and the seventy facts behind hero and object do not change that.
+            if held_out and name == plot.object_name and not is_held_out(find_combination(plot, facts)):
+                break
+        else:
+            if is_held_out(find_combination(plot, facts)) == held_out:
+                return facts
+    raise InternalError(f"the plot {plot.key!r} has no combination with held_out={held_out}")
+
+
+def find_combination(plot: Plot, facts: Mapping[str, Fact]) -> Combination:
+    """The character, the object and the plot of a story, by their English words, which both languages share."""
+    hero, thing = (facts[name] for name in (next(iter(plot.cast)), plot.object_name))
+    return Combination(_name_kind(hero), _name_kind(thing), plot.key)
+
+
+def _name_kind(fact: Fact) -> str:
+    kind = _find_kind(fact)
+    return kind.terms["en"].text or kind.key
+
+
+def _find_kind(fact: Fact) -> Entry:
+    return fact.kind if isinstance(fact, Character) else fact
+
+
+def _draw_facts(plot: Plot, rng: Random, lexicon: Lexicon) -> Iterator[tuple[str, Fact]]:
+    """Draw facts of which no two share a word; no two characters share an initial."""
+    facts: dict[str, Fact] = {}
+    used: set[str] = set()
+    for name, query in plot.cast.items():
+        facts[name] = _choose_character(query, rng, lexicon, used)
+        yield name, facts[name]
+    for name, (query, target_name) in plot.queries:
+        candidates = (
+            lexicon.select_for(query, _find_kind(facts[target_name]))
+            if target_name
+            else lexicon.select(query)
+        )
+        facts[name] = _pick_unused(candidates, rng, used)
+        yield name, facts[name]
+    for name, entries in plot.values.items():
+        yield name, pick(rng, entries)
+
+
+def _choose_character(query: str, rng: Random, lexicon: Lexicon, used: set[str]) -> Character:
+    kind = _pick_unused(lexicon.select(query), rng, used)
+    names = lexicon.select("girl-name" if kind.terms["es"].gender == "f" else "boy-name")
+    return Character(kind, _pick_unused(names, rng, used, is_skewed=True))
+
+
+def _skew(place: float, *, few: float) -> float:
+    """A number from 0 to 1 that is mostly below ``few``, when ``place`` is as likely to be anywhere."""
+    if place < _WELL_KNOWN_SHARE:
+        return few * place / _WELL_KNOWN_SHARE
+    rest = (place - _WELL_KNOWN_SHARE) / (1 - _WELL_KNOWN_SHARE)
+    return rest * rest
+
+
+def _pick_unused(
+    candidates: tuple[Entry, ...], rng: Random, used: set[str], *, is_skewed: bool = False
+) -> Entry:
+    """Pick an entry none of whose marks is taken, or any when luck does not find one: small pools may be all taken.
+
+    Skewed, mostly one of the few first.
+    """
+    for _ in range(_MAX_TRIES):
+        place = rng.random()
+        if is_skewed:
+            place = _skew(place, few=_WELL_KNOWN / len(candidates))
+        entry = candidates[int(place * len(candidates))]
+        if used.isdisjoint(entry.marks):
+            break
+    else:
+        entry = pick(rng, candidates)
+    used.update(entry.marks)
+    return entry

@@ -1,0 +1,235 @@
+"""Telling: a plot and its facts become a story in one language, in words chosen on the way."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from random import Random
+
+from semilla.errors import InternalError
+from semilla.stories.english import English
+from semilla.stories.heldout import Combination
+from semilla.stories.lexicon import Entry, Lexicon, load_lexicon
+from semilla.stories.plots import (
+    Alternatives,
+    Beat,
+    Character,
+    Fact,
+    Plot,
+    choose_facts,
+    find_combination,
+    load_plots,
+    pick,
+)
+from semilla.stories.spanish import Spanish
+from semilla.stories.templates import BankSlot, Choice, Node, Slot, Template, Word
+from semilla.stories.terms import Gender, Language, Term
+
+TWIN_SHARE = 0.5
+"""Share of the stories that are told in both languages with the same facts."""
+
+_OUTLINES_KEPT = 4096
+_PHRASES_KEPT = 32_768
+
+_SPEECH_MARKS = ('"', "—")
+_SENTENCE_START = re.compile(r'((?:^—?|[.!?] )["«¿¡]*)([a-zà-ÿ])', re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Library:
+    """All the data, read once."""
+
+    lexicon: Lexicon
+    plots: tuple[Plot, ...]
+    banks: Mapping[str, Alternatives]
+    grammars: Mapping[Language, English | Spanish]
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What a story is about and which beats it tells, before there is a word of it."""
+
+    plot: Plot
+    facts: Mapping[str, Fact]
+    beats: tuple[Beat, ...]
+
+
+@dataclass(frozen=True)
+class Story:
+    language: Language
+    plot: str
+    is_twin: bool
+    text: str
+    combination: Combination
+
+
+@cache
+def load_library() -> Library:
+    lexicon = load_lexicon()
+    plots, banks = load_plots()
+    verbs = lexicon.irregular_verbs
+    return Library(lexicon, plots, banks, {"en": English(verbs["en"]), "es": Spanish(verbs["es"])})
+
+
+def tell_story(
+    language: Language, *, seed: int, index: int, attempt: int = 0, held_out: bool = False
+) -> Story:
+    """The story number ``index`` of a language, a pure function of its arguments.
+
+    Twins draw plot, facts and lines from streams both languages share, and the words within a line each from its own.
+    Another ``attempt`` tells the same facts in other lines and words. With ``held_out``, the story is about a
+    combination of character, object and plot that stories without it never have.
+    """
+    library = load_library()
+    is_twin = _make_rng(seed, index, "twin").random() < TWIN_SHARE
+    outline = _outline_story("facts" if is_twin else language, seed=seed, index=index, held_out=held_out)
+    lines_rng = _make_rng(seed, index, f"lines {'' if is_twin else language} {attempt}")
+    words_rng = _make_rng(seed, index, f"words {language} {attempt}")
+    teller = _Teller(language, library, outline.facts, lines_rng, words_rng)
+    text = lay_out([teller.tell(beat.alternatives[language]) for beat in outline.beats])
+    text = library.grammars[language].finish(text)
+    plot = outline.plot
+    return Story(language, plot.key, is_twin, text, find_combination(plot, outline.facts))
+
+
+@lru_cache(maxsize=_OUTLINES_KEPT)
+def _outline_story(stream: str, *, seed: int, index: int, held_out: bool) -> Outline:
+    """Kept for the twin and for further attempts, since choosing facts is a third of the work."""
+    library = load_library()
+    plot = _deal_plot(library.plots, seed=seed, index=index, stream=stream)
+    rng = _make_rng(seed, index, stream)
+    facts = choose_facts(plot, rng, library.lexicon, held_out=held_out)
+    return Outline(plot, facts, tuple(beat for beat in plot.beats if rng.random() < beat.chance))
+
+
+def _make_rng(seed: int, index: int, stream: str) -> Random:
+    digest = hashlib.sha256(f"{seed}/{index}/{stream}".encode()).digest()
+    return Random(int.from_bytes(digest[:8], "big"))  # noqa: S311 - stories, not secrets
+
+
+def _deal_plot(plots: tuple[Plot, ...], *, seed: int, index: int, stream: str) -> Plot:
+    """Deal the plots like cards, so that each is told its share before any is told again."""
+    deal, place = divmod(index, sum(plot.share for plot in plots))
+    return _shuffle_plots(plots, seed, deal, stream)[place]
+
+
+@lru_cache(maxsize=8)
+def _shuffle_plots(plots: tuple[Plot, ...], seed: int, deal: int, stream: str) -> list[Plot]:
+    rng = _make_rng(seed, deal, f"plots {stream}")
+    deck = [plot for plot in plots for _ in range(plot.share)]
+    for last in range(len(deck) - 1, 0, -1):
+        other = int(rng.random() * (last + 1))
+        deck[last], deck[other] = deck[other], deck[last]
+    return deck
+
+
+class _Teller:
+    """Renders templates about one story's facts; never takes an alternative twice while others are left."""
+
+    def __init__(
+        self,
+        language: Language,
+        library: Library,
+        facts: Mapping[str, Fact],
+        lines_rng: Random,
+        words_rng: Random,
+    ) -> None:
+        self.language = language
+        self.grammar = library.grammars[language]
+        self.banks = library.banks
+        self.facts = facts
+        self.lines_rng = lines_rng
+        self.words_rng = words_rng
+        self.untold: dict[int, list[Template]] = {}
+
+    def tell(self, alternatives: tuple[Template, ...]) -> str:
+        key = id(alternatives)
+        if key not in self.untold:
+            self.untold[key] = list(alternatives)
+        untold = self.untold[key]
+        place = int(self.lines_rng.random() * len(untold or alternatives))
+        return self._render(untold.pop(place) if untold else alternatives[place])
+
+    def _render(self, template: Template) -> str:
+        return "".join([node if isinstance(node, str) else self._render_node(node) for node in template])
+
+    def _render_node(self, node: Node) -> str:
+        if isinstance(node, Slot):
+            return self._render_slot(node)
+        if isinstance(node, Choice):
+            return self._render(pick(self.words_rng, node.options))
+        assert isinstance(node, BankSlot)
+        if node.name not in self.banks:
+            raise InternalError(f"there is no bank {node.name!r}")
+        return self.tell(self.banks[node.name][self.language])
+
+    def _render_slot(self, slot: Slot) -> str:
+        terms = tuple([self._resolve(word) for word in slot.words])
+        target = (
+            _join_targets([self._resolve_target(word) for word in slot.targets]) if slot.targets else None
+        )
+        text = _render_phrase(self.grammar, terms, target)
+        return text[:1].upper() + text[1:] if slot.is_capitalised else text
+
+    def _resolve_target(self, word: Word) -> Term:
+        if word.base not in self.facts:
+            raise InternalError(f"there is no fact {word.base!r} to agree with")
+        return self._resolve(word)
+
+    def _resolve(self, word: Word) -> Term:
+        fact, forms = self.facts.get(word.base), word.forms
+        if fact is None:
+            return _make_literal(word.base, "".join(forms))
+        if isinstance(fact, Character):
+            if not forms:
+                return fact.name.terms[self.language]
+            fact, forms = fact.kind, forms[forms[0] == "kind" :]
+        return self._resolve_entry(fact, forms[0] if forms else "")
+
+    def _resolve_entry(self, entry: Entry, form: str) -> Term:
+        if form not in entry.forms:
+            return entry.get_term(self.language, form)
+        return Term(self.tell(entry.forms[form][self.language]), "phrase")
+
+
+@lru_cache(maxsize=_PHRASES_KEPT)
+def _render_phrase(grammar: English | Spanish, terms: tuple[Term, ...], target: Term | None) -> str:
+    """Kept, since stories say most of their phrases again and again."""
+    return grammar.render_phrase(terms, target=target)
+
+
+@cache
+def _make_literal(text: str, form: str) -> Term:
+    return Term(text, "literal", form)
+
+
+def _join_targets(terms: list[Term]) -> Term:
+    """Two or more count as one plural, masculine in Spanish unless all are feminine."""
+    if len(terms) == 1:
+        return terms[0]
+    gender: Gender = "f" if all(term.gender == "f" for term in terms) else "m"
+    return Term(" and ".join(term.text for term in terms), "name", gender=gender, is_plural=True)
+
+
+def lay_out(pieces: list[str]) -> str:
+    """Run narrative sentences together into paragraphs; give each speech a line of its own; ``//`` breaks a line."""
+    parts = [part.strip() for piece in pieces for part in piece.split("//")]
+    breaks = [place > 0 for piece in pieces for place in range(piece.count("//") + 1)]
+    lines = [""]
+    is_after_speech = False
+    for part, is_broken in zip(capitalise("\n".join(parts)).split("\n"), breaks, strict=True):
+        is_speech = part.startswith(_SPEECH_MARKS)
+        if is_broken or is_speech or is_after_speech:
+            lines.append(part)
+        else:
+            lines[-1] = f"{lines[-1]} {part}".strip()
+        is_after_speech = is_speech
+    return "\n".join(line for line in lines if line)
+
+
+def capitalise(text: str) -> str:
+    """Begin every line and sentence with a capital letter."""
+    return _SENTENCE_START.sub(lambda match: match[1] + match[2].upper(), text)

@@ -1,0 +1,1 @@
+"""What depends on the operating system: signals, memory, the C allocator."""

@@ -1,0 +1,269 @@
+"""Checkpoints: one file each, complete or absent, sealed with its own SHA-256 (``checkpoints.seal``)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError
+
+from semilla.configuration.schema import PipelineConfiguration
+from semilla.configuration.settings import list_settings, recall_settings
+from semilla.errors import DivergedError, IncompatibleError, IntegrityError
+from semilla.escape import redact_credentials
+from semilla.records import names
+from semilla.records.files import remove_files, write_bytes
+from semilla.records.metrics import EpochMetrics
+from semilla.training.checkpoints.inspection import check_optimizer
+from semilla.training.checkpoints.seal import (
+    FORMAT_VERSION,
+    is_finite,
+    load_checked,
+    read_sealed,
+    seal,
+    verify,
+)
+from semilla.training.state import BestModel, EpochTotals, RunState
+
+_TENSORS = {"model_state", "optimizer_state", "best"}
+"""The parts that may be large."""
+_KEPT_EPOCHS = 3
+_KEPT_STEPS = 2
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What a checkpoint belongs to. ``lineage`` counts the trainings started from scratch in a directory."""
+
+    lineage: int
+    vocab_size: int
+    corpus_sha256: str
+    tokenizer_sha256: str
+    environment: dict[str, Any]
+    """What bit-identity depends on: versions, processor, thread count, precision."""
+    model_version: str = ""
+    """MAJOR.MINOR.PATCH of the model it becomes; empty in checkpoints of before models had versions."""
+    departures: list[str] = field(default_factory=list)
+    """Why the result need not be, bit for bit, that of an uninterrupted run; empty when it will be."""
+
+
+class _ConfigLayout(BaseModel):
+    model_architecture: dict[str, Any]
+    training_hyperparameters: dict[str, Any]
+    seed: StrictInt
+
+
+class _Layout(BaseModel):
+    """The parts of a checkpoint that are relied on, with their kinds."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    epoch: StrictInt = Field(ge=0)
+    step: StrictInt = Field(ge=0)
+    model_state: dict[str, torch.Tensor]
+    optimizer_state: dict[str, dict[str, Any]]
+    training_config: _ConfigLayout
+    totals: EpochTotals
+    epoch_history: list[EpochMetrics]
+    best: BestModel | None
+    provenance: Provenance
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A verified checkpoint: where it is, and its ``content`` without the tensors, which may be large."""
+
+    path: Path
+    content: dict[str, Any]
+
+    @property
+    def order(self) -> tuple[int, int]:
+        """Later checkpoints compare greater; by counts, never by clocks."""
+        return self.content["provenance"]["lineage"], self.content["step"]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Architecture, hyperparameters and seed it was trained with, flat, under their present names."""
+        recorded = self.content["training_config"]
+        groups = {**recorded["model_architecture"], **recorded["training_hyperparameters"]}
+        return recall_settings({**groups, "seed": recorded["seed"]}, list_settings())
+
+    @property
+    def is_epoch_end(self) -> bool:
+        return bool(self.content["totals"]["steps"] == 0)
+
+    @property
+    def provenance(self) -> Provenance:
+        return Provenance(**self.content["provenance"])
+
+
+@dataclass(frozen=True)
+class Damaged:
+    """A checkpoint that does not verify, and why."""
+
+    path: Path
+    reason: str
+
+    def __str__(self) -> str:
+        return f"skipped {self.reason}"
+
+
+def save_checkpoint(
+    path: Path, state: RunState, *, config: PipelineConfiguration, provenance: Provenance
+) -> None:
+    """Write everything an exact resume needs, under the specification's keys and a few of our own, and verify it.
+
+    Raises DivergedError, before any file is touched, when a weight or a moment is not a finite number.
+    """
+    model_state = state.model.state_dict()
+    optimizer_state = {name: optimizer.state_dict() for name, optimizer in state.optimizers.items()}
+    if not is_finite([model_state, optimizer_state]):
+        raise DivergedError(
+            f"step {state.step}: weights are no longer finite numbers; {path.name} was not written",
+            figures={"step": state.step},
+        )
+    content = {
+        "epoch": state.epoch,
+        "model_state": model_state,
+        "optimizer_state": optimizer_state,
+        "training_config": describe_config(config),
+        "loss_history": {
+            "train_losses": [epoch.train_loss for epoch in state.history],
+            "val_losses": [epoch.validation_loss for epoch in state.history],
+        },
+        "checkpoint_path": path.name,
+        "format_version": FORMAT_VERSION,
+        "step": state.step,
+        "totals": asdict(state.totals),
+        "epoch_history": [epoch.model_dump(mode="json") for epoch in state.history],
+        "best": None if state.best is None else asdict(state.best),
+        "provenance": asdict(provenance),
+    }
+    write_bytes(path, seal(content))
+    verify(path)
+
+
+def save_model(
+    path: Path,
+    weights: dict[str, torch.Tensor],
+    *,
+    epoch: int,
+    config: PipelineConfiguration,
+    provenance: Provenance,
+) -> None:
+    """Write weights alone (``best_model.pt``, ``final_model.pt``), under the same keys and with the same seal."""
+    content = {
+        "epoch": epoch,
+        "model_state": weights,
+        "training_config": describe_config(config),
+        "checkpoint_path": path.name,
+        "format_version": FORMAT_VERSION,
+        "provenance": asdict(provenance),
+    }
+    write_bytes(path, seal(content))
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a sealed file that must be a whole checkpoint; raises like ``read_sealed``."""
+    content = read_sealed(path)
+    check_layout(content, name=path.name)
+    return content
+
+
+def restore_state(state: RunState, checkpoint: Checkpoint) -> None:
+    """Put what the checkpoint's file holds into a freshly built ``state``; raises like ``read_sealed``."""
+    content = read_checkpoint(checkpoint.path)
+    load_checked(content["model_state"], state.model, name=checkpoint.path.name)
+    for name, optimizer in state.optimizers.items():
+        if name in content["optimizer_state"]:
+            try:
+                optimizer.load_state_dict(content["optimizer_state"][name])
+            except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+                raise IntegrityError(
+                    f"{checkpoint.path.name} holds no state of the optimizer {name}"
+                ) from error
+            check_optimizer(optimizer, name=checkpoint.path.name)
+    state.step = content["step"]
+    state.totals = EpochTotals(**content["totals"])
+    state.history = [EpochMetrics(**epoch) for epoch in content["epoch_history"]]
+    state.best = None if content["best"] is None else BestModel(**content["best"])
+
+
+def find_checkpoints(directory: Path) -> tuple[list[Checkpoint], list[Damaged]]:
+    """All checkpoints that verify, newest first, and those that do not. Reads one after the other into memory."""
+    sound, damaged = [], []
+    for path in [*_list_files(directory, "epoch"), *_list_files(directory, "step")]:
+        try:
+            content = read_checkpoint(path)
+        except IntegrityError as error:
+            damaged.append(Damaged(path, error.message))
+            continue
+        sound.append(Checkpoint(path, {key: content[key] for key in content.keys() - _TENSORS}))
+    return sorted(sound, key=lambda checkpoint: checkpoint.order, reverse=True), damaged
+
+
+def check_layout(content: dict[str, Any], *, name: str) -> None:
+    """Raise IntegrityError unless a checkpoint has the parts of one, each of its kind."""
+    try:
+        _Layout.model_validate(content)
+        # pydantic passes over names that a dataclass does not have.
+        _ = Provenance(**content["provenance"]), EpochTotals(**content["totals"])
+        _ = content["best"] and BestModel(**content["best"])
+    except TypeError as error:
+        raise IntegrityError(f"{name} is no checkpoint: it has a part under another name") from error
+    except ValidationError as error:
+        # The value itself is not shown: it may be nested so that writing it out never ends.
+        problem = error.errors(include_input=False, include_url=False)[0]
+        place = ascii(".".join(map(str, problem["loc"])))[1:-1]
+        raise IntegrityError(f"{name} is no checkpoint: {place[:100]}: {problem['msg']}") from error
+
+
+def prune_checkpoints(directory: Path) -> list[Path]:
+    """Remove all but the newest three epoch and two step checkpoints; call it only after a newer one stands."""
+    removed = [
+        *_list_files(directory, "epoch")[_KEPT_EPOCHS:],
+        *_list_files(directory, "step")[_KEPT_STEPS:],
+    ]
+    remove_files(removed)
+    return removed
+
+
+def _list_files(directory: Path, kind: str) -> list[Path]:
+    """Checkpoints of one kind by their numbers, the highest first; other names are not ours."""
+    found = {
+        int(match[1]): path
+        for path in directory.glob(names.CHECKPOINT_PATTERN)
+        if (match := re.fullmatch(rf"checkpoint_{kind}_(\d+)\.pt", path.name))
+    }
+    return [found[number] for number in sorted(found, reverse=True)]
+
+
+def check_compatibility(
+    checkpoint: Checkpoint, *, config: PipelineConfiguration, provenance: Provenance
+) -> None:
+    """Raise IncompatibleError, naming both values, unless ``checkpoint`` fits vocabulary, architecture and text."""
+    saved, wanted = checkpoint.settings, config.model_architecture.model_dump()
+    pairs = {name: (saved[name], wanted[name]) for name in wanted}
+    pairs["vocab_size"] = (checkpoint.provenance.vocab_size, provenance.vocab_size)
+    pairs["corpus"] = (checkpoint.provenance.corpus_sha256[:12], provenance.corpus_sha256[:12])
+    pairs["tokenizer"] = (checkpoint.provenance.tokenizer_sha256[:12], provenance.tokenizer_sha256[:12])
+    differing = [f"{name} {old} -> {new}" for name, (old, new) in pairs.items() if old != new]
+    if differing:
+        raise IncompatibleError(
+            f"{checkpoint.path.name} was trained with other settings: {', '.join(differing)}. "
+            "Set them back, or say --no-resume to start over"
+        )
+
+
+def describe_config(config: PipelineConfiguration) -> dict[str, Any]:
+    """The configuration as plain values that ``weights_only`` loading accepts, without passwords in addresses."""
+    values = config.model_dump(mode="json")
+    return {
+        **values,
+        "skip_phases": sorted(values["skip_phases"]),
+        "corpus_source": redact_credentials(values["corpus_source"]),
+        "corpus_mirrors": [redact_credentials(mirror) for mirror in values["corpus_mirrors"]],
+    }

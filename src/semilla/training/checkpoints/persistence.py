@@ -1,0 +1,100 @@
+"""What training leaves on disk, in which order: the checkpoint is the commit, everything else follows from it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from semilla.configuration.schema import PipelineConfiguration
+from semilla.events import ArtifactRemoved, ArtifactWritten, Progress
+from semilla.records import names
+from semilla.records.files import remove_files
+from semilla.records.metrics import StoppedEpoch, TrainingMetrics, summarize, write_metrics
+from semilla.training.checkpoints.checkpoint import Provenance, prune_checkpoints, save_checkpoint, save_model
+from semilla.training.state import RunState
+
+
+class TrainingFiles:
+    """Writes a training's checkpoints, models and metrics into one directory and tells of each.
+
+    ``replaces`` are checkpoints of earlier trainings, removed once the first of this one stands.
+    """
+
+    def __init__(
+        self,
+        config: PipelineConfiguration,
+        *,
+        run_id: str,
+        provenance: Provenance,
+        replaces: list[Path],
+        progress: Progress,
+    ) -> None:
+        self.config = config
+        self.directory = Path(config.output_directory)
+        self.run_id = run_id
+        self.provenance = provenance
+        self.replaced = replaces
+        self.progress = progress
+        self.saved_at_s = time.monotonic()
+
+    def is_due(self) -> bool:
+        """Has the time between two checkpoints passed? No more than this, and the step under way, is ever lost."""
+        return time.monotonic() - self.saved_at_s >= self.config.checkpoint_seconds
+
+    def save_step(self, state: RunState) -> Path:
+        """Save between two steps of an epoch."""
+        return self._save(state, names.name_step_checkpoint(state.step))
+
+    def save_epoch(self, state: RunState, *, must_save: bool, is_last: bool) -> None:
+        """Commit a measured epoch; then let the best model and the metrics follow."""
+        if must_save or is_last or self.is_due() or state.epoch % self.config.checkpoint_every == 0:
+            self._save(state, names.name_epoch_checkpoint(state.epoch))
+        self.write_results(state, is_last=is_last)
+
+    def write_results(self, state: RunState, *, is_last: bool) -> None:
+        """Bring models and metrics in line with ``state``, as after a resume whose files were lost."""
+        if state.best is not None:
+            self._save_model(names.BEST_MODEL, state.best.weights, epoch=state.best.epoch)
+        if is_last:
+            self._save_model(names.FINAL_MODEL, state.model.state_dict(), epoch=state.epoch)
+        self._write_metrics(state, is_last=is_last)
+
+    def record_stop(self, state: RunState, figures: Mapping[str, Any]) -> None:
+        """Tell in the metrics where training stopped, and which figure was not a number."""
+        stopped = StoppedEpoch.describe(epoch_number=state.epoch + 1, **{"step": state.step, **figures})
+        self._write_metrics(state, stopped=stopped)
+
+    def _write_metrics(
+        self, state: RunState, *, is_last: bool = False, stopped: StoppedEpoch | None = None
+    ) -> None:
+        total_s = sum(epoch.elapsed_seconds for epoch in state.history)
+        metrics = TrainingMetrics(
+            run_id=self.run_id,
+            epoch_history=state.history,
+            final_metrics=summarize(state.history, total_training_time=float(total_s)) if is_last else None,
+            stopped=stopped,
+        )
+        write_metrics(self.directory / names.METRICS, metrics)
+        self.progress(ArtifactWritten(self.directory / names.METRICS))
+
+    def _save(self, state: RunState, name: str) -> Path:
+        path = self.directory / name
+        save_checkpoint(path, state, config=self.config, provenance=self.provenance)
+        self.progress(ArtifactWritten(path))
+        self.saved_at_s = time.monotonic()
+        # Only now, with the new one read back and verified, may older ones go.
+        replaced = [old for old in self.replaced if old != path]
+        remove_files(replaced)
+        self.replaced = []
+        for old in [*replaced, *prune_checkpoints(self.directory)]:
+            self.progress(ArtifactRemoved(old))
+        return path
+
+    def _save_model(self, name: str, weights: dict[str, torch.Tensor], *, epoch: int) -> None:
+        path = self.directory / name
+        save_model(path, weights, epoch=epoch, config=self.config, provenance=self.provenance)
+        self.progress(ArtifactWritten(path))

@@ -1,0 +1,173 @@
+"""A model is asked about sentences of known words that it never read, and its answers are counted honestly."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from semilla.configuration.schema import ModelArchitecture
+from semilla.corpus.manifest import Document
+from semilla.evaluation import minimal_pairs as grammar
+from semilla.evaluation.minimal_pairs import (
+    accept_new,
+    compute_wilson_interval,
+    judge_grammar,
+    measure_coverage,
+    measure_grammar,
+    prefer_right,
+    score_sentences,
+)
+from semilla.model.transformer import Transformer, initialize_weights
+from semilla.stories import generate_corpus
+from semilla.stories.minimal_pairs import MinimalPair
+from semilla.stories.terms import LANGUAGES, Language
+from semilla.tokenizer.tokenizer import NEWLINE_ID
+
+PAIRS = [
+    MinimalPair("es", "article", "La niña mira el río.", "El niña mira el río."),
+    MinimalPair("es", "article", "El río brilla hoy.", "La río brilla hoy."),
+    MinimalPair("es", "verb", "La niña brilla hoy.", "La niña brillan hoy."),
+    MinimalPair("es", "verb", "La niña mira hoy.", "La niña hoy mira."),
+]
+TEXT = "el río mira hoy la niña brilla. El río brilla hoy. Nada más."
+ASKED = [pair for pair in PAIRS if accept_new(TEXT)(pair)]
+
+
+def score_length(sentences) -> np.ndarray:
+    """Longer is likelier."""
+    return np.array([float(len(sentence)) for sentence in sentences])
+
+
+@pytest.fixture
+def model() -> Transformer:
+    architecture = ModelArchitecture(num_layers=1, d_model=64, num_heads=2, dim_feedforward=128)
+    network = Transformer(architecture, vocab_size=50, max_positions=16)
+    initialize_weights(network, generator=torch.Generator().manual_seed(1))
+    return network.eval()
+
+
+@pytest.mark.parametrize(
+    ("successes", "trials", "low", "high"),
+    [(8, 10, 0.4902, 0.9433), (0, 20, 0.0, 0.1611), (200, 200, 0.9812, 1.0), (95, 100, 0.8882, 0.9785)],
+)
+def test_wilson_interval(successes: int, trials: int, low: float, high: float) -> None:
+    """The published values of the score interval."""
+    assert compute_wilson_interval(successes, trials) == pytest.approx((low, high), abs=1e-4)
+
+
+def test_only_known_words_and_new_sentences_are_asked() -> None:
+    """A pair with a word the text lacks is left out, and so is a sentence that stands in it."""
+    assert measure_coverage(PAIRS, TEXT) == 0.75
+    assert [PAIRS[0], PAIRS[3]] == ASKED
+
+
+def test_accuracy_is_the_share_of_right_preferences() -> None:
+    """By phenomenon and over all; a tie is not a preference."""
+    scores = {"La niña mira el río.": -1.0, "El niña mira el río.": -2.0}
+    results = measure_grammar(
+        ASKED, lambda texts: np.array([scores.get(text, -3.0) for text in texts]), coverage=0.75
+    )
+    assert results.phenomena["article"].accuracy == 1
+    assert results.phenomena["verb"].accuracy == 0
+    assert results.accuracy == 0.5
+    assert (results.low, results.high) == compute_wilson_interval(1, 2)
+
+
+def test_a_target_a_language() -> None:
+    """Its name is the one other programs read, and a good accuracy passes."""
+    results = measure_grammar(ASKED, score_length, coverage=0.75)
+    (finding,) = judge_grammar({"es": results})
+    assert (finding.name, finding.kind) == ("minimal_pairs.es.accuracy", "target")
+    assert finding.value == results.accuracy
+    assert finding.passed == (results.accuracy >= grammar.LEAST_ACCURACY)
+
+
+def test_scores_do_not_depend_on_the_batch(model: Transformer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Together or alone, padded or not: the sum over a sentence's own tokens, each from those before it."""
+    draw = np.random.default_rng(0)
+    rows = [draw.integers(4, 50, length).tolist() for length in (3, 15, 7, 1, 7, 12)]
+    together = score_sentences(model, rows)
+    monkeypatch.setattr(grammar, "BATCH_TOKENS", 16)
+    assert score_sentences(model, rows) == pytest.approx(together, rel=1e-4)
+    for row, score in zip(rows, together, strict=True):
+        ids = torch.tensor([[NEWLINE_ID, *row]])
+        logits = model.compute_logits(model(ids[:, :-1])).double()
+        expected = torch.log_softmax(logits, -1).gather(2, ids[:, 1:, None]).sum().item()
+        assert score == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_sentence_longer_than_the_context_is_scored_up_to_there(model: Transformer) -> None:
+    """What comes after the context changes nothing."""
+    row = list(range(4, 34))
+    long, cut = score_sentences(model, [row, row[:16]])
+    assert long == pytest.approx(cut)
+
+
+def test_an_untrained_network_prefers_nothing(model: Transformer) -> None:
+    """Its verdicts on random rows of the same length are near a coin's."""
+    draw = np.random.default_rng(0)
+    pairs = [MinimalPair("en", "x", str(i), str(i + 1000)) for i in range(400)]
+    preferred = prefer_right(
+        pairs, lambda texts: score_sentences(model, draw.integers(4, 50, (len(texts), 9)).tolist())
+    )
+    assert 0.4 < np.mean(preferred) < 0.6
+
+
+def test_a_text_without_the_words_is_told_and_not_measured(model: Transformer) -> None:
+    """No figure stands for a language whose words were never read; other languages are not spoken of."""
+    documents = [
+        Document("Emma", "en", "x", "It is a truth universally acknowledged. " * 9, "Yes."),
+        Document("Candide", "fr", "x", "Il y avait en Westphalie un château. " * 9, "Oui."),
+    ]
+    results, remarks = grammar.assess_grammar(model, None, documents)  # type: ignore[arg-type]
+    assert results == {}
+    assert len(remarks) == 1
+    assert "No minimal pairs in en" in remarks[0]
+
+
+def test_a_phenomenon_with_too_few_pairs_is_named_and_not_measured(
+    model: Transformer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The text has the words of most pairs; what is left of one phenomenon would say nothing."""
+    numbers = [MinimalPair("es", "number", f"La niña {n}.", f"La niñas {n}.") for n in range(60)]
+    gender = [MinimalPair("es", "gender", f"La niña {n}.", f"El niña {n}.") for n in range(50)]
+
+    def make_pairs(language, *, seed, per_phenomenon=60, accept=lambda pair: True):
+        pairs = [*numbers[:per_phenomenon], *gender[:per_phenomenon]]
+        return [pair for pair in pairs if accept(pair)]
+
+    monkeypatch.setattr(grammar, "make_pairs", make_pairs)
+    monkeypatch.setattr(grammar, "make_score", lambda model, tokenizer: score_length)
+    words = f"La niña, el niñas, {', '.join(map(str, range(60)))}."
+    documents = [Document("Cuento", "es", "x", words, "Sí.")]
+    results, remarks = grammar.assess_grammar(model, None, documents)  # type: ignore[arg-type]
+    assert (results["es"].num_pairs, list(results["es"].phenomena), remarks) == (
+        110,
+        ["number", "gender"],
+        [],
+    )
+    monkeypatch.setattr(grammar, "LEAST_PAIRS", 51)
+    results, remarks = grammar.assess_grammar(model, None, documents)  # type: ignore[arg-type]
+    assert list(results["es"].phenomena) == ["number"]
+    assert remarks == ["Too few minimal pairs in es have known words only, 51 being needed: gender (50)."]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_megabyte_of_stories_has_the_words_of_enough_pairs(language: Language) -> None:
+    """The first run of the README measures grammar: more than half of the pairs are of words it was trained on."""
+    documents = {
+        document.language: document.text for document in generate_corpus(seed=0, size_bytes=1_000_000)
+    }
+    probe = grammar.make_pairs(language, seed=grammar.SEED, per_phenomenon=grammar.PROBE_PAIRS)
+    assert measure_coverage(probe, documents[language]) >= grammar.LEAST_COVERAGE + 0.05
+
+
+def test_the_chance_of_a_sentence_is_the_product_of_its_tokens(model: Transformer) -> None:
+    """With all weights zero every token has the same chance."""
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+    assert score_sentences(model, [[5, 6, 7]])[0] == pytest.approx(-3 * math.log(50), rel=1e-5)

@@ -1,0 +1,323 @@
+"""Phase 2 as the pipeline runs it: each kind of source, what it leaves, what it depends on."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from servers import LoopbackServer, find_closed_port, send
+
+from semilla.configuration.schema import PipelineConfiguration
+from semilla.corpus.fetching.fetch import FetchPolicy
+from semilla.corpus.manifest import read_documents, read_manifest
+from semilla.errors import IntegrityError, InvalidCorpusError, NetworkError
+from semilla.events import ArtifactWritten, Event, Note, Transferred, Warned
+from semilla.pipeline.phases import PhaseRecord, corpus_download
+from semilla.records import names
+from semilla.records.files import verify_artifact
+
+MIRROR = Path(__file__).parents[2].parent / "shared" / "gutenberg-mirror"
+ENGLISH = "".join(
+    f"The little girl went {number} times to the sea, and the “small” ball was lost.\n"
+    for number in range(60)
+)
+SPANISH = "".join(
+    f"El niño soñó {number} veces con la montaña: «¿Dónde está el pingüino? 🌱»\n" for number in range(60)
+)
+QUICK = FetchPolicy(connect_timeout_s=2.0, read_timeout_s=2.0, sleep=lambda seconds: None)
+
+
+@pytest.fixture(autouse=True)
+def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+class Run:
+    """The phase in a directory of its own, its events kept."""
+
+    def __init__(self, folder: Path) -> None:
+        self.output = folder / "salida"
+        self.output.mkdir()
+        self.events: list[Event] = []
+
+    def configure(self, source: object, **settings: Any) -> PipelineConfiguration:
+        return PipelineConfiguration(corpus_source=str(source), output_directory=str(self.output), **settings)
+
+    def __call__(self, source: object, **settings: Any) -> PhaseRecord:
+        self.events.clear()
+        config = self.configure(source, **settings)
+        return corpus_download.run(config, progress=self.events.append, policy=QUICK)
+
+    @property
+    def told(self) -> list[str]:
+        return [event.text for event in self.events if isinstance(event, Note | Warned)]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return Run(tmp_path)
+
+
+@pytest.fixture
+def library() -> Iterator[LoopbackServer]:
+    """A mirror with the three books of the catalogue: one in the cache, one in the older tree, one in Latin-1."""
+    wide = SPANISH.replace("🌱", "").encode("latin-1")
+    routes = {
+        "/cache/epub/1342/pg1342.txt": send(ENGLISH.encode()),
+        "/1/11/11-0.txt": send(ENGLISH.replace("girl", "cat").encode()),
+        "/2/0/0/2000/2000-8.txt": send(wide),
+    }
+    with LoopbackServer(routes) as server:
+        yield server
+
+
+def test_file(run: Run, tmp_path: Path) -> None:
+    """A local file becomes a corpus whose artifacts verify and whose languages are told."""
+    path = tmp_path / "mis notas, con ñ 🌱.txt"
+    path.write_text(SPANISH, encoding="utf-8")
+    record = run(path)
+    assert [artifact.path for artifact in record.artifacts] == [names.CORPUS, names.CORPUS_MANIFEST]
+    for artifact in record.artifacts:
+        verify_artifact(artifact, root=run.output)
+    assert record.details["documents"] == 1
+    assert record.details["language_shares"] == {"es": 1.0}
+    assert record.details["bytes"] == len(SPANISH.encode())
+    assert read_documents(run.output)[0].title == path.stem
+    assert path.read_text(encoding="utf-8") == SPANISH
+
+
+def test_folder(run: Run, tmp_path: Path) -> None:
+    """Each text of a folder becomes a document, in order; an empty one is left out, and that is told."""
+    for name, text in (("b.txt", ENGLISH), ("a.txt", SPANISH), ("leer.txt", "\n")):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    record = run(tmp_path)
+    documents = read_documents(run.output)
+    assert [(document.title, document.language) for document in documents] == [("a", "es"), ("b", "en")]
+    assert set(record.details["language_shares"]) == {"en", "es"}
+    assert any("leer.txt is empty" in text for text in run.told)
+
+
+def test_bad_file_in_a_folder(run: Run, tmp_path: Path) -> None:
+    """One text that cannot be decoded stops the phase with its name: nothing is dropped in silence."""
+    (tmp_path / "a.txt").write_text(SPANISH, encoding="utf-8")
+    (tmp_path / "b.txt").write_bytes("¿mañana?".encode("cp1252"))
+    with pytest.raises(InvalidCorpusError, match=r"b\.txt is not UTF-8"):
+        run(tmp_path)
+    assert not (run.output / names.CORPUS).exists()
+
+
+def test_given_encoding(run: Run, tmp_path: Path) -> None:
+    """The encoding of the configuration reads a file that declares none."""
+    (tmp_path / "a.txt").write_bytes(SPANISH.replace("🌱", "").encode("cp1252"))
+    run(tmp_path / "a.txt", corpus_encoding="cp1252")
+    assert read_manifest(run.output).documents[0].provenance.encoding == "cp1252"
+
+
+def test_sample(run: Run) -> None:
+    """The sample is made on the spot, in both languages and of the size asked for, the same every time."""
+    record = run("sample", corpus_size_mb=1, corpus_seed=7)
+    assert set(record.details["language_shares"]) == {"en", "es"}
+    assert record.details["bytes"] == pytest.approx(1 << 20, rel=0.05)
+    assert run("sample", corpus_size_mb=1, corpus_seed=7, seed=8).artifacts == record.artifacts
+    assert run("sample", corpus_size_mb=1, corpus_seed=8).artifacts != record.artifacts
+
+
+def test_catalogue_name_wins_over_a_file(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file named like a catalogue entry is not read, and a note tells how to have it read."""
+    monkeypatch.chdir(tmp_path)
+    Path("sample").write_text(SPANISH, encoding="utf-8")
+    run("sample", corpus_size_mb=1)
+    assert any("./sample" in text for text in run.told)
+
+
+def test_address(run: Run) -> None:
+    """An address of a text file is fetched and kept for the next run."""
+    with LoopbackServer({"/nota.txt": send(SPANISH.encode())}) as server:
+        for _ in range(2):
+            run(f"{server.url}/nota.txt")
+        assert server.requests == ["/nota.txt"]
+    assert read_manifest(run.output).documents[0].provenance.source == f"{server.url}/nota.txt"
+
+
+def test_catalogue_of_books(run: Run, library: LoopbackServer) -> None:
+    """The three books are fetched wherever the mirror keeps them; provenance and drift are recorded and told."""
+    record = run("gutenberg", corpus_mirrors=(library.url,))
+    manifest = read_manifest(run.output)
+    assert [document.provenance.book_id for document in manifest.documents] == [1342, 11, 2000]
+    assert [document.provenance.encoding for document in manifest.documents] == ["utf-8", "utf-8", "latin-1"]
+    assert [document.provenance.attempts for document in manifest.documents] == [1, 2, 3]
+    assert {document.provenance.mirror for document in manifest.documents} == {library.url}
+    assert manifest.languages == ["en", "es"]
+    assert record.details["corpus_drift"]
+    assert any("drift" in text for text in record.warnings)
+    assert any(isinstance(event, Transferred) for event in run.events)
+
+
+def test_every_file_is_announced(run: Run, library: LoopbackServer) -> None:
+    """Every file the phase leaves is announced, downloads and their records too, so that it can be removed."""
+    run("gutenberg", corpus_mirrors=(library.url,))
+    written = {event.path for event in run.events if isinstance(event, ArtifactWritten)}
+    assert written == {path for path in run.output.rglob("*") if path.is_file()}
+
+
+def test_one_book_missing(run: Run, library: LoopbackServer) -> None:
+    """Without one of its books the corpus is not pretended; what was fetched is kept for the next attempt."""
+    del library.routes["/2/0/0/2000/2000-8.txt"]
+    with pytest.raises(NetworkError, match="book 2000"):
+        run("gutenberg", corpus_mirrors=(library.url,))
+    assert not (run.output / names.CORPUS).exists()
+    library.routes["/cache/epub/2000/pg2000.txt"] = [send(SPANISH.encode())]
+    library.requests.clear()
+    run("gutenberg", corpus_mirrors=(library.url,))
+    assert library.requests == ["/cache/epub/2000/pg2000.txt"]
+
+
+def test_a_book_may_be_missing_where_that_is_allowed(run: Run, library: LoopbackServer) -> None:
+    """The corpus is made of the others; manifest, record and warning say which book is not in it and why (N26)."""
+    del library.routes["/2/0/0/2000/2000-8.txt"]
+    record = run("gutenberg", corpus_mirrors=(library.url,), allow_partial=True)
+    manifest = read_manifest(run.output)
+    assert [document.provenance.book_id for document in manifest.documents] == [1342, 11]
+    (missing,) = manifest.missing_documents
+    assert (missing.book_id, missing.title) == (2000, "Don Quijote")
+    assert "404" in missing.reason
+    assert record.details["missing_documents"] == ["Don Quijote"]
+    assert any(text.startswith("Don Quijote is missing: ") for text in record.warnings)
+
+
+def test_all_books_may_not_be_missing(run: Run) -> None:
+    """A corpus of no book at all is a failed download, whatever is allowed (N26)."""
+    with LoopbackServer() as server, pytest.raises(NetworkError, match="every book is missing"):
+        run("gutenberg", corpus_mirrors=(server.url,), allow_partial=True)
+    assert not (run.output / names.CORPUS).exists()
+
+
+def test_drift_can_be_refused(run: Run, library: LoopbackServer) -> None:
+    """A book that is not the known one fails the phase where that was asked for; the downloads stay (N22)."""
+    with pytest.raises(IntegrityError, match="corpus drift") as caught:
+        run("gutenberg", corpus_mirrors=(library.url,), corpus_drift="refuse")
+    assert caught.value.next_command == "semilla guide corpus_drift"
+    assert not (run.output / names.CORPUS).exists()
+    assert (run.output / "downloads" / "pg1342.txt").is_file()
+
+
+def test_a_partial_corpus_is_not_reused_once_it_is_not_allowed(run: Run) -> None:
+    """What may be missing and what may differ belong to what the corpus depends on (N22, N26)."""
+    plain = read_inputs(run, "gutenberg")
+    assert read_inputs(run, "gutenberg", allow_partial=True) != plain
+    assert read_inputs(run, "gutenberg", corpus_drift="refuse") != plain
+
+
+def test_dead_mirror_then_a_good_one(run: Run, library: LoopbackServer) -> None:
+    """A mirror that is down costs its four attempts once, not once a book."""
+    dead = f"http://127.0.0.1:{find_closed_port()}"
+    run("gutenberg", corpus_mirrors=(dead, library.url))
+    documents = read_manifest(run.output).documents
+    assert [document.provenance.attempts for document in documents] == [5, 2, 3]
+
+
+def test_page_instead_of_a_book(run: Run) -> None:
+    """An HTML page is never taken for a corpus, whatever it is labelled."""
+    page = send(b"<!DOCTYPE html><p>" + SPANISH.encode())
+    with LoopbackServer(otherwise=page) as server, pytest.raises(NetworkError, match="HTML page"):
+        run(f"{server.url}/libro.txt")
+    assert [path for path in run.output.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "empty"),
+        (b"\x89PNG\r\n\x1a\n", "PNG"),
+        ("hola ñ\n".encode() * 9, "too small"),
+        (b"PK\x03\x04", "ZIP"),
+    ],
+)
+def test_unusable_file(run: Run, tmp_path: Path, content: bytes, words: str) -> None:
+    """An unusable file is an error that says what it is."""
+    (tmp_path / "libro.txt").write_bytes(content)
+    with pytest.raises(InvalidCorpusError, match=words):
+        run(tmp_path / "libro.txt")
+
+
+def test_file_too_small_for_the_sequence(run: Run, tmp_path: Path) -> None:
+    """The least size depends on the length of the sequences, and the error names it."""
+    (tmp_path / "libro.txt").write_text(SPANISH, encoding="utf-8")
+    with pytest.raises(InvalidCorpusError, match="at least 20,480"):
+        run(tmp_path / "libro.txt", training_hyperparameters={"max_sequence_length": 2048})
+
+
+def test_pipe_does_not_block(run: Run, tmp_path: Path) -> None:
+    """A named pipe is refused at once."""
+    os.mkfifo(tmp_path / "tubo")
+    with pytest.raises(InvalidCorpusError, match="not a regular file"):
+        run(tmp_path / "tubo")
+
+
+# ---- what the result depends on
+
+
+def read_inputs(run: Run, source: object, **settings: Any) -> dict[str, Any]:
+    inputs = corpus_download.read_inputs(run.configure(source, **settings), {})
+    assert json.loads(json.dumps(inputs)) == inputs
+    return inputs
+
+
+def test_inputs_of_a_file(run: Run, tmp_path: Path) -> None:
+    """Editing a local file changes the phase's inputs; settings of later phases do not."""
+    path = tmp_path / "libro.txt"
+    path.write_text(SPANISH, encoding="utf-8")
+    first = read_inputs(run, path)
+    assert read_inputs(run, path, seed=9, corpus_size_mb=50) == first
+    assert read_inputs(run, path, corpus_encoding="cp1252") != first
+    path.write_text(SPANISH + "¡Fin!\n", encoding="utf-8")
+    assert read_inputs(run, path) != first
+    path.unlink()
+    assert read_inputs(run, path) != first
+
+
+def test_inputs_of_the_catalogue(run: Run) -> None:
+    """Books depend on the mirrors, without their passwords; the sample on its size and its own seed."""
+    assert read_inputs(run, "gutenberg") == read_inputs(run, "gutenberg", seed=3)
+    other = read_inputs(run, "gutenberg", corpus_mirrors=("http://ana:secreto@127.0.0.1:9",))
+    assert other["mirrors"] == ["http://***@127.0.0.1:9"]
+    assert read_inputs(run, "sample") == read_inputs(run, "sample", seed=3)
+    assert read_inputs(run, "sample") != read_inputs(run, "sample", corpus_seed=3)
+    assert read_inputs(run, "sample") != read_inputs(run, "sample", corpus_size_mb=4)
+    assert "secreto" not in str(read_inputs(run, "http://ana:secreto@example.org/libro.txt"))
+
+
+def test_adopting_a_corpus(run: Run, tmp_path: Path) -> None:
+    """A corpus that is there is adopted as it was recorded, and not when it is damaged or absent."""
+    (tmp_path / "libro.txt").write_text(SPANISH, encoding="utf-8")
+    record = run(tmp_path / "libro.txt")
+    config = run.configure("nowhere")
+    assert corpus_download.adopt(config) == record
+    (run.output / names.CORPUS).write_text(ENGLISH, encoding="utf-8")
+    with pytest.raises(IntegrityError):
+        corpus_download.adopt(config)
+    (run.output / names.CORPUS_MANIFEST).unlink()
+    with pytest.raises(IntegrityError):
+        corpus_download.adopt(config)
+
+
+@pytest.mark.skipif(not MIRROR.is_dir(), reason="needs the real books in ../shared/gutenberg-mirror")
+def test_real_books(run: Run) -> None:
+    """The default corpus, fetched from a mirror, is the one the catalogue knows, about 3 MB in two languages."""
+    with LoopbackServer(folder=MIRROR) as server:
+        record = run("gutenberg", corpus_mirrors=(server.url,))
+    assert not record.details["corpus_drift"]
+    assert record.warnings == []
+    assert record.details["bytes"] == pytest.approx(3 << 20, rel=0.05)
+    assert record.details["language_shares"]["es"] == pytest.approx(0.71, abs=0.01)
+    for document in read_documents(run.output):
+        assert document.train_text.endswith("\n")
+        assert len(document.validation_text) == pytest.approx(
+            len(document.train_text + document.validation_text) / 10, rel=0.2
+        )

@@ -1,0 +1,131 @@
+"""Models trained one after another in a directory, as a user meets them: numbered, kept, told of, compared, cleaned."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from small_runs import hash_tree, read, run, write_text
+from tiny_training import KnownPackages
+
+from semilla import cli
+from semilla.pipeline.phases import prerequisite_check, validation
+from semilla.records.models import list_models
+
+STEPS = {
+    "1.0.0": (),
+    "1.0.1": ("--learning-rate", "0.001"),
+    "1.1.0": ("--dim-feedforward", "192"),
+    "2.0.0": ("--tokenizer-vocab-size", "1050", "--keep-models", "2"),
+}
+"""Version -> what was changed to get it from the one before."""
+
+
+@pytest.fixture(scope="module")
+def history(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """A directory after four trainings, with the hashes of what each had left."""
+    place = tmp_path_factory.mktemp("history")
+    source, directory = write_text(place / "libro.txt"), place / "run"
+    left = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(prerequisite_check, "PackageProbe", KnownPackages)
+        patch.setattr(validation, "LEAST_GAIN_NATS", -100.0)
+        for version, options in STEPS.items():
+            assert run(directory, source, "--num-epochs", "1", *options) == 0
+            assert read(directory)["model_version"] == version
+            left[version] = hash_tree(directory)
+    return {"directory": directory, "left": left}
+
+
+@pytest.fixture(autouse=True)
+def _low_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(validation, "LEAST_GAIN_NATS", -100.0)  # hardly anything is learned in one epoch
+
+
+@pytest.fixture
+def directory(history: dict[str, Any], tmp_path: Path) -> Path:
+    return Path(shutil.copytree(history["directory"], tmp_path / "run"))
+
+
+def test_each_earlier_model_is_kept_as_it_was(history: dict[str, Any]) -> None:
+    """Byte for byte, in its folder, but for its status, which had to list the folder; the third of two has gone."""
+    assert [model.version for model in list_models(history["directory"])] == ["1.1.0", "1.0.1"]
+    for model in list_models(history["directory"]):
+        kept = hash_tree(model.directory)
+        kept.pop("pipeline_status.json")
+        assert kept.items() <= history["left"][model.version].items()
+        assert {"best_model.pt", "bundle/bundle.json", "configuration.toml", "training_metrics.json"} < set(
+            kept
+        )
+
+
+def test_the_version_stands_in_the_bundle(history: dict[str, Any]) -> None:
+    """Of the model that is there and of the earlier ones."""
+    folders = [history["directory"], *(model.directory for model in list_models(history["directory"]))]
+    versions = [json.loads((one / "bundle" / "bundle.json").read_bytes())["model_version"] for one in folders]
+    assert versions == ["2.0.0", "1.1.0", "1.0.1"]
+
+
+def test_text_is_generated_from_an_earlier_model(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By the name of its folder, and the answer says which it is."""
+    words = ["generate", "Había", "--model", str(directory / "models" / "1.0.1"), "--seed", "1", "--json"]
+    assert cli.main(words) == 0
+    assert json.loads(capsys.readouterr().out)["model_version"] == "1.0.1"
+
+
+def test_status_tells_the_version_and_the_earlier_ones(
+    directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In words with what each reached, and as JSON."""
+    assert cli.main(["status", str(directory)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith(", model 2.0.0")
+    start = lines.index("earlier models:")
+    assert [line.split()[0] for line in lines[start + 1 : start + 3]] == ["1.1.0", "1.0.1"]
+    assert "bits per byte" in lines[start + 1]
+    assert cli.main(["status", str(directory), "--json"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert content["model_version"] == "2.0.0"
+    assert [model["version"] for model in content["earlier_models"]] == ["1.1.0", "1.0.1"]
+
+
+def test_the_report_tells_the_version_and_the_earlier_ones(directory: Path) -> None:
+    """Beside its title, and in a table."""
+    assert cli.main(["report", str(directory)]) == 0
+    page = (directory / "report.html").read_text(encoding="utf-8")
+    assert "model 2.0.0" in page
+    assert "Earlier models of this directory" in page
+    assert all(f'<th scope="row">{version}</th>' in page for version in ("1.1.0", "1.0.1"))
+
+
+def test_a_model_is_compared_with_the_one_before(directory: Path, tmp_path: Path) -> None:
+    """A folder of an earlier model is as good as a run's."""
+    page = tmp_path / "comparison.html"
+    words = ["report", str(directory / "models" / "1.0.1"), str(directory / "models" / "1.1.0")]
+    assert cli.main([*words, "--output", str(page)]) == 0
+    assert "dim_feedforward" in page.read_text(encoding="utf-8")
+
+
+def test_cleaning_removes_the_earlier_models_and_nothing_of_anybody_else(
+    directory: Path, tmp_path: Path
+) -> None:
+    """With what a report on one of them left there."""
+    assert cli.main(["report", str(directory / "models" / "1.0.1")]) == 0
+    (directory / "models" / "mine.pt").write_text("mine")
+    assert cli.main(["clean", str(directory), "--yes"]) == 0
+    assert [path.relative_to(directory).as_posix() for path in directory.rglob("*")] == [
+        "models",
+        "models/mine.pt",
+    ]
+
+
+def test_judging_again_keeps_version_and_folder(directory: Path) -> None:
+    """Only the verdict changes, so there is nothing to put aside."""
+    before = {name for name in hash_tree(directory) if name.startswith("models/")}
+    words = ["validate", str(directory), "--max-validation-loss", "19"]
+    assert cli.main(words) == 0
+    assert read(directory)["model_version"] == "2.0.0"
+    assert {name for name in hash_tree(directory) if name.startswith("models/")} == before

@@ -1,0 +1,209 @@
+"""The sample corpus as a whole: reproducible bytes, sizes, halves, twins, variety."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+import sentencepiece
+
+from semilla.errors import InvalidConfigError
+from semilla.stories import OPENINGS, SampleDocument, generate_corpus, list_openings
+from semilla.stories.stories import load_library, tell_story
+
+RECORDED_SHA256 = "3a31b362fd9c2e4ed5c1b1e73f6e19741782341b435bb4282cbec61712c86812"
+"""Of seed 0 at 20,000 bytes; any change of material or engine changes it, and only then is it recorded anew."""
+
+SENTENCE_END = re.compile(r'(?<=[.!?])["»]?\s+(?=[A-ZÁÉÍÓÚÑ"«¿¡—])')
+
+
+def join_texts(documents: list[SampleDocument]) -> str:
+    return "\x00".join(document.text for document in documents)
+
+
+def hash_texts(documents: list[SampleDocument]) -> str:
+    return hashlib.sha256(join_texts(documents).encode()).hexdigest()
+
+
+def split_stories(document: SampleDocument) -> list[str]:
+    return document.text.rstrip("\n").split("\n\n")
+
+
+@pytest.fixture(scope="module")
+def megabyte() -> list[SampleDocument]:
+    return generate_corpus(seed=0, size_bytes=1_000_000)
+
+
+@pytest.fixture(scope="module")
+def default_corpus() -> list[SampleDocument]:
+    return generate_corpus(seed=0, size_bytes=3_000_000)
+
+
+def test_the_recorded_hash_of_seed_0_is_reproduced() -> None:
+    """Seed 0 at 20 kB gives the recorded bytes."""
+    assert hash_texts(generate_corpus(seed=0, size_bytes=20_000)) == RECORDED_SHA256
+
+
+@pytest.mark.parametrize("hash_seed", ["1", "2"])
+def test_another_process_with_another_hash_order_gives_the_same_bytes(hash_seed: str) -> None:
+    """No set or hash order leaks into the text."""
+    program = (
+        "import hashlib; from semilla.stories import generate_corpus\n"
+        "texts = [document.text for document in generate_corpus(seed=0, size_bytes=20_000)]\n"
+        "print(hashlib.sha256('\\0'.join(texts).encode()).hexdigest())"
+    )
+    environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+    result = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == RECORDED_SHA256
+
+
+def test_another_seed_tells_other_stories() -> None:
+    """Two seeds share no story."""
+    first, second = (generate_corpus(seed=seed, size_bytes=50_000) for seed in (1, 2))
+    for one, other in zip(first, second, strict=True):
+        assert not set(split_stories(one)) & set(split_stories(other))
+
+
+def test_a_larger_corpus_begins_with_the_stories_of_a_smaller_one() -> None:
+    """Growing the size continues both documents."""
+    small, large = (generate_corpus(seed=3, size_bytes=size) for size in (30_000, 90_000))
+    for one, other in zip(small, large, strict=True):
+        assert other.text.startswith(one.text.rstrip("\n") + "\n\n")
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "tolerance"), [(10_000, 0.06), (20_000, 0.05), (100_000, 0.02), (1_000_000, 0.005)]
+)
+@pytest.mark.parametrize("seed", [0, 7])
+def test_the_size_is_met_and_the_languages_share_it(seed: int, size_bytes: int, tolerance: float) -> None:
+    """The total is near the request, and each language has about half of it."""
+    sizes = [len(document.text.encode()) for document in generate_corpus(seed=seed, size_bytes=size_bytes)]
+    assert abs(sum(sizes) - size_bytes) <= tolerance * size_bytes
+    assert 0.4 <= sizes[0] / sum(sizes) <= 0.6
+
+
+def test_five_megabytes_can_be_made() -> None:
+    """The largest sample the command offers is complete, and no story is told twice."""
+    documents = generate_corpus(seed=0, size_bytes=5_000_000)
+    assert abs(sum(len(document.text.encode()) for document in documents) - 5_000_000) < 5_000
+    for document in documents:
+        stories = split_stories(document)
+        assert len(set(stories)) == len(stories)
+
+
+def test_one_story_of_each_language_is_the_least() -> None:
+    """A tiny size still gives one whole story a language."""
+    assert [len(split_stories(document)) for document in generate_corpus(seed=0, size_bytes=1)] == [1, 1]
+
+
+@pytest.mark.parametrize("size_bytes", [0, -1])
+def test_no_size_is_a_mistake_of_the_user(size_bytes: int) -> None:
+    """A corpus without a size is refused with a clear message."""
+    with pytest.raises(InvalidConfigError, match="at least 1"):
+        generate_corpus(seed=0, size_bytes=size_bytes)
+
+
+def test_the_documents_are_english_and_spanish(megabyte: list[SampleDocument]) -> None:
+    """There is one document a language, with a title and the letters of its language."""
+    english, spanish = megabyte
+    assert (english.language, spanish.language) == ("en", "es")
+    assert english.title != spanish.title
+    assert not re.search(r"[ñ¿¡«»—]", english.text)
+    assert all(letter in spanish.text for letter in "áéíóúñ¿¡«»—")
+
+
+def test_lines_are_clean(megabyte: list[SampleDocument]) -> None:
+    """Stories are separated by one blank line; no line has blanks at its ends or in a row, and none is long."""
+    for document in megabyte:
+        assert "\n\n\n" not in document.text
+        assert document.text.endswith("\n")
+        for line in document.text.split("\n"):
+            assert line == " ".join(line.split())
+            assert len(line.encode()) < 2_000
+
+
+def test_about_half_of_the_stories_have_a_twin() -> None:
+    """A twin is told in both languages under the same number, with the same plot."""
+    pairs = [[tell_story(language, seed=0, index=index) for language in ("en", "es")] for index in range(300)]
+    assert all(english.is_twin == spanish.is_twin for english, spanish in pairs)
+    twins = [pair for pair in pairs if pair[0].is_twin]
+    assert 0.4 < len(twins) / len(pairs) < 0.6
+    assert all(english.plot == spanish.plot for english, spanish in twins)
+    others = [pair for pair in pairs if not pair[0].is_twin]
+    assert sum(english.plot == spanish.plot for english, spanish in others) < len(others) / 3
+
+
+def test_twins_are_about_the_same_characters() -> None:
+    """Whoever an English twin speaks of most is, with the name's Spanish form, in the Spanish one."""
+    names = load_library().lexicon.select("girl-name | boy-name")
+    for index in range(200):
+        english, spanish = (tell_story(language, seed=0, index=index) for language in ("en", "es"))
+        if english.is_twin:
+            hero = max(names, key=lambda name: len(re.findall(rf"\b{name.terms['en'].text}\b", english.text)))
+            assert re.search(rf"\b{hero.terms['es'].text}\b", spanish.text), (english.text, spanish.text)
+
+
+def test_long_sentences_seldom_repeat(megabyte: list[SampleDocument]) -> None:
+    """Of the sentences of more than eight words, under one in a hundred were told in another story."""
+    for document in megabyte:
+        first_story: dict[str, int] = {}
+        num_long = num_repeated = 0
+        for number, story in enumerate(split_stories(document)):
+            for sentence in (part for line in story.split("\n") for part in SENTENCE_END.split(line)):
+                if len(sentence.split()) > 8:
+                    num_long += 1
+                    num_repeated += first_story.setdefault(sentence, number) != number
+        assert num_long > 1_000
+        assert num_repeated / num_long < 0.01
+
+
+def test_three_megabytes_tell_the_words_they_promise(default_corpus: list[SampleDocument]) -> None:
+    """At least 1,500 entries of the lexicon and 6,000 word forms in each language."""
+    entries = load_library().lexicon.entries
+    for document in default_corpus:
+        forms = set(re.findall(r"[^\W\d_]+", document.text.lower()))
+        terms = {entry.terms[document.language] for entry in entries}
+        lemmas = {term.text.lower() for term in terms if term.part not in {"name", "phrase"}}
+        told = [lemma for lemma in lemmas if set(re.findall(r"[^\W\d_]+", lemma)) <= forms]
+        assert len(told) >= 1_500
+        assert len(forms) >= 6_000
+
+
+@pytest.mark.parametrize(("corpus", "vocab_size"), [("megabyte", 2_000), ("default_corpus", 8_000)])
+def test_the_vocabulary_is_wide_enough_for_a_tokenizer(
+    request: pytest.FixtureRequest, corpus: str, vocab_size: int
+) -> None:
+    """One megabyte supports a unigram vocabulary of 2,000 pieces, three the default one."""
+    documents = request.getfixturevalue(corpus)
+    lines = [line for document in documents for line in document.text.split("\n") if line]
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(lines),
+        model_writer=model,
+        vocab_size=vocab_size,
+        model_type="unigram",
+        byte_fallback=True,
+        normalization_rule_name="identity",
+        hard_vocab_limit=True,
+        num_threads=1,
+        minloglevel=2,
+    )
+    processor = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
+    assert processor.get_piece_size() == vocab_size
+
+
+def test_openings_are_how_stories_begin(megabyte: list[SampleDocument]) -> None:
+    """Every opening begins some story of its language; other languages have none."""
+    assert set(OPENINGS) == {"en", "es"}
+    for document in megabyte:
+        stories = split_stories(document)
+        for opening in list_openings(document.language):
+            assert any(story.startswith(opening) for story in stories), opening
+    assert list_openings("fr") == ()

@@ -1,0 +1,175 @@
+"""The tokenizer gives text back exactly, keeps its special ids, and says how large a vocabulary a text supports."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from small_runs import make_many_characters
+
+from semilla.errors import IntegrityError, InvalidCorpusError
+from semilla.tokenizer import tokenizer as tok
+
+WORDS = """
+    la niña mira el río y pregunta ¿qué hay allí? —¡Un pingüino! the cat sat near an old tree while rain fell slowly
+    over mountains under bright stars canción corazón pequeño jardín árbol camión señora mañana dinner
+""".split()
+
+
+def make_text(seed: int = 0, lines: int = 600) -> str:
+    draw = random.Random(seed)
+    return "".join(" ".join(draw.choices(WORDS, k=draw.randint(4, 14))) + ".\n" for _ in range(lines))
+
+
+def make_rich_text() -> str:
+    draw = random.Random(1)
+    words = ["".join(draw.choices("aeiouáéílmnñrstbcdp", k=6)) for _ in range(2000)]
+    return "".join(" ".join(draw.choices(words, k=8)) + ".\n" for _ in range(1500))
+
+
+@pytest.fixture(scope="module", params=["unigram", "bpe", "char", "word"])
+def trained(request: pytest.FixtureRequest) -> tok.Tokenizer:
+    result = tok.train_tokenizer(
+        [make_text()], vocab_size=1000, model_type=request.param, is_size_explicit=False
+    )
+    return tok.Tokenizer(result.model)
+
+
+@given(
+    text=st.text(
+        alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\x00\u2581"), max_size=80
+    )
+)
+@settings(max_examples=200, deadline=None)
+def test_any_text_comes_back_exactly(trained: tok.Tokenizer, text: str) -> None:
+    """Whatever is encoded decodes to itself, whether pieces cover it or bytes have to."""
+    assert trained.decode(trained.encode(text)) == text
+
+
+SCRAPS = [
+    *WORDS, " ", "  ", "\n", "\n\n", "\t", "<s>", "</s>", "<unk>", "<0x41>", "\u2585", "\u0301", "\u200d", "\u202e",
+    "🌱", "👩‍👩‍👧", "日本", "\ufb01", "\u00a0", "\ufeff", "\x7f", "\x1b[31m", "%s", "\\", "ÑANDÚ", "ß",
+    "٣", "\U0001d518",
+]  # fmt: skip
+
+
+def test_ten_thousand_texts_come_back_exactly(trained: tok.Tokenizer) -> None:
+    """Words, names of control pieces, marks and characters of every plane in any order, always the same ones (T7)."""
+    draw, lost = random.Random(7), []
+    for _ in range(10_000):
+        odd = [chr(draw.choice([draw.randrange(1, 0xD800), draw.randrange(0xE000, 0x110000)])) for _ in "abc"]
+        parts = draw.choices([*SCRAPS, *odd], k=draw.randint(0, 12))
+        text = "".join(parts).replace(tok.SPACE_MARK, "")
+        if trained.decode(trained.encode(text)) != text:
+            lost.append(text)
+    assert lost == []
+
+
+def test_special_ids_stand_where_the_code_says(trained: tok.Tokenizer) -> None:
+    """Unknown, begin, end and line break have the ids named in one place."""
+    pieces = [piece for piece, _ in trained.list_pieces()[:4]]
+    assert pieces == ["<unk>", "<s>", "</s>", "\n"]
+    assert list(trained.encode("\n")) == [tok.NEWLINE_ID]
+
+
+def test_control_tokens_written_as_text_stay_text(trained: tok.Tokenizer) -> None:
+    """Text that looks like a control token never becomes one."""
+    ids = trained.encode("<s></s><unk>")
+    assert not set(ids) & {tok.UNKNOWN_ID, tok.BEGIN_ID, tok.END_ID}
+    assert trained.decode(ids) == "<s></s><unk>"
+
+
+@pytest.mark.parametrize("num_threads", [1, 2])
+def test_training_ten_times_gives_the_same_bytes(num_threads: int) -> None:
+    """Training is a pure function of the text and the options, in a new process each time (T8)."""
+    models = {
+        tok.train_tokenizer(
+            [make_text(lines=200)],
+            vocab_size=1000,
+            model_type="unigram",
+            is_size_explicit=False,
+            num_threads=num_threads,
+        ).model
+        for _ in range(10)
+    }
+    assert len(models) == 1
+
+
+def test_a_vocabulary_asked_for_but_too_large_is_an_error_with_the_largest_possible() -> None:
+    """The error names the largest value, and that value works."""
+    with pytest.raises(tok.VocabularySizeError, match="tokenizer_vocab_size = 8000") as caught:
+        tok.train_tokenizer([make_rich_text()], vocab_size=8000, model_type="unigram", is_size_explicit=True)
+    largest = caught.value.nearest
+    again = tok.train_tokenizer(
+        [make_rich_text()], vocab_size=largest, model_type="unigram", is_size_explicit=True
+    )
+    assert again.vocab_size == largest
+
+
+@pytest.mark.parametrize("model_type", ["unigram", "bpe"])
+def test_a_vocabulary_too_small_for_the_characters_is_an_error_with_the_least_possible(
+    model_type: str,
+) -> None:
+    """The error names the least value, and that value works (T2)."""
+    text = make_many_characters(1500)
+    with pytest.raises(tok.VocabularySizeError, match=r"tokenizer_vocab_size = 1000: .* at least") as caught:
+        tok.train_tokenizer([text], vocab_size=1000, model_type=model_type, is_size_explicit=True)
+    smallest = caught.value.nearest
+    again = tok.train_tokenizer([text], vocab_size=smallest, model_type=model_type, is_size_explicit=True)
+    assert again.vocab_size == smallest
+
+
+def test_more_characters_than_any_vocabulary_holds_says_so() -> None:
+    """No size is suggested that no configuration may ask for (T2)."""
+    refusal = b"Vocabulary size is smaller than required_chars. 32000 vs 40000. Increase vocab_size"
+    outcome = subprocess.CompletedProcess([], 1, b"", refusal)
+    with pytest.raises(InvalidCorpusError, match="needs 40000 pieces") as caught:
+        tok._check_characters(outcome, 32_000)
+    assert type(caught.value) is InvalidCorpusError
+
+
+def test_a_text_too_poor_for_any_choice_says_so() -> None:
+    """Below the smallest size that may be asked for, no size is suggested."""
+    with pytest.raises(InvalidCorpusError, match="give it more text"):
+        tok.train_tokenizer([make_text()], vocab_size=1500, model_type="unigram", is_size_explicit=True)
+
+
+def test_a_default_vocabulary_too_large_is_lowered_and_says_so() -> None:
+    """Left at its default, the size follows the text."""
+    result = tok.train_tokenizer([make_text()], vocab_size=8000, model_type="bpe", is_size_explicit=False)
+    assert result.vocab_size < 8000
+    assert result.warning is not None
+    assert str(result.vocab_size) in result.warning
+
+
+def test_a_text_of_one_repeated_character_is_refused() -> None:
+    """There is nothing to learn from it, and the error says so."""
+    with pytest.raises(InvalidCorpusError):
+        tok.train_tokenizer(["a" * 5000], vocab_size=1000, model_type="unigram", is_size_explicit=False)
+
+
+def test_sentences_are_short_enough_for_sentencepiece_and_lose_nothing() -> None:
+    """Long lines are cut rather than dropped."""
+    text = make_text(lines=50) + "ñ" * 9000 + "\nfin"
+    sentences = list(tok.split_sentences(text))
+    assert "".join(sentences) == text
+    assert max(len(sentence.encode()) for sentence in sentences) <= tok.LARGEST_SENTENCE_BYTES
+
+
+def test_damaged_models_are_refused() -> None:
+    """Bytes that are no model raise an integrity error, not a crash."""
+    for bad in (b"", b"not a model", b"\x80\x04"):
+        with pytest.raises(IntegrityError):
+            tok.Tokenizer(bad)
+
+
+@pytest.mark.timeout(120)
+def test_more_text_than_a_pipe_holds_reaches_the_trainer() -> None:
+    """A text of many pipe buffers is trained on, however long the child takes to start reading."""
+    text = make_text(lines=20_000)
+    assert len(text) > 2**19
+    result = tok.train_tokenizer([text], vocab_size=1000, model_type="char", is_size_explicit=False)
+    assert tok.Tokenizer(result.model).vocab_size == result.vocab_size
