@@ -32,9 +32,9 @@ from semilla.corpus.manifest import read_documents
 from semilla.model import operators
 from semilla.system.allocator import keep_freed_blocks
 from semilla.tokenizer.tokenizer import read_tokenizer
+from semilla.training import micro_batches, scoring
 from semilla.training import optimizer as optimizers
 from semilla.training import sampled_softmax as candidates
-from semilla.training import scoring
 from semilla.training.data import TrainingData, build_data, cut_held_out
 from semilla.training.environment import DTYPES, measure_fastest_precision
 from semilla.training.evaluate import evaluate
@@ -228,8 +228,8 @@ def sample_evenly() -> None:
 
 
 def share_candidates() -> None:
-    """One set of candidates for a whole portion, with as many tokens beside its 850 different targets."""
-    scoring.SHARED_BY = 1 << 30
+    """One set of candidates for half of a batch: its 850 different targets, and as many other tokens."""
+    micro_batches.GROUP_TARGETS = 2_048
     candidates.NUM_CANDIDATES = 1_088
 
 
@@ -240,7 +240,7 @@ def score_whole_squares() -> None:
 
 def compute_in_threads() -> None:
     """One process computes the whole batch, every operation in as many threads as there are."""
-    workers.count_portions = lambda *_, **__: 1
+    workers.count_processes = lambda *_, **__: 1
 
 
 def keep_no_blocks() -> None:

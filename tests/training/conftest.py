@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from semilla.configuration.schema import PipelineConfiguration
-from semilla.training.data import HeldOutText, TrainingData, Windows
-from semilla.training.gradients import Portion
+from semilla.training.data import Batch, HeldOutText, TrainingData, Windows
 
 
 def make_config(**hyperparameters: object) -> PipelineConfiguration:
@@ -42,9 +41,9 @@ def make_data(
     )
 
 
-def make_portion(inputs: Windows, targets: Windows, **options: Any) -> Portion:
+def make_batch(inputs: Windows, targets: Windows, **options: Any) -> Batch:
     plain = {"seed": 5, "dropout": 0.0, "samples_output": False}
-    return Portion(inputs, targets, num_targets=targets.size, **{**plain, **options})
+    return Batch(inputs, targets, num_targets=targets.size, **{**plain, **options})
 
 
 @pytest.fixture

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from semilla.model.seeds import mix_seed
+from semilla.training.micro_batches import GROUP_TARGETS
 from semilla.training.sampled_softmax import (
     NUM_CANDIDATES,
-    SHARED_BY,
     Candidates,
     are_worth_it,
     draw_candidates,
@@ -19,8 +20,8 @@ TARGETS = np.array([700, 5, 9, 5, 700, 11])
 
 
 def draw(targets: np.ndarray = TARGETS, *, seed: int = 0) -> Candidates:
-    """Those of a single chunk."""
-    drawn = draw_candidates(targets[None], COUNTS, vocab_size=VOCAB_SIZE, seed=seed)
+    """Those of a single group of targets."""
+    drawn = draw_candidates(targets[None], COUNTS, vocab_size=VOCAB_SIZE, seeds=[mix_seed(seed)])
     return Candidates(*(rows[0] for rows in drawn))
 
 
@@ -55,7 +56,9 @@ def test_the_draw_depends_on_the_seed_only() -> None:
 
 def test_each_chunk_has_candidates_of_its_own() -> None:
     """Its own targets first, and a sample of its own."""
-    both = draw_candidates(np.stack((TARGETS, TARGETS[::-1] + 1)), COUNTS, vocab_size=VOCAB_SIZE, seed=0)
+    both = draw_candidates(
+        np.stack((TARGETS, TARGETS[::-1] + 1)), COUNTS, vocab_size=VOCAB_SIZE, seeds=[0, 1 << 62]
+    )
     assert both.tokens_MC[0, :4].tolist() == [5, 9, 11, 700]
     assert both.tokens_MC[1, both.targets_MN[1]].tolist() == (TARGETS[::-1] + 1).tolist()
     assert both.tokens_MC[0, 4:].tolist() != both.tokens_MC[1, 4:].tolist()
@@ -63,10 +66,10 @@ def test_each_chunk_has_candidates_of_its_own() -> None:
 
 def test_targets_that_are_all_different_leave_room_for_others() -> None:
     """However many of them share candidates."""
-    targets = np.arange(SHARED_BY)
+    targets = np.arange(GROUP_TARGETS)
     rows, tokens, offset = draw(targets)
     assert tokens[rows].tolist() == targets.tolist()
-    assert tokens[SHARED_BY:].min() >= SHARED_BY
+    assert tokens[GROUP_TARGETS:].min() >= GROUP_TARGETS
     assert np.isfinite(offset).all()
 
 

@@ -1,4 +1,4 @@
-"""Shards: cut from the batch and put together again, they are the batch."""
+"""Micro-batches add up to the batch, and what is drawn at random does not depend on how it is divided."""
 
 from __future__ import annotations
 
@@ -8,20 +8,19 @@ import numpy as np
 import pytest
 import torch
 
-from semilla.training import micro_batches as shards
-from semilla.training import sampled_softmax as candidates
-from semilla.training import scoring
+from semilla.training import micro_batches, sampled_softmax, scoring
 from semilla.training.data import cut_batch, plan_epoch
 from semilla.training.loop import compute_gradients
-from semilla.training.micro_batches import cut_shards
+from semilla.training.micro_batches import cut_micro_batches
 from semilla.training.parallel.workers import Workers
 from semilla.training.state import RunState, build_state
 
-from .conftest import make_config, make_data, make_portion
+from .conftest import make_batch, make_config, make_data
 
 
-def build(monkeypatch: pytest.MonkeyPatch, *, shard_tokens: int, tied: bool = True) -> RunState:
-    monkeypatch.setattr(shards, "SHARD_TOKENS", shard_tokens)
+def build(monkeypatch: pytest.MonkeyPatch, *, micro_batch_tokens: int, tied: bool = True) -> RunState:
+    monkeypatch.setattr(micro_batches, "MICRO_BATCH_TOKENS", micro_batch_tokens)
+    monkeypatch.setattr(micro_batches, "GROUP_TARGETS", 32)
     config = make_config().model_dump()
     config["model_architecture"]["tie_embeddings"] = tied
     return build_state(make_config().model_validate(config), vocab_size=1000, precision="float32")
@@ -30,7 +29,7 @@ def build(monkeypatch: pytest.MonkeyPatch, *, shard_tokens: int, tied: bool = Tr
 def compute(state: RunState, **options: Any) -> tuple[float, float]:
     config = make_config()
     data = make_data(config=config)
-    batch = make_portion(*cut_batch(data, plan_epoch(data, 1)[: data.batch_size]), **options)
+    batch = make_batch(*cut_batch(data, plan_epoch(data, 1)[: data.batch_size]), **options)
     with Workers(config) as workers:
         workers.share(state, data)
         return compute_gradients(batch, workers, max_norm=1e9)
@@ -48,7 +47,7 @@ def test_the_gradient_is_that_of_the_whole_batch(
 ) -> None:
     """Every parameter's, and the loss, as torch finds them for all logits at once; however many chunks there are."""
     monkeypatch.setattr(scoring, "CHUNK_ROWS", chunk_rows)
-    state = build(monkeypatch, shard_tokens=1, tied=tied)
+    state = build(monkeypatch, micro_batch_tokens=1, tied=tied)
     data = make_data(config=make_config())
     inputs, targets = map(torch.from_numpy, cut_batch(data, plan_epoch(data, 1)[: data.batch_size]))
     logits = state.model.compute_logits(state.model(inputs))
@@ -64,17 +63,17 @@ def test_the_gradient_is_that_of_the_whole_batch(
     )
 
 
-@pytest.mark.parametrize(("tied", "shared_by"), [(True, 16), (False, 16), (True, 12)])
+@pytest.mark.parametrize(("tied", "group_targets"), [(True, 16), (False, 16), (True, 12)])
 def test_candidates_stand_for_the_vocabulary(
-    monkeypatch: pytest.MonkeyPatch, tied: bool, shared_by: int
+    monkeypatch: pytest.MonkeyPatch, tied: bool, group_targets: int
 ) -> None:
-    """The gradient with some tokens scored, averaged over many draws, is near the one with all scored.
+    """The sampled softmax, averaged over many draws, has nearly the gradient of the full one.
 
-    Also where the last targets are fewer than share candidates.
+    Also where the last group of targets is smaller.
     """
-    monkeypatch.setattr(candidates, "NUM_CANDIDATES", 216)
-    monkeypatch.setattr(scoring, "SHARED_BY", shared_by)
-    state = build(monkeypatch, shard_tokens=32, tied=tied)
+    monkeypatch.setattr(sampled_softmax, "NUM_CANDIDATES", 216)
+    monkeypatch.setattr(micro_batches, "GROUP_TARGETS", group_targets)
+    state = build(monkeypatch, micro_batch_tokens=32, tied=tied)
     exact = find_gradients(state)
     sums = [torch.zeros_like(gradient) for gradient in exact]
     for seed in range(20):
@@ -85,18 +84,37 @@ def test_candidates_stand_for_the_vocabulary(
 
 
 def test_the_same_step_gives_the_same_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Bit by bit, with everything that is drawn; another seed others."""
-    state = build(monkeypatch, shard_tokens=32)
+    """Bit for bit, dropout and negative samples included; another seed gives other gradients."""
+    state = build(monkeypatch, micro_batch_tokens=32)
     options = {"dropout": 0.3, "samples_output": True}
     first, again, other = (find_gradients(state, seed=seed, **options) for seed in (1, 1, 2))
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
     assert not any(torch.equal(a, b) for a, b in zip(first, other, strict=True))
 
 
-def test_every_row_is_in_one_shard() -> None:
-    """Also where the last shard is smaller, or a single sequence is larger than a shard."""
+@pytest.mark.parametrize("group_targets", [64, 32, 12])
+def test_micro_batches_draw_what_the_whole_batch_draws(
+    monkeypatch: pytest.MonkeyPatch, group_targets: int
+) -> None:
+    """Dropout and negative samples are the same in one micro-batch as in several; only rounding differs.
+
+    Groups of two rows, of one, and of a part of one.
+    """
+    monkeypatch.setattr(sampled_softmax, "NUM_CANDIDATES", 216)
+    found = []
+    for tokens in (4096, 64):
+        state = build(monkeypatch, micro_batch_tokens=tokens)
+        monkeypatch.setattr(micro_batches, "GROUP_TARGETS", group_targets)
+        assert len(cut_micro_batches(4, 32)) == (1 if tokens == 4096 else 2)
+        found.append(find_gradients(state, dropout=0.3, samples_output=True))
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+
+
+def test_every_row_is_in_one_micro_batch() -> None:
+    """Also where the last micro-batch is smaller, or a single sequence is larger than a micro-batch."""
     for batch_size, length in [(32, 128), (7, 1024), (3, 9999), (1, 1), (33, 128)]:
-        rows = [row for part in cut_shards(batch_size, length) for row in np.arange(batch_size)[part]]
+        rows = [row for part in cut_micro_batches(batch_size, length) for row in np.arange(batch_size)[part]]
         assert rows == list(range(batch_size))
-    assert len(cut_shards(32, 128)) == 1
-    assert len(cut_shards(3, 9999)) == 3
+    assert len(cut_micro_batches(32, 128)) == 1
+    assert len(cut_micro_batches(3, 9999)) == 3

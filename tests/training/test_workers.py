@@ -8,8 +8,10 @@ import select
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +22,20 @@ import torch
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.training.data import TrainingData, cut_batch, plan_epoch
 from semilla.training.loop import compute_gradients, train
-from semilla.training.micro_batches import count_portions, cut_portions
+from semilla.training.micro_batches import (
+    GROUP_TARGETS,
+    count_group_rows,
+    count_processes,
+    cut_target_groups,
+    cut_worker_batches,
+)
 from semilla.training.parallel.workers import Workers
 from semilla.training.state import RunState, build_state
 
-from .conftest import make_config, make_data, make_portion
+from .conftest import make_batch, make_config, make_data
+
+VOCAB_SIZE = 1500
+"""Large enough for a sampled softmax."""
 
 
 @pytest.fixture
@@ -50,7 +61,7 @@ def share(config: PipelineConfiguration, state: RunState, data: TrainingData) ->
 
 
 def compute(workers: Workers, data: TrainingData, **changes: Any) -> tuple[float, float]:
-    batch = make_portion(*cut_batch(data, plan_epoch(data, 1)[: data.batch_size]), **changes)
+    batch = make_batch(*cut_batch(data, plan_epoch(data, 1)[: data.batch_size]), **changes)
     return compute_gradients(batch, workers, max_norm=1e9)
 
 
@@ -85,7 +96,7 @@ def test_a_batch_with_fewer_rows_than_processes_is_whole(
     one_row = cut_batch(data, plan_epoch(data, 1)[:1])
     with share(config, state, data) as workers:
         compute(workers, data)
-        loss, _ = compute_gradients(make_portion(*one_row), workers, max_norm=1e9)
+        loss, _ = compute_gradients(make_batch(*one_row), workers, max_norm=1e9)
     expected = torch.nn.functional.cross_entropy(
         state.model.compute_logits(state.model(torch.from_numpy(one_row[0]))).flatten(0, 1),
         torch.from_numpy(one_row[1]).flatten(),
@@ -170,12 +181,12 @@ def test_what_a_helper_raises_is_raised(config: PipelineConfiguration, data: Tra
     state = build(config)
     tokens = np.zeros((32, 64), dtype=np.int64)
     with share(config, state, data) as workers, pytest.raises(RuntimeError):
-        workers.compute(make_portion(tokens, tokens[:24]))
+        workers.compute(make_batch(tokens, tokens[:24]))
 
 
 ENDLESS = """
 import pickle, sys
-from semilla.training.workers import Workers
+from semilla.training.parallel.workers import Workers
 config, state, data = pickle.load(sys.stdin.buffer)
 with Workers(config) as workers:
     workers.share(state, data)
@@ -210,13 +221,67 @@ def test_as_many_processes_as_the_batch_is_worth(
     batch_size: int, length: int, num_threads: int, expected: int
 ) -> None:
     """Never more than threads or sequences, and none for a handful of tokens."""
-    assert count_portions(batch_size, length, num_threads=num_threads) == expected
+    assert count_processes(batch_size, length, num_threads=num_threads) == expected
 
 
-@pytest.mark.parametrize(("batch_size", "count"), [(32, 2), (33, 2), (1, 4), (5, 3), (7, 7)])
-def test_portions_are_the_batch(batch_size: int, count: int) -> None:
-    """In order, none empty, none more than one row larger than another."""
-    portions = [np.arange(batch_size)[rows] for rows in cut_portions(batch_size, count)]
-    assert np.concatenate(portions).tolist() == list(range(batch_size))
-    sizes = [len(portion) for portion in portions]
-    assert min(sizes) >= max(1, max(sizes) - 1)
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+@pytest.mark.parametrize(("batch_size", "length"), [(32, 128), (33, 64), (1, 1024), (5, 300), (7, 100)])
+def test_worker_batches_are_the_batch(batch_size: int, length: int, count: int) -> None:
+    """In order, none empty, each a whole number of groups but the last, none more than a group larger than another."""
+    slices = cut_worker_batches(batch_size, length, count=count)
+    assert np.concatenate([np.arange(batch_size)[rows] for rows in slices]).tolist() == list(
+        range(batch_size)
+    )
+    group_rows = count_group_rows(length)
+    assert all(rows.start % group_rows == 0 for rows in slices)
+    groups = [-(-(rows.stop - rows.start) // group_rows) for rows in slices]
+    assert min(groups) >= max(1, max(groups) - 1)
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "length", "expected"),
+    [
+        (32, 128, {256: 16}),
+        (5, 64, {256: 1, 64: 1}),
+        (3, 300, {256: 3, 44: 3}),
+        (2, 1024, {256: 8}),
+        (7, 100, {200: 3, 100: 1}),
+        (2, 200, {200: 2}),
+    ],
+)
+def test_groups_are_whole_rows_or_parts_of_one(
+    batch_size: int, length: int, expected: dict[int, int]
+) -> None:
+    """Every target is in one group of at most 256; the rows of one worker have the groups they have in the batch."""
+
+    def list_groups(rows: slice) -> list[tuple[int, int]]:
+        first = rows.start * length
+        runs = cut_target_groups(rows.stop - rows.start, length)
+        return [(first + start, size) for run, size in runs for start in range(run.start, run.stop, size)]
+
+    groups = list_groups(slice(0, batch_size))
+    assert Counter(size for _, size in groups) == expected
+    assert max(expected) <= GROUP_TARGETS
+    for (start, size), (following, _) in pairwise([*groups, (batch_size * length, 0)]):
+        assert start + size == following
+    for count in (2, 3):
+        parts = cut_worker_batches(batch_size, length, count=count)
+        assert [group for rows in parts for group in list_groups(rows)] == groups
+
+
+def test_weights_do_not_depend_on_the_number_of_workers() -> None:
+    """After 50 steps with dropout, sampled softmax and short contexts, 1 to 4 processes agree but for rounding."""
+    found = []
+    for num_threads in (1, 2, 3, 4):
+        config = make_config(
+            batch_size=64, max_sequence_length=64, num_threads=num_threads, num_epochs=8, dropout=0.2,
+            sampled_output_fraction=0.9, short_context_fraction=0.3, learning_rate=3e-4,
+        )  # fmt: skip
+        assert Workers(config).count == num_threads
+        data = make_data(num_tokens=32_000, vocab_size=VOCAB_SIZE, config=config)
+        assert config.training_hyperparameters.num_epochs * data.steps_per_epoch >= 50
+        state = build_state(config, vocab_size=VOCAB_SIZE, precision="float32")
+        found.append(collect_weights(state, config, data, steps=50))
+    for other in found[1:]:
+        for name, mine, theirs in zip(dict(state.model.named_parameters()), found[0], other, strict=True):
+            np.testing.assert_allclose(mine, theirs, rtol=0, atol=1e-5, err_msg=name)

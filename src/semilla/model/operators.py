@@ -7,11 +7,14 @@ A step of training is half products, which run at the machine's limit, and half 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
+from numpy.random.bit_generator import ISeedSequence
 from torch import Tensor
 
 from semilla.model.shape import QUERY_ROWS
@@ -155,32 +158,49 @@ def gate(x_ND: Tensor, gate_FD: Tensor, up_FD: Tensor) -> Tensor:
     return gated_NF
 
 
-class Dropout:
-    """Zero activations at random and scale up what is left, from one random byte per number.
+class RowSeed(ISeedSequence):
+    """A seed that is random already, so that NumPy need not mix it: ten times as fast as its ``SeedSequence``."""
 
-    Eight bytes come from one 64-bit draw, which is ten times as fast as a Bernoulli draw per number; the probability is
-    rounded to 256ths. The same seed drops the same activations.
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def generate_state(self, n_words: int, dtype: Any = np.uint32) -> npt.NDArray[Any]:
+        return np.full(n_words, self.seed, dtype)
+
+
+class Dropout:
+    """Zero activations at random and scale up the rest.
+
+    Each row of a batch has a random stream of its own, so its masks do not depend on the rows computed with it. One
+    random byte decides about each number: eight come from one 64-bit draw, ten times as fast as a Bernoulli draw per
+    number. The probability is rounded to 256ths.
     """
 
-    def __init__(self, probability: float, *, seed: int = 0) -> None:
+    def __init__(self, probability: float, *, seeds: Sequence[int] = ()) -> None:
         self.threshold = round(256 * probability)
-        self.draws = np.random.SFC64(seed)
+        self.streams = (
+            [np.random.SFC64(RowSeed(seed)) for seed in seeds]  # type: ignore[arg-type]
+            if self.threshold
+            else []
+        )
 
-    def thin(self, x: Tensor) -> Tensor:
-        """``x`` with some of its numbers dropped."""
+    def apply(self, x: Tensor) -> Tensor:
+        """``x``, with a row for each seed, after dropout."""
         return x * self._draw_mask(x) if self.threshold else x
 
     def add(self, x: Tensor, delta: Tensor) -> Tensor:
-        """``x`` plus what is left of ``delta``."""
+        """``x`` plus ``delta`` after dropout."""
         if not self.threshold:
             return x + delta
         total: Tensor = MaskedSum.apply(x, delta, self._draw_mask(delta))  # type: ignore[no-untyped-call]
         return total
 
     def _draw_mask(self, x: Tensor) -> Tensor:
-        noise = self.draws.random_raw(-(-x.numel() // 8)).view(np.uint8)[: x.numel()].reshape(x.shape)
+        row_size = x[0].numel()
+        words = np.stack([stream.random_raw(-(-row_size // 8)) for stream in self.streams])
+        noise = words.view(np.uint8)[:, :row_size].reshape(x.shape)
         scale = torch.tensor(256 / (256 - self.threshold), dtype=x.dtype)
-        # Zero or one times the bits of a number: NumPy, which does this ten times as fast as torch, knows no bfloat16.
+        # Zero or one times the bits of the scale: NumPy does this ten times as fast as torch, but has no bfloat16.
         bits = scale.view(torch.int16 if scale.itemsize == 2 else torch.int32).numpy()
         kept = np.multiply(noise >= self.threshold, bits)
         return torch.from_numpy(kept).view(x.dtype).to(x.device)

@@ -116,7 +116,7 @@ class Decoder(nn.Module):
         self.norm = RMSNorm(architecture.d_model)
 
     def forward(self, embedded_BTD: Tensor, positions: Positions, dropout: Dropout) -> Tensor:
-        hidden_BTD = dropout.thin(embedded_BTD)
+        hidden_BTD = dropout.apply(embedded_BTD)
         for layer in self.layers:
             hidden_BTD = layer(hidden_BTD, positions, dropout)
         return self.norm(hidden_BTD)  # type: ignore[no-any-return]

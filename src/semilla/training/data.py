@@ -8,7 +8,7 @@ repeat others, so that no language is short of training.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
 
@@ -96,6 +96,31 @@ def build_data(
             f"needs at least {2 * length}"
         )
     return data
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The tokens of a step, [B, T], and how to compute them; or consecutive rows of such a batch."""
+
+    inputs: Windows
+    targets: Windows
+    num_targets: int
+    """In all rows of the step: the loss is their mean."""
+    seed: int
+    """Of the step. Dropout draws with it per row, sampled softmax per group of targets."""
+    dropout: float
+    samples_output: bool
+    first_row: int = 0
+    """Place of the first row among all rows of the step."""
+
+    def take_rows(self, rows: slice) -> Batch:
+        """The part of the batch in ``rows``."""
+        return replace(
+            self,
+            inputs=self.inputs[rows],
+            targets=self.targets[rows],
+            first_row=self.first_row + rows.start,
+        )
 
 
 def plan_epoch(data: TrainingData, epoch: int) -> Windows:

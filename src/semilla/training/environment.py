@@ -22,7 +22,10 @@ _PRODUCT_ROUNDS = 7
 
 @dataclass(frozen=True)
 class Environment:
-    """What the exact bits of a training depend on beside the configuration."""
+    """What the exact bits of a training depend on, beside configuration and seed.
+
+    The number of threads and of worker processes changes no more than how sums are rounded.
+    """
 
     torch_version: str
     numpy_version: str

@@ -11,7 +11,7 @@ import torch
 from semilla.model.transformer import Transformer
 from semilla.training.data import TrainingData, Windows, cut_held_out
 from semilla.training.loss import sum_token_losses
-from semilla.training.micro_batches import count_shard_rows
+from semilla.training.micro_batches import count_micro_batch_rows
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def evaluate(model: Transformer, data: TrainingData) -> Evaluation:
         return sum_token_losses(model(inputs), model.output_weight_VD, targets)
 
     # No more sequences than a training step takes: with a small batch the evaluation would set the peak of memory.
-    batch_size = min(data.batch_size, count_shard_rows(data.length))
+    batch_size = min(data.batch_size, count_micro_batch_rows(data.length))
     for text in data.held_out:
         shards = cut_held_out(text, length=data.length, batch_size=batch_size)
         nats[text.language] += sum(map(measure_shard, shards))

@@ -16,8 +16,7 @@ import torch
 from semilla.configuration.schema import PipelineConfiguration, TrainingHyperparameters
 from semilla.errors import DivergedError
 from semilla.model.seeds import mix_seed
-from semilla.training.data import TrainingData, Windows, cut_batch, halve_contexts, plan_epoch
-from semilla.training.gradients import Portion
+from semilla.training.data import Batch, TrainingData, Windows, cut_batch, halve_contexts, plan_epoch
 from semilla.training.optimizer import set_learning_rate, set_momentum
 from semilla.training.parallel.workers import Workers
 from semilla.training.schedule import compute_dropout, compute_learning_rate, compute_momentum
@@ -96,12 +95,12 @@ def take_step(
 
 def plan_batch(
     step: int, settings: TrainingHyperparameters, starts: Windows, *, total_steps: int, data: TrainingData
-) -> Portion:
+) -> Batch:
     """The windows that begin at ``starts``, and what is left out and drawn at random when they are computed."""
     inputs, targets = cut_batch(data, starts)
     if step < settings.short_context_fraction * total_steps:
         inputs, targets = halve_contexts(inputs), halve_contexts(targets)
-    return Portion(
+    return Batch(
         inputs,
         targets,
         num_targets=targets.size,
@@ -111,7 +110,7 @@ def plan_batch(
     )
 
 
-def compute_gradients(batch: Portion, workers: Workers, *, max_norm: float) -> tuple[float, float]:
+def compute_gradients(batch: Batch, workers: Workers, *, max_norm: float) -> tuple[float, float]:
     """Leave the batch's gradient in the parameters; the loss in nats per token, and the norm before clipping."""
     loss = workers.compute(batch)
     norm = torch.linalg.vector_norm(workers.gradients).item()

@@ -12,7 +12,13 @@ from semilla.configuration.schema import PipelineConfiguration, TrainingHyperpar
 from semilla.corpus.catalogue import expect_size_mb
 from semilla.model.shape import QUERY_ROWS, count_parameters
 from semilla.system.memory import measure_available_mb
-from semilla.training.micro_batches import CHUNK_ROWS, count_portions, count_threads, cut_portions, cut_shards
+from semilla.training.micro_batches import (
+    CHUNK_ROWS,
+    count_processes,
+    count_threads,
+    cut_micro_batches,
+    cut_worker_batches,
+)
 
 MIB = 1024 * 1024
 BASE_MB = 328.0
@@ -33,13 +39,13 @@ def estimate_training_memory_mb(config: PipelineConfiguration) -> float:
     architecture, settings = config.model_architecture, config.training_hyperparameters
     width, length = architecture.d_model, settings.max_sequence_length
     number_bytes = 2 if computes_in_bfloat16(settings) else 4
-    count = count_portions(settings.batch_size, length, num_threads=count_threads(settings))
-    portion = cut_portions(settings.batch_size, count)[0]
-    shard_tokens = cut_shards(portion.stop, length)[0].stop * length
-    activations = 20.9 * architecture.num_layers * width * shard_tokens
+    count = count_processes(settings.batch_size, length, num_threads=count_threads(settings))
+    worker_rows = cut_worker_batches(settings.batch_size, length, count=count)[0]
+    tokens = cut_micro_batches(worker_rows.stop, length)[0].stop * length
+    activations = 20.9 * architecture.num_layers * width * tokens
     keys_seen = min(length, (length + QUERY_ROWS) / 2)
-    scores = 1.7 * architecture.num_layers * architecture.num_heads * keys_seen * shard_tokens
-    logits = 9.5 * min(shard_tokens, CHUNK_ROWS) * config.tokenizer_vocab_size
+    scores = 1.7 * architecture.num_layers * architecture.num_heads * keys_seen * tokens
+    logits = 9.5 * min(tokens, CHUNK_ROWS) * config.tokenizer_vocab_size
     embeddings = config.tokenizer_vocab_size * width * (1 if architecture.tie_embeddings else 2)
     matrices = 7.4 * (count_parameters(config) - embeddings)
     batch = 5.8 * settings.batch_size * length * width

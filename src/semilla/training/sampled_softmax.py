@@ -8,16 +8,12 @@ sample shared by many targets as in Jean et al. 2015, https://arxiv.org/abs/1412
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from semilla.model.seeds import mix_seed
-
-SHARED_BY = 256
-"""Targets that share their candidates, in the order of the text: the fewer, the less there is to score, and the rarer
-each one's likely alternatives among them."""
 NUM_CANDIDATES = 448
 """Tokens that are scored: some 160 different targets, and as many others as there is room for."""
 LARGEST_SHARE = 1 / 3
@@ -50,9 +46,9 @@ def draw_candidates(
     counts: Counts,
     *,
     vocab_size: int,
-    seed: int,
+    seeds: Sequence[int],
 ) -> Candidates:
-    """Candidates for each row of at most ``SHARED_BY`` targets; ``counts`` is what the others are drawn by.
+    """Candidates for each group of targets, which has a seed of its own; ``counts`` is what the others are drawn by.
 
     The sample is systematic: equal steps from a random start along all other tokens, each as long as it is frequent.
     """
@@ -62,13 +58,13 @@ def draw_candidates(
     rows_MN = np.empty_like(targets_MN)
     tokens_MC = np.empty((len(targets_MN), NUM_CANDIDATES), dtype=np.int64)
     offset_MC = np.zeros(tokens_MC.shape, dtype=np.float32)
-    for number, targets in enumerate(targets_MN):
+    for number, (targets, seed) in enumerate(zip(targets_MN, seeds, strict=True)):
         tokens, rows_MN[number] = np.unique(targets, return_inverse=True)
         # On a line of all tokens, each as long as it is frequent, walk over those that are not to be drawn.
         walked = np.cumsum(lengths[tokens])
         num_sampled = NUM_CANDIDATES - len(tokens)
         step = (ends[-1] - walked[-1]) / num_sampled
-        stops = step * (mix_seed(seed, number) / 2**63 + np.arange(num_sampled))
+        stops = step * (seed / 2**63 + np.arange(num_sampled))
         num_passed = np.searchsorted(ends[tokens] - walked, stops, side="right")
         stops += np.concatenate(([0.0], walked))[num_passed]
         sampled = np.searchsorted(ends, stops, side="right")

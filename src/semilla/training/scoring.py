@@ -1,4 +1,4 @@
-"""What the targets of a shard are scored against: all of the output layer, or candidates in chunks."""
+"""What the targets of a micro-batch are scored against: all of the output layer, or candidates in chunks."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from torch import Tensor
 
 from semilla.model.seeds import mix_seed
 from semilla.model.transformer import Transformer
-from semilla.training.data import Windows
+from semilla.training.data import Batch
 from semilla.training.loss import Loss, compute_loss
-from semilla.training.micro_batches import CHUNK_ROWS
-from semilla.training.sampled_softmax import SHARED_BY, Counts, are_worth_it, draw_candidates
+from semilla.training.micro_batches import CHUNK_ROWS, cut_target_groups
+from semilla.training.sampled_softmax import Counts, are_worth_it, draw_candidates
 
 
 class Scored(NamedTuple):
-    """Targets that are scored in one go: M chunks of a shard's ``rows``, each against all tokens or its candidates."""
+    """Targets that are scored in one go: M chunks of ``rows``, each against all tokens or its candidates."""
 
     rows: slice
     targets_MN: Tensor
@@ -26,7 +26,7 @@ class Scored(NamedTuple):
     offset_MC: Tensor | None = None
 
     def compute_loss(self, hidden_ND: Tensor) -> Loss:
-        """That of the targets, from the hidden states of the whole shard."""
+        """That of the targets, from the hidden states of the whole micro-batch."""
         hidden_MND = hidden_ND[self.rows].view(*self.targets_MN.shape, -1)
         return compute_loss(hidden_MND, self.weight_MCD, self.targets_MN, offset_MC=self.offset_MC)
 
@@ -38,13 +38,12 @@ class Scored(NamedTuple):
             of_output_VD.index_add_(0, self.tokens_MC.flatten(), of_weight_ND.to(of_output_VD.dtype))
 
 
-def choose_scored(
-    model: Transformer, targets_N: Windows, sampled_from: Counts | None, *, seed: int
-) -> Iterator[Scored]:
-    """A shard's targets and what they are scored against: candidates drawn from counts, or all tokens.
+def choose_scored(model: Transformer, batch: Batch, sampled_from: Counts | None) -> Iterator[Scored]:
+    """A micro-batch's targets and what they are scored against: candidates drawn from counts, or all tokens.
 
     All where ``sampled_from`` is None, or the vocabulary too small for candidates to be worth it.
     """
+    targets_N = batch.targets.reshape(-1)
     weight_VD, dtype = model.output_weight_VD.detach(), model.compute_dtype
     if sampled_from is None or not are_worth_it(model.vocab_size):
         weight_1VD = weight_VD.to(dtype)[None]
@@ -52,14 +51,14 @@ def choose_scored(
             rows = slice(start, start + CHUNK_ROWS)
             yield Scored(rows, torch.from_numpy(targets_N[None, rows]).to(model.device), weight_1VD)
         return
-    whole = len(targets_N) // SHARED_BY * SHARED_BY
-    for number, rows in enumerate((slice(0, whole), slice(whole, len(targets_N)))):
-        if rows.start == rows.stop:
-            continue
-        targets_MN = targets_N[rows].reshape(-1, min(SHARED_BY, rows.stop - rows.start))
-        drawn = draw_candidates(
-            targets_MN, sampled_from, vocab_size=model.vocab_size, seed=mix_seed(seed, number)
-        )
+    num_rows, length = batch.targets.shape
+    first_target = batch.first_row * length
+    for rows, size in cut_target_groups(num_rows, length):
+        targets_MN = targets_N[rows].reshape(-1, size)
+        seeds = [
+            mix_seed(batch.seed, first_target + start, 1) for start in range(rows.start, rows.stop, size)
+        ]
+        drawn = draw_candidates(targets_MN, sampled_from, vocab_size=model.vocab_size, seeds=seeds)
         rows_MN, tokens_MC, offset_MC = (torch.from_numpy(array).to(model.device) for array in drawn)
         weight_ND = weight_VD.index_select(0, tokens_MC.flatten())  # indexing takes six times as long
         weight_MCD = weight_ND.to(dtype).view(*tokens_MC.shape, -1)

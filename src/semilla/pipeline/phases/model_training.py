@@ -36,7 +36,11 @@ SAMPLE_TEMPERATURE = 0.8
 
 
 def read_inputs(config: PipelineConfiguration, records: Mapping[str, PhaseRecord]) -> dict[str, Any]:
-    """What the weights depend on: text, tokenizer, architecture, hyperparameters, seed. Not the number of threads."""
+    """What the weights depend on: text, tokenizer, architecture, hyperparameters, seed.
+
+    The number of threads is left out: it decides how sums are rounded, and so the bits, but nothing is drawn by it. A
+    finished training stands when it changes.
+    """
     settings = config.training_hyperparameters.model_dump(exclude={"num_threads"})
     tokenizer = names.name_tokenizer_model(config.tokenizer_vocab_size)
     return {

@@ -27,9 +27,9 @@ from semilla.configuration.schema import ModelArchitecture
 from semilla.errors import is_out_of_memory
 from semilla.model.transformer import Transformer
 from semilla.system.allocator import keep_freed_blocks
-from semilla.training.data import Windows
+from semilla.training.data import Batch, Windows
 from semilla.training.environment import DTYPES
-from semilla.training.gradients import Portion, compute_portion, join_gradients
+from semilla.training.gradients import compute_batch, join_gradients
 from semilla.training.muon import orthogonalize
 from semilla.training.sampled_softmax import Counts
 
@@ -147,8 +147,8 @@ class Helper:
         try:
             if arrays:
                 inputs, targets = arrays
-                portion = Portion(inputs, targets, **request)
-                return Answer(compute_portion(self.model, self.gradients, portion, self.counts))
+                batch = Batch(inputs, targets, **request)
+                return Answer(compute_batch(self.model, self.gradients, batch, self.counts))
             self.orthogonalize(Matrices(**request))
         except (RuntimeError, MemoryError) as error:
             return Answer(error=str(error) or repr(error), is_out_of_memory=is_out_of_memory(error))

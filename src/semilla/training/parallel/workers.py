@@ -22,10 +22,10 @@ import torch
 from torch import Tensor, nn
 
 from semilla.configuration.schema import PipelineConfiguration
-from semilla.training.data import TrainingData, Windows
+from semilla.training.data import Batch, TrainingData, Windows
 from semilla.training.environment import DTYPES
-from semilla.training.gradients import Portion, compute_portion, join_gradients
-from semilla.training.micro_batches import count_portions, count_threads
+from semilla.training.gradients import compute_batch, join_gradients
+from semilla.training.micro_batches import count_processes, count_threads, cut_worker_batches
 from semilla.training.muon import Muon, orthogonalize
 from semilla.training.parallel.worker import (
     Answer,
@@ -44,8 +44,9 @@ COMMAND = [sys.executable, "-P", "-m", "semilla.training.parallel.worker"]
 class Workers:
     """The process that trains and its helpers, as a context; after it the weights are in memory of its own again.
 
-    Helpers take seconds to start: what is done before the first step is done meanwhile. The gradients of the portions
-    are added in their order, so that the bits depend on nothing but ``count``.
+    Helpers take seconds to start: what is done before the first step is done meanwhile. Every number of processes draws
+    the same dropout and the same negative samples; only rounding depends on ``count``. The gradients are added in a
+    fixed order, so with the same ``count`` every bit is the same.
     """
 
     def __init__(self, config: PipelineConfiguration) -> None:
@@ -53,7 +54,7 @@ class Workers:
         num_threads = count_threads(settings)
         batch_size, length = settings.batch_size, settings.max_sequence_length
         can_share = config.device == "cpu"
-        self.count = count_portions(batch_size, length, num_threads=num_threads) if can_share else 1
+        self.count = count_processes(batch_size, length, num_threads=num_threads) if can_share else 1
         self.threads_each = max(1, num_threads // self.count)
         self._helpers: list[HelperProcess] = []
         self._shared: list[nn.Parameter] = []
@@ -120,17 +121,17 @@ class Workers:
         finally:
             torch.set_num_threads(before)
 
-    def compute(self, batch: Portion) -> float:
+    def compute(self, batch: Batch) -> float:
         """Leave the gradient of a whole batch in ``gradients``, and so in the parameters; the loss in nats per token.
 
         Raises RuntimeError and MemoryError as the computation does, a helper's as one's own; MemoryError also when a
         helper was killed.
         """
-        portions = batch.cut(self.count)
-        helpers = self._helpers[: len(portions) - 1]
-        for helper, portion in zip(helpers, portions[1:], strict=True):
-            helper.send(portion)
-        loss = compute_portion(self._model, self.gradients, portions[0], self._counts)
+        own, *others = map(batch.take_rows, cut_worker_batches(*batch.inputs.shape, count=self.count))
+        helpers = self._helpers[: len(others)]
+        for helper, part in zip(helpers, others, strict=True):
+            helper.send(part)
+        loss = compute_batch(self._model, self.gradients, own, self._counts)
         for helper in helpers:
             loss += helper.receive()
             self.gradients += helper.gradients
@@ -181,7 +182,7 @@ class HelperProcess:
         self.gradients = memory.get_block(setup.number)
         self._send(asdict(setup), counts)
 
-    def send(self, portion: Portion) -> None:
+    def send(self, portion: Batch) -> None:
         """Have ``portion`` computed."""
         options = {name: value for name, value in vars(portion).items() if name not in {"inputs", "targets"}}
         self._send(options, portion.inputs, portion.targets)
