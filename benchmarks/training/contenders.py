@@ -1,7 +1,7 @@
 """One contender of the training benchmark, in a process of its own: it trains on request and says how it went.
 
     python benchmarks/training/contenders.py NAME RUN_DIRECTORY      (started by run.py)
-    python benchmarks/training/contenders.py NAME                    (a helper of its, started by the first)
+    python benchmarks/training/contenders.py NAME                    (a worker process of the first)
 
 Requests come a line at a time: ``steps N``, ``evaluate``, ``products``; each is answered with one line of JSON.
 """
@@ -32,15 +32,13 @@ from semilla.corpus.manifest import read_documents
 from semilla.model import operators
 from semilla.system.allocator import keep_freed_blocks
 from semilla.tokenizer.tokenizer import read_tokenizer
-from semilla.training import micro_batches, scoring
+from semilla.training import loss, micro_batches, sampled_softmax
 from semilla.training import optimizer as optimizers
-from semilla.training import sampled_softmax as candidates
 from semilla.training.data import TrainingData, build_data, cut_held_out
 from semilla.training.environment import DTYPES, measure_fastest_precision
 from semilla.training.evaluate import evaluate
 from semilla.training.loop import train
-from semilla.training.parallel import worker as helper
-from semilla.training.parallel import workers
+from semilla.training.parallel import worker, workers
 from semilla.training.state import RunState, build_state
 
 TEXTBOOK_RATE = 3e-4
@@ -219,18 +217,18 @@ def use_torch_muon() -> None:
 
 
 def hold_all_logits() -> None:
-    scoring.CHUNK_ROWS = 1 << 30
+    loss.CHUNK_ROWS = 1 << 30
 
 
 def sample_evenly() -> None:
-    """Every token that is no target is as likely to be scored."""
+    """Draw negative samples uniformly."""
     TrainingData.token_counts = np.zeros(0, dtype=np.int64)  # type: ignore[assignment]
 
 
 def share_candidates() -> None:
-    """One set of candidates for half of a batch: its 850 different targets, and as many other tokens."""
+    """One sample for half of a batch: its 850 different targets, and as many negative samples."""
     micro_batches.GROUP_TARGETS = 2_048
-    candidates.NUM_CANDIDATES = 1_088
+    sampled_softmax.SAMPLE_SIZE = 1_088
 
 
 def score_whole_squares() -> None:
@@ -244,7 +242,7 @@ def compute_in_threads() -> None:
 
 
 def keep_no_blocks() -> None:
-    helper.keep_freed_blocks = lambda: False
+    worker.keep_freed_blocks = lambda: False
 
 
 REPLACED: dict[str, Callable[[], None]] = {
@@ -264,7 +262,7 @@ KEEPS_NO_BLOCKS = {"textbook", "hugging face trainer", "without kept blocks"}
 def open_contender(name: str, run_directory: Path, *, epochs: int, seed: int, threads: int) -> Iterator[Any]:
     """The contender of this name, on the text and the tokenizer of a finished run.
 
-    As in a run of the package, its helping processes start while the text is encoded; they end with the context.
+    As in a run of the package, its worker processes start while the text is encoded; they end with the context.
     """
     if name not in KEEPS_NO_BLOCKS:
         keep_freed_blocks()
@@ -342,10 +340,10 @@ class Conversation:
 
 
 def measure_peak_mb() -> float:
-    """Of this process, and what its helpers hold for themselves."""
+    """Peak memory of this process, and the private memory of its workers now."""
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    helpers = Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="utf-8").split()
-    return own + sum(workers.read_private_mb(int(process_id)) for process_id in helpers)
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="utf-8").split()
+    return own + sum(workers.read_private_mb(int(process_id)) for process_id in children)
 
 
 def count_epoch_tokens(contender: Any) -> int:
@@ -370,7 +368,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.run_directory is None:
         REPLACED.get(arguments.name, lambda: None)()
-        helper.main()
+        worker.main()
         return
     torch.set_num_threads(arguments.threads)
     with open_contender(

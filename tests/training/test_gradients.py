@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from semilla.training import micro_batches, sampled_softmax, scoring
+from semilla.training import loss, micro_batches, sampled_softmax
 from semilla.training.data import cut_batch, plan_epoch
 from semilla.training.loop import compute_gradients
 from semilla.training.micro_batches import cut_micro_batches
@@ -45,8 +45,8 @@ def find_gradients(state: RunState, **options: Any) -> list[torch.Tensor]:
 def test_the_gradient_is_that_of_the_whole_batch(
     monkeypatch: pytest.MonkeyPatch, tied: bool, chunk_rows: int
 ) -> None:
-    """Every parameter's, and the loss, as torch finds them for all logits at once; however many chunks there are."""
-    monkeypatch.setattr(scoring, "CHUNK_ROWS", chunk_rows)
+    """For any number of chunks, loss and gradients equal those that torch computes from all logits at once."""
+    monkeypatch.setattr(loss, "CHUNK_ROWS", chunk_rows)
     state = build(monkeypatch, micro_batch_tokens=1, tied=tied)
     data = make_data(config=make_config())
     inputs, targets = map(torch.from_numpy, cut_batch(data, plan_epoch(data, 1)[: data.batch_size]))
@@ -54,8 +54,8 @@ def test_the_gradient_is_that_of_the_whole_batch(
     expected_loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
     parameters = dict(state.model.named_parameters())
     expected = torch.autograd.grad(expected_loss, list(parameters.values()))
-    loss, norm = compute(state)
-    assert loss == pytest.approx(expected_loss.item(), rel=1e-5)
+    found_loss, norm = compute(state)
+    assert found_loss == pytest.approx(expected_loss.item(), rel=1e-5)
     for (name, parameter), gradient in zip(parameters.items(), expected, strict=True):
         torch.testing.assert_close(parameter.grad, gradient, rtol=1e-3, atol=1e-6, msg=name)
     assert norm == pytest.approx(
@@ -64,14 +64,14 @@ def test_the_gradient_is_that_of_the_whole_batch(
 
 
 @pytest.mark.parametrize(("tied", "group_targets"), [(True, 16), (False, 16), (True, 12)])
-def test_candidates_stand_for_the_vocabulary(
+def test_the_sampled_softmax_has_the_gradient_of_the_full_one_on_average(
     monkeypatch: pytest.MonkeyPatch, tied: bool, group_targets: int
 ) -> None:
     """The sampled softmax, averaged over many draws, has nearly the gradient of the full one.
 
     Also where the last group of targets is smaller.
     """
-    monkeypatch.setattr(sampled_softmax, "NUM_CANDIDATES", 216)
+    monkeypatch.setattr(sampled_softmax, "SAMPLE_SIZE", 216)
     monkeypatch.setattr(micro_batches, "GROUP_TARGETS", group_targets)
     state = build(monkeypatch, micro_batch_tokens=32, tied=tied)
     exact = find_gradients(state)
@@ -100,7 +100,7 @@ def test_micro_batches_draw_what_the_whole_batch_draws(
 
     Groups of two rows, of one, and of a part of one.
     """
-    monkeypatch.setattr(sampled_softmax, "NUM_CANDIDATES", 216)
+    monkeypatch.setattr(sampled_softmax, "SAMPLE_SIZE", 216)
     found = []
     for tokens in (4096, 64):
         state = build(monkeypatch, micro_batch_tokens=tokens)

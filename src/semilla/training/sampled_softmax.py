@@ -1,9 +1,9 @@
-"""Which tokens are scored where not all are.
+"""Sampled softmax: which tokens of a large vocabulary get logits while training.
 
-The targets always are; of the other tokens a sample stands for all, each drawn about as often as it occurs in the text
-and counted as often as it is rare in the sample. The sum of exponentials that normalises the probabilities is then
-right on average (importance sampling as in Bengio & Senecal 2008, https://doi.org/10.1109/TNN.2007.912312, with a
-sample shared by many targets as in Jean et al. 2015, https://arxiv.org/abs/1412.2007).
+The targets of a group always do. Negative samples stand for all other tokens: each token is drawn about as often as it
+occurs in the text, and weighted by the inverse of its sampling probability. The normalising sum of the softmax is then
+right on average (importance sampling as in Bengio & Senecal 2008, https://doi.org/10.1109/TNN.2007.912312, with samples
+shared by many targets as in Jean et al. 2015, https://arxiv.org/abs/1412.2007).
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-NUM_CANDIDATES = 448
-"""Tokens that are scored: some 160 different targets, and as many others as there is room for."""
-LARGEST_SHARE = 1 / 3
-"""Of a vocabulary of which the candidates are more than this share every token is scored: exact, and little slower."""
-
+SAMPLE_SIZE = 448
+"""Tokens with logits in each group: about 160 different targets, and negative samples."""
+MAX_SAMPLE_SHARE = 1 / 3
+"""When the sample would be a larger share of the vocabulary, the full softmax is used: exact, and hardly slower."""
 
 Counts = npt.NDArray[np.int64]
-"""How often each of the first tokens of the vocabulary occurs in the text."""
+"""How often each token of the vocabulary occurs in the text, up to the last that does."""
 
 
-class Candidates(NamedTuple):
-    """Sets of C candidates for M rows of N targets: which of its set each is, their ids, what is added to their scores.
+class Sample(NamedTuple):
+    """Tokens with logits for M groups of N targets: C tokens in each group.
 
-    First come the targets, in ascending order and as they are; then the sampled, with log(how many tokens each stands
-    for). One that is more frequent than a share of the sample comes several times, and stands for less than one.
+    Each group has its distinct targets first, in ascending order; then negative samples. ``targets_MN`` says where in
+    the group's tokens each target is. ``offset_MC`` is added to the logits: 0 for targets, log of the sampling weight
+    for negatives. A token more frequent than one share of the sample is drawn several times, with a weight below 1.
     """
 
     targets_MN: npt.NDArray[np.int64]
@@ -36,38 +36,34 @@ class Candidates(NamedTuple):
     offset_MC: npt.NDArray[np.float32]
 
 
-def are_worth_it(vocab_size: int) -> bool:
-    """Whether there is much to gain from scoring candidates only."""
-    return LARGEST_SHARE * vocab_size >= NUM_CANDIDATES
+def is_worth_sampling(vocab_size: int) -> bool:
+    """Tell whether a sample is much smaller than the vocabulary."""
+    return MAX_SAMPLE_SHARE * vocab_size >= SAMPLE_SIZE
 
 
-def draw_candidates(
-    targets_MN: npt.NDArray[np.int64],
-    counts: Counts,
-    *,
-    vocab_size: int,
-    seeds: Sequence[int],
-) -> Candidates:
-    """Candidates for each group of targets, which has a seed of its own; ``counts`` is what the others are drawn by.
+def draw_sample(
+    targets_MN: npt.NDArray[np.int64], counts: Counts, *, vocab_size: int, seeds: Sequence[int]
+) -> Sample:
+    """Draw the negative samples of each group by ``counts`` plus one, from the group's seed of 63 bits.
 
-    The sample is systematic: equal steps from a random start along all other tokens, each as long as it is frequent.
+    Systematic sampling over the cumulative distribution, skipping the targets: equal steps from one random start.
     """
-    lengths = np.ones(vocab_size)
-    lengths[: len(counts)] += counts
-    ends = np.cumsum(lengths)
+    frequencies = np.ones(vocab_size)
+    frequencies[: len(counts)] += counts
+    ends = np.cumsum(frequencies)
     rows_MN = np.empty_like(targets_MN)
-    tokens_MC = np.empty((len(targets_MN), NUM_CANDIDATES), dtype=np.int64)
+    tokens_MC = np.empty((len(targets_MN), SAMPLE_SIZE), dtype=np.int64)
     offset_MC = np.zeros(tokens_MC.shape, dtype=np.float32)
-    for number, (targets, seed) in enumerate(zip(targets_MN, seeds, strict=True)):
-        tokens, rows_MN[number] = np.unique(targets, return_inverse=True)
-        # On a line of all tokens, each as long as it is frequent, walk over those that are not to be drawn.
-        walked = np.cumsum(lengths[tokens])
-        num_sampled = NUM_CANDIDATES - len(tokens)
-        step = (ends[-1] - walked[-1]) / num_sampled
-        stops = step * (seed / 2**63 + np.arange(num_sampled))
-        num_passed = np.searchsorted(ends[tokens] - walked, stops, side="right")
-        stops += np.concatenate(([0.0], walked))[num_passed]
-        sampled = np.searchsorted(ends, stops, side="right")
-        tokens_MC[number] = np.concatenate((tokens, sampled))
-        offset_MC[number, len(tokens) :] = np.log(step / lengths[sampled])
-    return Candidates(rows_MN, tokens_MC, offset_MC)
+    for group, (targets, seed) in enumerate(zip(targets_MN, seeds, strict=True)):
+        tokens, rows_MN[group] = np.unique(targets, return_inverse=True)
+        skipped = np.cumsum(frequencies[tokens])
+        num_negatives = SAMPLE_SIZE - len(tokens)
+        step = (ends[-1] - skipped[-1]) / num_negatives
+        points = step * (seed / 2**63 + np.arange(num_negatives))
+        # Points lie on a line without the targets; move each past those before it, to where its token is.
+        num_before = np.searchsorted(ends[tokens] - skipped, points, side="right")
+        points += np.concatenate(([0.0], skipped))[num_before]
+        negatives = np.searchsorted(ends, points, side="right")
+        tokens_MC[group] = np.concatenate((tokens, negatives))
+        offset_MC[group, len(tokens) :] = np.log(step / frequencies[negatives])
+    return Sample(rows_MN, tokens_MC, offset_MC)
