@@ -1,4 +1,4 @@
-"""Processes that share a step: together they compute what one computes, and they leave nothing behind."""
+"""Worker processes compute together what one process computes, and leave nothing behind."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ VOCAB_SIZE = 1500
 
 @pytest.fixture
 def config() -> PipelineConfiguration:
-    """Batches that are worth two processes, and as many threads as it takes for them."""
+    """Batches large enough for two processes, and two threads."""
     return make_config(batch_size=32, max_sequence_length=64, num_threads=2)
 
 
@@ -50,7 +50,7 @@ def data(config: PipelineConfiguration) -> TrainingData:
 
 
 def build(config: PipelineConfiguration) -> RunState:
-    return build_state(config, vocab_size=1000, precision="float32")
+    return build_state(config, vocab_size=VOCAB_SIZE, precision="float32")
 
 
 @contextmanager
@@ -65,14 +65,14 @@ def compute(workers: Workers, data: TrainingData, **changes: Any) -> tuple[float
     return compute_gradients(batch, workers, max_norm=1e9)
 
 
-def list_helpers() -> list[int]:
-    """Ids of the processes that this one has started and not yet buried."""
+def list_workers() -> list[int]:
+    """Ids of the child processes of this one that have not been waited for."""
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="utf-8")
     return [int(number) for number in children.split()]
 
 
 def test_two_processes_compute_what_one_computes(config: PipelineConfiguration, data: TrainingData) -> None:
-    """Loss, norm and the gradient of every parameter, and what the optimizers make of it."""
+    """Loss, norm, the gradient of every parameter, and the parameters after the update."""
     together, alone = build(config), build(config)
     with share(config, together, data) as workers:
         assert workers.count == 2
@@ -88,10 +88,10 @@ def test_two_processes_compute_what_one_computes(config: PipelineConfiguration, 
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
 
 
-def test_a_batch_with_fewer_rows_than_processes_is_whole(
+def test_a_batch_with_fewer_rows_than_processes_is_computed_once(
     config: PipelineConfiguration, data: TrainingData
 ) -> None:
-    """The last of an epoch may be a single sequence."""
+    """The last batch of an epoch may be a single sequence."""
     state = build(config)
     one_row = cut_batch(data, plan_epoch(data, 1)[:1])
     with share(config, state, data) as workers:
@@ -113,10 +113,8 @@ def collect_weights(
     return [parameter.detach().numpy().copy() for parameter in state.model.parameters()]
 
 
-def test_the_same_steps_give_the_same_bits_however_they_are_cut(
-    config: PipelineConfiguration, data: TrainingData
-) -> None:
-    """Dropout and candidates included; other helpers go on where the first were ended."""
+def test_interrupted_training_gives_the_same_bits(config: PipelineConfiguration, data: TrainingData) -> None:
+    """Dropout and negative samples included, with new workers after the interruption."""
     whole = collect_weights(build(config), config, data, steps=4)
     state = build(config)
     collect_weights(state, config, data, steps=1)
@@ -125,59 +123,57 @@ def test_the_same_steps_give_the_same_bits_however_they_are_cut(
 
 
 def test_nothing_is_left_behind(config: PipelineConfiguration, data: TrainingData) -> None:
-    """No process and no open file; and weights that can be saved on their own."""
-    before, files = list_helpers(), len(list(Path("/proc/self/fd").iterdir()))
+    """No process and no open file; each weight has a storage of its own, so it can be saved alone."""
+    before, files = list_workers(), len(list(Path("/proc/self/fd").iterdir()))
     state, threads = build(config), torch.get_num_threads()
     steps = train(state, config=config, data=data)
     next(steps)
-    assert len(list_helpers()) == len(before) + 1
+    assert len(list_workers()) == len(before) + 1
     weight = next(state.model.parameters())
     assert weight.untyped_storage().nbytes() == weight.nbytes
     steps.close()
-    assert list_helpers() == before
+    assert list_workers() == before
     assert len(list(Path("/proc/self/fd").iterdir())) == files
     assert torch.get_num_threads() == threads
 
 
-def test_helpers_end_with_their_context(config: PipelineConfiguration, data: TrainingData) -> None:
-    """They are begun before the text is read, which may fail; a training that is given them does not end them."""
-    before = list_helpers()
+def test_workers_end_with_their_context(config: PipelineConfiguration, data: TrainingData) -> None:
+    """Also when reading the text fails. A training that was given workers leaves them running."""
+    before = list_workers()
     with Workers(config) as workers:
-        assert len(list_helpers()) == len(before) + 1
+        assert len(list_workers()) == len(before) + 1
         with closing(train(build(config), config=config, data=data, workers=workers)) as steps:
             next(steps)
-        assert len(list_helpers()) == len(before) + 1
-    assert list_helpers() == before
+        assert len(list_workers()) == len(before) + 1
+    assert list_workers() == before
 
 
-def test_a_signal_to_all_processes_is_for_the_first_to_obey(
-    config: PipelineConfiguration, data: TrainingData
-) -> None:
-    """As a supervisor or ``pkill`` sends it: the helper goes on, so that the first can finish its step and save."""
-    state, before = build(config), set(list_helpers())
+def test_workers_ignore_signals(config: PipelineConfiguration, data: TrainingData) -> None:
+    """A supervisor or ``pkill`` may signal all processes. Workers continue, so that the step can be saved."""
+    state, before = build(config), set(list_workers())
     with closing(train(state, config=config, data=data)) as steps:
         next(steps)
-        (helper,) = set(list_helpers()) - before
+        (worker,) = set(list_workers()) - before
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            os.kill(helper, number)
+            os.kill(worker, number)
         assert next(steps).step == 2
 
 
-def test_a_killed_helper_is_memory_that_ran_out(config: PipelineConfiguration, data: TrainingData) -> None:
-    """The kernel kills with this signal when there is no more memory; the step is not made."""
-    state, before = build(config), set(list_helpers())
+def test_a_killed_worker_counts_as_out_of_memory(config: PipelineConfiguration, data: TrainingData) -> None:
+    """The kernel sends SIGKILL when memory runs out. The step is not counted."""
+    state, before = build(config), set(list_workers())
     with closing(train(state, config=config, data=data)) as steps:
         next(steps)
-        (helper,) = set(list_helpers()) - before
-        os.kill(helper, signal.SIGKILL)
+        (worker,) = set(list_workers()) - before
+        os.kill(worker, signal.SIGKILL)
         with pytest.raises(MemoryError, match="killed"):
             next(steps)
     assert state.step == 1
-    assert set(list_helpers()) == before
+    assert set(list_workers()) == before
 
 
-def test_what_a_helper_raises_is_raised(config: PipelineConfiguration, data: TrainingData) -> None:
-    """Such as torch's error for memory that it did not get."""
+def test_errors_of_workers_are_raised(config: PipelineConfiguration, data: TrainingData) -> None:
+    """Such as torch's error when it cannot allocate memory."""
     state = build(config)
     tokens = np.zeros((32, 64), dtype=np.int64)
     with share(config, state, data) as workers, pytest.raises(RuntimeError):
@@ -190,37 +186,33 @@ from semilla.training.parallel.workers import Workers
 config, state, data = pickle.load(sys.stdin.buffer)
 with Workers(config) as workers:
     workers.share(state, data)
-    print(workers._helpers[0]._process.pid, flush=True)
+    print(workers.processes[0].pid, flush=True)
     sys.stdin.read()
 """
 
 
-def test_helpers_end_with_the_process_that_started_them(
-    config: PipelineConfiguration, data: TrainingData
-) -> None:
-    """Also when that is killed and can say nothing."""
+def test_workers_end_with_the_training_process(config: PipelineConfiguration, data: TrainingData) -> None:
+    """Also when it is killed."""
     child = subprocess.Popen([sys.executable, "-c", ENDLESS], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert child.stdin is not None
     assert child.stdout is not None
     pickle.dump((config, build(config), data), child.stdin)
     child.stdin.flush()
-    helper = os.pidfd_open(int(child.stdout.readline()))
+    worker = os.pidfd_open(int(child.stdout.readline()))
     child.kill()
     child.communicate()
     ended = select.poll()
-    ended.register(helper)
+    ended.register(worker)
     assert ended.poll(60_000)
-    os.close(helper)
+    os.close(worker)
 
 
 @pytest.mark.parametrize(
     ("batch_size", "length", "num_threads", "expected"),
     [(32, 128, 2, 2), (32, 128, 16, 4), (4, 32, 2, 1), (1, 4096, 2, 1), (2, 4096, 8, 2), (32, 128, 1, 1)],
 )
-def test_as_many_processes_as_the_batch_is_worth(
-    batch_size: int, length: int, num_threads: int, expected: int
-) -> None:
-    """Never more than threads or sequences, and none for a handful of tokens."""
+def test_the_number_of_processes(batch_size: int, length: int, num_threads: int, expected: int) -> None:
+    """At most one per thread, per sequence and per 1,024 tokens."""
     assert count_processes(batch_size, length, num_threads=num_threads) == expected
 
 
