@@ -1,4 +1,4 @@
-"""Threads, number format and device, chosen once and written down: bit-identity holds within one environment."""
+"""Threads, precision and device, chosen once and recorded: training is bit-identical within one environment."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from semilla.training.micro_batches import count_threads
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 _NEEDED_GAIN = 1.3
-"""bfloat16 must be this much faster than float32 to be worth its rounding."""
+"""Speed-up over float32 at which bfloat16 is worth its rounding."""
 _PRODUCT_ROUNDS = 7
 
 
@@ -29,10 +29,10 @@ class Environment:
 
     torch_version: str
     numpy_version: str
-    """Batches and candidates are drawn with NumPy, whose streams may change from version to version."""
+    """Batches, dropout and negative samples are drawn with NumPy, whose streams may change between versions."""
     cpu_capability: str
     processor: str
-    """The libraries below torch choose their kernels by it."""
+    """The libraries under torch choose their kernels by it."""
     num_threads: int
     precision: str
     device: str
@@ -40,21 +40,13 @@ class Environment:
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
-    def describe_changes(self, earlier: dict[str, Any]) -> list[str]:
-        """What differs from an earlier environment, as ``name old -> new``."""
-        return [
-            f"{name} {earlier.get(name)} -> {new}"
-            for name, new in asdict(self).items()
-            if earlier.get(name) != new
-        ]
-
 
 def choose_environment(
     settings: TrainingHyperparameters, *, device: str, earlier: dict[str, Any] | None = None
 ) -> Environment:
-    """Settle threads and precision, and put the threads into force.
+    """Choose threads and precision, and apply the threads to torch.
 
-    An ``auto`` precision stays what it was in the ``earlier`` environment of a resumed run.
+    A resumed run keeps the precision that ``auto`` chose in its ``earlier`` environment.
     """
     num_threads = count_threads(settings)
     torch.set_num_threads(num_threads)
@@ -73,7 +65,7 @@ def choose_environment(
 
 
 def read_processor_name() -> str:
-    """The model of the processor, such as ``AMD EPYC 7713 64-Core Processor``."""
+    """Model name of the processor, such as ``AMD EPYC 7713 64-Core Processor``."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -82,9 +74,9 @@ def read_processor_name() -> str:
 
 
 def measure_fastest_precision() -> str:
-    """Time a product of the output layer's shape in both formats, in turns: about a twentieth of a second.
+    """Time a matrix product of the output layer's shape in both formats, alternately. Takes about 50 ms.
 
-    The least times are compared, for other processes may be at work.
+    Minimum times are compared, because other processes may be running.
     """
     dtypes = (torch.float32, torch.bfloat16)
     rounds = [[_time_product(dtype) for dtype in dtypes] for _ in range(_PRODUCT_ROUNDS)]

@@ -1,12 +1,13 @@
-"""Phase 4: train the model, measuring, sampling and saving after every epoch."""
+"""Phase 4: train the model; after every epoch evaluate it, draw samples and save."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from semilla.configuration.schema import PipelineConfiguration, TrainingHyperparameters
+from semilla.configuration.schema import PipelineConfiguration
 from semilla.configuration.settings import to_command
 from semilla.corpus.manifest import read_documents
 from semilla.corpus.openings import find_openings
@@ -36,10 +37,10 @@ SAMPLE_TEMPERATURE = 0.8
 
 
 def read_inputs(config: PipelineConfiguration, records: Mapping[str, PhaseRecord]) -> dict[str, Any]:
-    """What the weights depend on: text, tokenizer, architecture, hyperparameters, seed.
+    """What the weights depend on, but for rounding: text, tokenizer, architecture, hyperparameters and seed.
 
-    The number of threads is left out: it decides how sums are rounded, and so the bits, but nothing is drawn by it. A
-    finished training stands when it changes.
+    The number of threads is left out. The exact bits depend on it, but only through the rounding of sums, so a finished
+    training need not be repeated when it changes.
     """
     settings = config.training_hyperparameters.model_dump(exclude={"num_threads"})
     tokenizer = names.name_tokenizer_model(config.tokenizer_vocab_size)
@@ -56,7 +57,8 @@ def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
     """Train to the end, from the newest checkpoint when the run is resumed."""
     try:
         with Workers(config) as workers:
-            return _run(config, workers=workers, progress=progress)
+            keep_freed_blocks()
+            return _run(Training.prepare(config, progress=progress), workers)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
@@ -68,134 +70,94 @@ def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
         ) from error
 
 
-def _run(config: PipelineConfiguration, *, workers: Workers, progress: Progress) -> PhaseRecord:
-    keep_freed_blocks()
-    directory = Path(config.output_directory)
-    documents = read_documents(directory)
-    tokenizer = read_tokenizer(directory / names.name_tokenizer_model(config.tokenizer_vocab_size))
-    data = build_data(documents, tokenizer, config)
-    if config.training_hyperparameters.language_balance:
-        shares = ", ".join(f"{share:.0%} {language}" for language, share in data.language_shares.items())
-        progress(Note(f"The training is balanced between languages: {shares}."))
-    resumption = choose_start(config, *find_checkpoints(directory), progress=progress)
-    status = read_status(directory) or PipelineStatus()
-    state, provenance = _build(
-        config,
-        resumption,
-        vocab_size=tokenizer.vocab_size,
-        model_version=status.model_version,
-        progress=progress,
-    )
-    files = TrainingFiles(
-        config,
-        run_id=status.pipeline_id,
-        provenance=provenance,
-        replaces=resumption.list_replaced(provenance.lineage, ours=status.artifacts_created),
-        progress=progress,
-    )
-    prompts = [opening for found in find_openings(documents, per_language=1).values() for opening in found]
+@dataclass(frozen=True)
+class Training:
+    """A training of one run directory: its data, its state, and the files it writes."""
 
-    def draw_samples() -> list[str]:
-        return _draw_samples(state, tokenizer, prompts, seed=config.seed)
+    config: PipelineConfiguration
+    tokenizer: Tokenizer
+    data: TrainingData
+    prompts: list[str]
+    state: RunState
+    files: TrainingFiles
+    damaged: list[Damaged]
+    """Checkpoints that did not verify."""
+    progress: Progress
 
-    try:
-        _train(
-            state,
-            config=config,
-            data=data,
-            workers=workers,
-            files=files,
-            draw_samples=draw_samples,
+    @classmethod
+    def prepare(cls, config: PipelineConfiguration, *, progress: Progress) -> Training:
+        """Read the corpus and the tokenizer; build the state, or restore it from a checkpoint."""
+        directory = Path(config.output_directory)
+        documents = read_documents(directory)
+        tokenizer = read_tokenizer(directory / names.name_tokenizer_model(config.tokenizer_vocab_size))
+        data = build_data(documents, tokenizer, config)
+        if config.training_hyperparameters.language_balance:
+            shares = ", ".join(f"{share:.0%} {language}" for language, share in data.language_shares.items())
+            progress(Note(f"The training is balanced between languages: {shares}."))
+        resumption = choose_start(config, *find_checkpoints(directory), progress=progress)
+        status = read_status(directory) or PipelineStatus()
+        fresh = describe_provenance(config, resumption, tokenizer, model_version=status.model_version)
+        state, provenance = build_or_restore(config, resumption, fresh, progress=progress)
+        files = TrainingFiles(
+            config,
+            run_id=status.pipeline_id,
+            provenance=provenance,
+            replaces=resumption.list_replaced(provenance.lineage, ours=status.artifacts_created),
             progress=progress,
         )
+        openings = find_openings(documents, per_language=1).values()
+        prompts = [opening for found in openings for opening in found]
+        return cls(config, tokenizer, data, prompts, state, files, resumption.damaged, progress)
+
+
+def _run(training: Training, workers: Workers) -> PhaseRecord:
+    try:
+        _train(training, workers)
     except (DivergedError, ValidationFailureError) as error:
-        files.record_stop(state, error.figures)
+        training.files.record_stop(training.state, error.figures)
         raise
-    return _describe(state, directory, provenance=provenance, data=data, damaged=resumption.damaged)
+    return _describe(training)
 
 
-def _build(
-    config: PipelineConfiguration,
-    resumption: Resumption,
-    *,
-    vocab_size: int,
-    model_version: str,
-    progress: Progress,
-) -> tuple[RunState, Provenance]:
-    """The state to train from, and what its checkpoints will belong to."""
-    directory, start = Path(config.output_directory), resumption.start
-    environment = choose_environment(
-        config.training_hyperparameters,
-        device=config.device,
-        earlier=start.provenance.environment if start else None,
-    )
-    provenance = Provenance(
-        lineage=resumption.next_lineage,
-        vocab_size=vocab_size,
-        corpus_sha256=hash_file(directory / names.CORPUS),
-        tokenizer_sha256=hash_file(directory / names.name_tokenizer_model(config.tokenizer_vocab_size)),
-        environment=environment.as_json(),
-        model_version=model_version,
-    )
-    if start:
-        provenance = continue_from(
-            start, provenance, config=config, environment=environment, progress=progress
-        )
-    state = build_state(config, vocab_size=vocab_size, precision=environment.precision)
-    if start:
-        restore_state(state, start)
-    return state, provenance
-
-
-def _train(
-    state: RunState,
-    *,
-    config: PipelineConfiguration,
-    data: TrainingData,
-    workers: Workers,
-    files: TrainingFiles,
-    draw_samples: Callable[[], list[str]],
-    progress: Progress,
-) -> None:
-    """Iterate over the steps: report, measure, save, and stop when asked to."""
+def _train(training: Training, workers: Workers) -> None:
+    """Report every step, evaluate and save every epoch, and stop when asked to."""
+    state, files, data, config = training.state, training.files, training.data, training.config
     total_steps = config.training_hyperparameters.num_epochs * data.steps_per_epoch
     state.step = align_step(state, data)
     files.write_results(state, is_last=state.step >= total_steps)
     for info in train(state, config=config, data=data, workers=workers):
-        progress(_report_step(info, state, settings=config.training_hyperparameters, total_steps=total_steps))
+        training.progress(_report_step(training, info, total_steps=total_steps))
         if info.ends_epoch:
             metrics, is_best = finish_epoch(state, info, data=data)
-            metrics.sample_outputs.extend(draw_samples())
+            metrics.sample_outputs.extend(_draw_samples(training))
             files.save_epoch(state, must_save=interrupts.requested(), is_last=state.step >= total_steps)
-            progress(EpochDone(metrics, is_best))
+            training.progress(EpochDone(metrics, is_best))
         elif files.is_due() or interrupts.requested():
             files.save_step(state)
         interrupts.check()
 
 
-def _draw_samples(state: RunState, tokenizer: Tokenizer, prompts: list[str], *, seed: int) -> list[str]:
+def _draw_samples(training: Training) -> list[str]:
     return [
         generate_sample(
-            state.model,
-            tokenizer,
+            training.state.model,
+            training.tokenizer,
             prompt,
             num_tokens=SAMPLE_TOKENS,
             temperature=SAMPLE_TEMPERATURE,
-            seed=seed,
+            seed=training.config.seed,
         )
-        for prompt in prompts
+        for prompt in training.prompts
     ]
 
 
-def _report_step(
-    info: StepInfo, state: RunState, *, settings: TrainingHyperparameters, total_steps: int
-) -> StepDone:
-    totals = state.totals
+def _report_step(training: Training, info: StepInfo, *, total_steps: int) -> StepDone:
+    totals = training.state.totals
     return StepDone(
         step=info.step,
         total_steps=total_steps,
         epoch=info.epoch,
-        total_epochs=settings.num_epochs,
+        total_epochs=training.config.training_hyperparameters.num_epochs,
         loss=info.loss,
         learning_rate=info.learning_rate,
         tokens_per_second=totals.tokens_per_second,
@@ -203,10 +165,9 @@ def _report_step(
     )
 
 
-def _describe(
-    state: RunState, directory: Path, *, provenance: Provenance, data: TrainingData, damaged: list[Damaged]
-) -> PhaseRecord:
-    assert state.best is not None
+def _describe(training: Training) -> PhaseRecord:
+    best, directory = training.state.best, Path(training.config.output_directory)
+    assert best is not None
     return PhaseRecord(
         "model_training",
         artifacts=[
@@ -214,14 +175,46 @@ def _describe(
             for name in (names.BEST_MODEL, names.FINAL_MODEL, names.METRICS)
         ],
         details={
-            "best_epoch": state.best.epoch,
-            "best_validation_loss": state.best.validation_loss,
-            "num_parameters": sum(parameter.numel() for parameter in state.model.parameters()),
-            "training_tokens": len(data.stream),
-            "language_shares": data.language_shares,
-            "steps_per_epoch": data.steps_per_epoch,
-            "environment": provenance.environment,
-            "departures": provenance.departures,
+            "best_epoch": best.epoch,
+            "best_validation_loss": best.validation_loss,
+            "num_parameters": sum(parameter.numel() for parameter in training.state.model.parameters()),
+            "training_tokens": len(training.data.stream),
+            "language_shares": training.data.language_shares,
+            "steps_per_epoch": training.data.steps_per_epoch,
+            "environment": training.files.provenance.environment,
+            "departures": training.files.provenance.departures,
         },
-        warnings=[str(one) for one in damaged],
+        warnings=[str(one) for one in training.damaged],
     )
+
+
+def describe_provenance(
+    config: PipelineConfiguration, resumption: Resumption, tokenizer: Tokenizer, *, model_version: str
+) -> Provenance:
+    """The provenance of a training that starts now, in an environment chosen for it."""
+    directory, start = Path(config.output_directory), resumption.start
+    environment = choose_environment(
+        config.training_hyperparameters,
+        device=config.device,
+        earlier=start.provenance.environment if start else None,
+    )
+    return Provenance(
+        lineage=resumption.next_lineage,
+        vocab_size=tokenizer.vocab_size,
+        corpus_sha256=hash_file(directory / names.CORPUS),
+        tokenizer_sha256=hash_file(directory / names.name_tokenizer_model(config.tokenizer_vocab_size)),
+        environment=environment.as_json(),
+        model_version=model_version,
+    )
+
+
+def build_or_restore(
+    config: PipelineConfiguration, resumption: Resumption, fresh: Provenance, *, progress: Progress
+) -> tuple[RunState, Provenance]:
+    """The state to train from, and the provenance of its checkpoints; ``fresh`` is that of a new training."""
+    start = resumption.start
+    provenance = continue_from(start, fresh, config=config, progress=progress) if start else fresh
+    state = build_state(config, vocab_size=fresh.vocab_size, precision=fresh.environment["precision"])
+    if start:
+        restore_state(state, start)
+    return state, provenance

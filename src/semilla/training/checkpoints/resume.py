@@ -1,22 +1,22 @@
-"""Where a training goes on from, and whether its end will be that of a training never interrupted."""
+"""Where a training continues from, and whether its result will equal that of an uninterrupted training."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.configuration.settings import to_command
 from semilla.errors import IntegrityError
 from semilla.events import Note, Progress, Warned
 from semilla.training.checkpoints.checkpoint import Checkpoint, Damaged, Provenance, check_compatibility
-from semilla.training.environment import Environment
 
 
 @dataclass(frozen=True)
 class Resumption:
-    """The checkpoint to go on from, None for the first step, and what else was found in the directory."""
+    """The checkpoint to continue from (None for the first step), and all checkpoints in the directory."""
 
     start: Checkpoint | None
     found: list[Checkpoint]
@@ -24,13 +24,13 @@ class Resumption:
 
     @property
     def next_lineage(self) -> int:
-        """Number of a training that starts from scratch now."""
+        """The lineage of a training that starts from scratch now."""
         return max((checkpoint.provenance.lineage for checkpoint in self.found), default=0) + 1
 
     def list_replaced(self, lineage: int, *, ours: Collection[str]) -> list[Path]:
-        """What a first new checkpoint of ``lineage`` makes worthless: other lineages, and what is damaged.
+        """Checkpoints to remove after the first new one of ``lineage``: other lineages, and damaged ones.
 
-        A damaged file that is not among ``ours`` may be anybody's.
+        Damaged files that are not among ``ours`` stay: they may belong to the user.
         """
         others = [one.path for one in self.found if one.provenance.lineage != lineage]
         return others + [one.path for one in self.damaged if one.path.name in ours]
@@ -39,7 +39,7 @@ class Resumption:
 def choose_start(
     config: PipelineConfiguration, found: list[Checkpoint], damaged: list[Damaged], *, progress: Progress
 ) -> Resumption:
-    """Take the newest checkpoint that verifies; raises IntegrityError when there were some and none does."""
+    """Choose the newest checkpoint that verifies. Raises IntegrityError when there are some but none verifies."""
     for one in damaged:
         progress(Warned(str(one), "integrity"))
     if not config.resume_from_checkpoint:
@@ -56,24 +56,20 @@ def choose_start(
 
 
 def continue_from(
-    start: Checkpoint,
-    fresh: Provenance,
-    *,
-    config: PipelineConfiguration,
-    environment: Environment,
-    progress: Progress,
+    start: Checkpoint, fresh: Provenance, *, config: PipelineConfiguration, progress: Progress
 ) -> Provenance:
-    """Say how the training goes on, and return what its checkpoints will belong to.
+    """Report how the training continues, and return the provenance of its checkpoints.
 
-    Raises IncompatibleError when the checkpoint does not fit. What keeps the end from being, bit for bit, that of a
-    training never interrupted is told before the first step and remembered in every later checkpoint.
+    ``fresh`` is the provenance that a new training would have now. Raises IncompatibleError when the checkpoint does
+    not fit. Changes that may alter the bits of the result are reported before the first step, and every later
+    checkpoint records them.
     """
     check_compatibility(start, config=config, provenance=fresh)
     content, before = start.content, start.provenance
     progress(
         Note(f"Continuing from {start.path.name}: {content['epoch']} epochs, {content['step']} steps done.")
     )
-    changes = find_changes(start, config=config, environment=environment)
+    changes = find_changes(start, config=config, environment=fresh.environment)
     if changes:
         told = f"the result need not be that of an uninterrupted run, bit for bit: {', '.join(changes)}"
         progress(Warned(told, "resume"))
@@ -81,16 +77,16 @@ def continue_from(
     return replace(before, model_version=fresh.model_version)
 
 
-def find_changes(start: Checkpoint, *, config: PipelineConfiguration, environment: Environment) -> list[str]:
-    """What of the settings and the machine differs from the checkpoint's, as ``name old -> new``."""
-    before = start.settings
-    after = {**config.training_hyperparameters.model_dump(mode="json"), "seed": config.seed}
-    settings = [
-        f"{name} {before[name]} -> {value}"
-        for name, value in after.items()
-        if name != "num_threads" and before[name] != value
+def find_changes(
+    start: Checkpoint, *, config: PipelineConfiguration, environment: Mapping[str, Any]
+) -> list[str]:
+    """The differences of settings and environment from the checkpoint's, as ``name old -> new``."""
+    settings = config.training_hyperparameters.model_dump(mode="json", exclude={"num_threads"})
+    pairs = [
+        *((name, start.settings[name], new) for name, new in {**settings, "seed": config.seed}.items()),
+        *((name, start.provenance.environment.get(name), new) for name, new in environment.items()),
     ]
-    return settings + environment.describe_changes(start.provenance.environment)
+    return [f"{name} {old} -> {new}" for name, old, new in pairs if old != new]
 
 
 def _find_start(
