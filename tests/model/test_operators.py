@@ -1,4 +1,4 @@
-"""What is written by hand computes what the formulas say, gradients included; dropout drops what it should."""
+"""The hand-written operators and gradients equal the formulas, and dropout drops the right share."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from semilla.model.operators import (
     Dropout,
     MaskedSum,
     Positions,
+    apply_rotary,
     attend,
     gate,
     normalize,
-    turn,
 )
 from semilla.model.transformer import compute_rotary_tables
 
 
 @pytest.mark.parametrize("length", [1, 9, QUERY_ROWS, 2 * QUERY_ROWS + 3])
-def test_attention_equals_the_library_s(length: int) -> None:
-    """Written out for speed, in as many parts as the context has, it is still scaled dot-product attention."""
+def test_attention_equals_that_of_torch(length: int) -> None:
+    """For any number of query blocks it equals scaled dot-product attention."""
     torch.manual_seed(0)
     qkv = torch.randn(2, length, 9, 8, requires_grad=True)
     grad = torch.randn(2, length, 3, 8)
     cos, sin = compute_rotary_tables(length, 6, 8)
     mask = torch.full((length, length), float("-inf")).triu(1)
     qk, v = qkv.split([6, 3], dim=2)
-    q, k = turn(qk, cos, sin).chunk(2, dim=2)
+    q, k = apply_rotary(qk, cos, sin).chunk(2, dim=2)
     heads = (x.transpose(1, 2) for x in (q, k, v))
     expected = torch.nn.functional.scaled_dot_product_attention(*heads, is_causal=True).transpose(1, 2)
     found = attend(qkv, Positions(cos, sin, mask))
@@ -42,14 +42,14 @@ def test_attention_equals_the_library_s(length: int) -> None:
 
 
 def test_rotations_depend_on_distance_only() -> None:
-    """The product of two rotated vectors is that of any two positions equally far apart."""
+    """The product of two rotated vectors is the same for all positions at the same distance."""
     tables = compute_rotary_tables(20, 1, 8)
-    x, y = (turn(torch.randn(8).expand(1, 20, 1, 8), *tables)[0, :, 0] for _ in range(2))
+    x, y = (apply_rotary(torch.randn(8).expand(1, 20, 1, 8), *tables)[0, :, 0] for _ in range(2))
     torch.testing.assert_close(x[3] @ y[8], x[13] @ y[18], rtol=1e-4, atol=1e-5)
 
 
 def test_handwritten_gradients_are_those_of_the_formulas() -> None:
-    """Each of them in double precision against finite differences; the norm equals torch's."""
+    """Compare each in double precision with finite differences, and the norm with torch's."""
     torch.manual_seed(0)
     x, other, kept = (torch.randn(5, 6, dtype=torch.float64, requires_grad=True) for _ in range(3))
     matrices = [torch.randn(4, 6, dtype=torch.float64, requires_grad=True) for _ in range(2)]
@@ -64,7 +64,7 @@ def test_handwritten_gradients_are_those_of_the_formulas() -> None:
 
 
 def test_dropout_drops_its_share_and_keeps_the_mean() -> None:
-    """Repeatable from its seed, added to the stream as it is applied to the embedding, off at none."""
+    """The same seeds give the same masks for ``apply`` and ``add``; a probability of 0 drops nothing."""
     ones = torch.ones(2, 50_001)
     dropped = Dropout(0.25, seeds=[3, 4]).apply(ones)
     assert (dropped == 0).float().mean().item() == pytest.approx(0.25, abs=0.01)

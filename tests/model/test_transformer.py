@@ -1,4 +1,4 @@
-"""The network is causal, has the size it should, and counts positions as Hugging Face does."""
+"""The network is causal, and has the documented size and the tensor names of Llama."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ def make_model(**changes: object) -> Transformer:
 
 @pytest.mark.parametrize(("tied", "expected"), [(True, 1_352_320), (False, 2_376_320)])
 def test_the_default_shape_has_the_documented_size(tied: bool, expected: int) -> None:
-    """The count without torch and the network itself agree."""
+    """The network has as many parameters as computed without torch."""
     config = PipelineConfiguration(model_architecture={"tie_embeddings": tied})
     model = Transformer(config.model_architecture, vocab_size=8000, max_positions=8)
     assert sum(parameter.numel() for parameter in model.parameters()) == expected == count_parameters(config)
 
 
 def test_a_token_never_sees_the_future() -> None:
-    """Changing a token leaves every earlier output as it was, and changes the later ones."""
+    """Changing a token changes the outputs from its position on, and none before."""
     model = make_model()
     ids = torch.arange(10, 22)[None]
     changed = ids.clone()
@@ -36,7 +36,7 @@ def test_a_token_never_sees_the_future() -> None:
 
 
 def test_tensor_names_are_those_of_llama() -> None:
-    """Other programs look weights up by these names."""
+    """Other programs find the weights by these names."""
     names = set(make_model(tie_embeddings=False, num_layers=1).state_dict())
     layer = "model.layers.0."
     assert names == {
@@ -48,8 +48,8 @@ def test_tensor_names_are_those_of_llama() -> None:
     assert "lm_head.weight" not in make_model().state_dict()
 
 
-def test_attention_begins_by_copying_what_is_alike() -> None:
-    """Queries are keys, and what values take out of a vector the output puts back in its place."""
+def test_attention_starts_by_copying_similar_tokens() -> None:
+    """Queries equal keys, and the output matrix maps values back to where they came from."""
     for layer in make_model().model.layers:
         attention = layer.self_attn
         assert torch.equal(attention.q_proj.weight, attention.k_proj.weight)

@@ -16,7 +16,7 @@ from semilla.training.checkpoints import seal
 
 
 def forget_seed() -> None:
-    """Dropout draws from a generator that goes on from step to step: a resumed run begins it again."""
+    """Dropout seeds come from a counter, which a resumed run restarts."""
     draws = itertools.count()
     gradients.mix_seed = lambda *numbers: mix_seed(next(draws))
 

@@ -1,4 +1,4 @@
-"""Batches are pure functions of seed, epoch and step, and held-out text is measured exactly once."""
+"""Batches are pure functions of seed, epoch and step; every held-out token is measured exactly once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from semilla.training.data import (
     TrainingData,
     cut_batch,
     cut_held_out,
-    halve_contexts,
+    halve_sequences,
     plan_epoch,
 )
 
@@ -25,7 +25,7 @@ def make_data(num_tokens: int, length: int, seed: int = 0) -> TrainingData:
     length=st.integers(2, 40), extra=st.integers(0, 500), epoch=st.integers(1, 5), seed=st.integers(0, 2**62)
 )
 def test_windows_never_overlap_and_stay_inside(length: int, extra: int, epoch: int, seed: int) -> None:
-    """Each training token is a target at most once an epoch, and no window leaves the text."""
+    """Each training token is a target at most once per epoch, and no window reaches beyond the text."""
     data = make_data(2 * length + extra, length, seed)
     starts = plan_epoch(data, epoch)
     assert len(starts) == data.num_windows >= 1
@@ -37,19 +37,19 @@ def test_windows_never_overlap_and_stay_inside(length: int, extra: int, epoch: i
 
 
 def test_epochs_differ_and_repeat() -> None:
-    """Another epoch is another order; the same epoch is the same order."""
+    """Different epochs have different orders; the same epoch always has the same order."""
     data = make_data(2000, 16)
     assert (plan_epoch(data, 1) == plan_epoch(data, 1)).all()
     assert not np.array_equal(plan_epoch(data, 1), plan_epoch(data, 2))
 
 
 def test_halves_have_the_same_tokens_in_the_same_order() -> None:
-    """Twice as many windows of half the length; odd lengths stay whole."""
+    """Twice as many windows of half the length. Odd lengths are not divided."""
     windows, _ = cut_batch(make_data(2000, 16), np.array([100, 40, 7]))
-    halves = halve_contexts(windows)
+    halves = halve_sequences(windows)
     assert halves.shape == (6, 8)
     assert halves.ravel().tolist() == windows.ravel().tolist()
-    assert halve_contexts(windows[:, :15]).shape == (3, 15)
+    assert halve_sequences(windows[:, :15]).shape == (3, 15)
 
 
 @given(size=st.integers(1, 300), length=st.integers(2, 40), batch_size=st.integers(1, 8))

@@ -1,4 +1,4 @@
-"""A checkpoint opens with plain torch.load, and no damaged byte gets past its seal."""
+"""A checkpoint opens with plain torch.load, and its seal detects every damaged byte."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def path(tmp_path: Path, config: PipelineConfiguration) -> Path:
 
 
 def test_it_has_the_keys_of_the_specification_and_opens_with_torch(path: Path) -> None:
-    """The seal is a ZIP comment, which torch.load does not mind."""
+    """The seal is a ZIP comment, which torch.load ignores."""
     content = torch.load(path, weights_only=True)
     keys = {"epoch", "model_state", "optimizer_state", "training_config", "loss_history", "checkpoint_path"}
     assert keys <= set(content)
@@ -61,7 +61,7 @@ def test_every_flipped_bit_and_every_truncation_is_found(path: Path) -> None:
 
 
 def test_a_damaged_checkpoint_is_skipped_with_its_reason(path: Path) -> None:
-    """The older one that verifies is found instead."""
+    """The older checkpoint, which verifies, is found instead."""
     newer = path.with_name("checkpoint_step_9.pt")
     newer.write_bytes(path.read_bytes()[:-3])
     (path.parent / "checkpoint_notes_1.pt").write_text("mine")
@@ -86,7 +86,7 @@ def test_a_checkpoint_of_another_shape_is_refused_with_both_values(
 def test_weights_that_are_not_numbers_are_neither_saved_nor_read(
     path: Path, config: PipelineConfiguration
 ) -> None:
-    """L3: a file may verify and still hold NaN, in weights or moments; the older one is found instead."""
+    """L3: a file with NaN or infinity in weights or moments is refused, although its hash is right."""
     state = build_state(config, vocab_size=1000, precision="float32")
     with torch.no_grad():
         state.model.model.norm.weight[3] = float("nan")
@@ -104,7 +104,7 @@ def test_weights_that_are_not_numbers_are_neither_saved_nor_read(
 
 
 def test_a_later_format_is_told_apart_from_damage(path: Path) -> None:
-    """R10: a newer major version is refused with the way out; a part this version does not know is ignored."""
+    """R10: a newer format is refused with a next command; an unknown part is ignored."""
     content = read_sealed(path)
     content["mood"] = 1.0
     write_bytes(path, seal(content))
@@ -119,7 +119,7 @@ def test_a_later_format_is_told_apart_from_damage(path: Path) -> None:
 
 
 def test_a_sealed_file_that_is_no_checkpoint_is_skipped(path: Path) -> None:
-    """R4: such as a model under a checkpoint's name."""
+    """R4: for example a model with a checkpoint's name."""
     content = read_sealed(path)
     del content["optimizer_state"]
     write_bytes(path, seal(content))
@@ -129,9 +129,9 @@ def test_a_sealed_file_that_is_no_checkpoint_is_skipped(path: Path) -> None:
 
 
 def test_pruning_keeps_the_newest(tmp_path: Path) -> None:
-    """K5: three of the epochs and two of the steps, by number and not by name or time; other names are not ours.
+    """K5: three epoch and two step checkpoints stay, by number and not by name or time; other files are left alone.
 
-    K11: that they are gone is on the disk before anything is written where their bytes were.
+    K11: the removals are synced before anything can be written where their bytes were.
     """
     (tmp_path / "checkpoint_epoch_mine.pt").touch()
     for number in (2, 9, 10, 11):

@@ -1,4 +1,4 @@
-"""Checkpoints built to attack their reader: whole, sealed, and refused before torch sees them (S1, S2, S14, T3)."""
+"""Malicious checkpoints with a valid seal are refused before torch reads them (S1, S2, S14, T3)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ NESTED = b"\x80\x02]q\x00" + b"h\x00\x86q\x00" * 200
 
 
 def make_state(config: PipelineConfiguration) -> RunState:
-    """A model whose optimizers remember a step."""
+    """A model whose optimizers have made a step."""
     state = build_state(config, vocab_size=1000, precision="float32")
     for parameter in state.model.parameters():
         parameter.grad = torch.ones_like(parameter)
@@ -49,7 +49,7 @@ def path(tmp_path: Path, config: PipelineConfiguration) -> Path:
 
 
 def test_what_training_writes_is_accepted(path: Path, config: PipelineConfiguration) -> None:
-    """The checks know every kind of value a real checkpoint holds, its optimizers' included."""
+    """The checks accept every kind of value in a real checkpoint, including its optimizers."""
     (checkpoint,), skipped = find_checkpoints(path.parent)
     assert skipped == []
     restore_state(build_state(config, vocab_size=1000, precision="float32"), checkpoint)
@@ -57,7 +57,7 @@ def test_what_training_writes_is_accepted(path: Path, config: PipelineConfigurat
 
 @pytest.mark.parametrize("protocol", [0, 2, 4])
 def test_a_payload_is_refused_and_never_run(tmp_path: Path, protocol: int) -> None:
-    """A pickle that names a function to call is no checkpoint, in whatever dialect it is written (S1, S2)."""
+    """A pickle that calls a function is refused, in every pickle protocol (S1, S2)."""
     proof = tmp_path / "executed"
     payload = pickle_payload(f"touch {proof}", protocol=protocol)
     path = tmp_path / "checkpoint_epoch_1.pt"
@@ -74,8 +74,10 @@ def test_a_payload_is_refused_and_never_run(tmp_path: Path, protocol: int) -> No
 
 
 @pytest.mark.parametrize("variable", ["TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "TORCH_FORCE_WEIGHTS_ONLY_LOAD"])
-def test_no_variable_opens_the_door(path: Path, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
-    """What the environment asks of torch changes nothing: payloads are refused, and good files are read (S14)."""
+def test_environment_variables_do_not_disable_the_checks(
+    path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    """torch's environment variables change nothing: payloads are refused, and good files are read (S14)."""
     monkeypatch.setenv(variable, "1")
     assert read_sealed(path)["step"] == 0
     proof = path.with_name("executed")
@@ -120,7 +122,7 @@ def test_no_variable_opens_the_door(path: Path, monkeypatch: pytest.MonkeyPatch,
     ],
 )
 def test_hostile_pickles_are_refused(tmp_path: Path, pickled: bytes, words: str) -> None:
-    """Whatever a pickle tries, it ends as an integrity error, without the memory it asks for (S1)."""
+    """Every hostile pickle is an integrity error, and gets none of the memory it asks for (S1)."""
     before_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     path = tmp_path / "checkpoint_epoch_1.pt"
     path.write_bytes(
@@ -135,7 +137,7 @@ def test_hostile_pickles_are_refused(tmp_path: Path, pickled: bytes, words: str)
 
 
 def test_compressed_or_doubled_entries_are_refused_unread(path: Path) -> None:
-    """A bomb of a gigabyte in a megabyte is not unpacked, and no entry may stand twice or claim more than is there."""
+    """A zip bomb is not decompressed, and entries may not be duplicated or claim more bytes than there are."""
     entries = read_entries(path.read_bytes())
     bomb = forge_archive({**entries, "archive/data/0": bytes(64 << 20)}, compression=zipfile.ZIP_DEFLATED)
     assert len(bomb) < 1 << 20
@@ -153,7 +155,7 @@ def test_compressed_or_doubled_entries_are_refused_unread(path: Path) -> None:
 
 
 def test_a_tensor_must_own_the_memory_it_spans() -> None:
-    """A trillion numbers made of one, numbers from beyond the end and sparse ones are refused before any sum."""
+    """Expanded, transposed, sparse and meta tensors are refused before anything is computed."""
     one = torch.zeros(1)
     for bad in (
         one.expand(1_000_000, 1_000_000),
@@ -167,7 +169,7 @@ def test_a_tensor_must_own_the_memory_it_spans() -> None:
 
 
 def test_a_storage_larger_than_its_bytes_is_refused(path: Path) -> None:
-    """The pickle says how large a storage is; torch does not take its word for it."""
+    """torch checks the size of a storage that the pickle states."""
     entries = read_entries(path.read_bytes())
     entries["archive/data/0"] = entries["archive/data/0"][:64]
     path.write_bytes(forge_archive(entries))
@@ -191,7 +193,7 @@ CHANGES = {
     ("key", "value"), [(key, value) for key, values in CHANGES.items() for value in values]
 )
 def test_a_part_of_another_kind_is_skipped_with_its_reason(path: Path, key: str, value: object) -> None:
-    """A sealed file that is no checkpoint is passed over like a damaged one, never an internal error."""
+    """A sealed file that is no checkpoint is skipped like a damaged one, and is never an internal error."""
     content = {**read_sealed(path), key: value}
     path.write_bytes(seal(content))
     sound, skipped = find_checkpoints(path.parent)
@@ -203,7 +205,7 @@ def test_a_part_of_another_kind_is_skipped_with_its_reason(path: Path, key: str,
 
 
 def test_weights_of_another_shape_are_incompatible(path: Path, config: PipelineConfiguration) -> None:
-    """Names and shapes are compared before anything is copied; the first that differs is told, old and new."""
+    """Names and shapes are compared before anything is copied; the error names the first difference."""
     content = read_sealed(path)
     name = next(iter(content["model_state"]))
     for weights in (
@@ -225,7 +227,7 @@ def test_weights_of_another_shape_are_incompatible(path: Path, config: PipelineC
 def test_an_optimizer_of_another_kind_is_an_integrity_error(
     path: Path, config: PipelineConfiguration, kept: dict[str, object]
 ) -> None:
-    """What an optimizer cannot take over is refused."""
+    """A state that the optimizer cannot load is refused."""
     content = read_sealed(path)
     path.write_bytes(seal({**content, "optimizer_state": {"adamw": kept}}))
     with pytest.raises(IntegrityError, match="no state of the optimizer adamw"):
@@ -245,7 +247,7 @@ def test_an_optimizer_state_of_another_shape_is_refused(path: Path, config: Pipe
 
 
 def test_pipes_and_giants_are_no_checkpoints(tmp_path: Path) -> None:
-    """A pipe does not make the reader wait, and a file of terabytes is not read (C2)."""
+    """A pipe does not block the reader, and a file of terabytes is not read (C2)."""
     os.mkfifo(tmp_path / "checkpoint_epoch_1.pt")
     with (tmp_path / "checkpoint_epoch_2.pt").open("wb") as file:
         file.truncate(1 << 40)
@@ -255,7 +257,7 @@ def test_pipes_and_giants_are_no_checkpoints(tmp_path: Path) -> None:
 
 
 def test_the_suite_notices_pickles(suite_unpickled: list[str]) -> None:
-    """The hook that watches over all tests sees a name being looked up for a pickle, and refuses (S1)."""
+    """The hook for all tests notices and refuses when a pickle looks up a name (S1)."""
     with pytest.raises(RuntimeError, match="unpickled"):
         pickle.loads(pickle.dumps(os.getcwd))
     assert suite_unpickled.pop() == "posix.getcwd"

@@ -1,4 +1,4 @@
-"""The loop learns, repeats itself bit for bit, can be cut anywhere, and stops before it breaks."""
+"""The loop learns, is reproducible in every bit, can be interrupted anywhere, and stops when it diverges."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ def run_to_end(
     return losses
 
 
-def test_the_beginning_is_read_in_halves_and_the_end_leaves_nothing_out(data: TrainingData) -> None:
-    """What a step leaves out follows from its place in the training."""
+def test_early_steps_have_short_sequences_and_late_steps_the_full_softmax(data: TrainingData) -> None:
+    """Both follow from the share of steps that are done."""
     settings = make_config(short_context_fraction=0.3, sampled_output_fraction=0.9).training_hyperparameters
     starts = plan_epoch(data, 1)[:4]
     batches = [loop.plan_batch(step, settings, starts, total_steps=10, data=data) for step in range(10)]
@@ -73,14 +73,14 @@ def test_the_beginning_is_read_in_halves_and_the_end_leaves_nothing_out(data: Tr
 
 @pytest.mark.parametrize("optimizer", ["muon", "adamw"])
 def test_training_learns(optimizer: str) -> None:
-    """The loss falls well below that of guessing, with either optimizer."""
+    """The loss falls well below the initial one, with either optimizer."""
     config = make_config(optimizer=optimizer, num_epochs=8, dropout=0.0)
     losses = run_to_end(fresh(config), config, make_data(config=config))
     assert losses[-1] < losses[0] - 1.5
 
 
 def test_the_same_seed_gives_the_same_weights(config: PipelineConfiguration, data: TrainingData) -> None:
-    """Two runs agree in every bit of model and optimizers; another seed does not."""
+    """Two runs agree in every bit of model and optimizers; a run with another seed differs."""
     hashes = []
     for seed in (7, 7, 8):
         seeded = config.model_copy(update={"seed": seed})
@@ -91,8 +91,8 @@ def test_the_same_seed_gives_the_same_weights(config: PipelineConfiguration, dat
 
 
 @pytest.mark.parametrize("optimizer", ["muon", "adamw"])
-def test_cut_at_any_step_and_resumed_training_ends_in_the_same_bits(tmp_path, optimizer: str) -> None:
-    """Inside an epoch, at its end, and right at the start: nothing tells the runs apart."""
+def test_training_resumed_at_any_step_ends_in_the_same_bits(tmp_path, optimizer: str) -> None:
+    """Inside an epoch, at its end, and after the first step."""
     config = make_config(optimizer=optimizer)
     data = make_data(config=config)
     whole = fresh(config)
@@ -113,7 +113,7 @@ def test_cut_at_any_step_and_resumed_training_ends_in_the_same_bits(tmp_path, op
 def test_a_loss_that_is_not_finite_stops_before_the_update(
     config: PipelineConfiguration, data: TrainingData
 ) -> None:
-    """The weights after the error are the weights before the step."""
+    """The error leaves the weights as they were before the step."""
     state = fresh(config)
     with torch.no_grad():
         state.model.model.norm.weight[0] = float("nan")

@@ -1,4 +1,4 @@
-"""The estimate of training memory against peaks that were really measured, each in a process of its own."""
+"""Compare the memory estimate with measured peaks, each measured in its own process."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ SHAPES = {
 
 @pytest.mark.parametrize("name", SHAPES)
 def test_the_estimate_is_within_a_quarter_of_the_measured_peak(name: str) -> None:
-    """For shapes whose memory goes to different things: activations, embeddings, attention scores, hardly any."""
+    """For shapes dominated by activations, embeddings or attention scores, and one that needs little memory."""
     config = make_config(**SHAPES[name])
     assert estimate_training_memory_mb(config) == pytest.approx(measure_peak_mb(config), rel=0.25)
 
@@ -59,8 +59,8 @@ def test_the_estimate_is_within_a_quarter_of_the_measured_peak(name: str) -> Non
 @pytest.mark.skipif(
     not computes_in_bfloat16(TrainingHyperparameters()), reason="this processor has no bfloat16 instructions"
 )
-def test_the_estimate_knows_the_number_format() -> None:
-    """Half the width, less memory, and as near to what is measured."""
+def test_the_estimate_depends_on_the_precision() -> None:
+    """bfloat16 needs less memory, and its estimate is as accurate."""
     wide, narrow = (
         make_config(**{**DEFAULT, "precision": precision}) for precision in ("float32", "bfloat16")
     )
@@ -69,7 +69,7 @@ def test_the_estimate_knows_the_number_format() -> None:
 
 
 def test_the_estimate_counts_every_process() -> None:
-    """Two take more than one, each for its half of the batch."""
+    """Two processes take more memory than one."""
     alone = make_config(**DEFAULT)
     together = with_settings(alone, num_threads=2)
     estimate = estimate_training_memory_mb(together)
@@ -78,13 +78,13 @@ def test_the_estimate_counts_every_process() -> None:
 
 
 def test_the_estimate_counts_the_rows_that_are_computed_together() -> None:
-    """The same numbers as the loss and attention, from modules that import no torch."""
+    """The estimate uses the constants of the loss and of attention, without importing torch."""
     assert (memory.CHUNK_ROWS, memory.QUERY_ROWS) == (loss.CHUNK_ROWS, operators.QUERY_ROWS)
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 31, 32])
 def test_the_fitting_batch_size_is_the_largest_that_fits(batch_size: int) -> None:
-    """One more sequence would not fit; nothing at all fits below the memory of one."""
+    """One more sequence would not fit. A budget below the memory of one sequence fits none."""
     config = make_config(**DEFAULT)
     budget_mb = estimate_training_memory_mb(with_settings(config, batch_size=batch_size))
     assert find_fitting_batch_size(config, budget_mb=budget_mb) == batch_size

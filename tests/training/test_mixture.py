@@ -1,4 +1,4 @@
-"""Languages share the training as asked, an epoch stays as long, and no window is favoured."""
+"""Languages get the shares that the balance gives them, epochs keep their length, and no window is favoured."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def count_languages(data: TrainingData, starts: np.ndarray) -> Counter[str]:
 
 @pytest.mark.parametrize(("balance", "english"), [(0, 0.3), (0.5, 0.3956), (1, 0.5)])
 def test_each_language_gets_its_share(balance: float, english: float) -> None:
-    """3,000 tokens against 7,000: as they are, by their square roots, half and half; windows and record agree."""
+    """For 3,000 and 7,000 tokens: proportional, by square roots, and equal. Windows and recorded shares agree."""
     data = make_mixed_data(balance)
     counts = count_languages(data, plan_epoch(data, 1))
     assert counts["en"] / counts.total() == pytest.approx(english, abs=0.002)
@@ -42,14 +42,14 @@ def test_each_language_gets_its_share(balance: float, english: float) -> None:
 
 
 @pytest.mark.parametrize("balance", [0.0, 0.3, 1.0])
-def test_an_epoch_stays_as_long(balance: float) -> None:
-    """Whatever the balance: the same number of windows, so the same steps and the same schedule."""
+def test_an_epoch_keeps_its_length(balance: float) -> None:
+    """Every balance has the same number of windows, so the same steps and the same schedule."""
     data = make_mixed_data(balance)
     assert len(plan_epoch(data, 3)) == data.num_windows
 
 
 def test_no_window_is_favoured() -> None:
-    """Those of the smaller language come once or twice more often, those of the larger at most once."""
+    """Windows of the smaller language appear once or twice, those of the larger at most once."""
     data = make_mixed_data(1)
     starts = plan_epoch(data, 2)
     repeats = Counter(starts.tolist())
@@ -61,8 +61,8 @@ def test_no_window_is_favoured() -> None:
     assert not np.array_equal(starts, np.sort(starts))
 
 
-def test_every_epoch_leaves_out_other_windows() -> None:
-    """After ten epochs hardly a token of the larger language has never been seen."""
+def test_every_epoch_omits_different_windows() -> None:
+    """After ten epochs almost every token of the larger language has been seen."""
     data = make_mixed_data(1)
     seen = np.zeros(len(data.stream), dtype=bool)
     for epoch in range(1, 11):
@@ -78,8 +78,8 @@ def test_a_balanced_epoch_can_be_planned_again() -> None:
     assert not np.array_equal(plan_epoch(data, 4), plan_epoch(data, 5))
 
 
-def test_no_balance_is_the_plan_without_a_mixture() -> None:
-    """0 draws exactly the windows that a text in one language gets, and so does one language fully balanced."""
+def test_no_balance_equals_no_mixture() -> None:
+    """A balance of 0, or a single language, gives the windows of a training without a mixture."""
     data = make_mixed_data(0)
     assert (plan_epoch(data, 1) == plan_epoch(replace(data, mixture=None), 1)).all()
     alone = replace(data, mixture=Mixture(1, (0,), ("es",), len(data.stream)))
@@ -87,7 +87,7 @@ def test_no_balance_is_the_plan_without_a_mixture() -> None:
 
 
 def test_a_language_too_small_for_a_window_is_left_alone() -> None:
-    """One that begins no window has nothing to repeat."""
+    """A language in which no window begins has nothing to repeat."""
     data = make_mixed_data(1)
     tiny = replace(data, mixture=Mixture(1, (0, len(data.stream) - 1), ("es", "en"), len(data.stream)))
     assert sorted(plan_epoch(tiny, 1).tolist()) == sorted(plan_epoch(make_mixed_data(0), 1).tolist())
@@ -95,7 +95,7 @@ def test_a_language_too_small_for_a_window_is_left_alone() -> None:
 
 @given(sizes=st.lists(st.integers(1, 10_000), min_size=1, max_size=5), balance=st.floats(0, 1))
 def test_shares_keep_the_order_of_the_sizes(sizes: list[int], balance: float) -> None:
-    """They add up to 1, a larger language never gets less, and as whole numbers they add up to the total."""
+    """Shares add up to 1, a larger language never gets less, and the whole numbers add up to the total."""
     shares = balance_shares(np.array(sizes), balance)
     assert shares.sum() == pytest.approx(1)
     assert (np.diff(shares[np.argsort(sizes)]) >= -1e-12).all()
@@ -105,14 +105,14 @@ def test_shares_keep_the_order_of_the_sizes(sizes: list[int], balance: float) ->
 
 
 class LetterTokenizer:
-    """A token a character."""
+    """One token per character."""
 
     def encode(self, text: str) -> np.ndarray:
         return np.array([ord(letter) for letter in text], dtype=np.int32)
 
 
 def test_validation_does_not_change() -> None:
-    """What is held out is the same at every balance; documents stand where the mixture says they do."""
+    """Held-out text is the same at every balance, and documents start where the mixture says."""
     documents = [
         Document(
             "Uno", "es", "x", "Había una vez un niño. ¡Qué feliz estaba! " * 40, "Fin del cuento. " * 20

@@ -24,12 +24,12 @@ def step(optimizer: torch.optim.Optimizer, parameters: list[torch.nn.Parameter],
 @pytest.mark.parametrize(
     ("dtype", "tolerance"),
     [(torch.bfloat16, 1e-6), (torch.float32, 5e-4)],
-    ids=["in its own bfloat16", "and nearly in float32"],
+    ids=["exactly in bfloat16", "nearly in float32"],
 )
-def test_its_steps_are_those_of_torchs_muon(
+def test_steps_equal_those_of_torch(
     matrices: list[torch.Tensor], dtype: torch.dtype, tolerance: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With its polynomial, five times the same."""
+    """With torch's polynomial, applied five times."""
     monkeypatch.setattr(muon, "POLYNOMIALS", 5 * [(3.4445, -4.7750, 2.0315)])
     ours = [torch.nn.Parameter(matrix.clone()) for matrix in matrices]
     theirs = [torch.nn.Parameter(matrix.clone()) for matrix in matrices]
@@ -41,7 +41,7 @@ def test_its_steps_are_those_of_torchs_muon(
 
 
 def test_the_singular_values_of_tall_and_wide_matrices_come_near_one(matrices: list[torch.Tensor]) -> None:
-    """Those of a random matrix, and of one whose smallest is a thousandth of its largest."""
+    """For a random matrix, and for one whose singular values span a factor of a thousand."""
     for matrix in matrices[:2]:
         left, _, right = torch.linalg.svd(matrix, full_matrices=False)
         stretched = left @ torch.diag(torch.logspace(-3, 0, len(right))) @ right
@@ -51,7 +51,7 @@ def test_the_singular_values_of_tall_and_wide_matrices_come_near_one(matrices: l
             assert least < values.min() <= values.max() < 2
 
 
-def test_a_matrix_of_zeros_stays_what_it_is() -> None:
+def test_a_matrix_of_zeros_stays_zero() -> None:
     zeros = torch.zeros(4, 8)
     assert torch.equal(orthogonalize([zeros], dtype=torch.float32)[0], zeros)
 

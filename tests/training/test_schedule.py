@@ -1,4 +1,4 @@
-"""The learning rate rises, peaks at the base rate, and falls to a small remainder; momentum and dropout rise."""
+"""The learning rate warms up, peaks at the base rate and decays; momentum and dropout rise."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def test_very_short_runs_have_a_rate(total_steps: int) -> None:
         assert compute_learning_rate(step, total_steps=total_steps, base=1e-3, warmup_fraction=0) > 0
 
 
-def test_dropout_rises_from_none_to_what_is_asked_for() -> None:
-    """Evenly, and never beyond."""
+def test_dropout_rises_from_none_to_its_setting() -> None:
+    """Linearly, and never above it."""
     probabilities = [compute_dropout(step, total_steps=1000, final=0.2) for step in range(1000)]
     assert probabilities[0] == 0
     assert probabilities[500] == pytest.approx(0.1)
@@ -42,7 +42,7 @@ def test_dropout_rises_from_none_to_what_is_asked_for() -> None:
 
 
 def test_momentum_rises_and_stays() -> None:
-    """However long the training is."""
+    """For a training of any length."""
     momenta = [compute_momentum(step) for step in range(2 * MOMENTUM_STEPS)]
     assert momenta[0] == pytest.approx(0.85)
     assert momenta == sorted(momenta)

@@ -1,1 +1,1 @@
-"""The network, in torch: training needs it, what ships does not."""
+"""The network in torch. Training needs it; the shipped bundle does not."""

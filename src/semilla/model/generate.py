@@ -1,4 +1,4 @@
-"""Sampling from a model in training, to see how the language emerges. What ships generates through semilla.runtime."""
+"""Sample text from a model in training. The shipped bundle generates through ``semilla.runtime`` instead."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def generate_sample(
 ) -> str:
     """Continue ``prompt`` by up to ``num_tokens`` tokens; the same seed gives the same text.
 
-    The context is recomputed at every token: for a few dozen tokens an epoch that is cheaper than the code of a cache.
+    The context is recomputed for every token. A few dozen tokens an epoch are not worth a KV cache.
     """
     was_training = model.training
     model.eval()

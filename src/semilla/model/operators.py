@@ -1,7 +1,7 @@
-"""Operations with a gradient written by hand, and dropout: what torch's own would take more passes over memory for.
+"""Operators with hand-written gradients, and dropout. They read and write memory fewer times than torch's own.
 
-A step of training is half products, which run at the machine's limit, and half such passes. Shape suffixes as in
-``transformer``, and N = B x H, the heads of all sequences.
+Half of a training step is matrix products, which run at the machine's limit; the other half is reading and writing
+memory. Shape suffixes as in ``transformer``, and N = B x H, the heads of all sequences.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ NORM_EPSILON = 1e-5
 
 
 class Positions(NamedTuple):
-    """What depends on positions alone: the rotary tables for every head, and the mask over the future."""
+    """The rotary tables for every head, and the causal mask. They depend on positions alone."""
 
     cos_THK: Tensor
     sin_THK: Tensor
@@ -31,7 +31,7 @@ class Positions(NamedTuple):
 
 
 class Normalization(torch.autograd.Function):
-    """``x / rms(x)`` over the last dimension. A norm's weight is multiplied into what comes next."""
+    """``x / rms(x)`` over the last dimension. The norm's weight is multiplied into the next matrix."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -56,33 +56,33 @@ def normalize(x: Tensor) -> Tensor:
     return unit
 
 
-def turn(x_BTHK: Tensor, cos_THK: Tensor, sin_THK: Tensor) -> Tensor:
-    """Turn each pair (k, k + K/2) by the angle of its position, in passes over memory that lies in order."""
+def apply_rotary(x_BTHK: Tensor, cos_THK: Tensor, sin_THK: Tensor) -> Tensor:
+    """Rotate each pair (k, k + K/2) by the angle of its position, with contiguous reads."""
     first, second = x_BTHK.chunk(2, dim=-1)
     return torch.addcmul(x_BTHK * cos_THK, torch.cat((second, first), dim=-1), sin_THK)
 
 
 class CausalAttention(torch.autograd.Function):
-    """softmax(q kᵀ / √K) v where q and k are turned by their positions and no query looks past its own.
+    """Causal softmax(q kᵀ / √K) v, with rotary positions applied to q and k.
 
-    ``QUERY_ROWS`` queries at a time. The gradient of the softmax uses that its probabilities weigh v to the output:
-    their mean against the gradient is output · gradient (Dao et al. 2022, https://arxiv.org/abs/2205.14135,
-    appendix B).
+    ``QUERY_ROWS`` queries at a time. The gradient of the softmax needs, for each query, the mean of its scores'
+    gradients under its probabilities. That mean is output · gradient (Dao et al. 2022,
+    https://arxiv.org/abs/2205.14135, appendix B).
     """
 
     @staticmethod
     def forward(ctx: Any, qkv_BTHK: Tensor, cos_THK: Tensor, sin_THK: Tensor, mask_TT: Tensor) -> Tensor:
-        turned = cos_THK.shape[1]
-        qk_BTHK, v_BTHK = torch.split(qkv_BTHK, [turned, turned // 2], dim=2)
-        q_NTK, k_NTK = map(_part_heads, turn(qk_BTHK, cos_THK, sin_THK).chunk(2, dim=2))
-        v_NTK = _part_heads(v_BTHK)
+        num_rotated = cos_THK.shape[1]
+        qk_BTHK, v_BTHK = torch.split(qkv_BTHK, [num_rotated, num_rotated // 2], dim=2)
+        q_NTK, k_NTK = map(_split_heads, apply_rotary(qk_BTHK, cos_THK, sin_THK).chunk(2, dim=2))
+        v_NTK = _split_heads(v_BTHK)
         output_NTK = torch.empty_like(v_NTK)
         probabilities = []
         scale = 1 / math.sqrt(q_NTK.shape[-1])
-        for rows, seen in _cut_queries(q_NTK.shape[1]):
-            scores = torch.baddbmm(mask_TT[rows, seen], q_NTK[:, rows], k_NTK[:, seen].mT, alpha=scale)
+        for rows, keys in _cut_queries(q_NTK.shape[1]):
+            scores = torch.baddbmm(mask_TT[rows, keys], q_NTK[:, rows], k_NTK[:, keys].mT, alpha=scale)
             probabilities.append(torch.softmax(scores, dim=-1))
-            output_NTK[:, rows] = torch.bmm(probabilities[-1], v_NTK[:, seen])
+            output_NTK[:, rows] = torch.bmm(probabilities[-1], v_NTK[:, keys])
         ctx.save_for_backward(cos_THK, sin_THK, q_NTK, k_NTK, v_NTK, output_NTK, *probabilities)
         return _join_heads(output_NTK, batch_size=len(v_BTHK)).contiguous()
 
@@ -90,44 +90,44 @@ class CausalAttention(torch.autograd.Function):
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None, None, None]:
         cos_THK, sin_THK, q_NTK, k_NTK, v_NTK, output_NTK, *probabilities = ctx.saved_tensors
         (grad_BTHK,) = grad_outputs
-        grad_NTK = _part_heads(grad_BTHK)
+        grad_NTK = _split_heads(grad_BTHK)
         negative_mean_NT1 = (grad_NTK * output_NTK).sum(-1, keepdim=True).neg_()
         grad_q, grad_k, grad_v = torch.empty_like(q_NTK), torch.zeros_like(k_NTK), torch.zeros_like(v_NTK)
         scale = 1 / math.sqrt(q_NTK.shape[-1])
-        for (rows, seen), probability in zip(_cut_queries(q_NTK.shape[1]), probabilities, strict=True):
+        for (rows, keys), probability in zip(_cut_queries(q_NTK.shape[1]), probabilities, strict=True):
             grad_rows = grad_NTK[:, rows]
-            grad_scores = torch.baddbmm(negative_mean_NT1[:, rows], grad_rows, v_NTK[:, seen].mT)
+            grad_scores = torch.baddbmm(negative_mean_NT1[:, rows], grad_rows, v_NTK[:, keys].mT)
             grad_scores *= probability
-            grad_q[:, rows].baddbmm_(grad_scores, k_NTK[:, seen], beta=0, alpha=scale)
-            grad_k[:, seen].baddbmm_(grad_scores.mT, q_NTK[:, rows], alpha=scale)
-            grad_v[:, seen].baddbmm_(probability.mT, grad_rows)
+            grad_q[:, rows].baddbmm_(grad_scores, k_NTK[:, keys], beta=0, alpha=scale)
+            grad_k[:, keys].baddbmm_(grad_scores.mT, q_NTK[:, rows], alpha=scale)
+            grad_v[:, keys].baddbmm_(probability.mT, grad_rows)
         *grads_qk, grad_v = (_join_heads(x, batch_size=len(grad_BTHK)) for x in (grad_q, grad_k, grad_v))
-        grad_qk = turn(torch.cat(grads_qk, dim=2), cos_THK, -sin_THK)
+        grad_qk = apply_rotary(torch.cat(grads_qk, dim=2), cos_THK, -sin_THK)
         return torch.cat((grad_qk, grad_v), dim=2), None, None, None
 
 
 def attend(qkv_BTHK: Tensor, positions: Positions) -> Tensor:
-    """Scaled dot-product attention of all heads, [B, T, H, K], from their queries, keys and values side by side.
+    """Scaled dot-product attention of all heads, [B, T, H, K], from their concatenated queries, keys and values.
 
-    At contexts this short the scores fit the cache, and products written out took 13 ms forward and backward where
-    torch's fused kernel took 51 (32 x 128 tokens, 4 heads of 32, one thread).
+    At short contexts the scores fit the cache: forward and backward took 13 ms with explicit products and 51 ms with
+    torch's fused kernel (32 x 128 tokens, 4 heads of 32, one thread).
     """
     mixed: Tensor = CausalAttention.apply(qkv_BTHK, *positions)  # type: ignore[no-untyped-call]
     return mixed
 
 
-def _part_heads(x_BTHK: Tensor) -> Tensor:
-    """Each head of each sequence as a matrix [T, K] of its own."""
+def _split_heads(x_BTHK: Tensor) -> Tensor:
+    """Each head of each sequence as a contiguous matrix [T, K]."""
     return x_BTHK.transpose(1, 2).flatten(0, 1).contiguous()
 
 
 def _join_heads(x_NTK: Tensor, *, batch_size: int) -> Tensor:
-    """The heads of each position side by side again."""
+    """The inverse of ``_split_heads``: [B, T, H, K]."""
     return x_NTK.view(batch_size, -1, *x_NTK.shape[1:]).transpose(1, 2)
 
 
 def _cut_queries(length: int) -> list[tuple[slice, slice]]:
-    """Rows of queries, and the keys that the last of them sees."""
+    """Blocks of queries, and for each the keys up to its last query."""
     ends = [min(start + QUERY_ROWS, length) for start in range(0, length, QUERY_ROWS)]
     return [(slice(start, end), slice(0, end)) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
 

@@ -1,10 +1,10 @@
-"""Seeds for whatever is drawn at a step, from the seed of the run and the step's number."""
+"""Derive seeds from the seed of the run and numbers such as the step and the row."""
 
 from __future__ import annotations
 
 
 def mix_seed(*numbers: int) -> int:
-    """One 63-bit seed out of several numbers (the finaliser of SplitMix64, Steele et al. 2014)."""
+    """Mix several numbers into one 63-bit seed, with the finaliser of SplitMix64 (Steele et al. 2014)."""
     value = 0
     for number in numbers:
         value = ((value + number) * 0x9E3779B97F4A7C15 + 1) & (2**64 - 1)

@@ -1,19 +1,19 @@
-"""How large a network of a given shape is, reckoned without building it (and without torch)."""
+"""The size of a network, computed from its configuration without torch."""
 
 from __future__ import annotations
 
 from semilla.configuration.schema import PipelineConfiguration
 
 PARAMETER_BYTES = 4
-"""Weights are kept in float32, whatever the matrix products run in."""
+"""Weights are float32, also when matrix products run in bfloat16."""
 
 QUERY_ROWS = 64
-"""Positions whose scores are computed together: they look at no later ones, so a quarter of a 128 x 128 square and
-almost half of a larger one need no arithmetic. With 32 the products are too small to be fast."""
+"""Queries whose attention scores are computed together, against the keys up to the last of them. This skips a quarter
+of a 128 x 128 square of scores, and almost half of a larger one. With 32 the products are too small to be fast."""
 
 
 def count_parameters(config: PipelineConfiguration, *, vocab_size: int | None = None) -> int:
-    """Trainable numbers of the network; ``vocab_size`` when the tokenizer ended up smaller than asked for."""
+    """Number of parameters. Pass ``vocab_size`` when the tokenizer is smaller than configured."""
     shape = config.model_architecture
     width = shape.d_model
     embedding = (vocab_size or config.tokenizer_vocab_size) * width

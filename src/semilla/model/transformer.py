@@ -1,4 +1,4 @@
-"""The network: a Llama-style decoder whose tensors carry the names of LlamaForCausalLM.
+"""The network: a Llama-style decoder with the tensor names of LlamaForCausalLM.
 
 RMSNorm before each block, rotary positions, SwiGLU, no biases (Touvron et al. 2023, https://arxiv.org/abs/2302.13971).
 
@@ -30,7 +30,7 @@ ROPE_THETA = 10_000.0
 
 
 class Transformer(nn.Module):
-    """Token ids in, normalised hidden states out; ``compute_logits`` turns those into scores over the vocabulary.
+    """From token ids to normalised hidden states; ``compute_logits`` maps those to logits over the vocabulary.
 
     Parameters are float32; matrix products run in ``compute_dtype``.
     """
@@ -60,8 +60,8 @@ class Transformer(nn.Module):
         )
         self.register_buffer("cos_THK", cos_THK, persistent=False)
         self.register_buffer("sin_THK", sin_THK, persistent=False)
-        hidden_future_TT = torch.full((max_positions, max_positions), -math.inf).triu(1)
-        self.register_buffer("mask_TT", hidden_future_TT, persistent=False)
+        causal_mask_TT = torch.full((max_positions, max_positions), -math.inf).triu(1)
+        self.register_buffer("mask_TT", causal_mask_TT, persistent=False)
 
     @property
     def device(self) -> torch.device:
@@ -73,7 +73,7 @@ class Transformer(nn.Module):
 
     @property
     def output_weight_VD(self) -> Tensor:
-        """The output layer's matrix: its own, or the embedding's when they are tied."""
+        """The output layer's matrix: the embedding when they are tied."""
         return self.lm_head.weight if self.has_output_matrix else self.embedding_VD
 
     @property
@@ -81,7 +81,7 @@ class Transformer(nn.Module):
         return not self.architecture.tie_embeddings
 
     def decoder_parameters(self) -> Iterator[nn.Parameter]:
-        """Those of the layers and of the last norm: all but the embedding and the output layer."""
+        """Parameters of the layers and the last norm: all but the embedding and the output layer."""
         yield from self.model.layers.parameters()
         yield from self.model.norm.parameters()
 
@@ -104,7 +104,7 @@ class Transformer(nn.Module):
         return self.model(embedded_BTD.to(dtype), positions, dropout or NO_DROPOUT)  # type: ignore[no-any-return]
 
     def compute_logits(self, hidden_BTD: Tensor) -> Tensor:
-        """Scores [B, T, V] in ``compute_dtype``."""
+        """Logits [B, T, V] in ``compute_dtype``."""
         return F.linear(hidden_BTD, self.output_weight_VD.to(hidden_BTD.dtype))
 
 
@@ -123,7 +123,7 @@ class Decoder(nn.Module):
 
 
 class Layer(nn.Module):
-    """One block: attention, then feed-forward, each on a normalised copy and added back."""
+    """Attention, then feed-forward; each reads a normalised copy and is added to the residual stream."""
 
     def __init__(self, architecture: ModelArchitecture) -> None:
         super().__init__()
@@ -160,7 +160,7 @@ class Attention(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """SwiGLU (Shazeer 2020, https://arxiv.org/abs/2002.05202): one half gates the other."""
+    """SwiGLU (Shazeer 2020, https://arxiv.org/abs/2002.05202): one projection gates the other."""
 
     def __init__(self, d_model: int, dim_feedforward: int) -> None:
         super().__init__()
@@ -203,12 +203,13 @@ def multiply(x: Tensor, layer: Linear) -> Tensor:
 def initialize_weights(model: Transformer, *, generator: torch.Generator) -> None:
     """Draw every matrix from a normal distribution, in a fixed order, from ``generator``.
 
-    Deviation 0.015 for the embeddings, 1/sqrt(fan-in) for the matrices; the two that write into the residual stream
-    are scaled down by sqrt(2 x layers), so that its variance does not grow with depth (Radford et al. 2019).
+    The standard deviation is 0.015 for the embeddings and 1/sqrt(fan-in) for the matrices. The two matrices that write
+    into the residual stream are divided by sqrt(2 x layers), so that its variance does not grow with depth (Radford et
+    al. 2019).
 
-    Attention begins as what trained attention looks like (Trockman & Kolter 2023, https://arxiv.org/abs/2305.09828):
-    queries and keys are the same, so that a token looks at tokens like itself, and the output turns values back, so
-    that what it sees is copied.
+    Attention starts close to what training leads to (Trockman & Kolter 2023, https://arxiv.org/abs/2305.09828).
+    Queries equal keys, so a token attends to tokens like itself. The output matrix is the transpose of the value
+    matrix, so what is attended to is copied.
     """
     residual_scale = 1 / math.sqrt(2 * model.architecture.num_layers)
     with torch.no_grad():
@@ -228,7 +229,7 @@ def initialize_weights(model: Transformer, *, generator: torch.Generator) -> Non
 def compute_rotary_tables(max_positions: int, num_heads: int, width: int) -> tuple[Tensor, Tensor]:
     """Cosines and sines [T, H, K], in the half-split layout of Hugging Face (Su et al. 2021, RoFormer).
 
-    The same for every head, of queries as of keys; the sine of a pair's first half is negative, as the turn wants it.
+    The same for every head of queries and keys. The sines of the first half are negated, as ``apply_rotary`` expects.
     """
     frequencies = ROPE_THETA ** (-torch.arange(0, width, 2, dtype=torch.float64) / width)
     angles = torch.outer(torch.arange(max_positions, dtype=torch.float64), frequencies)
@@ -241,7 +242,7 @@ def compute_rotary_tables(max_positions: int, num_heads: int, width: int) -> tup
 
 
 def describe_llama(model: Transformer) -> dict[str, Any]:
-    """The architecture in the words of Hugging Face's LlamaConfig."""
+    """The architecture as the fields of Hugging Face's LlamaConfig."""
     architecture = model.architecture
     return {
         "vocab_size": model.vocab_size,

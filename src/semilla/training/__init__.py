@@ -1,1 +1,1 @@
-"""Everything between token ids and trained weights."""
+"""From token ids to trained weights."""

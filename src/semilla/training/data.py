@@ -1,8 +1,8 @@
-"""Which tokens each step sees: pure functions of (seed, epoch, step), so there is nothing to save or to lose.
+"""The tokens of each step, as pure functions of (seed, epoch, step): a checkpoint need not save them.
 
-Training text is one stream of tokens. Each epoch cuts it, from a fresh random offset, into windows that do not overlap,
-and shuffles them: over the epochs every token appears at every place of the context. ``mixture`` may leave some out and
-repeat others, so that no language is short of training.
+The training text is one stream of tokens. Each epoch cuts it into windows that do not overlap, from a new random
+offset, and shuffles them. Over the epochs every token appears at every position of the context. To balance languages,
+``mixture`` may leave some windows out and repeat others.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class HeldOutText:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Everything the loop learns from and is measured on. Built once, never changed."""
+    """The training stream and the validation texts. Immutable."""
 
     stream: Tokens
     held_out: tuple[HeldOutText, ...]
@@ -45,11 +45,11 @@ class TrainingData:
     length: int
     seed: int
     mixture: Mixture | None = None
-    """None, like a balance of 0: every window once an epoch."""
+    """None, like a balance of 0, trains on every window once per epoch."""
 
     @property
     def num_windows(self) -> int:
-        """Windows in every epoch, whatever its offset."""
+        """Windows in each epoch. The same for every offset."""
         return (len(self.stream) - self.length) // self.length
 
     @property
@@ -59,7 +59,7 @@ class TrainingData:
 
     @cached_property
     def token_counts(self) -> npt.NDArray[np.int64]:
-        """How often each token occurs in the training text, up to the last that does."""
+        """How often each token occurs in the training text, up to the highest id that does."""
         return np.bincount(self.stream)
 
     @property
@@ -139,10 +139,10 @@ def cut_batch(data: TrainingData, starts: Windows) -> tuple[Windows, Windows]:
     return tokens[:, :-1], tokens[:, 1:]
 
 
-def halve_contexts(windows_BT: Windows) -> Windows:  # noqa: N803 - shape suffix
-    """The same tokens as twice as many windows of half the length; windows of an odd length stay whole.
+def halve_sequences(windows_BT: Windows) -> Windows:  # noqa: N803 - shape suffix
+    """Sequence-length warm-up: cut each window into two of half its length, unless its length is odd.
 
-    What stands close by is learned first, and attention to it costs less (Press et al. 2021,
+    Short-range dependencies are learned first, and attention over short sequences costs less (Press et al. 2021,
     https://arxiv.org/abs/2012.15832; Li et al. 2022, https://arxiv.org/abs/2108.06084).
     """
     length = windows_BT.shape[1]
@@ -150,7 +150,7 @@ def halve_contexts(windows_BT: Windows) -> Windows:  # noqa: N803 - shape suffix
 
 
 def cut_held_out(text: HeldOutText, *, length: int, batch_size: int) -> Iterator[tuple[Windows, Windows]]:
-    """Inputs and targets that predict every token of ``text`` exactly once, its first from the begin token."""
+    """Inputs and targets that predict every token of ``text`` exactly once, the first from the begin token."""
     tokens = np.append(np.int64(BEGIN_ID), text.tokens.astype(np.int64))
     full = (len(tokens) - 1) // length
     inputs, targets = tokens[: full * length], tokens[1 : full * length + 1]

@@ -1,4 +1,4 @@
-"""The end of an epoch: measured, compared with the best so far, and put into the history."""
+"""The end of an epoch: evaluate, compare with the best epoch so far, append to the history."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from semilla.training.state import BestModel, EpochTotals, RunState, StepInfo
 
 
 def finish_epoch(state: RunState, info: StepInfo, *, data: TrainingData) -> tuple[EpochMetrics, bool]:
-    """Measure the epoch, append it to the history, remember the best weights; tell whether these are the best.
+    """Evaluate the epoch, append it to the history, keep the weights if they are the best; tell whether they are.
 
-    Raises ValidationFailureError, with ``state`` as it was, when the validation loss is not a finite number: compared
-    with such a loss every later one would look worse.
+    Raises ValidationFailureError and leaves ``state`` unchanged when the validation loss is NaN or infinite: no
+    later loss would compare as better than NaN.
     """
     evaluation = evaluate(state.model, data)
     if not math.isfinite(evaluation.loss):
@@ -47,5 +47,8 @@ def finish_epoch(state: RunState, info: StepInfo, *, data: TrainingData) -> tupl
 
 
 def align_step(state: RunState, data: TrainingData) -> int:
-    """At an epoch's end the step follows from the epochs done, also when an epoch now has another number of steps."""
+    """The step to continue from.
+
+    At the end of an epoch it is counted from the epochs: their number of steps may have changed since the checkpoint.
+    """
     return state.step if state.totals.steps else state.epoch * data.steps_per_epoch

@@ -23,7 +23,7 @@ class Evaluation:
 
 
 def evaluate(model: Transformer, data: TrainingData) -> Evaluation:
-    """Measure ``model`` on every validation token of every document, in the precision it computes in."""
+    """Measure ``model`` on every validation token of every document, in the precision of its training."""
     was_training = model.training
     model.eval()
     nats: dict[str, float] = defaultdict(float)
@@ -31,15 +31,15 @@ def evaluate(model: Transformer, data: TrainingData) -> Evaluation:
     num_tokens = 0
 
     @torch.no_grad()
-    def measure_shard(shard: tuple[Windows, Windows]) -> float:
-        inputs, targets = (torch.from_numpy(part).to(model.device) for part in shard)
+    def measure_batch(batch: tuple[Windows, Windows]) -> float:
+        inputs, targets = (torch.from_numpy(part).to(model.device) for part in batch)
         return sum_token_losses(model(inputs), model.output_weight_VD, targets)
 
-    # No more sequences than a training step takes: with a small batch the evaluation would set the peak of memory.
+    # No more sequences than a training step has; otherwise evaluation would set the peak memory of small batches.
     batch_size = min(data.batch_size, count_micro_batch_rows(data.length))
     for text in data.held_out:
-        shards = cut_held_out(text, length=data.length, batch_size=batch_size)
-        nats[text.language] += sum(map(measure_shard, shards))
+        batches = cut_held_out(text, length=data.length, batch_size=batch_size)
+        nats[text.language] += sum(map(measure_batch, batches))
         num_tokens += len(text.tokens)
         num_bytes[text.language] += text.size_bytes
     model.train(was_training)

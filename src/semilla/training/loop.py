@@ -1,7 +1,7 @@
-"""The training loop, as a generator: it computes, yields after every step, and touches neither files nor screen.
+"""The training loop, as a generator: it computes and yields after every step, without files or output.
 
-Stop iterating and nothing is lost: ``RunState`` is whole between steps, and everything else (learning rate, batches,
-dropout) is a pure function of the configuration, the seed and the step.
+Nothing is lost when the caller stops iterating. ``RunState`` is complete between steps, and everything else (learning
+rate, batches, dropout) is a pure function of the configuration, the seed and the step.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch
 from semilla.configuration.schema import PipelineConfiguration, TrainingHyperparameters
 from semilla.errors import DivergedError
 from semilla.model.seeds import mix_seed
-from semilla.training.data import Batch, TrainingData, Windows, cut_batch, halve_contexts, plan_epoch
+from semilla.training.data import Batch, TrainingData, Windows, cut_batch, halve_sequences, plan_epoch
 from semilla.training.optimizer import set_learning_rate, set_momentum
 from semilla.training.parallel.workers import Workers
 from semilla.training.schedule import compute_dropout, compute_learning_rate, compute_momentum
@@ -28,9 +28,9 @@ def train(
 ) -> Generator[StepInfo]:
     """Train from ``state.step`` to the end of the last epoch, yielding after every step.
 
-    Without ``workers`` begun beforehand it begins its own, who live until the generator is closed. The caller measures
-    each finished epoch and appends to ``state.history`` before it iterates on. Raises DivergedError, before the update,
-    when the loss or the gradient is not finite.
+    Without ``workers`` it starts its own and kills them when the generator is closed. After the last step of an epoch
+    the caller evaluates and appends to ``state.history`` before it continues. Raises DivergedError, before the update,
+    when the loss or the gradient is NaN or infinite.
     """
     settings = config.training_hyperparameters
     total_steps = settings.num_epochs * data.steps_per_epoch
@@ -55,27 +55,21 @@ def take_step(
 ) -> StepInfo:
     """One optimizer step on the windows that begin at ``starts``."""
     began_s = time.perf_counter()
-    rate = compute_learning_rate(
-        state.step,
-        total_steps=total_steps,
-        base=settings.learning_rate,
-        warmup_fraction=settings.warmup_fraction,
-    )
-    set_learning_rate(state.optimizers, rate)
-    set_momentum(state.optimizers, compute_momentum(state.step))
+    rate = schedule_optimizers(state, settings, total_steps=total_steps)
     batch = plan_batch(state.step, settings, starts, total_steps=total_steps, data=data)
     with workers.limit_threads():
         loss, norm = compute_gradients(batch, workers, max_norm=settings.max_gradient_norm)
         if not (math.isfinite(loss) and math.isfinite(norm)):
+            figures = {
+                "step": state.step + 1,
+                "loss": loss,
+                "gradient_norm": norm,
+                "windows": starts.tolist(),
+            }
             raise DivergedError(
                 f"step {state.step + 1}: the loss is {loss} and the gradient norm {norm}; the update was not made. "
                 f"Lower --learning-rate (now {settings.learning_rate:g})",
-                figures={
-                    "step": state.step + 1,
-                    "loss": loss,
-                    "gradient_norm": norm,
-                    "windows": starts.tolist(),
-                },
+                figures=figures,
             )
         workers.update(state.optimizers)
     state.step += 1
@@ -93,13 +87,26 @@ def take_step(
     return info
 
 
+def schedule_optimizers(state: RunState, settings: TrainingHyperparameters, *, total_steps: int) -> float:
+    """Set learning rate and momentum for the next step; return the base learning rate."""
+    rate = compute_learning_rate(
+        state.step,
+        total_steps=total_steps,
+        base=settings.learning_rate,
+        warmup_fraction=settings.warmup_fraction,
+    )
+    set_learning_rate(state.optimizers, rate)
+    set_momentum(state.optimizers, compute_momentum(state.step))
+    return rate
+
+
 def plan_batch(
     step: int, settings: TrainingHyperparameters, starts: Windows, *, total_steps: int, data: TrainingData
 ) -> Batch:
-    """The windows that begin at ``starts``, and what is left out and drawn at random when they are computed."""
+    """The batch of a step: the windows that begin at ``starts``, with the step's seed, dropout and kind of softmax."""
     inputs, targets = cut_batch(data, starts)
     if step < settings.short_context_fraction * total_steps:
-        inputs, targets = halve_contexts(inputs), halve_contexts(targets)
+        inputs, targets = halve_sequences(inputs), halve_sequences(targets)
     return Batch(
         inputs,
         targets,
@@ -111,7 +118,7 @@ def plan_batch(
 
 
 def compute_gradients(batch: Batch, workers: Workers, *, max_norm: float) -> tuple[float, float]:
-    """Leave the batch's gradient in the parameters; the loss in nats per token, and the norm before clipping."""
+    """Compute the batch's gradient and clip it; return the loss in nats per token, and the norm before clipping."""
     loss = workers.compute(batch)
     norm = torch.linalg.vector_norm(workers.gradients).item()
     if norm > max_norm:

@@ -1,7 +1,7 @@
-"""How much memory training will take, before it takes it. Arithmetic only: nothing here imports torch.
+"""Estimate the memory that training will take. Arithmetic only, without torch.
 
-The terms are counted from the shapes; the constants are measured (``tests/training/test_memory.py`` holds the estimate
-against measured peaks).
+The terms follow from the shapes, and the constants are measured. ``tests/training/test_memory.py`` compares the
+estimate with measured peaks.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from semilla.training.micro_batches import (
 
 MIB = 1024 * 1024
 BASE_MB = 328.0
-"""A process with Python and torch and a first step's worth of workspace."""
-HELPER_MB = 165.0
-"""The same of a process that helps, beyond what it shares with the first."""
+"""A process with Python, torch and the workspace of a first step."""
+WORKER_MB = 165.0
+"""The same for a worker process, beyond what it shares with the training process."""
 CORPUS_FACTOR = 8.0
-"""Text, its token ids, and what encoding it takes, per byte of corpus."""
+"""Text, token ids and the memory of encoding, per byte of corpus."""
 
 
 def estimate_training_memory_mb(config: PipelineConfiguration) -> float:
     """Peak resident memory of training in MiB, all its processes together.
 
     The factors are a least-squares fit to the measured peaks of 27 shapes (1 to 12 layers, width 64 to 512, context 32
-    to 2,048, 1,000 to 32,000 pieces, both number formats, one thread and two), all of which it meets within 15 %. What
-    an embedding takes is in the factor of the logits, for both grow with the vocabulary.
+    to 2,048, 1,000 to 32,000 pieces, both precisions, one thread and two), and within 15 % of each. The factor of the
+    logits includes the embedding's memory, because both grow with the vocabulary.
     """
     architecture, settings = config.model_architecture, config.training_hyperparameters
     width, length = architecture.d_model, settings.max_sequence_length
@@ -54,11 +54,11 @@ def estimate_training_memory_mb(config: PipelineConfiguration) -> float:
     bytes_needed: float = count * number_bytes * (activations + scores + logits) + 4 * (
         matrices + batch + shared
     )
-    return BASE_MB + (count - 1) * HELPER_MB + CORPUS_FACTOR * corpus_mb + bytes_needed / MIB
+    return BASE_MB + (count - 1) * WORKER_MB + CORPUS_FACTOR * corpus_mb + bytes_needed / MIB
 
 
 def computes_in_bfloat16(settings: TrainingHyperparameters) -> bool:
-    """Will matrix products run in bfloat16? With ``auto``, where the processor has instructions for it."""
+    """Tell whether matrix products run in bfloat16. ``auto`` counts as bfloat16 on processors with its instructions."""
     if settings.precision != "auto":
         return settings.precision == "bfloat16"
     try:
@@ -69,7 +69,7 @@ def computes_in_bfloat16(settings: TrainingHyperparameters) -> bool:
 
 
 def find_fitting_batch_size(config: PipelineConfiguration, *, budget_mb: float) -> int | None:
-    """The largest batch size whose estimate stays within ``budget_mb``; None when even one sequence does not."""
+    """The largest batch size whose estimate stays within ``budget_mb``; None when one sequence already exceeds it."""
     for batch_size in range(config.training_hyperparameters.batch_size, 0, -1):
         if estimate_training_memory_mb(with_settings(config, batch_size=batch_size)) <= budget_mb:
             return batch_size
@@ -77,13 +77,13 @@ def find_fitting_batch_size(config: PipelineConfiguration, *, budget_mb: float) 
 
 
 def with_settings(config: PipelineConfiguration, **changes: int) -> PipelineConfiguration:
-    """The same configuration with other hyperparameters of training."""
+    """A copy of the configuration with some training hyperparameters changed."""
     settings = config.training_hyperparameters.model_copy(update=changes)
     return config.model_copy(update={"training_hyperparameters": settings})
 
 
 def suggest_batch_size(config: PipelineConfiguration) -> int:
-    """A smaller batch size to try after memory ran out: what the estimate allows now, at most half."""
+    """A smaller batch size to try after running out of memory: as large as the estimate allows, at most half."""
     half = max(1, config.training_hyperparameters.batch_size // 2)
     fitting = find_fitting_batch_size(
         with_settings(config, batch_size=half), budget_mb=0.9 * measure_available_mb()

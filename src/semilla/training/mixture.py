@@ -1,9 +1,9 @@
-"""How training is shared between languages, when the text itself is mostly in one of them.
+"""Balance training between languages when the text is mostly in one of them.
 
-Each language's share is its size to the power of 1 - balance, over the sum of all: the smoothing that multilingual
-models are trained with (Conneau and Lample 2019, section 3.1), from 0, as the text has it, to 1, the same to all. An
-epoch keeps its number of windows. A language that gets more than it has is repeated, each window as often as any other
-give or take one; of a language that gets less, every epoch draws other windows.
+The share of a language is proportional to its size to the power of 1 - balance, the usual smoothing for multilingual
+models (Conneau and Lample 2019, section 3.1). A balance of 0 keeps the shares of the text; 1 gives all languages the
+same. An epoch keeps its number of windows. When a language gets more windows than it has, they are repeated, each
+equally often give or take one. When it gets fewer, every epoch draws different ones.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Counts = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Mixture:
-    """Where each document begins in a stream of ``num_tokens``, in which language, and how far to balance them."""
+    """The start and language of each document in a stream of ``num_tokens``, and how far to balance languages."""
 
     balance: float
     document_starts: tuple[int, ...]
@@ -26,7 +26,7 @@ class Mixture:
     num_tokens: int
 
     def choose_windows(self, starts: Counts, draw: np.random.Generator) -> Counts:
-        """As many windows as ``starts`` has, shuffled, some left out and others repeated to balance the languages.
+        """As many windows as in ``starts``, shuffled, some omitted and others repeated to balance the languages.
 
         A window belongs to the language it begins in.
         """
@@ -57,7 +57,7 @@ def balance_shares(sizes: Counts, balance: float) -> npt.NDArray[np.float64]:
 
 
 def apportion(shares: npt.NDArray[np.float64], total: int) -> Counts:
-    """Whole numbers that add up to ``total`` and differ from the shares of it by less than 1 (largest remainders)."""
+    """Whole numbers that add up to ``total``, each within 1 of its exact share (largest remainder method)."""
     exact = shares * total
     counts = np.floor(exact).astype(np.int64)
     neediest = np.argsort(counts - exact, kind="stable")[: total - counts.sum()]
@@ -66,7 +66,7 @@ def apportion(shares: npt.NDArray[np.float64], total: int) -> Counts:
 
 
 def _draw_evenly(windows: Counts, count: int, draw: np.random.Generator) -> Counts:
-    """Draw ``count`` windows, none again before all have been drawn."""
+    """Draw ``count`` windows; repeat none until all have been drawn."""
     rounds = -(-count // len(windows))
     orders = [draw.permutation(windows) for _ in range(rounds)]
     return np.concatenate(orders)[:count] if orders else windows[:0]

@@ -1,9 +1,9 @@
-"""Muon, all matrices of a shape at a time and in the precision the processor is fast in.
+"""Muon for all matrices of one shape together, in the precision that is fast on the processor.
 
 The gradient of a matrix is replaced by the nearest orthogonal one (Jordan et al. 2024,
 https://kellerjordan.github.io/posts/muon/), scaled to the size of AdamW's update (Liu et al. 2025,
-https://arxiv.org/abs/2502.16982). ``torch.optim.Muon`` does the same one matrix after the other and always in bfloat16,
-which a processor without bfloat16 units emulates: that was half of a training step.
+https://arxiv.org/abs/2502.16982). ``torch.optim.Muon`` computes one matrix after the other, and always in bfloat16.
+Processors without bfloat16 units emulate it: that took half of a training step.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ import torch
 from torch import Tensor
 
 POLYNOMIALS = ((8.20516, -22.90193, 16.46072), (4.06640, -2.86115, 0.51840))
-"""Coefficients of odd quintics that one after the other draw singular values towards one: the first two of the Polar
-Express (Amsel et al. 2025, https://arxiv.org/abs/2505.16932), made smaller by 1.01, 1.01³ and 1.01⁵ as they advise."""
+"""Coefficients of two odd quintics; applied in turn, they move singular values towards one. They are the first two of
+the Polar Express (Amsel et al. 2025, https://arxiv.org/abs/2505.16932), divided by 1.01, 1.01³ and 1.01⁵ as advised."""
 ADAMW_RMS = 0.2
 """Root mean square of a typical AdamW update, which Liu et al. match."""
 
 
 class Muon(torch.optim.Optimizer):
-    """Nesterov momentum, orthogonalised, with decoupled weight decay; for matrices only."""
+    """Orthogonalised Nesterov momentum with decoupled weight decay, for matrices only."""
 
     def __init__(
         self,
@@ -39,17 +39,17 @@ class Muon(torch.optim.Optimizer):
         self.compute_dtype = compute_dtype
 
     def step(self, closure: None = None) -> None:  # type: ignore[override]  # noqa: ARG002
-        """Update every matrix that has a gradient; there is no closure to evaluate."""
+        """Update every matrix that has a gradient. A closure is not supported."""
         self.finish_step(orthogonalize(self.begin_step(), dtype=self.compute_dtype))
 
     @torch.no_grad()
     def begin_step(self) -> list[Tensor]:
-        """The first half of ``step``: what is to be made orthogonal."""
+        """The first half of ``step``: the matrices to orthogonalise."""
         return [self._add_momentum(matrix, group["momentum"]) for group, matrix in self._list_matrices()]
 
     @torch.no_grad()
     def finish_step(self, updates: Iterable[Tensor]) -> None:
-        """The second half: take ``updates``, made orthogonal in the meantime, off the matrices."""
+        """The second half: subtract the orthogonalised ``updates`` from the matrices."""
         for (group, matrix), update in zip(self._list_matrices(), updates, strict=True):
             scale = ADAMW_RMS * math.sqrt(max(matrix.shape))
             matrix.mul_(1 - group["lr"] * group["weight_decay"])
@@ -75,16 +75,16 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonalize(matrices: list[Tensor], *, dtype: torch.dtype) -> list[Tensor]:
-    """Near each matrix one with singular values nearer to one (of a random one, 0.2 to 2), computed in ``dtype``.
+    """Move the singular values of each matrix towards one (for a random matrix, to 0.2 to 2), computing in ``dtype``.
 
-    Matrices of one shape, or of one shape after turning, are computed together. A matrix of zeros stays what it is.
+    Matrices of one shape, or transposed shape, are computed together. A matrix of zeros stays zero.
     """
     batches: dict[tuple[int, ...], list[int]] = defaultdict(list)
     for index, matrix in enumerate(matrices):
         batches[tuple(sorted(matrix.shape))].append(index)
     found = list(matrices)
     for indices in batches.values():
-        wide = torch.stack([_turn_wide(matrices[index]) for index in indices]).to(dtype)
+        wide = torch.stack([_make_wide(matrices[index]) for index in indices]).to(dtype)
         for index, result in zip(indices, _apply_polynomials(wide), strict=True):
             found[index] = result.t() if _is_tall(matrices[index]) else result
     return found
@@ -104,5 +104,5 @@ def _is_tall(matrix: Tensor) -> bool:
     return matrix.shape[0] > matrix.shape[1]
 
 
-def _turn_wide(matrix: Tensor) -> Tensor:
+def _make_wide(matrix: Tensor) -> Tensor:
     return matrix.t() if _is_tall(matrix) else matrix

@@ -1,6 +1,6 @@
-"""Muon for the matrices, AdamW for the rest; one base learning rate, one documented multiplier per group.
+"""Parameter groups and their optimizers: Muon for the matrices, AdamW for the rest.
 
-Which parameter goes where, and how fast each group learns; Muon itself is in ``muon``.
+There is one base learning rate, and each group has a multiplier for it. Muon itself is in ``muon``.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from semilla.training.muon import Muon
 from semilla.training.schedule import MOMENTUM
 
 MULTIPLIERS = {"matrices": 20.0, "embeddings": 20.0, "norms": 10.0}
-"""Learning rate of each group as a multiple of ``learning_rate``."""
+"""Learning rate of each group, as a multiple of ``learning_rate``."""
 ADAMW_MULTIPLIERS = {"matrices": 10.0, "embeddings": 10.0, "norms": 10.0}
-"""The same when AdamW drives everything."""
+"""The same when AdamW optimizes all groups."""
 DECAY_MULTIPLIERS = {"matrices": 1.0, "embeddings": 3.0, "norms": 0.0}
-"""Weight decay of each group as a multiple of ``weight_decay``: a small text is read often, and most parameters are in
-the embeddings."""
+"""Weight decay of each group, as a multiple of ``weight_decay``. Embeddings get more: they hold most parameters, and a
+small text is read often."""
 ADAM_BETAS = (0.9, 0.95)
 
 
@@ -38,7 +38,7 @@ def group_parameters(model: nn.Module) -> dict[str, list[nn.Parameter]]:
 def build_optimizers(
     model: nn.Module, settings: TrainingHyperparameters, *, compute_dtype: torch.dtype
 ) -> dict[str, torch.optim.Optimizer]:
-    """The optimizers by name; every group carries ``multiplier``, which ``set_learning_rate`` applies."""
+    """The optimizers by name. Every group has a ``multiplier`` for ``set_learning_rate``."""
     groups = group_parameters(model)
     use_muon = settings.optimizer == "muon"
     multipliers = MULTIPLIERS if use_muon else ADAMW_MULTIPLIERS
@@ -70,14 +70,14 @@ def build_optimizers(
 
 
 def set_learning_rate(optimizers: dict[str, torch.optim.Optimizer], rate: float) -> None:
-    """Give every group ``rate`` times its multiplier."""
+    """Set the learning rate of every group to ``rate`` times its multiplier."""
     for optimizer in optimizers.values():
         for group in optimizer.param_groups:
             group["lr"] = rate * group["multiplier"]
 
 
 def set_momentum(optimizers: dict[str, torch.optim.Optimizer], momentum: float) -> None:
-    """Give Muon ``momentum``; AdamW keeps its own."""
+    """Set the momentum of Muon; AdamW has its own."""
     if muon := optimizers.get("muon"):
         for group in muon.param_groups:
             group["momentum"] = momentum

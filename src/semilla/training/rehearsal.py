@@ -1,7 +1,8 @@
-"""Make a few training steps on made-up text: what a step of this shape takes on this machine, now.
+"""Time a few training steps of a configuration on this machine, on synthetic text.
 
-Run as a module in a process of its own (``python -m semilla.training.rehearsal``, the configuration as JSON on standard
-input), for it imports torch and takes the memory that training takes; prints a ``Rehearsal`` as JSON.
+Run it in a process of its own, because it imports torch and takes as much memory as training:
+``python -m semilla.training.rehearsal`` reads the configuration as JSON from standard input, and prints a ``Rehearsal``
+as JSON.
 """
 
 from __future__ import annotations
@@ -25,17 +26,17 @@ from semilla.training.parallel.workers import Workers
 from semilla.training.state import RunState, build_state
 
 REHEARSED_S = 2.0
-"""Time given to the steps; two of each kind are made however long they take."""
+"""Time budget for the steps. At least two of each kind are timed."""
 LEAST_STEPS, MOST_STEPS = 2, 8
 ZIPF_OFFSET = 2.7
-"""Mandelbrot's correction to Zipf's law: how often the k-th most frequent token of a text occurs, 1 / (k + 2.7)."""
+"""Mandelbrot's correction to Zipf's law: the k-th most frequent token has a frequency proportional to 1 / (k + 2.7)."""
 
 
 @dataclass(frozen=True)
 class Rehearsal:
     """Seconds of the two kinds of step and of an evaluation of as many tokens; peak memory of all processes in MiB.
 
-    A ``sampled`` step scores a sample of the vocabulary, a ``full`` one all of it.
+    A ``sampled`` step has a sampled softmax, a ``full`` one the full softmax.
     """
 
     sampled_s: float
@@ -45,7 +46,7 @@ class Rehearsal:
 
 
 def rehearse(config: PipelineConfiguration) -> Rehearsal:
-    """Train a fresh model for a moment; median times, the first step of each kind left out."""
+    """Train a new model for a few steps. Times are medians without the first step of each kind."""
     keep_freed_blocks()
     times = {}
     with Workers(config) as workers:
@@ -66,7 +67,7 @@ def rehearse(config: PipelineConfiguration) -> Rehearsal:
 
 
 def make_text(config: PipelineConfiguration) -> TrainingData:
-    """Tokens as frequent as those of a text, for as many windows as a batch has, and the same to be held out."""
+    """Random tokens with the frequencies of a text: one batch for training, and the same for validation."""
     settings = config.training_hyperparameters
     weights = 1 / (np.arange(config.tokenizer_vocab_size) + ZIPF_OFFSET)
     draw = np.random.default_rng(0)
@@ -90,7 +91,7 @@ def _time_steps(
 
 
 def main() -> None:
-    """Read the configuration, write the times."""
+    """Read the configuration, print the rehearsal."""
     config = PipelineConfiguration.model_validate_json(sys.stdin.read())
     sys.stdout.write(json.dumps(asdict(rehearse(config))) + "\n")
 

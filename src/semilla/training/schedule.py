@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 FINAL_SHARE = 0.02
-"""Share of the base rate that is left at the last step."""
+"""The rate of the last step, as a share of the base rate."""
 FIRST_MOMENTUM, MOMENTUM = 0.85, 0.95
 MOMENTUM_STEPS = 300
-"""Steps from the first momentum to the one that stays."""
+"""Steps from the first momentum to the final one."""
 
 
 def compute_learning_rate(step: int, *, total_steps: int, base: float, warmup_fraction: float) -> float:
-    """Base rate for ``step`` (from 0): a linear rise to ``base``, then a straight line down to a small remainder.
+    """Learning rate of ``step`` (from 0): linear warm-up to ``base``, then linear decay to a small remainder.
 
-    Bergsma et al. 2025, https://arxiv.org/abs/2502.15938, find it better than a cosine, and so did we.
+    Bergsma et al. 2025, https://arxiv.org/abs/2502.15938, find it better than cosine decay, and so did we.
     """
     warmup_steps = max(1, round(total_steps * warmup_fraction))
     if step < warmup_steps:
@@ -22,7 +22,7 @@ def compute_learning_rate(step: int, *, total_steps: int, base: float, warmup_fr
 
 
 def compute_momentum(step: int) -> float:
-    """Muon's momentum for ``step`` (from 0): a linear rise, for the first gradients are soon out of date.
+    """Muon's momentum for ``step`` (from 0): a linear rise, because early gradients are soon out of date.
 
     After Jordan et al. 2024, https://github.com/KellerJordan/modded-nanogpt.
     """
@@ -32,7 +32,7 @@ def compute_momentum(step: int) -> float:
 def compute_dropout(step: int, *, total_steps: int, final: float) -> float:
     """Probability for ``step`` (from 0): a linear rise from none to ``final``.
 
-    Text that has not been read often cannot be learned by heart yet, and until then dropout only delays: the late
+    Text that was read few times is not overfitted yet, and until then dropout only slows learning. This is the late
     dropout of Liu et al. 2023, https://arxiv.org/abs/2303.01500, without its jump.
     """
     return final * step / max(1, total_steps)

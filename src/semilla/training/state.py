@@ -1,4 +1,4 @@
-"""All that training changes from step to step, and nothing else."""
+"""The state of a training: everything that changes from step to step."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class StepInfo:
 
 @dataclass
 class EpochTotals:
-    """Sums over the steps of the epoch under way; saved with a checkpoint, so that its means survive a kill."""
+    """Sums over the steps of the current epoch. Checkpoints save them, so that the means survive a kill."""
 
     nats: float = 0.0
     tokens: int = 0
@@ -39,11 +39,11 @@ class EpochTotals:
 
     @property
     def tokens_per_second(self) -> float:
-        """Mean rate; a clock that did not move counts as a nanosecond."""
+        """Mean rate. At least a nanosecond counts as elapsed, in case the clock did not advance."""
         return self.tokens / max(self.elapsed_s, 1e-9)
 
     def add(self, info: StepInfo) -> None:
-        """Count one more step."""
+        """Add one step."""
         self.nats += info.loss * info.num_tokens
         self.tokens += info.num_tokens
         self.gradient_norm += info.gradient_norm
@@ -53,7 +53,7 @@ class EpochTotals:
 
 @dataclass
 class BestModel:
-    """The weights with the lowest validation loss so far, and where they came from."""
+    """The weights with the lowest validation loss so far, and their epoch."""
 
     epoch: int
     validation_loss: float
@@ -62,7 +62,7 @@ class BestModel:
 
 @dataclass
 class RunState:
-    """All that training changes. ``step`` counts finished steps over all epochs."""
+    """Everything that training changes. ``step`` counts finished steps over all epochs."""
 
     model: Transformer
     optimizers: dict[str, torch.optim.Optimizer]
@@ -73,12 +73,12 @@ class RunState:
 
     @property
     def epoch(self) -> int:
-        """Epochs finished and measured."""
+        """Epochs finished and evaluated."""
         return len(self.history)
 
 
 def build_state(config: PipelineConfiguration, *, vocab_size: int, precision: str) -> RunState:
-    """A fresh model with its optimizers, before the first step."""
+    """A new model with its optimizers, before the first step."""
     model = Transformer(
         config.model_architecture,
         vocab_size=vocab_size,

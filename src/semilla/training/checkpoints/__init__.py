@@ -1,1 +1,1 @@
-"""Checkpoints: written, verified, and resumed from."""
+"""Write checkpoints, verify them, and resume from them."""

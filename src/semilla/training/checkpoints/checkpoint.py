@@ -1,4 +1,4 @@
-"""Checkpoints: one file each, complete or absent, sealed with its own SHA-256 (``checkpoints.seal``)."""
+"""Checkpoints: one file each, complete or absent, with its own SHA-256 (see ``checkpoints.seal``)."""
 
 from __future__ import annotations
 
@@ -29,25 +29,25 @@ from semilla.training.checkpoints.seal import (
 from semilla.training.state import BestModel, EpochTotals, RunState
 
 _TENSORS = {"model_state", "optimizer_state", "best"}
-"""The parts that may be large."""
+"""The parts with tensors, which may be large."""
 _KEPT_EPOCHS = 3
 _KEPT_STEPS = 2
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """What a checkpoint belongs to. ``lineage`` counts the trainings started from scratch in a directory."""
+    """The training that a checkpoint belongs to. ``lineage`` counts trainings from scratch in one directory."""
 
     lineage: int
     vocab_size: int
     corpus_sha256: str
     tokenizer_sha256: str
     environment: dict[str, Any]
-    """What bit-identity depends on: versions, processor, thread count, precision."""
+    """What bit-identity depends on beside configuration and seed: versions, processor, precision, threads."""
     model_version: str = ""
-    """MAJOR.MINOR.PATCH of the model it becomes; empty in checkpoints of before models had versions."""
+    """MAJOR.MINOR.PATCH of the model; empty in checkpoints older than model versions."""
     departures: list[str] = field(default_factory=list)
-    """Why the result need not be, bit for bit, that of an uninterrupted run; empty when it will be."""
+    """Why the result may differ in its bits from an uninterrupted run; empty when it will not."""
 
 
 class _ConfigLayout(BaseModel):
@@ -57,7 +57,7 @@ class _ConfigLayout(BaseModel):
 
 
 class _Layout(BaseModel):
-    """The parts of a checkpoint that are relied on, with their kinds."""
+    """The required parts of a checkpoint, with their types."""
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
@@ -74,19 +74,19 @@ class _Layout(BaseModel):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A verified checkpoint: where it is, and its ``content`` without the tensors, which may be large."""
+    """A verified checkpoint: its path, and its ``content`` without the tensors, which may be large."""
 
     path: Path
     content: dict[str, Any]
 
     @property
     def order(self) -> tuple[int, int]:
-        """Later checkpoints compare greater; by counts, never by clocks."""
+        """Later checkpoints compare greater. The order is by counts, never by clocks."""
         return self.content["provenance"]["lineage"], self.content["step"]
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Architecture, hyperparameters and seed it was trained with, flat, under their present names."""
+        """Its architecture, hyperparameters and seed, flat, under the current names of the settings."""
         recorded = self.content["training_config"]
         groups = {**recorded["model_architecture"], **recorded["training_hyperparameters"]}
         return recall_settings({**groups, "seed": recorded["seed"]}, list_settings())
@@ -102,7 +102,7 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Damaged:
-    """A checkpoint that does not verify, and why."""
+    """A checkpoint that does not verify, and the reason."""
 
     path: Path
     reason: str
@@ -114,9 +114,9 @@ class Damaged:
 def save_checkpoint(
     path: Path, state: RunState, *, config: PipelineConfiguration, provenance: Provenance
 ) -> None:
-    """Write everything an exact resume needs, under the specification's keys and a few of our own, and verify it.
+    """Write everything that an exact resume needs, with the keys of the specification and more, and verify it.
 
-    Raises DivergedError, before any file is touched, when a weight or a moment is not a finite number.
+    Raises DivergedError, before any file is touched, when a weight or an optimizer moment is NaN or infinite.
     """
     model_state = state.model.state_dict()
     optimizer_state = {name: optimizer.state_dict() for name, optimizer in state.optimizers.items()}
@@ -154,7 +154,7 @@ def save_model(
     config: PipelineConfiguration,
     provenance: Provenance,
 ) -> None:
-    """Write weights alone (``best_model.pt``, ``final_model.pt``), under the same keys and with the same seal."""
+    """Write only weights (``best_model.pt``, ``final_model.pt``), with the same keys and the same seal."""
     content = {
         "epoch": epoch,
         "model_state": weights,
@@ -167,14 +167,14 @@ def save_model(
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a sealed file that must be a whole checkpoint; raises like ``read_sealed``."""
+    """Read a sealed file and check that it is a complete checkpoint. Raises like ``read_sealed``."""
     content = read_sealed(path)
     check_layout(content, name=path.name)
     return content
 
 
 def restore_state(state: RunState, checkpoint: Checkpoint) -> None:
-    """Put what the checkpoint's file holds into a freshly built ``state``; raises like ``read_sealed``."""
+    """Load the checkpoint's file into a newly built ``state``. Raises like ``read_sealed``."""
     content = read_checkpoint(checkpoint.path)
     load_checked(content["model_state"], state.model, name=checkpoint.path.name)
     for name, optimizer in state.optimizers.items():
@@ -193,7 +193,7 @@ def restore_state(state: RunState, checkpoint: Checkpoint) -> None:
 
 
 def find_checkpoints(directory: Path) -> tuple[list[Checkpoint], list[Damaged]]:
-    """All checkpoints that verify, newest first, and those that do not. Reads one after the other into memory."""
+    """All checkpoints that verify, newest first, and those that do not. Reads one file at a time into memory."""
     sound, damaged = [], []
     for path in [*_list_files(directory, "epoch"), *_list_files(directory, "step")]:
         try:
@@ -206,23 +206,23 @@ def find_checkpoints(directory: Path) -> tuple[list[Checkpoint], list[Damaged]]:
 
 
 def check_layout(content: dict[str, Any], *, name: str) -> None:
-    """Raise IntegrityError unless a checkpoint has the parts of one, each of its kind."""
+    """Raise IntegrityError unless ``content`` has the parts of a checkpoint, each of the right type."""
     try:
         _Layout.model_validate(content)
-        # pydantic passes over names that a dataclass does not have.
+        # pydantic ignores names that a dataclass does not have.
         _ = Provenance(**content["provenance"]), EpochTotals(**content["totals"])
         _ = content["best"] and BestModel(**content["best"])
     except TypeError as error:
         raise IntegrityError(f"{name} is no checkpoint: it has a part under another name") from error
     except ValidationError as error:
-        # The value itself is not shown: it may be nested so that writing it out never ends.
+        # The value is not shown: it may be nested so deeply that printing it never ends.
         problem = error.errors(include_input=False, include_url=False)[0]
         place = ascii(".".join(map(str, problem["loc"])))[1:-1]
         raise IntegrityError(f"{name} is no checkpoint: {place[:100]}: {problem['msg']}") from error
 
 
 def prune_checkpoints(directory: Path) -> list[Path]:
-    """Remove all but the newest three epoch and two step checkpoints; call it only after a newer one stands."""
+    """Keep the newest three epoch and two step checkpoints. Call it only after a newer one was verified."""
     removed = [
         *_list_files(directory, "epoch")[_KEPT_EPOCHS:],
         *_list_files(directory, "step")[_KEPT_STEPS:],
@@ -232,7 +232,7 @@ def prune_checkpoints(directory: Path) -> list[Path]:
 
 
 def _list_files(directory: Path, kind: str) -> list[Path]:
-    """Checkpoints of one kind by their numbers, the highest first; other names are not ours."""
+    """Checkpoints of one kind, the highest number first. Files with other names are not ours."""
     found = {
         int(match[1]): path
         for path in directory.glob(names.CHECKPOINT_PATTERN)
@@ -244,7 +244,7 @@ def _list_files(directory: Path, kind: str) -> list[Path]:
 def check_compatibility(
     checkpoint: Checkpoint, *, config: PipelineConfiguration, provenance: Provenance
 ) -> None:
-    """Raise IncompatibleError, naming both values, unless ``checkpoint`` fits vocabulary, architecture and text."""
+    """Raise IncompatibleError, with both values, unless vocabulary, architecture and text are the same."""
     saved, wanted = checkpoint.settings, config.model_architecture.model_dump()
     pairs = {name: (saved[name], wanted[name]) for name in wanted}
     pairs["vocab_size"] = (checkpoint.provenance.vocab_size, provenance.vocab_size)
@@ -259,7 +259,7 @@ def check_compatibility(
 
 
 def describe_config(config: PipelineConfiguration) -> dict[str, Any]:
-    """The configuration as plain values that ``weights_only`` loading accepts, without passwords in addresses."""
+    """The configuration as plain values that ``weights_only`` accepts, without passwords in URLs."""
     values = config.model_dump(mode="json")
     return {
         **values,

@@ -1,8 +1,8 @@
-"""What a checkpoint may hold, looked at before torch parses it and again before anything is computed with it.
+"""Check what a checkpoint contains, before torch parses it and again before it is used.
 
-A hash proves that a file is whole, not who wrote it. ``torch.load(weights_only=True)`` executes nothing, but it would
-still unpack what is compressed, and accept tensors that claim to be larger than the bytes behind them. So the archive
-must be plain, its pickle may name nothing but tensors, and every tensor must own the memory it spans.
+A hash proves that a file is complete, not who wrote it. ``torch.load(weights_only=True)`` executes nothing, but it
+would still decompress entries, and accept tensors that claim more memory than they have. So the archive must be
+uncompressed, its pickle may refer only to tensors, and every tensor must own the memory it spans.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch
 from semilla.errors import IncompatibleError, IntegrityError
 
 MAX_PICKLE_BYTES = 4 << 20
-"""The default model's is 6 KB: names, shapes and histories, never weights."""
+"""The default model's pickle is 6 KB: names, shapes and histories, but no weights."""
 MAX_DEPTH = 100
 MAX_ENTRIES = 10_000
 MAX_NODES = 1_000_000
@@ -25,14 +25,14 @@ ALLOWED_GLOBALS = frozenset(
     {"collections OrderedDict", "torch._utils _rebuild_tensor_v2"}
     | {f"torch {kind}Storage" for kind in ("Float", "BFloat16", "Half", "Double", "Long", "Int", "Bool")}
 )
-"""All that the pickle of a checkpoint may name."""
+"""The only globals that the pickle of a checkpoint may refer to."""
 _FORBIDDEN_OPCODES = {"STACK_GLOBAL", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "EXT1", "EXT2", "EXT4", "PERSID"}
 
 
 def inspect_archive(data: bytes, *, name: str) -> None:
-    """Raise IntegrityError unless ``data`` is an archive such as ``torch.save`` writes of tensors and plain values.
+    """Raise IntegrityError unless ``data`` is an archive as ``torch.save`` writes for tensors and plain values.
 
-    Nothing is unpacked, allocated or executed: the pickle's opcodes are read, not followed.
+    Nothing is decompressed, allocated or executed: the pickle's opcodes are only listed.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -58,7 +58,7 @@ def inspect_content(content: object, *, name: str) -> None:
 
 
 def check_shapes(found: Mapping[str, torch.Tensor], wanted: Mapping[str, torch.Tensor], *, name: str) -> None:
-    """Raise IncompatibleError, naming the first that differs, unless both hold the same names and shapes."""
+    """Raise IncompatibleError, naming the first difference, unless names and shapes are the same."""
     for key in sorted(found.keys() | wanted.keys()):
         old, new = (tuple(one[key].shape) if key in one else "missing" for one in (found, wanted))
         if old != new:
@@ -96,7 +96,7 @@ def _list_globals(pickle: bytes) -> Iterator[str]:
 
 
 def _walk(content: object) -> Iterator[object]:
-    """Every value below ``content`` once, without recursion, which a deeply nested one would exhaust."""
+    """Every value in ``content`` once. Not recursive: deep nesting would exceed the recursion limit."""
     waiting, seen = [content], set()
     while waiting:
         value = waiting.pop()
@@ -116,7 +116,7 @@ def _owns_its_memory(tensor: torch.Tensor) -> bool:
 
 
 def check_optimizer(optimizer: torch.optim.Optimizer, *, name: str) -> None:
-    """Raise IntegrityError when a restored optimizer keeps a tensor of another shape than its parameter's."""
+    """Raise IntegrityError when a restored optimizer has a tensor whose shape differs from its parameter's."""
     for parameter, kept in optimizer.state.items():
         if not isinstance(parameter, torch.Tensor) or not isinstance(kept, dict):
             raise IntegrityError(f"{name} keeps an optimizer state that belongs to no weights")

@@ -1,4 +1,4 @@
-"""What training leaves on disk, in which order: the checkpoint is the commit, everything else follows from it."""
+"""The files of a training and their order: the checkpoint is the commit, and the others are derived from it."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from semilla.training.state import RunState
 
 
 class TrainingFiles:
-    """Writes a training's checkpoints, models and metrics into one directory and tells of each.
+    """Writes the checkpoints, models and metrics of a training into one directory, and reports each.
 
-    ``replaces`` are checkpoints of earlier trainings, removed once the first of this one stands.
+    ``replaces`` are checkpoints of earlier trainings. They are removed after the first one of this training.
     """
 
     def __init__(
@@ -42,21 +42,21 @@ class TrainingFiles:
         self.saved_at_s = time.monotonic()
 
     def is_due(self) -> bool:
-        """Has the time between two checkpoints passed? No more than this, and the step under way, is ever lost."""
+        """Is it time for a checkpoint? A kill loses at most this interval and the current step."""
         return time.monotonic() - self.saved_at_s >= self.config.checkpoint_seconds
 
     def save_step(self, state: RunState) -> Path:
-        """Save between two steps of an epoch."""
+        """Save a checkpoint inside an epoch."""
         return self._save(state, names.name_step_checkpoint(state.step))
 
     def save_epoch(self, state: RunState, *, must_save: bool, is_last: bool) -> None:
-        """Commit a measured epoch; then let the best model and the metrics follow."""
+        """Save an evaluated epoch: first the checkpoint, then the best model and the metrics."""
         if must_save or is_last or self.is_due() or state.epoch % self.config.checkpoint_every == 0:
             self._save(state, names.name_epoch_checkpoint(state.epoch))
         self.write_results(state, is_last=is_last)
 
     def write_results(self, state: RunState, *, is_last: bool) -> None:
-        """Bring models and metrics in line with ``state``, as after a resume whose files were lost."""
+        """Write models and metrics from ``state``. After a resume this restores files that were lost."""
         if state.best is not None:
             self._save_model(names.BEST_MODEL, state.best.weights, epoch=state.best.epoch)
         if is_last:
@@ -64,7 +64,7 @@ class TrainingFiles:
         self._write_metrics(state, is_last=is_last)
 
     def record_stop(self, state: RunState, figures: Mapping[str, Any]) -> None:
-        """Tell in the metrics where training stopped, and which figure was not a number."""
+        """Record in the metrics where training stopped, and which figure was NaN or infinite."""
         stopped = StoppedEpoch.describe(epoch_number=state.epoch + 1, **{"step": state.step, **figures})
         self._write_metrics(state, stopped=stopped)
 
@@ -86,7 +86,7 @@ class TrainingFiles:
         save_checkpoint(path, state, config=self.config, provenance=self.provenance)
         self.progress(ArtifactWritten(path))
         self.saved_at_s = time.monotonic()
-        # Only now, with the new one read back and verified, may older ones go.
+        # The new checkpoint has been read back and verified, so older ones may be removed now.
         replaced = [old for old in self.replaced if old != path]
         remove_files(replaced)
         self.replaced = []

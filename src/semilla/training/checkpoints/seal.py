@@ -1,7 +1,7 @@
-"""Sealed ``.pt`` files: they carry their own SHA-256, and nothing is parsed before it is verified.
+"""Sealed ``.pt`` files contain their own SHA-256, which is verified before anything is parsed.
 
-What ``torch.save`` writes is a ZIP archive. The hash of all of it stands in the archive's comment: the file opens with
-plain ``torch.load``, and a flipped bit is found before anything is parsed (torch itself does not check).
+``torch.save`` writes a ZIP archive, and the hash of all of it becomes the archive's comment. Plain ``torch.load`` still
+opens the file, and a flipped bit is found before parsing (torch itself does not check).
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from semilla.errors import IncompatibleError, IntegrityError, OutOfMemoryError, 
 from semilla.training.checkpoints.inspection import check_shapes, inspect_archive, inspect_content
 
 FORMAT_VERSION = 1
-"""Grows when an older Semilla could not read what is written; further parts alone are no reason."""
+"""Increased when an older Semilla could not read the file. Additional parts alone do not need that."""
 MAX_FILE_BYTES = 2 << 30
-"""The largest shape a configuration can ask for needs 1.3 GB, optimizers and best weights included."""
+"""The largest possible configuration needs 1.3 GB, optimizers and best weights included."""
 _COMMENT = b"semilla sha256 "
 _COMMENT_BYTES = len(_COMMENT) + 64
 _END_RECORD = b"PK\x05\x06"
@@ -32,7 +32,7 @@ _END_RECORD_BYTES = 22
 
 
 def seal(content: dict[str, Any]) -> memoryview:
-    """Serialise with ``torch.save`` and add the hash, in one buffer: a checkpoint may be a large part of memory."""
+    """Serialise with ``torch.save`` and add the hash, in one buffer: checkpoints can be large compared with memory."""
     buffer = io.BytesIO()
     try:
         torch.save(content, buffer)
@@ -63,7 +63,7 @@ def _hash(data: memoryview) -> bytes:
 
 
 def verify(path: Path) -> bytes:
-    """Read a sealed file and raise IntegrityError unless it is, byte for byte, what was written."""
+    """Read a sealed file. Raises IntegrityError unless its bytes are those that were written."""
     data = _read_regular(path)
     unseal(data, name=path.name)
     return data
@@ -72,18 +72,18 @@ def verify(path: Path) -> bytes:
 def read_sealed(path: Path) -> dict[str, Any]:
     """Verify a file's hash, then parse it without executing anything.
 
-    Raises IntegrityError when it is damaged or holds numbers that are none, IncompatibleError when a newer Semilla
-    wrote it.
+    Raises IntegrityError when it is damaged or contains NaN or infinity, IncompatibleError when a newer Semilla wrote
+    it.
     """
     data = verify(path)
     inspect_archive(data, name=path.name)
     try:
         with warnings.catch_warnings():
-            # torch compares what a forged pickle calls with what it may call, and warns of its own comparison.
+            # For a forged pickle, torch warns about its own check of what the pickle may call.
             warnings.simplefilter("ignore")
             content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever torch raises on bytes that are sealed but not ours
-        # torch's own words advise to load without this protection.
+    except Exception as error:  # torch raises many kinds on sealed bytes that are no checkpoint
+        # torch's message recommends loading without this protection.
         raise IntegrityError(f"{path.name} cannot be read: {type(error).__name__}") from error
     inspect_content(content, name=path.name)
     version = content.get("format_version") if isinstance(content, dict) else None
@@ -93,7 +93,7 @@ def read_sealed(path: Path) -> dict[str, Any]:
             next_command="pip install --upgrade semilla",
         )
     if type(version) is not int or version != FORMAT_VERSION:
-        # Only a number is shown: other values may be nested so that writing them out never ends.
+        # Only a number is shown: other values may be nested so deeply that printing them never ends.
         shown = version if type(version) is int else type(version).__name__
         raise IntegrityError(
             f"{path.name} has format {shown}; this version of Semilla reads {FORMAT_VERSION}"
@@ -104,7 +104,7 @@ def read_sealed(path: Path) -> dict[str, Any]:
 
 
 def _read_regular(path: Path) -> bytes:
-    """Read a regular file of at most ``MAX_FILE_BYTES`` whose last bytes may be a seal; a pipe would wait for ever."""
+    """Read a regular file of at most ``MAX_FILE_BYTES``. Reading a pipe would block forever."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         with os.fdopen(descriptor, "rb") as file:
@@ -119,9 +119,9 @@ def _read_regular(path: Path) -> bytes:
 
 
 def load_weights(path: Path, model: torch.nn.Module) -> None:
-    """Put the weights of a sealed file into ``model``.
+    """Load the weights of a sealed file into ``model``.
 
-    Raises IntegrityError for a damaged file or weights that are no numbers, IncompatibleError for other shapes.
+    Raises IntegrityError for a damaged file, NaN or infinity, and IncompatibleError for other shapes.
     """
     weights = read_sealed(path).get("model_state")
     if not isinstance(weights, dict) or not all(isinstance(one, torch.Tensor) for one in weights.values()):
@@ -135,7 +135,7 @@ def load_checked(weights: dict[str, torch.Tensor], model: torch.nn.Module, *, na
 
 
 def is_finite(content: Any) -> bool:
-    """Tell whether every tensor, however deep inside, holds finite numbers."""
+    """Tell whether all tensors in ``content``, at any depth, are finite."""
     return all(bool(torch.isfinite(tensor).all()) for tensor in _find_tensors(content))
 
 
