@@ -19,7 +19,6 @@ PRINTING = {
     "tokenizer/tokenizer.py": "its child process hands the model over on standard output",
     "runtime/budgets.py": "its child process hands the measurements over on standard output",
     "training/rehearsal.py": "its child process hands the times over on standard output",
-    "training/parallel/worker.py": "its child process hands losses over on standard output",
     "prerequisites/probe.py": "its child process hands the versions over on standard output",
 }
 """Modules that write to a standard stream without being ``cli``, ``commands`` or ``terminal``, and why."""
