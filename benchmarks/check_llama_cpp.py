@@ -30,7 +30,7 @@ from held_out import HeldOut, compare_held_out
 from machine_facts import describe_machine
 
 from semilla.export import QUANTIZATIONS, gguf
-from semilla.export.trained import Ids, Logits, TrainedModel, read_run
+from semilla.export.trained_model import Ids, Logits, TrainedModel, read_run
 
 NUM_PROMPTS = 100
 PROMPT_TOKENS = 16

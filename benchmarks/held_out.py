@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from semilla.export.trained import Ids, Logits, TrainedModel
+from semilla.export.trained_model import Ids, Logits, TrainedModel
 
 NUM_CONTEXTS = 600
 """Of full length, evenly spread: at the default context about all that three books hold out."""

@@ -21,7 +21,7 @@ from machine_facts import describe_machine
 
 from semilla.export import huggingface, onnx_folder
 from semilla.export.parity import Comparison, compare_logits
-from semilla.export.trained import TrainedModel, read_run
+from semilla.export.trained_model import TrainedModel, read_run
 from semilla.runtime.session import load
 
 NUM_CONTEXTS = 1000

@@ -112,7 +112,7 @@ def take_turns(directory: Path) -> dict[str, Any]:
     from semilla.configuration.schema import PipelineConfiguration
     from semilla.pipeline import main_job as pipeline
     from semilla.pipeline.phases import validation
-    from semilla.terminal.live import LiveProgress
+    from semilla.terminal.live_progress import LiveProgress
 
     validation.run = lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt)  # type: ignore[assignment]
     hyperparameters = {**SETTINGS["training_hyperparameters"], "num_epochs": TURNS_EPOCHS}
@@ -199,13 +199,13 @@ def _time_pulse(open_pulse: Callable[..., Any], clock: Clock) -> Callable[..., A
 def watch(variant: str, clock: Clock) -> Iterator[list[Any]]:
     """The listeners of a variant, timed."""
     if variant == "live":
-        from semilla.terminal.live import LiveProgress
+        from semilla.terminal.live_progress import LiveProgress
 
         with LiveProgress(title="benchmark") as live:
             live.live.refresh = clock.wrap(live.live.refresh)  # type: ignore[method-assign]
             yield [clock.wrap(live)]
     elif variant == "json":
-        from semilla.terminal.events import JsonProgress
+        from semilla.terminal.json_progress import JsonProgress
 
         yield [clock.wrap(JsonProgress())]
     else:
@@ -265,8 +265,8 @@ def _prepare_calls(
     from semilla.records.heartbeat import BEAT_S, open_pulse
     from semilla.records.lock import hold_lock
     from semilla.records.metrics import EpochMetrics
-    from semilla.terminal.events import describe_fields, describe_kind
-    from semilla.terminal.live import REFRESH_PER_SECOND, LiveProgress
+    from semilla.terminal.json_progress import describe_fields, describe_kind
+    from semilla.terminal.live_progress import REFRESH_PER_SECOND, LiveProgress
 
     live = LiveProgress(title="benchmark")
     live.console = Console(

@@ -13,7 +13,7 @@ from typing import Any
 from tiny_bundle import describe_model, draw_weights
 
 from semilla.export.bundle import write_bundle
-from semilla.export.int8 import build_int8_graph
+from semilla.export.int8_graph import build_int8_graph
 from semilla.runtime.budgets import measure_in_child
 from semilla.runtime.bundle import MODEL, TOKENIZER
 from semilla.tokenizer.tokenizer import Tokenizer, train_tokenizer

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from semilla.export.bundle import write_bundle
-from semilla.export.onnx import list_shapes
+from semilla.export.float32_graph import list_shapes
 from semilla.tokenizer.tokenizer import Tokenizer, train_tokenizer
 
 SENTENCES = [

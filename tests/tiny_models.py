@@ -6,7 +6,7 @@ import torch
 from tiny_bundle import SENTENCES
 
 from semilla.configuration.schema import ModelArchitecture
-from semilla.export.trained import TrainedModel
+from semilla.export.trained_model import TrainedModel
 from semilla.model.transformer import Transformer, initialize_weights
 from semilla.tokenizer.tokenizer import Tokenizer, train_tokenizer
 

@@ -16,7 +16,7 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 from stages import measure
 
-from semilla.export.int8 import quantize
+from semilla.export.int8_graph import quantize
 
 FUSED, HEADS, CONTEXT, WIDTH, HEAD_WIDTH, VOCABULARY, BEST = "com.microsoft", 4, 128, 128, 32, 8000, 40
 CACHE = (1, HEADS, CONTEXT, HEAD_WIDTH)

@@ -1,16 +1,18 @@
-"""``semilla completion``: what the shells are told is what the parsers take."""
+"""``semilla completion``: the scripts offer what the parsers accept."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
+import shtab
 
 from semilla import cli
 from semilla.commands import COMMANDS
-from semilla.commands.completion import FOLDERS, WRITERS, list_commands
+from semilla.commands.completion import SHELLS, build_parser, write_script
 from semilla.configuration.settings import list_settings
 
 
@@ -18,28 +20,41 @@ from semilla.configuration.settings import list_settings
 def scripts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The script for each shell, in a file of its own."""
     folder = tmp_path_factory.mktemp("completion")
-    paths = {shell: folder / f"semilla.{shell}" for shell in WRITERS}
-    commands = list_commands()
+    paths = {shell: folder / f"semilla.{shell}" for shell in SHELLS}
     for shell, path in paths.items():
-        path.write_text(WRITERS[shell](commands), encoding="utf-8")
+        path.write_text(write_script(shell), encoding="utf-8")
     return paths
 
 
 def test_every_command_and_every_setting_can_be_completed() -> None:
-    """Nothing is listed by hand."""
-    commands = {command.name: command for command in list_commands()}
+    """The parser is built from the commands; nothing is listed by hand."""
+    commands: dict[str, Any] = build_parser()._get_positional_actions()[0].choices  # type: ignore[assignment]
     assert list(commands) == list(COMMANDS)
-    flags = {option.flag: option for option in commands["run"].options}
+    flags = commands["run"]._option_string_actions
     assert {setting.flag for setting in list_settings().values()} <= flags.keys()
-    assert flags["--tokenizer-model-type"].values == ("unigram", "bpe", "char", "word")
-    assert flags["--progress"].values == ("auto", "plain", "json")
-    assert flags["--no-resume"].values is None
-    assert commands["status"].operands == FOLDERS
+    assert flags["--tokenizer-model-type"].choices == ["unigram", "bpe", "char", "word"]
+    assert flags["--progress"].choices == ("auto", "plain", "json")
+    assert flags["--corpus-source"].complete == shtab.FILE
+    assert flags["--output-dir"].complete == shtab.DIRECTORY
+    assert flags["--no-resume"].nargs == 0
+    assert commands["status"]._get_positional_actions()[0].complete == shtab.DIRECTORY
 
 
-@pytest.mark.parametrize("shell", WRITERS)
-def test_a_shell_takes_its_script(scripts: dict[str, Path], shell: str) -> None:
-    """It parses: no quote of a help text is left open."""
+def test_help_is_cut_to_one_sentence(scripts: dict[str, Path]) -> None:
+    """A menu has one line for each flag, and no room for its default."""
+    fish = scripts["fish"].read_text(encoding="utf-8")
+    assert "-d 'a bundle, or a run" in fish
+    assert "(default" not in fish
+
+
+def test_zsh_can_load_the_script_with_source(scripts: dict[str, Path]) -> None:
+    """As the help says; shtab itself foresees only eval."""
+    assert "if [[ $zsh_eval_context[-1] == (eval|file) ]]" in scripts["zsh"].read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_shell_can_parse_its_script(scripts: dict[str, Path], shell: str) -> None:
+    """The shell can parse it: no help text leaves a quote open."""
     program = shutil.which(shell)
     if program is None:
         pytest.skip(f"{shell} is not installed")
@@ -59,13 +74,13 @@ def test_a_shell_takes_its_script(scripts: dict[str, Path], shell: str) -> None:
     ],
 )
 def test_bash_completes(scripts: dict[str, Path], tmp_path: Path, words: list[str], found: set[str]) -> None:
-    """As after pressing Tab behind these words."""
+    """Pressing Tab after these words offers these completions."""
     bash = shutil.which("bash")
     if bash is None:
         pytest.skip("bash is not installed")
     (tmp_path / "mi carpeta").mkdir()
     code = (
-        f'source {scripts["bash"]}; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _semilla; '
+        f'source {scripts["bash"]}; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _shtab_semilla; '
         'printf "%s\\n" "${COMPREPLY[@]}"'
     )
     done = subprocess.run(
@@ -80,7 +95,7 @@ def test_bash_completes(scripts: dict[str, Path], tmp_path: Path, words: list[st
 
 
 def test_the_command_prints_the_script(capsys: pytest.CaptureFixture[str]) -> None:
-    """And an unknown shell is a wrong setting."""
+    """An unknown shell is a configuration error."""
     assert cli.main(["completion", "fish"]) == 0
     assert "complete -c semilla -f" in capsys.readouterr().out
     assert cli.main(["completion", "cmd"]) == 64

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from semilla import cli
-from semilla.export.trained import TrainedModel, read_run
+from semilla.export.trained_model import TrainedModel, read_run
 from semilla.stories import generate_corpus
 
 TINY = (
@@ -19,7 +19,7 @@ TINY = (
 
 @pytest.fixture(scope="session")
 def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run whose training is finished; not to be changed. It misses a gate: a model is exported all the same."""
+    """A run with finished training, not to be changed. It misses a gate, and can be exported nevertheless."""
     folder = tmp_path_factory.mktemp("trained")
     texts = folder / "my | texts"
     texts.mkdir()
@@ -37,5 +37,5 @@ def trained(run_dir: Path) -> TrainedModel:
 
 @pytest.fixture
 def own_run(run_dir: Path, tmp_path: Path) -> Path:
-    """A copy of the finished run, free to be damaged."""
+    """A copy of the finished run, which a test may damage."""
     return Path(shutil.copytree(run_dir, tmp_path / "own run"))

@@ -1,4 +1,4 @@
-"""``semilla export`` writes what was asked for, tells how it was checked, and touches nothing else."""
+"""``semilla export`` writes what was asked for, reports how it was checked, and changes nothing else."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def export(directory: Path, *words: str) -> int:
 
 
 def read_error(capsys: pytest.CaptureFixture[str]) -> str:
-    """The one error that was printed, in its four lines."""
+    """The four lines of the one error that was printed."""
     lines = capsys.readouterr().err.splitlines()
     assert [line.split()[0].split("[")[0] for line in lines if not line.startswith(" ")] == [
         "error",
@@ -48,7 +48,7 @@ def read_error(capsys: pytest.CaptureFixture[str]) -> str:
 def test_an_export_is_a_folder_with_its_card_and_report(
     own_run: Path, capsys: pytest.CaptureFixture[str], words: list[str], folder: str, files: set[str]
 ) -> None:
-    """The report lists every file with its true hash and size, and what was compared; a second export replaces it."""
+    """The report lists each file with its hash and size, and what was compared. A second export replaces the first."""
     for _ in range(2):
         assert export(own_run, *words) == 0
     written = own_run / "exports" / folder
@@ -65,10 +65,10 @@ def test_an_export_is_a_folder_with_its_card_and_report(
     assert list((own_run / "exports").iterdir()) == [written]
 
 
-def test_the_report_can_be_had_as_json_and_the_folder_elsewhere(
+def test_json_report_and_another_folder(
     run_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Nothing is written into the run's directory then."""
+    """With --output, nothing is written into the run's directory."""
     before = sorted(run_dir.rglob("*"))
     capsys.readouterr()
     assert export(run_dir, "--to", "onnx", "--output", str(tmp_path / "a" / "ñ"), "--json") == 0
@@ -78,12 +78,12 @@ def test_the_report_can_be_had_as_json_and_the_folder_elsewhere(
     assert sorted(run_dir.rglob("*")) == before
 
 
-def test_the_card_tells_origin_figures_and_limits_and_no_private_path(own_run: Path) -> None:
-    """Local files appear by name alone, and a name cannot break the table it stands in."""
+def test_the_card_has_origin_figures_and_limits_but_no_private_path(own_run: Path) -> None:
+    """Of a local file the card shows only the name, and a name cannot break the table."""
     assert export(own_run, "--to", "onnx") == 0
     card = (own_run / "exports" / "onnx" / "README.md").read_text(encoding="utf-8")
     assert card.startswith("---\nlanguage:\n- e")
-    for part in ("# A small language", "## Use", "## What it learned from", "## Limits", "## Licence"):
+    for part in ("# A small language", "## Use", "## What it was trained on", "## Limits", "## Licence"):
         assert part in card
     assert "| validation loss | " in card
     assert "en.txt" in card
@@ -113,7 +113,7 @@ def read_graph(folder: Path) -> str:
 def test_an_export_keeps_the_models_version(
     own_run: Path, tmp_path: Path, target: str, read_version: Callable[[Path], str]
 ) -> None:
-    """Where the programs that read the format look for it, in the card and in the report."""
+    """It is where programs that read the format look for it, in the card, and in the report."""
     status = read_record(own_run / "pipeline_status.json")
     write_record(own_run / "pipeline_status.json", {**status, "model_version": "2.1.7"})
     assert export(own_run, "--to", target, "--output", str(tmp_path / "written")) == 0
@@ -123,14 +123,14 @@ def test_an_export_keeps_the_models_version(
 
 
 def break_check(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the written tokenizer be another one, as a slip in the writer would."""
+    """Make the exported graph return NaN, as a bug in the writer could."""
     monkeypatch.setattr(onnx_folder, "open_scorer", lambda graph: lambda ids: [[float("nan")]])
 
 
-def test_an_export_that_disagrees_is_not_kept(
+def test_an_export_that_differs_from_the_model_is_not_kept(
     own_run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Exit 65, and the earlier export stays as it was."""
+    """Exit code 65; the earlier export is unchanged."""
     assert export(own_run, "--to", "onnx") == 0
     before = {path: path.read_bytes() for path in (own_run / "exports").rglob("*") if path.is_file()}
     break_check(monkeypatch)
@@ -141,8 +141,8 @@ def test_an_export_that_disagrees_is_not_kept(
     assert after == before
 
 
-def test_what_somebody_added_is_not_replaced(own_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A note in the folder stops the next export, which says so."""
+def test_files_that_were_added_are_not_replaced(own_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The next export refuses to replace a folder that holds a note, and names the note."""
     assert export(own_run, "--to", "onnx") == 0
     note = own_run / "exports" / "onnx" / "notes.md"
     note.write_text("mine")
@@ -191,20 +191,20 @@ def keep_bundle_alone(directory: Path) -> None:
         (lambda run: (run / "bilingual_1k.model").write_bytes(b""), 65, "bilingual_1k.model is not what was"),
         (lambda run: (run / "corpus_bilingual.txt").write_bytes(b"x"), 65, "corpus_bilingual.txt is not what"),
         (lambda run: (run / "pipeline_status.json").write_text("{"), 65, "its SHA-256 differs"),
-        (forget_training, 65, "holds no finished training: model_training is not done"),
-        (keep_bundle_alone, 64, "is a bundle, which holds no trained weights"),
+        (forget_training, 65, "has no finished training: model_training is not done"),
+        (keep_bundle_alone, 64, "is a bundle, which has no trained weights"),
         (lambda run: (run / "configuration.toml").unlink(), 65, "is not a run's directory"),
-        (shutil.rmtree, 64, "is not there"),
+        (shutil.rmtree, 64, "does not exist"),
     ],
     ids=[
         "bit flipped", "model missing", "tokenizer emptied", "corpus changed", "status cut", "unfinished", "bundle",
         "no configuration", "no folder",
     ],
 )  # fmt: skip
-def test_what_cannot_be_exported_is_told(
+def test_a_run_that_cannot_be_exported_is_refused(
     own_run: Path, capsys: pytest.CaptureFixture[str], damage: Any, code: int, message: str
 ) -> None:
-    """One error that names the file or the way on, and no folder is left."""
+    """One error names the file or the way out, and no folder is left."""
     damage(own_run)
     assert export(own_run, "--to", "onnx") == code
     assert message in read_error(capsys)
@@ -216,12 +216,12 @@ def test_what_cannot_be_exported_is_told(
     [
         (["--to", "pytorch"], "'pytorch'"),
         ([], "--to"),
-        (["--to", "onnx", "--quantization", "q8_0"], "--quantization is for --to gguf alone"),
+        (["--to", "onnx", "--quantization", "q8_0"], "--quantization is only for --to gguf"),
         (["--to", "gguf", "--quantization", "q4_0"], "'q4_0'"),
     ],
     ids=["target", "no target", "quantized onnx", "quantization"],
 )
-def test_a_wrong_wish_is_refused(
+def test_wrong_flags_are_refused(
     run_dir: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str
 ) -> None:
     capsys.readouterr()
@@ -232,16 +232,16 @@ def test_a_wrong_wish_is_refused(
 def test_a_single_file_is_refused(run_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     assert export(run_dir / "best_model.pt", "--to", "onnx") == 64
-    assert "is a single file" in read_error(capsys)
+    assert "is a file; give the output directory of a run" in read_error(capsys)
 
 
-def test_a_run_that_goes_on_is_left_alone(own_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_active_run_is_left_alone(own_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with hold_lock(own_run):
         assert export(own_run, "--to", "onnx") == 75
-    assert "a run is going on" in read_error(capsys)
+    assert "a run is active" in read_error(capsys)
 
 
-def test_a_missing_package_is_named_with_the_extra_that_brings_it(
+def test_a_missing_package_is_named_with_its_extra(
     own_run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(target: str, *, quantization: str) -> None:
@@ -253,7 +253,7 @@ def test_a_missing_package_is_named_with_the_extra_that_brings_it(
 
 
 def test_cleaning_a_run_leaves_its_exports(own_run: Path) -> None:
-    """They are the user's, not the run's."""
+    """Exports belong to the user, not to the run."""
     assert export(own_run, "--to", "onnx") == 0
     assert cli.main(["clean", str(own_run), "--yes"]) == 0
     assert (own_run / "exports" / "onnx" / "model.onnx").is_file()

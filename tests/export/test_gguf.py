@@ -12,7 +12,7 @@ from tiny_models import make_model
 
 from semilla.errors import IncompatibleError, ValidationFailureError
 from semilla.export import QUANTIZATIONS, gguf
-from semilla.export.trained import TrainedModel
+from semilla.export.trained_model import TrainedModel
 from semilla.tokenizer.tokenizer import END_ID, NEWLINE_ID, UNKNOWN_ID
 
 
@@ -22,7 +22,7 @@ def read_fields(path: Path) -> dict[str, Any]:
 
 @pytest.mark.parametrize("quantization", QUANTIZATIONS)
 def test_the_trained_model_passes_the_check(tmp_path: Path, trained: TrainedModel, quantization: str) -> None:
-    """Fields, weights and logits in each number format; float32 is exact, the others told with their error."""
+    """Fields, weights and logits agree in each number format: float32 exactly, the others within their rounding."""
     gguf.write(tmp_path, trained, quantization=quantization)
     fields, weights, logits = gguf.check(tmp_path, trained, quantization=quantization).comparisons[:3]
     assert fields.compared > 10
@@ -31,8 +31,8 @@ def test_the_trained_model_passes_the_check(tmp_path: Path, trained: TrainedMode
     assert logits.difference < {"f32": 1e-4, "f16": 0.05, "q8_0": 0.5}[quantization]
 
 
-def test_the_file_says_what_llama_cpp_would_otherwise_assume(tmp_path: Path, trained: TrainedModel) -> None:
-    """Unigram is t5 there, whose defaults add a space, an end token and T5's special ids."""
+def test_the_file_overrides_the_defaults_of_llama_cpp(tmp_path: Path, trained: TrainedModel) -> None:
+    """A unigram vocabulary is t5 there, whose defaults add a space, an end token and T5's special ids."""
     gguf.write(tmp_path, trained, quantization="f32")
     fields = read_fields(tmp_path / "model-f32.gguf")
     assert fields["general.architecture"] == "llama"
@@ -47,8 +47,8 @@ def test_the_file_says_what_llama_cpp_would_otherwise_assume(tmp_path: Path, tra
 
 
 @pytest.mark.parametrize("heads", [1, 2, 4])
-def test_rows_are_laid_out_for_rotations_of_neighbours(heads: int) -> None:
-    """Row 2k of a head is our k, row 2k + 1 our k + half; and back."""
+def test_rows_are_reordered_for_rotations_of_neighbours(heads: int) -> None:
+    """Row 2k of a head is our row k, row 2k + 1 is our row k + half; and the order can be undone."""
     width = 16
     rows = np.arange(width)[:, None].repeat(width, axis=1)
     laid = gguf.interleave_rows(rows, heads)[:, 0]
@@ -61,7 +61,7 @@ def test_rows_are_laid_out_for_rotations_of_neighbours(heads: int) -> None:
 
 
 def test_a_bpe_vocabulary_is_llamas_own_kind(tmp_path: Path) -> None:
-    """It keeps its byte fallback there, so no note warns of unknown characters."""
+    """BPE keeps its byte fallback in llama.cpp, so no note warns of unknown characters."""
     model = make_model(model_type="bpe")
     gguf.write(tmp_path, model, quantization="f32")
     assert read_fields(tmp_path / "model-f32.gguf")["tokenizer.ggml.model"] == "llama"
@@ -78,14 +78,16 @@ def test_an_untied_output_layer_is_written(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("model_type", ["char", "word"])
 def test_tokenizers_that_llama_cpp_lacks_are_refused(tmp_path: Path, model_type: str) -> None:
-    """With the way out, and before anything is written."""
-    with pytest.raises(IncompatibleError, match=f"a {model_type} tokenizer cannot go to GGUF.*--to onnx"):
+    """The error names the way out, and nothing is written."""
+    with pytest.raises(
+        IncompatibleError, match=f"a {model_type} tokenizer cannot be exported to GGUF.*--to onnx"
+    ):
         gguf.write(tmp_path, make_model(model_type=model_type), quantization="f32")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_q8_0_needs_dimensions_divisible_by_32(tmp_path: Path) -> None:
-    """The error names the dimension and the way out, which works."""
+    """The error names the dimension and the way out, and the way out works."""
     model = make_model(d_model=72)
     with pytest.raises(IncompatibleError, match=r"d_model = 72; export with --quantization f16"):
         gguf.write(tmp_path, model, quantization="q8_0")
@@ -110,7 +112,7 @@ def test_a_wrong_file_is_found(
     replacement: Any,
     reason: str,
 ) -> None:
-    """What a slip in the writer would leave does not pass the check."""
+    """A file with the defects that a bug in the writer could cause does not pass."""
     with monkeypatch.context() as slip:
         slip.setattr(gguf, name, replacement)
         gguf.write(tmp_path, trained, quantization="f32")

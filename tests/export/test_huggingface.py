@@ -1,4 +1,4 @@
-"""The folder loads in transformers as it is, and says there what the trained model says."""
+"""The folder loads in transformers, and gives the results of the trained model there."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from tiny_models import make_model
 
 from semilla.errors import IncompatibleError, ValidationFailureError
 from semilla.export import huggingface
-from semilla.export.trained import TrainedModel
+from semilla.export.trained_model import TrainedModel
 from semilla.tokenizer.tokenizer import BEGIN_ID, END_ID, NEWLINE_ID, UNKNOWN_ID
 
 
 @pytest.fixture(scope="module")
 def folder(trained: TrainedModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An export of the trained model; not to be changed."""
+    """An export of the trained model, not to be changed."""
     folder = tmp_path_factory.mktemp("huggingface")
     huggingface.write(folder, trained)
     return folder
@@ -38,7 +38,7 @@ def tokenizer(folder: Path) -> Any:
 def test_every_held_out_line_has_the_same_ids_and_logits_are_close(
     folder: Path, trained: TrainedModel
 ) -> None:
-    """All lines, not a sample; logits within 1e-4 of the trained model's."""
+    """All lines are compared, not a sample. Logits are within 1e-4 of the trained model's."""
     lines = trained.list_lines()
     ids, texts, logits = huggingface.compare_loaded(folder, trained, lines=lines)
     assert ids.compared == texts.compared == len(lines) > 50
@@ -46,7 +46,7 @@ def test_every_held_out_line_has_the_same_ids_and_logits_are_close(
 
 
 def test_the_network_is_a_plain_llama_in_float32(network: Any, trained: TrainedModel) -> None:
-    """Of the trained shape, with the trained number of parameters, its output tied."""
+    """It has the trained shape and number of parameters, and its output layer is tied."""
     assert type(network).__name__ == "LlamaForCausalLM"
     assert network.dtype == torch.float32
     assert network.num_parameters() == sum(weight.size for weight in trained.weights.values())
@@ -54,7 +54,7 @@ def test_the_network_is_a_plain_llama_in_float32(network: Any, trained: TrainedM
 
 
 def test_the_tokenizer_adds_nothing_and_knows_its_special_ids(tokenizer: Any) -> None:
-    """No token before or after a text; control tokens named in a text stay text; batches can be filled up."""
+    """It adds no tokens, takes names of control tokens as text, and can pad a batch."""
     assert tokenizer("\n").input_ids == [NEWLINE_ID]
     assert (tokenizer.unk_token_id, tokenizer.bos_token_id, tokenizer.eos_token_id) == (
         UNKNOWN_ID,
@@ -67,7 +67,7 @@ def test_the_tokenizer_adds_nothing_and_knows_its_special_ids(tokenizer: Any) ->
 
 
 def test_generation_follows_the_settings_of_the_runtime(network: Any, tokenizer: Any) -> None:
-    """Sampling without further words never writes a token that stands for no text, and starts from a line break."""
+    """Sampling with the defaults starts from a line break, and never writes a token that stands for no text."""
     torch.manual_seed(0)
     ids = network.generate(max_new_tokens=40)[0].tolist()
     assert ids[0] == NEWLINE_ID
@@ -82,7 +82,7 @@ def test_generation_follows_the_settings_of_the_runtime(network: Any, tokenizer:
     ids=str,
 )
 def test_every_shape_and_tokenizer_agrees(tmp_path: Path, changes: dict[str, Any]) -> None:
-    """The check passes for untied outputs, other heads, and each kind of tokenizer that can be written."""
+    """The check passes for untied outputs, other numbers of heads, and each tokenizer that can be written."""
     model = make_model(**changes)
     huggingface.write(tmp_path, model)
     parity = huggingface.check(tmp_path, model)
@@ -100,7 +100,7 @@ def test_a_word_tokenizer_is_refused_before_anything_is_written(tmp_path: Path) 
 def test_without_transformers_the_files_are_checked_and_the_report_says_so(
     folder: Path, trained: TrainedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Weights and tokenizer are still compared; that nothing was loaded stands in a note."""
+    """Weights and tokenizer are still compared, and a note says that nothing was loaded."""
     monkeypatch.setattr(huggingface, "find_spec", lambda name: None)
     parity = huggingface.check(folder, trained)
     assert [comparison.program.split()[0] for comparison in parity.comparisons] == [
@@ -129,7 +129,7 @@ def change_json(path: Path, **changes: Any) -> None:
 def test_a_wrong_file_is_found(
     tmp_path: Path, trained: TrainedModel, name: str, changes: dict[str, Any], reason: str
 ) -> None:
-    """Each file that could be wrong makes the check fail, and the error says where."""
+    """Each file, if wrong, makes the check fail, and the error says where."""
     huggingface.write(tmp_path, trained)
     change_json(tmp_path / name, **changes)
     with pytest.raises(ValidationFailureError, match=reason):

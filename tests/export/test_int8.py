@@ -1,4 +1,4 @@
-"""What ships computes what the network computes, but for rounding the weights to a byte."""
+"""The graph that ships computes what the network computes, except for rounding each weight to a byte."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from test_onnx import compute_reference, draw_ids
 from tiny_bundle import describe_model, draw_weights, write_tiny_bundle
 
 from semilla.errors import IncompatibleError, IntegrityError
-from semilla.export import int8
-from semilla.export.int8 import build_int8_graph, choose_block, dequantize, quantize
+from semilla.export import int8_graph
+from semilla.export.int8_graph import build_int8_graph, choose_block, dequantize, quantize
 from semilla.runtime.bundle import read_bundle
 from semilla.runtime.context import Context
 from semilla.runtime.network import Network
@@ -35,7 +35,7 @@ SHAPES: list[dict[str, Any]] = [
 
 
 def open_network(directory: Path, changes: dict[str, Any]) -> Network:
-    """A network of random weights; the tokenizer is left alone, so any vocabulary will do."""
+    """A network of random weights. The tokenizer plays no part, so any vocabulary will do."""
     model = describe_model(**changes)
     bundle = read_bundle(write_tiny_bundle(directory))
     (directory / "model.onnx").write_bytes(build_int8_graph(draw_weights(model), model=model))
@@ -47,8 +47,8 @@ def open_network(directory: Path, changes: dict[str, Any]) -> Network:
 def test_every_shape_gives_the_logits_of_its_rounded_weights(
     changes: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With products in float32, logits at every position, read in any parts, are those of the textbook formulas."""
-    monkeypatch.setattr(int8, "INTEGER_PRODUCTS", 0)
+    """With products in float32, logits equal the textbook formulas at every position, however the text is split."""
+    monkeypatch.setattr(int8_graph, "INTEGER_PRODUCTS", 0)
     model = describe_model(**changes)
     ids = draw_ids(model)
     rounded = {name: dequantize(w) if w.ndim == 2 else w for name, w in draw_weights(model).items()}
@@ -65,7 +65,7 @@ def test_every_shape_gives_the_logits_of_its_rounded_weights(
 
 @pytest.mark.parametrize("changes", SHAPES[:3])
 def test_integer_products_are_close(changes: dict[str, Any], tmp_path: Path) -> None:
-    """Rounding activations inside a product costs no more than rounding the weights did."""
+    """Rounding activations inside a product costs no more than rounding the weights."""
     model = describe_model(**changes)
     weights, ids = draw_weights(model), draw_ids(model)
     rounded = {name: dequantize(w) if w.ndim == 2 else w for name, w in weights.items()}
@@ -80,7 +80,7 @@ def test_integer_products_are_close(changes: dict[str, Any], tmp_path: Path) -> 
     arrays(np.float32, st.tuples(st.integers(1, 5), st.integers(1, 600)), elements=st.floats(-8, 8, width=32))
 )
 def test_a_weight_is_off_by_half_a_step_at_most(matrix: npt.NDArray[np.float32]) -> None:
-    """Steps are a 127th of the largest weight of the block; zeros stay zeros."""
+    """A step is 1/127 of the largest weight of the block. Zeros stay zeros."""
     codes, scales = quantize(matrix)
     rounded = dequantize(matrix)
     steps = np.repeat(scales, codes.shape[2], axis=1)[:, : matrix.shape[1]]
@@ -89,7 +89,7 @@ def test_a_weight_is_off_by_half_a_step_at_most(matrix: npt.NDArray[np.float32])
 
 
 def test_a_row_shares_one_scale() -> None:
-    """One for each output channel up to 256 inputs, one more for each 256 beyond; blocks are powers of two."""
+    """One scale per output channel and 256 inputs. Blocks are powers of two."""
     assert [choose_block(columns) for columns in (1, 16, 17, 100, 128, 256, 257, 2048)] == [
         16, 16, 32, 128, 128, 256, 256, 256,
     ]  # fmt: skip
@@ -98,7 +98,7 @@ def test_a_row_shares_one_scale() -> None:
 
 
 def test_tied_embeddings_are_stored_once() -> None:
-    """Tying saves a byte a weight of the vocabulary's matrix, and its scales."""
+    """Tying saves a byte per weight of the output matrix, and its scales."""
     sizes = []
     for tied in (True, False):
         model = describe_model(tie_word_embeddings=tied, vocab_size=1000)
@@ -108,7 +108,7 @@ def test_tied_embeddings_are_stored_once() -> None:
 
 @pytest.mark.parametrize(("tied", "limit_mb"), [(True, 2.5), (False, 3.0)])
 def test_the_default_shape_is_small(*, tied: bool, limit_mb: float) -> None:
-    """With 0.4 MB left for a tokenizer of 8,000 pieces."""
+    """0.4 MB are left for a tokenizer of 8,000 pieces."""
     model = describe_model(
         vocab_size=8000,
         hidden_size=128,
@@ -120,14 +120,14 @@ def test_the_default_shape_is_small(*, tied: bool, limit_mb: float) -> None:
 
 
 def test_only_operators_of_onnxruntime_are_used() -> None:
-    """Standard ones, and those of the domain that every build for CPUs has."""
+    """The graph has standard operators, and those of the domain that every build for CPUs has."""
     model = describe_model()
     graph = onnx.load_model_from_string(build_int8_graph(draw_weights(model), model=model))
     assert {node.domain for node in graph.graph.node} == {"", "com.microsoft"}
 
 
 def test_the_same_weights_give_the_same_bytes() -> None:
-    """Exporting twice gives the same file, and other weights another."""
+    """Exporting twice gives the same file; other weights give another."""
     model = describe_model()
     first, second, other = (
         build_int8_graph(draw_weights(model, seed=seed), model=model) for seed in (0, 0, 1)
@@ -136,10 +136,10 @@ def test_the_same_weights_give_the_same_bytes() -> None:
 
 
 def test_wrong_weights_are_refused() -> None:
-    """A missing tensor or a value that is not finite never reaches a device."""
+    """A missing tensor, NaN or infinity never reaches a device."""
     model, weights = describe_model(), draw_weights(describe_model())
     weights["model.norm.weight"][3] = np.nan
-    with pytest.raises(IntegrityError, match="finite"):
+    with pytest.raises(IntegrityError, match="holds NaN or infinity"):
         build_int8_graph(weights, model=model)
     del weights["model.norm.weight"]
     with pytest.raises(IncompatibleError, match=r"model\.norm\.weight"):
@@ -148,7 +148,7 @@ def test_wrong_weights_are_refused() -> None:
 
 @pytest.mark.parametrize("changes", [{"num_attention_heads": 2}, {"max_position_embeddings": 64}])
 def test_a_graph_of_another_shape_is_never_run(changes: dict[str, Any], tmp_path: Path) -> None:
-    """Memory is laid out by the description: a graph that would write beyond it is refused."""
+    """The description decides how much memory is reserved; a graph that would write beyond it is refused."""
     bundle = read_bundle(write_tiny_bundle(tmp_path, **changes))
     object.__setattr__(bundle, "model", describe_model())
     with pytest.raises(IncompatibleError, match="another shape"):

@@ -1,4 +1,4 @@
-"""The exported graph computes what the network computes, whole or token by token."""
+"""The exported graph computes what the network computes, all at once or token by token."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from tiny_bundle import describe_model, draw_weights
 
 from semilla.errors import IncompatibleError, IntegrityError
-from semilla.export.onnx import build_graph
+from semilla.export.float32_graph import build_graph
 
 Array = npt.NDArray[Any]
 SHAPES: list[dict[str, Any]] = [
@@ -26,7 +26,7 @@ TOLERANCE = 1e-4
 
 
 def compute_reference(weights: dict[str, Array], model: dict[str, Any], ids: Array) -> Array:
-    """Logits [T, V] of a Llama decoder, written down from the papers, in float64 and without a cache."""
+    """Logits [T, V] of a Llama decoder, as in the papers, in float64 and without a KV cache."""
     heads, width = model["num_attention_heads"], model["hidden_size"]
     half = width // heads // 2
 
@@ -100,7 +100,7 @@ def test_whole_text_gives_the_reference_logits(changes: dict[str, Any]) -> None:
 @pytest.mark.parametrize("changes", SHAPES)
 @pytest.mark.parametrize("cuts", [range(1, 33), [1, 32], [7, 8, 31, 32]])
 def test_a_text_may_be_read_in_parts(changes: dict[str, Any], cuts: list[int]) -> None:
-    """Token by token or several on top of a filled cache, the logits are those of the textbook formulas."""
+    """Token by token, or with several on a filled KV cache, the logits are those of the textbook formulas."""
     model = describe_model(**changes)
     weights, ids = draw_weights(model), draw_ids(model)
     expected = compute_reference(weights, model, ids)
@@ -117,7 +117,7 @@ def test_a_text_may_be_read_in_parts(changes: dict[str, Any], cuts: list[int]) -
 
 @pytest.mark.parametrize("tie_embeddings", [True, False])
 def test_the_trained_network_and_its_graph_agree(*, tie_embeddings: bool) -> None:
-    """The torch network's weights and description, taken as they are, give the torch network's logits."""
+    """The weights and description of the torch network give the logits of the torch network."""
     torch = pytest.importorskip("torch")
     from semilla.configuration.schema import ModelArchitecture
     from semilla.model.transformer import Transformer, describe_llama
@@ -138,7 +138,7 @@ def test_the_trained_network_and_its_graph_agree(*, tie_embeddings: bool) -> Non
 
 
 def test_only_standard_operators_are_used() -> None:
-    """Any ONNX runtime can read the graph: no operator of a private domain, an opset five years old."""
+    """Any ONNX runtime can read the graph: no private domain, and an opset that is five years old."""
     model = describe_model()
     graph = onnx.load_model_from_string(build_graph(draw_weights(model), model=model))
     assert {node.domain for node in graph.graph.node} == {""}
@@ -146,14 +146,14 @@ def test_only_standard_operators_are_used() -> None:
 
 
 def test_the_same_weights_give_the_same_bytes() -> None:
-    """Exporting twice gives the same file, and other weights another."""
+    """Exporting twice gives the same file; other weights give another."""
     model = describe_model()
     first, second, other = (build_graph(draw_weights(model, seed=seed), model=model) for seed in (0, 0, 1))
     assert first == second != other
 
 
 def test_tied_embeddings_are_stored_once() -> None:
-    """Tying saves the bytes of one matrix of the vocabulary."""
+    """Tying saves the bytes of one matrix [vocabulary, width]."""
     tied, untied = (describe_model(tie_word_embeddings=tied) for tied in (True, False))
     sizes = [len(build_graph(draw_weights(model), model=model)) for model in (tied, untied)]
     matrix_bytes = 4 * tied["vocab_size"] * tied["hidden_size"]
@@ -182,5 +182,5 @@ def test_weights_that_are_not_numbers_are_refused() -> None:
     model = describe_model()
     weights = draw_weights(model)
     weights["model.norm.weight"][3] = np.nan
-    with pytest.raises(IntegrityError, match="finite"):
+    with pytest.raises(IntegrityError, match="holds NaN or infinity"):
         build_graph(weights, model=model)

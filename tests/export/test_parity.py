@@ -8,7 +8,7 @@ from tiny_models import make_model
 
 from semilla.errors import ValidationFailureError
 from semilla.export import parity
-from semilla.export.trained import Ids, Logits, TrainedModel
+from semilla.export.trained_model import Ids, Logits, TrainedModel
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def test_equal_ids_pass_and_one_other_id_does_not(model: TrainedModel) -> None:
         return ids[:-1] if text == lines[2] else ids
 
     with pytest.raises(
-        ValidationFailureError, match=f"it gives other ids for 1 of {len(lines)} lines"
+        ValidationFailureError, match=f"it gives different ids for 1 of {len(lines)} lines"
     ) as caught:
         parity.compare_ids(encode, model, program="it", lines=lines)
     assert lines[2] in caught.value.message
@@ -35,7 +35,7 @@ def test_equal_ids_pass_and_one_other_id_does_not(model: TrainedModel) -> None:
 
 @pytest.mark.parametrize("wrong", [2e-4, float("nan")])
 def test_logits_over_the_limit_are_refused(model: TrainedModel, wrong: float) -> None:
-    """One logit of one context is enough, and what is no number is over every limit."""
+    """One logit of one context is enough. NaN is over every limit."""
     first = model.cut_contexts(2)[0]
 
     def score(ids: Ids) -> Logits:
@@ -43,19 +43,19 @@ def test_logits_over_the_limit_are_refused(model: TrainedModel, wrong: float) ->
         logits[-1, 5] += wrong if (ids == first).all() else 0
         return logits
 
-    with pytest.raises(ValidationFailureError, match="over the limit"):
+    with pytest.raises(ValidationFailureError, match=r"differ by up to .*; the limit is 0\.0001"):
         parity.compare_logits(score, model, program="it")
 
 
-def test_scores_of_the_last_token_alone_are_compared_with_the_last(model: TrainedModel) -> None:
-    """A program may give the logits of every token or only of the last ones."""
+def test_logits_of_only_the_last_token_can_be_compared(model: TrainedModel) -> None:
+    """A program may return the logits of every token, or only of the last ones."""
     comparison = parity.compare_logits(lambda ids: model.compute_logits(ids)[-1:], model, program="it")
     assert comparison.difference == 0
     assert comparison.compared > 1
 
 
-def test_weights_may_differ_by_what_their_format_rounds(model: TrainedModel) -> None:
-    """Relative to the largest of those that share a scale; a missing or misshapen tensor is over every limit."""
+def test_weights_may_differ_by_the_rounding_of_their_format(model: TrainedModel) -> None:
+    """An error is relative to the largest weight with the same scale. A missing tensor or wrong shape fails."""
     name = "model.norm.weight"
     rounded = {key: weight.copy() for key, weight in model.weights.items()}
     rounded[name][7] += 0.01
@@ -68,12 +68,12 @@ def test_weights_may_differ_by_what_their_format_rounds(model: TrainedModel) -> 
 
 
 def test_only_lines_of_known_characters_count_as_covered(model: TrainedModel) -> None:
-    """A space is known by its mark; one foreign character takes a line out."""
+    """A space counts as its mark. One unknown character excludes a line."""
     assert parity.find_covered(model, ["una niña", "una ñiña 日"]) == ["una niña"]
 
 
 def test_contexts_are_held_out_text_of_full_length(model: TrainedModel) -> None:
-    """Evenly spread, none twice."""
+    """They are evenly spaced, and none is there twice."""
     text = [token for part in model.held_out for token in model.tokenizer.encode(part).tolist()]
     contexts = model.cut_contexts(5)
     assert [len(ids) for ids in contexts] == [32] * 5

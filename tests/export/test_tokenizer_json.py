@@ -1,4 +1,4 @@
-"""The written tokenizer.json gives every text the ids of the trained tokenizer, and the text back."""
+"""tokenizer.json gives every text the ids of the trained tokenizer, and decodes them to the text again."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_any_text_gets_the_same_ids(model_type: str, data: st.DataObject, *, has
 
 
 def test_without_the_two_precautions_names_of_bytes_would_become_bytes() -> None:
-    """Both are needed: the low score where brackets are known characters, the cut where they are not."""
+    """Both are needed: the low score if brackets are known characters, the cut if they are not."""
     for has_markup in (False, True):
         vocabulary = read_vocabulary(train("unigram", has_markup=has_markup))
         naive = describe_tokenizer(vocabulary)
@@ -84,14 +84,14 @@ def test_without_the_two_precautions_names_of_bytes_would_become_bytes() -> None
 
 
 def test_words_are_refused() -> None:
-    """A word that is not in the vocabulary becomes bytes as a whole; the format has no such model."""
+    """A word outside the vocabulary becomes bytes as a whole, which the format cannot express."""
     model = train("word", has_markup=False)
-    with pytest.raises(IncompatibleError, match="a word tokenizer cannot be written"):
+    with pytest.raises(IncompatibleError, match="a word tokenizer cannot be exported"):
         describe_tokenizer(read_vocabulary(model))
 
 
 def test_merges_are_the_pairs_of_pieces_by_rank() -> None:
-    """Each way to make a piece of two others is one merge; what only has a name makes none."""
+    """Each way to make a piece of two others is one merge. Pieces that are only names have none."""
     pieces = [
         Piece("<0x41>", 0, Kind.BYTE),
         Piece("ab", 0, Kind.NORMAL),

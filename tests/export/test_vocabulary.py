@@ -1,4 +1,4 @@
-"""SentencePiece models are read for what they are, and those that change text are refused."""
+"""SentencePiece models are read exactly, and those that change text are refused."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from semilla.tokenizer.tokenizer import BEGIN_ID, END_ID, NEWLINE_ID, UNKNOWN_ID
 
 
 def test_every_piece_has_its_text_score_and_kind() -> None:
-    """Order and scores are those of the processor; the kinds are the special ids', the bytes' and the rest."""
+    """Order and scores are those of the processor. Special ids and bytes have kinds of their own."""
     vocabulary = read_vocabulary(train_tiny_tokenizer())
     assert vocabulary.model_type == "unigram"
     assert [(piece.text, piece.score) for piece in vocabulary.pieces] == Tokenizer(
@@ -28,7 +28,7 @@ def test_every_piece_has_its_text_score_and_kind() -> None:
 
 
 def test_characters_of_names_that_no_piece_has_are_found() -> None:
-    """The tiny text has letters enough for ``<s>``, but none of its brackets."""
+    """The tiny text has the letter of ``<s>``, but not its brackets."""
     uncovered = read_vocabulary(train_tiny_tokenizer()).list_uncovered()
     assert {"<", ">", "/", "0", "9"} <= set(uncovered)
     assert not {"s", "u", "n"} & set(uncovered)
@@ -45,7 +45,7 @@ def test_characters_of_names_that_no_piece_has_are_found() -> None:
     ],
 )
 def test_a_tokenizer_that_changes_text_is_refused(setting: str, value: object) -> None:
-    """Formats differ most in how they change text, so none that does is exported."""
+    """Formats differ most in how they change text, so no tokenizer that does is exported."""
     options = {
         "normalization_rule_name": "identity",
         "add_dummy_prefix": False,

@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from semilla.errors import InvalidConfigError
-from semilla.export.choice import BANNED_IDS, choose, describe_inputs, describe_outputs
-from semilla.export.onnx import Graph, describe_value
+from semilla.export.float32_graph import Graph, describe_value
+from semilla.export.sampling import BANNED_IDS, choose_token, describe_inputs, describe_outputs
 from semilla.runtime.bundle import GenerationSettings
 from semilla.runtime.context import describe_choice
 from semilla.tokenizer.tokenizer import BEGIN_ID, UNKNOWN_ID
@@ -31,7 +31,7 @@ def open_choice() -> onnxruntime.InferenceSession:
     """The nodes of the choice alone, scores in and token out."""
     model = {"num_attention_heads": 1, "hidden_size": 2, "num_hidden_layers": 0}
     graph = Graph({}, model)
-    choose(graph, "logits")
+    choose_token(graph, "logits")
     inputs = [describe_value("logits", 1, "S", "V"), *describe_inputs("N")]
     return onnxruntime.InferenceSession(graph.serialize(inputs, describe_outputs()))
 
@@ -145,7 +145,7 @@ def test_the_graph_chooses_as_the_definitions_do(
 def test_only_standard_operators_choose() -> None:
     """Any reader of ONNX can run the choice."""
     graph = Graph({}, {"num_attention_heads": 1, "hidden_size": 2, "num_hidden_layers": 0})
-    choose(graph, "logits")
+    choose_token(graph, "logits")
     assert {node.domain for node in graph.nodes} == {""}
     assert isinstance(graph.nodes[0], onnx.NodeProto)
 

@@ -16,7 +16,7 @@ PROGRAM = f"""
 import sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from semilla.terminal.console import prepare_stream, print_text
-from semilla.terminal.plain import PlainProgress
+from semilla.terminal.plain_progress import PlainProgress
 from test_progress_display import tell_a_run
 prepare_stream(sys.stdout)
 print_text({SAMPLE!r})

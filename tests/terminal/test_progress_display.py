@@ -20,7 +20,7 @@ from semilla.events import EpochDone, Note, PhaseFinished, PhaseStarted, StepDon
 from semilla.formatting import draw_sparkline, format_duration
 from semilla.pipeline.phases import PhaseRecord
 from semilla.records.metrics import EpochMetrics
-from semilla.terminal.plain import PlainProgress
+from semilla.terminal.plain_progress import PlainProgress
 
 UNSAFE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 

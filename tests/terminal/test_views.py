@@ -17,10 +17,10 @@ from semilla.records.heartbeat import open_pulse
 from semilla.records.lock import hold_lock
 from semilla.records.metrics import TrainingMetrics, write_metrics
 from semilla.records.status import ErrorDetails, PhaseEntry, PipelineStatus
-from semilla.terminal import events
+from semilla.terminal import json_progress
 from semilla.terminal.drawing import draw_view
-from semilla.terminal.events import JsonProgress
-from semilla.terminal.view import Follower, RunView, read_view
+from semilla.terminal.json_progress import JsonProgress
+from semilla.terminal.run_view import Follower, RunView, read_view
 
 STEP = StepDone(50, 100, 3, 7, 4.5, 3e-4, 20_000.0, 61.0)
 
@@ -143,8 +143,8 @@ def test_the_last_line_tells_programs_how_it_ended(capsys: pytest.CaptureFixture
     """The status of a finished run, or the error of one that stopped, with its exit code."""
     error = NetworkError("the host is gone")
     error.phase = "corpus_download"
-    events.stop(error)
-    events.finish(PipelineStatus())
+    json_progress.stop(error)
+    json_progress.finish(PipelineStatus())
     stopped, finished = map(json.loads, capsys.readouterr().out.splitlines())
     assert stopped == {
         "event": "run_stopped", "category": "network", "phase": "corpus_download", "message": "the host is gone",

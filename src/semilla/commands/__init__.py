@@ -1,17 +1,17 @@
-"""One module per command: ``HELP``, ``add_arguments(parser)`` and ``run(arguments) -> exit code``."""
+"""One module per command, each with ``HELP``, ``add_arguments(parser)`` and ``run(arguments) -> exit code``."""
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("semilla.commands.run", "train a model: all five phases, from text to a validated model"),
-    "check": ("semilla.commands.check", "look at this machine and the settings before a run"),
-    "status": ("semilla.commands.status", "show where a run stands"),
-    "generate": ("semilla.commands.generate", "write text with a finished model"),
+    "check": ("semilla.commands.check", "check this machine and the settings before a run"),
+    "status": ("semilla.commands.status", "show the state of a run"),
+    "generate": ("semilla.commands.generate", "generate text with a finished model"),
     "validate": ("semilla.commands.validate", "validate a trained model again"),
-    "report": ("semilla.commands.report", "write a page about a run, or compare several"),
-    "sweep": ("semilla.commands.sweep", "a few runs over lists of values, compared"),
-    "export": ("semilla.commands.export", "write a trained model in a format that other programs read"),
+    "report": ("semilla.commands.report", "write an HTML report about a run, or compare several runs"),
+    "sweep": ("semilla.commands.sweep", "run every combination of several values, and compare them"),
+    "export": ("semilla.commands.export", "export a trained model for other programs"),
     "guide": ("semilla.commands.guide", "read the training guide, or look up a symptom or an error"),
-    "config": ("semilla.commands.config", "show the resolved settings, or their schema"),
-    "completion": ("semilla.commands.completion", "print a script that completes commands in a shell"),
-    "clean": ("semilla.commands.clean", "remove exactly what runs created in a directory"),
+    "config": ("semilla.commands.config", "show the settings or their schema, or update an old file"),
+    "completion": ("semilla.commands.completion", "print a completion script for your shell"),
+    "clean": ("semilla.commands.clean", "remove exactly the files that runs created"),
 }
-"""Command -> its module, and its line in ``semilla --help``."""
+"""Command -> its module and its line in ``semilla --help``."""

@@ -1,4 +1,4 @@
-"""``semilla check``: phase 1 alone, every verdict shown."""
+"""``semilla check``: run phase 1 and show the result of every check."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from semilla.pipeline.phases.prerequisite_check import check_all, has_corpus, ra
 from semilla.terminal.console import print_text
 from semilla.terminal.tables import print_table
 
-HELP = """Look at this machine and the settings before a run: packages, directory, disk, memory, source.
-Nothing is downloaded and nothing is left behind. Ends with 1 when a required check fails."""
+HELP = """Check this machine and the settings before a run: packages, directory, disk, memory, text source.
+Nothing is downloaded and nothing is left behind. The exit code is 1 if a required check fails."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_settings(parser)
-    parser.add_argument("--json", action="store_true", help="print the verdicts as JSON")
+    parser.add_argument("--json", action="store_true", help="print the results as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""``semilla clean``: remove exactly what runs created in a directory, and nothing else."""
+"""``semilla clean``: remove exactly what runs created in a directory."""
 
 from __future__ import annotations
 
@@ -14,28 +14,27 @@ from semilla.records.folders import collect_folders
 from semilla.records.lock import hold_lock
 from semilla.terminal.console import ask, is_interactive, print_text
 
-HELP = """Remove what runs created in a directory: the artifacts its status lists, and the records of the run.
-Files that Semilla did not create stay. Asks first on a terminal; elsewhere --yes is needed."""
+HELP = """Remove what runs created in a directory: the artifacts listed in its status, and the records of the run.
+All other files stay. Asks for confirmation on a terminal; anywhere else --yes is required."""
 
 OWN_FILES = (names.CONFIGURATION, names.METRICS, names.LOG, names.STATUS, names.LOCK)
-"""Removed last and in this order: until the status is gone, an interrupted cleaning can be repeated."""
+"""Removed last, in this order. As long as the status exists, an interrupted cleaning can be repeated."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("directory", type=Path, metavar="DIR", help="output directory of a run")
-    parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
 
 
 def run(arguments: argparse.Namespace) -> int:
     directory: Path = arguments.directory
-    read_true_status(directory)  # a directory without a run must not get a lock file
+    read_true_status(directory)  # fails if there is no run, before a lock file is made
     with hold_lock(directory):
         status, _ = read_true_status(directory)
         paths = find_removable(directory, status.artifacts_created)
         size = format_size(sum(path.lstat().st_size for path in paths))
-        if not arguments.yes and not _is_agreed(
-            f"Remove {len(paths)} files ({size}) from {directory}?", directory
-        ):
+        question = f"Remove {len(paths)} files ({size}) from {directory}?"
+        if not arguments.yes and not _is_confirmed(question, directory):
             print_text("Nothing was removed.")
             return 0
         remove_files(directory, paths)
@@ -44,9 +43,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def find_removable(directory: Path, artifacts: list[str]) -> list[Path]:
-    """List the run's files that are there, own records last.
+    """List the run's existing files, its records last.
 
-    Raises IntegrityError when the status names anything that does not stand inside ``directory``.
+    Raises IntegrityError when the status lists a file outside ``directory``.
     """
     unsafe = [name for name in artifacts if not _is_inside(directory, name)]
     if unsafe:
@@ -60,7 +59,7 @@ def find_removable(directory: Path, artifacts: list[str]) -> list[Path]:
 
 
 def remove_files(directory: Path, paths: list[Path]) -> None:
-    """Remove the files, then the folders between them and ``directory`` that are empty now."""
+    """Remove the files, then the folders inside ``directory`` that are empty now."""
     folders = {folder for path in paths for folder in path.parents if folder.is_relative_to(directory)}
     for folder in folders:
         collect_garbage(folder)
@@ -75,15 +74,15 @@ def _is_inside(directory: Path, name: str) -> bool:
     pure = PurePosixPath(name)
     if not pure.parts or pure.is_absolute() or ".." in pure.parts or "\0" in name:
         return False
-    # A folder of the path may have become a link that leads elsewhere.
+    # A folder of the path may have been replaced by a link that leads outside.
     return (directory / name).parent.resolve().is_relative_to(directory.resolve())
 
 
-def _is_agreed(question: str, directory: Path) -> bool:
+def _is_confirmed(question: str, directory: Path) -> bool:
     if is_interactive():
         return ask(question)
     raise InvalidConfigError(
-        f"there is no terminal to ask on: {question} Say --yes",
+        f"cannot ask for confirmation without a terminal: {question} Use --yes",
         next_command=f"semilla clean {quote(directory)} --yes",
         kept="everything; nothing was removed",
     )

@@ -1,4 +1,4 @@
-"""``semilla config``: the resolved settings in several formats, their schema, and old files brought up to date."""
+"""``semilla config``: show the settings in several formats, show their schema, or update an old file."""
 
 from __future__ import annotations
 
@@ -21,27 +21,24 @@ from semilla.records.files import write_text
 from semilla.terminal.console import print_text
 from semilla.terminal.tables import print_table
 
-HELP = """show: the settings as a run would take them, with the origin of each; schema: their JSON schema;
-migrate: rewrite a file of an earlier Semilla under the present names, and say what changed.
-The toml format can be given back with --config, the shell format can be sourced."""
+HELP = """show: the settings of a run, and where each comes from; schema: their JSON schema;
+migrate: rewrite a file of an earlier version with the current names, and list the changes.
+The toml format can be passed to --config, and the shell format can be sourced."""
 
 ACTIONS = ("show", "schema", "migrate")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=ACTIONS, metavar="|".join(ACTIONS), help="what to do")
-    parser.add_argument("file", type=Path, nargs="?", metavar="FILE", help="of migrate: the TOML file")
+    parser.add_argument("file", type=Path, nargs="?", metavar="FILE", help="for migrate: the TOML file")
     parser.add_argument(
-        "--output",
-        type=Path,
-        metavar="FILE",
-        help="of migrate: where to write (default: the file itself)",
+        "--output", type=Path, metavar="FILE", help="for migrate: where to write (default: the same file)"
     )
     parser.add_argument(
         "--format",
         choices=("table", "toml", "json", "shell"),
         default="table",
-        help="of show (default: table)",
+        help="for show (default: table)",
     )
     add_settings(parser)
 
@@ -51,7 +48,9 @@ def run(arguments: argparse.Namespace) -> int:
         migrate(arguments.file, output=arguments.output)
         return 0
     if arguments.file or arguments.output:
-        raise InvalidConfigError("FILE and --output belong to migrate; show reads the file of --config")
+        raise InvalidConfigError(
+            "FILE and --output are only for migrate; show reads the file given with --config"
+        )
     loaded = load_arguments(arguments)
     if arguments.action == "schema":
         print_text(json.dumps(describe_schema(), ensure_ascii=False, indent=2))
@@ -64,13 +63,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def migrate(path: Path | None, *, output: Path | None) -> None:
-    """Rewrite a file under the present names; it must be a valid configuration then, or nothing is written."""
+    """Rewrite a file with the current names. Nothing is written unless the result is a valid configuration."""
     if path is None:
-        raise InvalidConfigError("config migrate needs the FILE to bring up to date")
-    target = output or path.resolve()  # of a link, the file it leads to
+        raise InvalidConfigError("config migrate needs a FILE to update")
+    target = output or path.resolve()  # a link stays; its target is rewritten
     if (target.parent / names.STATUS).exists() and target.name == names.CONFIGURATION:
         raise InvalidConfigError(
-            f"{target} is a run's own record and stays as the run wrote it",
+            f"{target} is the record of a run and must not be changed",
             next_command=f"semilla config migrate {quote(path)} --output my-{names.CONFIGURATION}",
         )
     try:
@@ -88,7 +87,7 @@ def migrate(path: Path | None, *, output: Path | None) -> None:
 
 
 def describe_schema() -> dict[str, Any]:
-    """The JSON schema of a configuration file, which may say the version of its names."""
+    """The JSON schema of a configuration file, including the optional version of its names."""
     schema = PipelineConfiguration.model_json_schema()
     version = {"description": "Version of the settings' names.", "const": SCHEMA_VERSION}
     schema["properties"] = {SCHEMA_KEY: version, **schema["properties"]}
@@ -106,19 +105,17 @@ def print_settings(loaded: LoadedConfiguration) -> None:
 
 def to_json(config: PipelineConfiguration) -> str:
     content = config.model_dump(mode="json")
-    return json.dumps(
-        {**content, "skip_phases": sorted(content["skip_phases"])}, ensure_ascii=False, indent=2
-    )
+    content["skip_phases"].sort()
+    return json.dumps(content, ensure_ascii=False, indent=2)
 
 
 def to_shell(config: PipelineConfiguration) -> str:
-    """Write the settings as variables that a shell exports and Semilla reads."""
-    settings = list_settings()
-    lines = [
-        f"export {settings[name].variable}={shlex.quote(_write(value))}"
-        for name, value in config.flatten().items()
-    ]
-    return "\n".join(lines)
+    """Write the settings as environment variables, for a shell to source."""
+    values = config.flatten()
+    return "\n".join(
+        f"export {setting.variable}={shlex.quote(_write(values[name]))}"
+        for name, setting in list_settings().items()
+    )
 
 
 def _write(value: object) -> str:

@@ -1,4 +1,4 @@
-"""``semilla export``: the trained model in a format that other programs read."""
+"""``semilla export``: export a trained model for other programs."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from typing import Any
 
 from semilla.errors import DependencyError
 from semilla.export import DEFAULT_QUANTIZATION, QUANTIZATIONS, TARGETS
-from semilla.formatting import format_size
 from semilla.terminal.console import print_text
 from semilla.terminal.tables import print_table
 
-HELP = """Export the trained model of a run, compare the export with it, and keep it only if they agree.
-huggingface: transformers; gguf: llama.cpp and what builds on it; onnx: the float32 graph for ONNX Runtime."""
+HELP = """Export the trained model of a run. The export is compared with the model and kept only if they agree.
+huggingface: transformers; gguf: llama.cpp and programs based on it; onnx: the float32 graph for ONNX Runtime."""
 
 INSTALL_COMMAND = "pip install 'semilla[export]'"
 
@@ -25,14 +24,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--quantization",
         choices=QUANTIZATIONS,
-        help="numbers of a gguf file; q8_0 needs dimensions divisible by 32 "
+        help="number format of a gguf file; q8_0 needs dimensions divisible by 32 "
         f"(default: {DEFAULT_QUANTIZATION})",
     )
     parser.add_argument(
         "--output",
         type=Path,
         metavar="DIR",
-        help="folder to make; an earlier export there is replaced, anything else is left alone "
+        help="folder to write; an earlier export there is replaced, anything else is not "
         "(default: exports/ and the format's name, in the run's directory)",
     )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
@@ -40,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     try:
-        from semilla.export.targets import export_model  # noqa: PLC0415 - torch; not needed to refuse a wrong flag
+        from semilla.export.targets import export_model  # noqa: PLC0415 - imports torch
 
         report = export_model(
             arguments.directory,
@@ -61,11 +60,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def print_report(folder: Path, description: dict[str, Any]) -> None:
-    """Print what was written and how it compares with the trained model."""
+    """Print the files, and how the export compares with the trained model."""
     print_text(f"Exported to {folder}\n")
-    rows = [
-        (file["path"], format_size(file["size_bytes"]), file["sha256"][:16]) for file in description["files"]
-    ]
+    files = description["files"]
+    rows = [(file["path"], f"{file['size_bytes']:,} bytes", file["sha256"][:16]) for file in files]
     print_table(rows, indent_columns=2)
     print_text("")
     print_table([describe_comparison(one) for one in description["comparisons"]], indent_columns=2)
@@ -79,6 +77,6 @@ def describe_comparison(comparison: dict[str, Any]) -> tuple[str, ...]:
         "ok" if limit is not None else "",
         f"{comparison['what']} ({comparison['compared']:,})",
         comparison["program"],
-        f"differ by {comparison['difference']:.2g}" if comparison["difference"] else "identical",
-        f"at most {limit:.2g}" if limit else "",
+        f"difference {comparison['difference']:.2g}" if comparison["difference"] else "identical",
+        f"allowed {limit:.2g}" if limit else "",
     )

@@ -1,4 +1,4 @@
-"""``semilla generate``: text from a finished model."""
+"""``semilla generate``: generate text with a finished model."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING, Any
 from semilla.errors import InvalidConfigError, Mistake
 from semilla.escape import escape_controls
 from semilla.runtime.bundle import RANGES, GenerationSettings
+from semilla.terminal.console import is_interactive, print_text
 
 if TYPE_CHECKING:
     from semilla.runtime.session import Model, TextStream
 
-HELP = "text from a finished model, without torch"
+HELP = "Generate text with a finished model. Torch is not needed."
 
 LARGEST_PROMPT_BYTES = 2**20
-"""Far more than a model can see; a prompt beyond it is a mistake."""
+"""Far more than any context; a longer prompt is a mistake."""
 
 DEFAULTS = GenerationSettings()
 
@@ -32,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "prompt",
         nargs="?",
         metavar="PROMPT",
-        help="text to continue; - or a pipe: read it from standard input; else begin a paragraph",
+        help="text to continue; - or a pipe reads it from standard input (default: start a new paragraph)",
     )
     parser.add_argument(
         "--model",
@@ -46,13 +47,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar = "N" if isinstance(default, int) else "X"
         parser.add_argument("--" + name.replace("_", "-"), type=type(default), metavar=metavar, help=text)
     parser.add_argument(
-        "--seed", type=int, metavar="N", help="the same seed gives the same text (default: a new one)"
+        "--seed", type=int, metavar="N", help="the same seed gives the same text (default: a random one)"
     )
     parser.add_argument(
-        "--stop", action="append", metavar="TEXT", help="end before this text; may be given more than once"
+        "--stop", action="append", metavar="TEXT", help="stop before this text; may be given more than once"
     )
     parser.add_argument(
-        "--interactive", action="store_true", help="continue one prompt after another, from a terminal"
+        "--interactive", action="store_true", help="ask for one prompt after another, on a terminal"
     )
     parser.add_argument(
         "--json", action="store_true", help="print prompt, text, tokens, seed and timings as JSON"
@@ -61,14 +62,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     changes: dict[str, Any] = {name: getattr(arguments, name) for name in (*RANGES, "stop")}
-    DEFAULTS.change(**changes)  # mistakes are told before anything is loaded
+    DEFAULTS.change(**changes)  # reports mistakes before anything is loaded
     if arguments.interactive:
         check_interactive(arguments)
     prompt = "" if arguments.interactive else read_prompt(arguments.prompt)
     start_s = time.perf_counter()
-    # NumPy's BLAS, which is not used here, would start a thread and reserve memory for each core.
+    # NumPy's BLAS is not used here, but would start a thread and reserve memory for each core.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from semilla.runtime.session import load  # noqa: PLC0415 - --help and mistakes need not wait for the runtime
+    from semilla.runtime.session import load  # noqa: PLC0415 - not needed for --help and mistakes
 
     model = load(arguments.model)
     load_s = time.perf_counter() - start_s
@@ -77,11 +78,10 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     stream = model.stream(prompt, seed=arguments.seed, **changes)
     if arguments.json:
-        report = {
-            "model_version": model.bundle.version,
-            **describe_text(stream, prompt=prompt, load_s=load_s),
-        }
-        sys.stdout.write(escape_controls(json.dumps(report, ensure_ascii=False, indent=2)) + "\n")
+        report = describe_text(stream, prompt=prompt, load_s=load_s)
+        print_text(
+            json.dumps({"model_version": model.bundle.version, **report}, ensure_ascii=False, indent=2)
+        )
     else:
         show(stream)
     return 0
@@ -89,18 +89,22 @@ def run(arguments: argparse.Namespace) -> int:
 
 def check_interactive(arguments: argparse.Namespace) -> None:
     if arguments.prompt is not None or arguments.json:
-        raise InvalidConfigError("--interactive asks for its prompts and shows text: no PROMPT, no --json")
-    if not (sys.stdin and sys.stdin.isatty() and sys.stdout.isatty()):
-        raise InvalidConfigError("--interactive needs a terminal; a pipe gives one prompt, without it")
+        raise InvalidConfigError(
+            "--interactive asks for prompts and prints text; leave out PROMPT and --json"
+        )
+    if not is_interactive():
+        raise InvalidConfigError(
+            "--interactive needs a terminal; leave it out to read one prompt from a pipe"
+        )
 
 
 def converse(model: Model, *, seed: int | None, changes: dict[str, Any]) -> None:
-    """Continue each line typed, until the end of input (Ctrl-D). Ctrl-C ends a text that is being written.
+    """Continue each line that is typed, until the end of input (Ctrl-D). Ctrl-C stops the current text.
 
-    With a seed the texts are those of ``seed``, ``seed + 1`` and so on.
+    Given ``seed``, the texts are those of ``seed``, ``seed + 1`` and so on.
     """
     with suppress(ImportError):
-        import readline  # noqa: F401, PLC0415 - input() then edits lines and remembers them
+        import readline  # noqa: F401, PLC0415 - gives input() line editing and history
     for count in itertools.count():
         try:
             prompt = input("> ")
@@ -116,7 +120,7 @@ def converse(model: Model, *, seed: int | None, changes: dict[str, Any]) -> None
 
 
 def show(stream: TextStream) -> None:
-    """Print the pieces as they come."""
+    """Print each piece as soon as it is generated."""
     for piece in stream:
         sys.stdout.write(escape_controls(piece))
         sys.stdout.flush()
@@ -124,7 +128,7 @@ def show(stream: TextStream) -> None:
 
 
 def describe_text(stream: TextStream, *, prompt: str, load_s: float) -> dict[str, Any]:
-    """Generate the whole text and tell how long that took, in seconds from where loading ended."""
+    """Generate the whole text. Timings are in seconds since the model was loaded."""
     start_s = time.perf_counter()
     pieces = [next(stream, "")]
     first_piece_s = time.perf_counter() - start_s
@@ -145,7 +149,7 @@ def describe_text(stream: TextStream, *, prompt: str, load_s: float) -> dict[str
 
 
 def read_prompt(argument: str | None) -> str:
-    """Take the prompt from the command line, or from standard input without its last line break."""
+    """Return the prompt: the argument, or standard input without its last line break."""
     if argument not in (None, "-"):
         return argument or ""
     if argument is None and not is_piped():
@@ -163,9 +167,9 @@ def read_prompt(argument: str | None) -> str:
 
 
 def is_piped() -> bool:
-    """Tell whether standard input is a pipe or a file: /dev/null and terminals hold no prompt."""
+    """Whether standard input is a pipe or a file; /dev/null and terminals hold no prompt."""
     try:
         mode = os.fstat(sys.stdin.fileno()).st_mode
-    except (AttributeError, OSError, ValueError):  # closed, or replaced by something without a descriptor
+    except (AttributeError, OSError, ValueError):  # closed, or without a descriptor
         return False
     return stat.S_ISFIFO(mode) or stat.S_ISREG(mode)

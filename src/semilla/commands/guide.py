@@ -1,4 +1,4 @@
-"""``semilla guide``: the training guide in the terminal."""
+"""``semilla guide``: read the training guide in the terminal."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from semilla.terminal.console import print_text
 from semilla.terminal.markdown import print_markdown
 from semilla.terminal.tables import make_console, print_table
 
-HELP = """Read the training guide: a chapter (tokenization) or a part of one (tokenization#why-pieces), the entry of an
-error category or a warning, a term of the glossary, or whatever fits a symptom in your own words.
+HELP = """Read the training guide: a chapter (tokenization), a part of one (tokenization#why-pieces), the entry for an
+error category or a warning, a glossary term, or what matches a symptom in your own words.
 Without words, show the contents."""
 
 MAX_OTHERS = 4
@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     found = look_up(guide, arguments.words)
     if not found:
-        raise _know_nothing(guide, " ".join(arguments.words))
+        raise _describe_unknown(guide, " ".join(arguments.words))
     if arguments.json:
         print_json([asdict(place) for place in found])
         return 0
@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def print_contents(guide: TrainingDocumentation, *, as_json: bool) -> None:
-    """Print chapters with their parts, and the topics of troubleshooting."""
+    """Print the chapters with their parts, and the topics of the troubleshooting chapter."""
     if as_json:
         places = [{"section_id": place.section_id, "title": place.title} for place in guide.walk()]
         entries = [{"topic": entry.topic, "symptom": entry.symptom} for entry in guide.troubleshooting_guide]
@@ -65,14 +65,14 @@ def print_contents(guide: TrainingDocumentation, *, as_json: bool) -> None:
 
 
 def print_names(rows: list[tuple[str, str]]) -> None:
-    """Print names and what they stand for; a name is never folded, for it is to be given back."""
+    """Print names and their meanings. Names are never folded, so that they can be copied."""
     width = max(len(name) for name, _ in rows)
     for name, meaning in rows:
         print_text(f"{name:<{width}}  {meaning}")
 
 
 def print_place(guide: TrainingDocumentation, place: Place) -> None:
-    """Print one thing that was found, whatever it is."""
+    """Print an entry, a term, a chapter or a part."""
     match place:
         case TroubleshootingEntry():
             print_entry(place)
@@ -85,7 +85,7 @@ def print_place(guide: TrainingDocumentation, place: Place) -> None:
 
 
 def print_entry(entry: TroubleshootingEntry) -> None:
-    """Print an entry as headed lists, folded to the width of the terminal."""
+    """Print an entry as lists with headings, folded to the width of the terminal."""
     console = make_console()
     console.print(Text(f"{entry.topic}: {entry.symptom}", style="bold green"))
     for heading, items in entry.sections.items():
@@ -97,7 +97,7 @@ def print_json(content: object) -> None:
     print_text(json.dumps(content, ensure_ascii=False, indent=2))
 
 
-def _know_nothing(guide: TrainingDocumentation, words: str) -> InvalidConfigError:
+def _describe_unknown(guide: TrainingDocumentation, words: str) -> InvalidConfigError:
     near = suggest_name(words, [name_place(place) for place in list_places(guide)])
     hint = f"; did you mean {near}?" if near else ""
     return InvalidConfigError(f"the guide has nothing about {words!r}{hint}", next_command="semilla guide")

@@ -1,4 +1,4 @@
-"""``semilla report``: a run as a page to look at, or several runs beside each other."""
+"""``semilla report``: write an HTML report about a run, or compare several runs."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from semilla.records.status import read_status, write_status
 from semilla.report.runs import RecordedRun, read_run
 from semilla.terminal.console import print_text
 
-HELP = """Write a page about a run: verdict, curves, samples, settings, hashes. One file, nothing is fetched to show it.
-Several directories are compared: curves over each other, what was set differently, which model is better."""
+HELP = """Write an HTML report about a run: verdict, curves, samples, settings, hashes. One file that needs no network.
+Several directories are compared: their curves, the settings that differ, and which model is better."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output",
         type=Path,
         metavar="FILE",
-        help="where to write (default: report.html in the run's directory; comparison.html here for several)",
+        help="where to write (default: report.html in the run's directory; for several, ./comparison.html)",
     )
 
 
@@ -55,15 +55,15 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def open_recorded_run(directory: Path) -> RecordedRun:
-    """Read what stands in a run's directory, its state as it truly is."""
+    """Read what a run left in its directory, with its true state."""
     status, _ = read_true_status(directory)
     return read_run(directory, config=read_run_configuration(directory), status=status)
 
 
 def add_to_run(run: RecordedRun, page: str) -> Path:
-    """Write the page into the run's directory and list it among what the run left, so that ``clean`` finds it.
+    """Write the page into the run's directory and list it as an artifact, so that ``clean`` removes it.
 
-    Raises LockedError while the run goes on.
+    Raises LockedError while the run is active.
     """
     path = run.directory / names.REPORT
     try:

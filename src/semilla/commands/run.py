@@ -12,8 +12,8 @@ from semilla.terminal.console import ask, is_interactive
 from semilla.terminal.progress import FORMS, show_progress
 
 HELP = """Train a model: check the machine, get the text, train a tokenizer and a model, validate both.
-Phases whose inputs are unchanged are reused. Every setting can also be given as an environment variable
-(SEMILLA_NUM_LAYERS) or in the file named by --config; flags win over variables, variables over the file."""
+Phases whose inputs are unchanged are reused. Every setting can also be an environment variable
+(SEMILLA_NUM_LAYERS) or stand in the file given with --config. Flags override variables, and variables the file."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,8 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--progress",
         choices=FORMS,
         default="auto",
-        help="how to tell what happens: live on a terminal and plain lines elsewhere (auto), plain lines, "
-        "or a line of JSON for every event (default: auto)",
+        help="how to show progress: a live display on a terminal and plain lines elsewhere (auto), plain "
+        "lines, or one line of JSON per event (default: auto)",
     )
     add_settings(parser)
 
@@ -44,14 +44,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def run_for_programs(config: PipelineConfiguration, *, resume: bool | None) -> int:
-    """Run without a question and without a word that is not JSON; errors stand on standard error as well."""
+    """Run without questions, and with nothing but JSON on standard output. Errors go to standard error, too."""
     from semilla.pipeline.main_job import run_pipeline  # noqa: PLC0415 - as above
-    from semilla.terminal import events  # noqa: PLC0415
+    from semilla.terminal import json_progress  # noqa: PLC0415
 
     try:
-        status = run_pipeline(config, resume=resume, listeners=[events.JsonProgress()])
+        status = run_pipeline(config, resume=resume, listeners=[json_progress.JsonProgress()])
     except SemillaError as error:
-        events.stop(error)
+        json_progress.stop(error)
         raise
-    events.finish(status)
+    json_progress.finish(status)
     return 0

@@ -1,4 +1,4 @@
-"""``semilla status``: where a run stands, read without disturbing it."""
+"""``semilla status``: show the state of a run without disturbing it."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from semilla.records.models import EarlierModel, list_models
 from semilla.records.status import PipelineStatus, read_status
 from semilla.system.memory import explain_vanishing
 from semilla.terminal.console import fold_lines, print_text
+from semilla.terminal.run_view import RunView, read_view
 from semilla.terminal.summary import print_findings, shorten
 from semilla.terminal.tables import can_draw, make_console, print_table
-from semilla.terminal.view import RunView, read_view
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-HELP = """Show where a run stands: phases, times, the step and the loss, the last epoch, what went wrong.
+HELP = """Show the state of a run: phases, times, current step and loss, last epoch, what went wrong.
 A run whose process is gone is shown as interrupted."""
 
 WATCH_S = 1.0
-"""Between two looks; a running training tells its step as often."""
+"""Between two reads of the status. A running training writes its step as often."""
 SPARK_COLUMNS = 40
 
 
@@ -46,11 +46,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="output directory (default: data)",
     )
-    parser.add_argument("--watch", action="store_true", help="show every change until the run ends")
+    parser.add_argument("--watch", action="store_true", help="follow the run until it ends")
     parser.add_argument(
         "--json",
         action="store_true",
-        help="print the status file's content, state corrected, and where a running run is at this moment",
+        help="print the status as JSON; for a running run, with its current progress",
     )
 
 
@@ -70,8 +70,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def watch(directory: Path) -> None:
-    """Draw the run as its own terminal does, until it ends."""
-    from rich.live import Live  # noqa: PLC0415 - half of rich, needed on a terminal only
+    """Draw the same live display as the run itself, until the run ends."""
+    from rich.live import Live  # noqa: PLC0415 - half of rich, only needed on a terminal
 
     from semilla.terminal.drawing import draw_view  # noqa: PLC0415
 
@@ -89,7 +89,7 @@ def watch(directory: Path) -> None:
 
 
 def show_status(status: PipelineStatus, *, directory: Path, vanished: bool, as_json: bool) -> None:
-    """Print the status in the form that was asked for."""
+    """Print the status for a person, or as JSON."""
     view = read_view(directory, status)
     if as_json:
         models = list_models(directory, except_for=status.model_version)
@@ -101,26 +101,25 @@ def show_status(status: PipelineStatus, *, directory: Path, vanished: bool, as_j
 
 
 def describe_status(status: PipelineStatus, view: RunView) -> dict[str, Any]:
-    """The status file's content, state corrected; of a running run also ``progress``, where it is at this moment."""
+    """The content of the status file, with the true state; for a running run also its ``progress``."""
     content = status.model_dump(mode="json")
     if status.run_state != "running":
         return content
-    step, transfer = view.step, view.transfer
-    progress = {
-        "step": asdict(step) if step else None,
-        "transfer": asdict(transfer) if transfer else None,
+    content["progress"] = {
+        "step": asdict(view.step) if view.step else None,
+        "transfer": asdict(view.transfer) if view.transfer else None,
         "losses": list(view.losses),
         "memory_mb": view.memory_mb,
     }
-    return {**content, "progress": progress}
+    return content
 
 
 def read_true_status(directory: Path) -> tuple[PipelineStatus, bool]:
-    """Read the status; "running" without a holder of the lock means that the process vanished."""
+    """Read the status. If it says running but nobody holds the lock, the process vanished; that is returned, too."""
     status = read_status(directory)
     if status is None:
         raise InvalidConfigError(
-            f"there is no run in {directory}: {names.STATUS} is not there",
+            f"there is no run in {directory}: {names.STATUS} is missing",
             next_command=f"semilla run --output-dir {quote(directory)}",
         )
     vanished = status.run_state == "running" and not is_locked(directory)
@@ -130,9 +129,11 @@ def read_true_status(directory: Path) -> tuple[PipelineStatus, bool]:
 
 
 def print_status(status: PipelineStatus, view: RunView, *, directory: Path, vanished: bool) -> None:
-    place = fold_lines(str(directory))
-    begun = f"begun {status.start_time[:19].replace('T', ' ')} UTC, model {status.model_version}"
-    print_text(f"{place}: {status.run_state}, attempt {status.attempt}, {begun}")
+    started = status.start_time[:19].replace("T", " ")
+    print_text(
+        f"{fold_lines(str(directory))}: {status.run_state}, attempt {status.attempt}, "
+        f"started {started} UTC, model {status.model_version}"
+    )
     print_table([_describe_phase(status, view, phase) for phase in PHASES], indent_columns=2)
     print_training(view)
     print_models(directory, status)
@@ -152,14 +153,14 @@ def print_status(status: PipelineStatus, view: RunView, *, directory: Path, vani
 
 
 def describe_resuming(directory: Path) -> str:
-    """The command that goes on with a run: with its own settings, as far as they can still be read."""
+    """The command that resumes a run, with its own settings if they can still be read."""
     with suppress(SemillaError):
         return to_command(read_run_configuration(directory), resume_from_checkpoint=True)
     return f"semilla run --resume --output-dir {quote(directory)}"
 
 
 def print_training(view: RunView) -> None:
-    """Print where training is: the step under way, the loss so far, the last epoch and its samples."""
+    """Print the current step, the loss so far, the last epoch and its samples."""
     if view.step:
         print_text(describe_step(view.step))
     if len(view.losses) > 1:
@@ -172,20 +173,17 @@ def print_training(view: RunView) -> None:
 
 
 def print_models(directory: Path, status: PipelineStatus) -> None:
-    """Print the earlier models that are kept, and what each reached."""
+    """Print the earlier models that were kept, with their bits per byte."""
     earlier = list_models(directory, except_for=status.model_version)
     if not earlier:
         return
     print_text("earlier models:")
-    rows = [
-        (
-            model.version,
-            "not measured" if model.bits_per_byte is None else f"{model.bits_per_byte:.3f} bits per byte",
-            fold_lines(str(model.directory)),
-        )
-        for model in earlier
-    ]
+    rows = [(model.version, describe_bits(model), model.directory) for model in earlier]
     print_table(rows, indent_columns=1)
+
+
+def describe_bits(model: EarlierModel) -> str:
+    return "not measured" if model.bits_per_byte is None else f"{model.bits_per_byte:.3f} bits per byte"
 
 
 def describe_model(model: EarlierModel) -> dict[str, object]:
@@ -199,12 +197,11 @@ def describe_model(model: EarlierModel) -> dict[str, object]:
 
 
 def _describe_phase(status: PipelineStatus, view: RunView, phase: str) -> tuple[str, str, str]:
+    spent_s = status.phase_timings.get(phase)
+    spent = "" if spent_s is None else format_duration(spent_s)
     if phase in view.finished:
-        outcome, _ = view.finished[phase]
-        spent = status.phase_timings.get(phase)
-        return phase, outcome, format_duration(spent) if spent is not None else ""
+        return phase, view.finished[phase][0], spent
     if phase != view.phase:
         return phase, "to do", ""
-    spent = status.phase_timings.get(phase)
     memory = f"{view.memory_mb:,.0f} MB of memory" if view.memory_mb else ""
-    return phase, status.run_state, format_duration(spent) if spent is not None else memory
+    return phase, status.run_state, spent or memory

@@ -1,8 +1,9 @@
-"""``semilla sweep``: a few runs over lists of values, and what came of them."""
+"""``semilla sweep``: run every combination of several values, and compare the results."""
 
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,10 +24,10 @@ from semilla.terminal.tables import print_table
 if TYPE_CHECKING:
     from semilla.pipeline.sweep import Outcome, Trial
 
-HELP = """Run every combination of values, one after the other, each in a directory of its own, and compare them.
-Numbers and choices take several values with commas between: semilla sweep --num-layers 1,2 --seed 1,2,3.
-Stopped anywhere, the same command goes on; longer lists add runs. Text and tokenizer are made once where
-they are the same. Ends with a table and comparison.html; with the code of the first run that failed, if one did."""
+HELP = """Run every combination of values, one after the other, each in its own directory, and compare the results.
+Numbers and choices take several values, separated by commas: semilla sweep --num-layers 1,2 --seed 1,2,3.
+The same command continues a sweep that was stopped; longer lists add runs. Runs with the same text or tokenizer share
+it. At the end there is a table and comparison.html. The exit code is that of the first run that failed, if any."""
 
 DEFAULT_DIRECTORY = "sweep"
 PAGE = "comparison.html"
@@ -63,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def take_lists(arguments: argparse.Namespace) -> dict[str, list[str]]:
-    """Take the settings that were given several values out of the flags, in the order of the settings."""
+    """Return the flags that were given several values, in the order of the settings."""
     from semilla.pipeline.sweep import is_listable  # noqa: PLC0415
 
     lists = {}
@@ -75,7 +76,7 @@ def take_lists(arguments: argparse.Namespace) -> dict[str, list[str]]:
 
 
 def print_outcomes(outcomes: Sequence[Outcome], *, root: Path) -> None:
-    """Print a row for each run, then which is better, and write the page that shows them over each other."""
+    """Print a row for each run and which is better, and write the comparison page."""
     from semilla.report.compare import judge_runs, render_comparison  # noqa: PLC0415
 
     runs = [open_recorded_run(outcome.trial.directory) for outcome in outcomes]
@@ -93,10 +94,8 @@ def print_outcomes(outcomes: Sequence[Outcome], *, root: Path) -> None:
 
 def describe_outcome(outcome: Outcome, run: RecordedRun) -> tuple[object, ...]:
     best = run.best_epoch
-    figures: tuple[object, ...] = ("", "", "")
-    if best:
-        bits = best.bits_per_byte.get("all", float("nan"))
-        figures = (f"{best.validation_loss:.4f}", f"{bits:.4f}", best.epoch_number)
+    bits = best.bits_per_byte.get("all", math.nan) if best else math.nan
+    figures = (f"{best.validation_loss:.4f}", f"{bits:.4f}", best.epoch_number) if best else ("", "", "")
     state = f"failed: {outcome.error.category}" if outcome.error else run.status.run_state
     spent = format_duration(sum(run.status.phase_timings.values()))
     return (*outcome.trial.values.values(), *figures, spent, state)

@@ -1,4 +1,4 @@
-"""``semilla validate``: phase 5 again, on a model that is already trained."""
+"""``semilla validate``: run phase 5 again, on a trained model."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 from semilla.configuration.flags import add_settings, load_arguments
 from semilla.terminal.progress import show_progress
 
-HELP = """Validate a trained model again: export it, measure it, hold it against gates and targets.
-Ends with 5 when a gate is missed; the model is kept either way."""
+HELP = """Validate a trained model again: export it, measure it, and compare it with gates and targets.
+The exit code is 5 if a gate is missed; the model is kept either way."""
 
 THRESHOLDS = ("max_validation_loss", "strict")
-"""What may differ from the run: how strictly it is judged."""
+"""The settings that may differ from those of the run."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,6 +1,6 @@
-"""A trained model in the formats others read."""
+"""Exports of a trained model: the bundle that ships, and files for other programs."""
 
 TARGETS = ("huggingface", "gguf", "onnx")
 QUANTIZATIONS = ("f32", "f16", "q8_0")
-"""Number formats of a GGUF file; the other targets are float32."""
+"""Number formats of a GGUF file. The other targets are always float32."""
 DEFAULT_QUANTIZATION = "f16"

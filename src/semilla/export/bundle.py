@@ -1,4 +1,4 @@
-"""Writes the folder that ships to a device; ``semilla.runtime.bundle`` says what is in it and reads it."""
+"""Writes the bundle that ships to a device. ``semilla.runtime.bundle`` describes its content and reads it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 from semilla import __version__
 from semilla.errors import IncompatibleError
-from semilla.export.int8 import build_int8_graph
-from semilla.export.onnx import Weights
+from semilla.export.float32_graph import Weights
+from semilla.export.int8_graph import build_int8_graph
 from semilla.records.files import describe_artifact, make_directory, write_bytes, write_json
 from semilla.runtime.bundle import (
     BUNDLE_VERSION,
@@ -35,13 +35,14 @@ def write_bundle(
     languages: Sequence[str] = (),
     licence: str = "",
 ) -> list[Path]:
-    """Write the bundle of ``weights``, named and shaped as ``semilla.export.int8.build_int8_graph`` asks.
+    """Write the bundle of ``weights`` and return its files.
 
-    Returns its files. ``version`` is the model's (``semilla.records.versions``); ``generation`` overrides the
-    defaults of GenerationSettings. The description is written last, so a bundle that was cut short does not verify.
-    Raises IncompatibleError when tokenizer and model differ in vocabulary.
+    ``weights`` are what ``semilla.export.int8_graph.build_int8_graph`` takes, ``version`` is the model's
+    (``semilla.records.versions``), and ``generation`` overrides defaults of GenerationSettings. The description is
+    written last, so a bundle that was cut short does not verify. Raises IncompatibleError when the vocabularies of
+    tokenizer and model differ in size.
     """
-    settings = asdict(GenerationSettings(**generation))
+    settings = _describe_generation(GenerationSettings(**generation))
     vocab_size = Tokenizer(tokenizer_model).vocab_size
     if vocab_size != model["vocab_size"]:
         raise IncompatibleError(f"the tokenizer has {vocab_size} pieces, the model {model['vocab_size']}")
@@ -54,17 +55,21 @@ def write_bundle(
         "semilla_version": __version__,
         "model_version": version,
         "model": dict(model),
-        # A line start is what the model saw most often; the begin-of-text token it hardly saw at all.
-        "generation": {**settings, "stop": list(settings["stop"]), "start_token_ids": [NEWLINE_ID]},
+        "generation": settings,
         "languages": list(languages),
         "licence": licence,
         "provenance": dict(provenance),
-        "files": {name: _describe(directory, name) for name in (MODEL, TOKENIZER)},
+        "files": {name: _describe_file(directory, name) for name in (MODEL, TOKENIZER)},
     }
     write_json(directory / DESCRIPTION, {**description, "sha256": hash_description(description)})
     return [directory / name for name in (MODEL, TOKENIZER, DESCRIPTION)]
 
 
-def _describe(directory: Path, name: str) -> dict[str, Any]:
+def _describe_generation(settings: GenerationSettings) -> dict[str, Any]:
+    # Text starts after a line break: the model saw line starts most often, and begin-of-text once a document.
+    return {**asdict(settings), "stop": list(settings.stop), "start_token_ids": [NEWLINE_ID]}
+
+
+def _describe_file(directory: Path, name: str) -> dict[str, Any]:
     artifact = describe_artifact(directory / name, root=directory)
     return {"sha256": artifact.sha256, "size_bytes": artifact.size_bytes}

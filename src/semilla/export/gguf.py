@@ -1,13 +1,14 @@
-"""A GGUF file for llama.cpp: the same network and vocabulary, in one file.
+"""A GGUF file for llama.cpp: network and vocabulary in one file.
 
-Traps, each met in llama.cpp's source and measured by ``scripts/check-llama-cpp``:
+Traps, each found in llama.cpp's source and confirmed with ``scripts/check-llama-cpp``:
 
-- A unigram vocabulary is ``t5`` there; ``llama`` means BPE. Its defaults are T5's, so every special id and every switch
-  is written out. It never falls back to bytes: what no piece covers becomes ``<unk>``, and that information is lost.
-- llama.cpp rotates neighbouring pairs (2k, 2k + 1), Hugging Face and this project the pairs (k, k + half). The rows
-  of the query and key matrices are put in another order to make up for it.
-- Text begins with a line break, as in ``semilla generate``: the model saw line starts most often, its begin-of-text
-  token only once a document.
+- llama.cpp calls a unigram vocabulary ``t5``; ``llama`` means BPE. The defaults are T5's, so every special id and every
+  switch is written out. A unigram vocabulary has no byte fallback there: a character that no piece covers becomes
+  ``<unk>`` and is lost.
+- llama.cpp rotates neighbouring pairs (2k, 2k + 1); Hugging Face and this project rotate the pairs (k, k + half). So
+  the rows of the query and key matrices are reordered.
+- Text starts after a line break, as in ``semilla generate``: the model saw line starts most often, and its
+  begin-of-text token only once a document.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from semilla.errors import IncompatibleError
-from semilla.export.onnx import Weights, build_graph
+from semilla.export.float32_graph import Weights, build_graph
 from semilla.export.onnx_folder import open_scorer
 from semilla.export.parity import (
     LARGEST_LOGIT_DIFFERENCE,
@@ -33,7 +34,7 @@ from semilla.export.parity import (
     compare_logits,
     compare_weights,
 )
-from semilla.export.trained import TrainedModel
+from semilla.export.trained_model import TrainedModel
 from semilla.export.vocabulary import Vocabulary
 from semilla.tokenizer.tokenizer import END_ID, NEWLINE_ID, UNKNOWN_ID
 
@@ -50,7 +51,7 @@ model = Llama("FILE.gguf")
 print(model("Once upon a time", max_tokens=200, temperature=0.8)["choices"][0]["text"])
 ```
 
-The file says that text begins with a line break, and llama.cpp sets it before the prompt."""
+The file tells llama.cpp to put a line break before the prompt."""
 
 Array = npt.NDArray[Any]
 Type = gguf.GGMLQuantizationType
@@ -61,26 +62,27 @@ QUANTIZATIONS: dict[str, tuple[Type, gguf.LlamaFileType]] = {
     "q8_0": (Type.Q8_0, gguf.LlamaFileType.MOSTLY_Q8_0),
 }
 BLOCK = 32
-"""Numbers that share a scale in Q8_0."""
+"""How many numbers share a scale in Q8_0."""
 TOKENIZER_MODELS = {"unigram": "t5", "bpe": "llama"}
-"""SentencePiece algorithm -> what llama.cpp calls it."""
+"""SentencePiece algorithm -> its name in llama.cpp."""
 LARGEST_ERRORS = {"f32": 0.0, "f16": 2.0**-11, "q8_0": (0.5 + 127 / 2**11) / 127}
-"""Rounding, as a share of the largest of 32 weights: half a step each of f16 and of 127 steps whose size is an f16."""
+"""Rounding error, relative to the largest of 32 weights. q8_0: half of 127 steps, and the f16 rounding of the step."""
 PROGRAM = f"gguf {version('gguf')}"
 NOT_LOADED = (
-    "llama-cpp-python is not installed, so the file was not loaded in llama.cpp; scripts/check-llama-cpp does"
+    "llama-cpp-python is not installed, so the file was not loaded with llama.cpp itself; "
+    "scripts/check-llama-cpp does that"
 )
 NO_BYTES_NOTE = (
     "llama.cpp has no byte fallback for unigram vocabularies: "
-    "a character that the training text did not have becomes <unk>"
+    "a character that is not in the training text becomes <unk>"
 )
 
 
 def check_fit(model: Mapping[str, Any], vocabulary: Vocabulary, *, quantization: str) -> None:
-    """Raise IncompatibleError, saying what to do, unless the format can hold such a model."""
+    """Raise IncompatibleError, with the way out, if the format cannot hold such a model."""
     if vocabulary.model_type not in TOKENIZER_MODELS:
         raise IncompatibleError(
-            f"a {vocabulary.model_type} tokenizer cannot go to GGUF: llama.cpp knows "
+            f"a {vocabulary.model_type} tokenizer cannot be exported to GGUF: llama.cpp supports only "
             f"{' and '.join(TOKENIZER_MODELS)}; train with one of them, or export --to onnx"
         )
     uneven = [
@@ -90,13 +92,13 @@ def check_fit(model: Mapping[str, Any], vocabulary: Vocabulary, *, quantization:
     ]
     if quantization == "q8_0" and uneven:
         raise IncompatibleError(
-            f"q8_0 needs dimensions divisible by {BLOCK}, and {' and '.join(uneven)}; "
+            f"q8_0 needs dimensions divisible by {BLOCK}, but {' and '.join(uneven)}; "
             "export with --quantization f16"
         )
 
 
 def write(folder: Path, trained: TrainedModel, *, quantization: str) -> None:
-    """Write one file. Matrices are in ``quantization``, norms in float32, as llama.cpp's own converter leaves them."""
+    """Write the file: matrices in ``quantization``, norms in float32, as llama.cpp's own converter does."""
     check_fit(trained.model, trained.vocabulary, quantization=quantization)
     kind, file_type = QUANTIZATIONS[quantization]
     path = folder / name_file(quantization)
@@ -118,10 +120,10 @@ def write(folder: Path, trained: TrainedModel, *, quantization: str) -> None:
 
 
 def check(folder: Path, trained: TrainedModel, *, quantization: str) -> Parity:
-    """Read the file back; ValidationFailureError when a field, a weight or the logits are not what they should be.
+    """Read the file back and compare; ValidationFailureError when a field, a weight or the logits differ.
 
-    The logits are those of the weights as the file holds them, put back into our own graph. llama.cpp itself is asked
-    where it is installed.
+    Our own graph computes the logits, from the weights in the file. If llama-cpp-python is installed, llama.cpp
+    computes them as well.
     """
     path = folder / name_file(quantization)
     content = read_gguf(path, trained)
@@ -137,7 +139,7 @@ def check(folder: Path, trained: TrainedModel, *, quantization: str) -> Parity:
     notes = [NO_BYTES_NOTE] if trained.vocabulary.model_type == "unigram" else []
     if find_spec("llama_cpp") is None:
         return Parity(tuple(comparisons), (*notes, NOT_LOADED))
-    from semilla.export.llama_cpp import compare_loaded  # noqa: PLC0415 - a package that is hardly ever there
+    from semilla.export.llama_cpp import compare_loaded  # noqa: PLC0415 - rarely installed
 
     return Parity((*comparisons, *compare_loaded(path, trained, limit=limit)), tuple(notes))
 
@@ -147,15 +149,21 @@ def name_file(quantization: str) -> str:
 
 
 def arrange_tensors(weights: Weights, *, model: Mapping[str, Any]) -> Iterator[tuple[str, Array]]:
-    """Yield the tensors under llama.cpp's names, queries and keys in its order; a tied output layer has none."""
+    """Yield the tensors with llama.cpp's names and row order. A tied output layer has no tensor of its own."""
     for name, llama_name in _name_tensors(weights, model):
         weight = np.ascontiguousarray(weights[name], dtype=np.float32)
-        is_rotated = ".q_proj." in name or ".k_proj." in name
-        yield llama_name, interleave_rows(weight, model["num_attention_heads"]) if is_rotated else weight
+        yield (
+            llama_name,
+            interleave_rows(weight, model["num_attention_heads"]) if _is_rotated(name) else weight,
+        )
+
+
+def _is_rotated(name: str) -> bool:
+    return ".q_proj." in name or ".k_proj." in name
 
 
 def interleave_rows(weight: Array, heads: int) -> Array:
-    """Rows k and k + half of every head [width, width] become neighbours."""
+    """Make rows k and k + half of every head neighbours, in a matrix [width, width]."""
     rows = weight.reshape(heads, 2, -1, weight.shape[1])
     return np.ascontiguousarray(rows.swapaxes(1, 2)).reshape(weight.shape)
 
@@ -168,14 +176,14 @@ def separate_rows(weight: Array, heads: int) -> Array:
 
 @dataclass(frozen=True)
 class GgufContent:
-    """What a file holds: fields as plain values, weights under Hugging Face's names, dequantised, in their order."""
+    """A file's content: fields as plain values; weights dequantised, with Hugging Face's names and row order."""
 
     fields: dict[str, Any]
     weights: dict[str, Array]
 
 
 def read_gguf(path: Path, trained: TrainedModel) -> GgufContent:
-    """Read back a file that was written for ``trained``, which tells names and number of heads."""
+    """Read back a file that was written for ``trained``."""
     model = trained.model
     reader = gguf.GGUFReader(path)
     fields = {name: field.contents() for name, field in reader.fields.items()}
@@ -184,13 +192,12 @@ def read_gguf(path: Path, trained: TrainedModel) -> GgufContent:
     for name, llama_name in _name_tensors(trained.weights, model):
         tensor = tensors[llama_name]
         weight = gguf.quants.dequantize(tensor.data, tensor.tensor_type).astype(np.float32)
-        is_rotated = ".q_proj." in name or ".k_proj." in name
-        found[name] = separate_rows(weight, model["num_attention_heads"]) if is_rotated else weight
+        found[name] = separate_rows(weight, model["num_attention_heads"]) if _is_rotated(name) else weight
     return GgufContent(fields, found)
 
 
 def describe_fields(trained: TrainedModel) -> dict[str, Any]:
-    """Name the model's version, and every field of the tokenizer as llama.cpp reads it."""
+    """The model's version, and every field of the tokenizer as llama.cpp reads it."""
     vocabulary = trained.vocabulary
     pieces = vocabulary.pieces
     keys = gguf.Keys.Tokenizer

@@ -1,4 +1,4 @@
-"""A folder that Hugging Face's transformers loads as it is: LlamaForCausalLM and a fast tokenizer."""
+"""A folder that Hugging Face's transformers loads: LlamaForCausalLM and a fast tokenizer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from semilla.export.parity import (
     list_lines,
 )
 from semilla.export.tokenizer_json import describe_tokenizer
-from semilla.export.trained import Ids, Logits, TrainedModel
+from semilla.export.trained_model import Ids, Logits, TrainedModel
 from semilla.export.vocabulary import Vocabulary
 from semilla.records.files import write_bytes, write_json
 from semilla.runtime.bundle import GenerationSettings
@@ -31,22 +31,22 @@ WEIGHTS = "model.safetensors"
 TOKENIZER = "tokenizer.json"
 
 NOT_LOADED = (
-    "transformers is not installed: its loading and its logits were not checked, only what the files hold "
-    "(pip install 'transformers>=5', and export again)"
+    "transformers is not installed, so only the content of the files was checked, not loading or logits "
+    "(pip install 'transformers>=5', then export again)"
 )
 USE = """```python
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 tokenizer = AutoTokenizer.from_pretrained(".")
 model = AutoModelForCausalLM.from_pretrained(".")
-# A line break first: the model learned to write from the start of a line.
+# Start with a line break: the model learned to write from the start of a line.
 inputs = tokenizer("\\nOnce upon a time", return_tensors="pt")
 print(tokenizer.decode(model.generate(**inputs)[0]))
 ```"""
 
 
 def write(folder: Path, trained: TrainedModel) -> None:
-    """Write configuration, weights and tokenizer; IncompatibleError when the tokenizer cannot be written exactly."""
+    """Write configuration, weights and tokenizer; IncompatibleError if the format cannot express the tokenizer."""
     tokenizer = describe_tokenizer(trained.vocabulary)
     write_json(folder / TOKENIZER, tokenizer)
     write_json(folder / "tokenizer_config.json", describe_tokenizer_class(trained))
@@ -56,10 +56,10 @@ def write(folder: Path, trained: TrainedModel) -> None:
 
 
 def check(folder: Path, trained: TrainedModel) -> Parity:
-    """Load the folder with the programs that are installed and compare; ValidationFailureError on any difference."""
+    """Load the folder with the packages that are installed and compare; ValidationFailureError on a difference."""
     weights = compare_weights(load_file(folder / WEIGHTS), trained, program=_name_program("safetensors"))
     tokenizer = tokenizers.Tokenizer.from_file(str(folder / TOKENIZER))
-    tokenizer.encode_special_tokens = True  # what split_special_tokens says to transformers
+    tokenizer.encode_special_tokens = True  # as split_special_tokens does in transformers
     program, lines = _name_program("tokenizers"), list_lines(trained)
     comparisons = [
         weights,
@@ -74,9 +74,9 @@ def check(folder: Path, trained: TrainedModel) -> Parity:
 def compare_loaded(
     folder: Path, trained: TrainedModel, *, lines: Sequence[str], **options: Any
 ) -> tuple[Comparison, ...]:
-    """Load the folder with transformers, as its users do; ``options`` go to ``compare_logits``."""
+    """Load the folder with transformers, as a user would. ``options`` go to ``compare_logits``."""
     import torch  # noqa: PLC0415
-    import transformers  # noqa: PLC0415 - takes seconds, and need not be installed
+    import transformers  # noqa: PLC0415 - takes seconds to import, and is optional
 
     quiet: Any = transformers.utils.logging
     quiet.disable_progress_bar()
@@ -121,7 +121,7 @@ def describe_configuration(trained: TrainedModel) -> dict[str, Any]:
 
 
 def describe_generation() -> dict[str, Any]:
-    """Describe the sampling of ``semilla generate``: its defaults, its start token, and the tokens it never writes."""
+    """The sampling of ``semilla generate``: its defaults, its start token, and the tokens it never samples."""
     settings = GenerationSettings()
     return {
         "bos_token_id": NEWLINE_ID,

@@ -1,4 +1,4 @@
-"""What llama.cpp itself makes of a GGUF file, asked through llama-cpp-python where that is installed."""
+"""A GGUF file loaded in llama.cpp itself, through llama-cpp-python where that is installed."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import llama_cpp
 import numpy as np
 
 from semilla.export.parity import Comparison, compare_ids, compare_logits, find_covered, list_lines
-from semilla.export.trained import Ids, Logits, TrainedModel
+from semilla.export.trained_model import Ids, Logits, TrainedModel
 
 PROGRAM = f"llama.cpp (llama-cpp-python {llama_cpp.__version__})"
 
 
 def compare_loaded(path: Path, trained: TrainedModel, *, limit: float | None) -> tuple[Comparison, ...]:
-    """Load the file; ids of all lines inside the character set must agree, logits too, within ``limit`` if any."""
+    """Load the file. The ids of all covered lines must agree, and the logits within ``limit``, if any."""
     with open_llama(path, num_context=trained.model["max_position_embeddings"]) as llama:
 
         def score(ids: Ids) -> Logits:
@@ -34,7 +34,7 @@ def compare_loaded(path: Path, trained: TrainedModel, *, limit: float | None) ->
 
 @contextmanager
 def open_llama(path: Path, *, num_context: int) -> Iterator[Any]:
-    """Open a file for exact comparison: one thread, cache in float32, logits of every token."""
+    """Open a file for exact comparison: one thread, a float32 KV cache, logits of every token."""
     llama = llama_cpp.Llama(
         str(path),
         n_ctx=num_context,
@@ -52,5 +52,5 @@ def open_llama(path: Path, *, num_context: int) -> Iterator[Any]:
 
 
 def tokenize(llama: Any, text: str) -> list[int]:
-    """Encode as a user's text: nothing put before it, names of control tokens not understood."""
+    """Encode plain text: nothing is put before it, and names of control tokens are text."""
     return list(llama.tokenize(text.encode(), add_bos=False, special=False))

@@ -1,4 +1,4 @@
-"""The float32 graph for ONNX Runtime and everything else that reads ONNX, with the SentencePiece model beside it."""
+"""The float32 graph for ONNX Runtime and other readers of ONNX, with its SentencePiece model."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from semilla.export.onnx import build_graph
+from semilla.export.float32_graph import build_graph
 from semilla.export.parity import Parity, compare_ids, compare_logits, list_lines
-from semilla.export.trained import Ids, Logits, TrainedModel
+from semilla.export.trained_model import Ids, Logits, TrainedModel
 from semilla.records.files import write_bytes
 from semilla.tokenizer.tokenizer import Tokenizer
 
@@ -23,14 +23,14 @@ import numpy, onnxruntime, sentencepiece
 
 tokenizer = sentencepiece.SentencePieceProcessor(model_file="tokenizer.model")
 session = onnxruntime.InferenceSession("model.onnx")
-# A line break first: the model learned to write from the start of a line.
+# Start with a line break: the model learned to write from the start of a line.
 ids = numpy.array([tokenizer.encode("\\nOnce upon a time")])
 cache = {one.name: numpy.zeros((0, one.shape[1]), "float32") for one in session.get_inputs()[1:]}
 logits, *new_rows = session.run(None, {"input_ids": ids, **cache})
 ```
 
-`logits` [1, vocabulary] score the next token. To go on, append `new_rows` to the rows of `cache` (they come in the same
-order) and give only the new token."""
+`logits` [1, vocabulary] are those of the next token. To continue, append `new_rows` to the rows of `cache` (they are in
+the same order) and pass only the new token."""
 
 
 def write(folder: Path, trained: TrainedModel) -> None:
@@ -39,7 +39,7 @@ def write(folder: Path, trained: TrainedModel) -> None:
 
 
 def check(folder: Path, trained: TrainedModel) -> Parity:
-    """Run the files as written; ValidationFailureError when they say anything else than the trained model."""
+    """Run the exported files; ValidationFailureError when their results differ from the trained model's."""
     tokenizer = Tokenizer((folder / TOKENIZER).read_bytes())
     return Parity(
         (
@@ -50,7 +50,7 @@ def check(folder: Path, trained: TrainedModel) -> Parity:
 
 
 def open_scorer(graph: str | bytes) -> Callable[[Ids], Logits]:
-    """Open a graph, by path or content, to score the token after a context: its halves in turn, through the cache."""
+    """Open a graph, by path or content. The function returned runs a context in two halves, to use the KV cache."""
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
     caches = session.get_inputs()[1:]
 

@@ -1,4 +1,4 @@
-"""Does the exported file say the same as the trained model? Every export is asked, and is not kept if it does not."""
+"""The parity check: an export must give the same results as the trained model, or it is not kept."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from semilla.errors import ValidationFailureError
-from semilla.export.onnx import Weights
-from semilla.export.trained import Ids, TrainedModel
+from semilla.export.float32_graph import Weights
+from semilla.export.trained_model import Ids, TrainedModel
 from semilla.tokenizer.tokenizer import SPACE_MARK
 
 LARGEST_LOGIT_DIFFERENCE = 1e-4
-"""Between two float32 programs; the logits themselves are of the order of 10."""
+"""Allowed between two float32 programs. The logits themselves are of the order of 10."""
 NUM_CONTEXTS = 16
 MAX_LINES = 20_000
 
@@ -26,12 +26,12 @@ PROBES = (
     "🌱 日本語 \u00a0\u200d\ttab",
     "<s></s><unk> <0x41><0x0A> < 0x41 >",
 )
-"""Texts that trip exports: spaces, line breaks, characters no piece has, and names of pieces that stand for no text."""
+"""Texts that break tokenizers: spaces, line breaks, characters in no piece, and names of special pieces."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One figure of the parity check; ``limit`` is None where the figure is told but does not decide."""
+    """One figure of the parity check. Without a ``limit`` it is only reported."""
 
     what: str
     program: str
@@ -42,20 +42,20 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Parity:
-    """All figures of one export's check, and what a reader must know beside them, such as what could not be checked."""
+    """The figures of one export, and notes on what could not be checked."""
 
     comparisons: tuple[Comparison, ...]
     notes: tuple[str, ...] = ()
 
 
 def list_lines(trained: TrainedModel) -> list[str]:
-    """List held-out lines, evenly spread where there are very many, and the probes."""
+    """List the held-out lines (evenly spaced ones if there are more than MAX_LINES) and the probes."""
     lines = trained.list_lines()
     return [*lines[:: -(-len(lines) // MAX_LINES)], *PROBES]
 
 
 def find_covered(trained: TrainedModel, lines: Iterable[str]) -> list[str]:
-    """Find the lines of which every character is in some piece."""
+    """Find the lines whose characters are all in the vocabulary."""
     covered = {
         character for piece in trained.vocabulary.pieces if piece.is_matched for character in piece.text
     }
@@ -65,15 +65,15 @@ def find_covered(trained: TrainedModel, lines: Iterable[str]) -> list[str]:
 def compare_ids(
     encode: Callable[[str], Iterable[int]], trained: TrainedModel, *, program: str, lines: Sequence[str]
 ) -> Comparison:
-    """Encode ``lines`` with the exported tokenizer; ValidationFailureError unless all ids are the trained one's."""
+    """Encode ``lines``; ValidationFailureError unless all ids are those of the trained tokenizer."""
     expected = [trained.tokenizer.encode(line).tolist() for line in lines]
     found = [list(encode(line)) for line in lines]
     different = [index for index, ids in enumerate(found) if ids != expected[index]]
     if different:
         first = different[0]
         raise _refuse(
-            f"{program} gives other ids for {len(different)} of {len(lines)} lines, the first of them "
-            f"{lines[first]!r}: {found[first]}, where the trained tokenizer gives {expected[first]}"
+            f"{program} gives different ids for {len(different)} of {len(lines)} lines. The first is "
+            f"{lines[first]!r}: {found[first]}; the trained tokenizer gives {expected[first]}"
         )
     return Comparison("ids of lines", program, len(lines), 0, 0)
 
@@ -81,7 +81,7 @@ def compare_ids(
 def compare_texts(
     decode: Callable[[Sequence[int]], str], trained: TrainedModel, *, program: str, lines: Sequence[str]
 ) -> Comparison:
-    """Decode the ids of ``lines`` with the exported tokenizer; ValidationFailureError unless the lines come back."""
+    """Decode the ids of ``lines``; ValidationFailureError unless the result is the lines again."""
     for line in lines:
         text = decode(trained.tokenizer.encode(line).tolist())
         if text != line:
@@ -97,7 +97,7 @@ def compare_logits(
     num_contexts: int = NUM_CONTEXTS,
     limit: float | None = LARGEST_LOGIT_DIFFERENCE,
 ) -> Comparison:
-    """Score held-out contexts with the exported file; ``score`` gives the logits [n, V] of a context's last n tokens.
+    """Compare logits on held-out contexts. ``score`` returns the logits [n, V] of a context's last n tokens.
 
     Raises ValidationFailureError when the largest difference is over ``limit``.
     """
@@ -106,40 +106,43 @@ def compare_logits(
     for ids in contexts:
         logits = score(ids)
         differences.append(np.abs(logits - trained.compute_logits(ids)[-len(logits) :]).max())
-    largest = float(np.max(differences))  # keeps what is not a number, which is over every limit
+    largest = float(np.max(differences))  # NaN stays NaN, and fails the comparison below
     if limit is not None and not largest <= limit:
-        raise _refuse(f"the logits of {program} differ by up to {largest:.3g}, over the limit of {limit:g}")
+        raise _refuse(f"the logits of {program} differ by up to {largest:.3g}; the limit is {limit:g}")
     return Comparison("logits of contexts", program, len(contexts), largest, limit)
 
 
 def compare_weights(
     found: Weights, trained: TrainedModel, *, program: str, block: int = 1, limit: float = 0.0
 ) -> Comparison:
-    """Compare tensors read back, each error as a share of the largest weight among the ``block`` that share a scale.
+    """Compare the tensors that were read back with the trained ones.
 
-    Raises ValidationFailureError when one is over ``limit``, or missing.
+    Each error is relative to the largest of the ``block`` weights that share a scale. Raises ValidationFailureError
+    when a tensor is missing or an error is over ``limit``.
     """
     if missing := trained.weights.keys() - found.keys():
-        raise _refuse(f"{program} finds no {min(missing)}")
+        raise _refuse(f"{program} does not find {min(missing)}")
     errors = {
         name: _measure_error(weight, found[name], block=block) for name, weight in trained.weights.items()
     }
     for name, error in errors.items():
         if not error <= limit:
-            raise _refuse(f"{program} reads {name} with a relative error of {error:.3g}, over {limit:.3g}")
+            raise _refuse(
+                f"{program} reads {name} with a relative error of {error:.3g}; the limit is {limit:.3g}"
+            )
     return Comparison("relative error of weights", program, len(errors), max(errors.values()), limit)
 
 
 def compare_fields(found: dict[str, Any], expected: dict[str, Any], *, program: str) -> Comparison:
-    """Raise ValidationFailureError unless every expected field was found with its value."""
+    """Raise ValidationFailureError unless every expected field has its value."""
     different = [key for key, value in expected.items() if found.get(key) != value]
     if different:
-        raise _refuse(f"{program} reads {different[0]} otherwise than it was written")
+        raise _refuse(f"{program} reads a different value of {different[0]} than was written")
     return Comparison("fields", program, len(expected), 0, 0)
 
 
 SMALLEST_NORMAL_F16 = 2.0**-14
-"""Smaller numbers keep an absolute precision in 16 bits, not a relative one."""
+"""Below it, 16 bits have an absolute precision, not a relative one."""
 
 
 def _measure_error(weight: npt.NDArray[Any], found: npt.NDArray[Any], *, block: int) -> float:

@@ -1,4 +1,4 @@
-"""Write an export: stage it, read it back, compare it with the trained model, and only then give it its name."""
+"""Writes an export: stages it, reads it back, compares it with the trained model, and only then gives it its name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from semilla.errors import InvalidConfigError
 from semilla.export import DEFAULT_QUANTIZATION
 from semilla.export.model_card import write_card
 from semilla.export.parity import Parity
-from semilla.export.trained import TrainedModel, read_run
+from semilla.export.trained_model import RunFacts, TrainedModel, read_run
 from semilla.records import names
 from semilla.records.files import write_text
 from semilla.records.folders import check_replaceable, seal_folder, stage_folder
@@ -25,7 +25,7 @@ CARD = "README.md"
 
 @dataclass(frozen=True)
 class ExportReport:
-    """Where an export is and what ``export.json`` in it says: files with hashes, figures of the parity check, notes."""
+    """Where an export is, and the content of its ``export.json``: hashes, figures of the parity check, notes."""
 
     folder: Path
     description: dict[str, Any]
@@ -33,7 +33,7 @@ class ExportReport:
 
 @dataclass(frozen=True)
 class Format:
-    """One way to write a model, and to check what was written."""
+    """How one format is used, written and checked."""
 
     use: str
     write: Callable[[Path, TrainedModel], None]
@@ -46,11 +46,11 @@ def export_model(
     """Export the best model of the run in ``directory`` to a folder, by default in the run's ``exports``.
 
     Raises what ``read_run`` raises, IncompatibleError when the target cannot hold such a model, ValidationFailureError
-    when the export disagrees with the model, and InvalidConfigError when ``output`` holds anything but an
+    when the export differs from the model, and InvalidConfigError when ``output`` holds anything but an
     unchanged export of the same kind.
     """
     if quantization is not None and target != "gguf":
-        raise InvalidConfigError("--quantization is for --to gguf alone; the other exports are float32")
+        raise InvalidConfigError("--quantization is only for --to gguf; the other exports are float32")
     quantization = (quantization or DEFAULT_QUANTIZATION) if target == "gguf" else "f32"
     name = f"{target}-{quantization}" if target == "gguf" else target
     folder = (output or directory / names.EXPORTS / name).absolute()
@@ -65,23 +65,25 @@ def export_model(
             interrupts.check()
             parity = form.check(staged, trained)
             interrupts.check()
-            description = {
-                **kind,
-                "semilla_version": __version__,
-                "exported_at": now(),
-                "model_version": trained.version,
-                "run": {"pipeline_id": facts.status.pipeline_id, "best_model_sha256": facts.model_sha256},
-                **asdict(parity),
-            }
+            description = {**kind, **describe_origin(trained, facts), **asdict(parity)}
             files = seal_folder(staged, name=names.EXPORT_REPORT, description=description)
     return ExportReport(folder, {**description, "files": [file.as_json() for file in files]})
 
 
+def describe_origin(trained: TrainedModel, facts: RunFacts) -> dict[str, Any]:
+    return {
+        "semilla_version": __version__,
+        "exported_at": now(),
+        "model_version": trained.version,
+        "run": {"pipeline_id": facts.status.pipeline_id, "best_model_sha256": facts.model_sha256},
+    }
+
+
 def open_format(target: str, *, quantization: str) -> Format:
-    """Import what a target needs; DependencyError's ImportError when a package is not there."""
+    """Import what a target needs; ImportError when a package is missing."""
     match target:
         case "huggingface":
-            from semilla.export import huggingface  # noqa: PLC0415 - each target needs packages of its own
+            from semilla.export import huggingface  # noqa: PLC0415 - each target has its own packages
 
             return Format(huggingface.USE, huggingface.write, huggingface.check)
         case "gguf":

@@ -1,12 +1,12 @@
 """``tokenizer.json``, the file of Hugging Face's ``tokenizers``, written so that every text gets the same ids.
 
-Three traps, each measured:
+Three traps, each confirmed:
 
-- Transformers 5 reads a unigram ``.model`` as BPE without a warning. So the file is written here, piece by piece.
-- In this format every entry of the vocabulary can match text, also those that only have a name: "<0x41>" in a text
-  would become the byte piece. Their scores are therefore far below all others, so that they lose against their own
-  characters; and where one of those characters is in no piece, the text is cut around it, so that no name is whole.
-- SentencePiece here adds no space and removes none; the ``Metaspace`` of this format does unless told otherwise.
+- Transformers 5 reads a unigram ``.model`` as BPE, without a warning. So the file is written here, piece by piece.
+- In this format every entry of the vocabulary can match text, even one that is only a name: "<0x41>" in a text would
+  become the byte piece. Such entries get a score far below all others, so that the pieces of their own characters win.
+  If no piece has one of those characters, the text is cut around that character, so that the name never occurs whole.
+- SentencePiece here adds and removes no spaces. The ``Metaspace`` of this format does, unless told otherwise.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from semilla.export.vocabulary import Kind, Piece, Vocabulary
 from semilla.tokenizer.tokenizer import BEGIN_ID, END_ID, SPACE_MARK, UNKNOWN_ID
 
 NEVER = -1e6
-"""Score of pieces that only have a name; a text would need ten thousand pieces instead before one of them won."""
+"""Score of pieces that are only names. One would win only against some ten thousand other pieces."""
 MODEL_TYPES = ("unigram", "bpe", "char")
-"""What the format expresses exactly; it knows no words that fall back to bytes as a whole."""
+"""What the format can express exactly. It has no whole words that fall back to bytes."""
 
 
 def describe_tokenizer(vocabulary: Vocabulary) -> dict[str, Any]:
-    """Write a vocabulary in the words of ``tokenizer.json``; IncompatibleError where that cannot be exact."""
+    """The content of ``tokenizer.json`` for a vocabulary; IncompatibleError where it could not be exact."""
     if vocabulary.model_type not in MODEL_TYPES:
         raise IncompatibleError(
-            f"a {vocabulary.model_type} tokenizer cannot be written for Hugging Face: its format has no whole words "
-            f"that fall back to bytes. Possible are {', '.join(MODEL_TYPES)}, and --to onnx for every tokenizer"
+            f"a {vocabulary.model_type} tokenizer cannot be exported to Hugging Face: the format has no whole words "
+            f"that fall back to bytes. Train with {', '.join(MODEL_TYPES)}, or export --to onnx"
         )
     is_unigram = vocabulary.model_type == "unigram"
     return {
@@ -53,7 +53,7 @@ def describe_tokenizer(vocabulary: Vocabulary) -> dict[str, Any]:
 
 
 def list_merges(pieces: tuple[Piece, ...]) -> list[list[str]]:
-    """Pairs of pieces that make a third, the best first; a char vocabulary has none."""
+    """List the pairs of pieces that merge into a third, best first. A char vocabulary has none."""
     known = {piece.text for piece in pieces if piece.kind is Kind.NORMAL}
     longer = [piece for piece in pieces if piece.kind is Kind.NORMAL and len(piece.text) > 1]
     assert all(a.score > b.score for a, b in pairwise(longer)), "SentencePiece writes BPE pieces by rank"
@@ -67,7 +67,7 @@ def _describe_special(vocabulary: Vocabulary, token: int) -> dict[str, Any]:
 
 
 def _describe_cuts(vocabulary: Vocabulary) -> dict[str, Any]:
-    """Spaces become their mark; a text is one word, as in SentencePiece, but for characters no piece has."""
+    """Replace spaces by their mark. Cut the text nowhere, as SentencePiece, except around uncovered characters."""
     spaces = {"type": "Metaspace", "replacement": SPACE_MARK, "prepend_scheme": "never", "split": False}
     uncovered = "".join(vocabulary.list_uncovered())
     if not uncovered or vocabulary.model_type != "unigram":

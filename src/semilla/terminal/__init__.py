@@ -1,1 +1,1 @@
-"""What a person sees: progress, tables, errors; with ``cli`` and ``commands`` the only code that prints."""
+"""What a person sees: progress, tables, errors. Only this package, ``cli`` and ``commands`` print."""

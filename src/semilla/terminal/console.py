@@ -1,4 +1,4 @@
-"""Plain text on the terminal: the four lines of an error, questions, and whether anybody is there to read."""
+"""Plain text on the terminal: the four lines of an error, questions, and safe output."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from semilla.escape import escape_controls, redact_credentials
 
 
 def print_error(error: SemillaError, *, command: str, stream: TextIO | None = None) -> None:
-    """Print the four lines of an error: what, what is safe, what to do next, where to read more."""
+    """Print the four lines of an error: what happened, what is kept, what to do next, where to read more."""
     where = error.phase or command
     help_command = f"semilla guide {error.category}"
     lines = [
@@ -30,18 +30,18 @@ def print_error(error: SemillaError, *, command: str, stream: TextIO | None = No
 
 
 def describe_cause(error: SemillaError) -> str:
-    """Say the cause; a lone mistake of a configuration is the cause itself."""
+    """Describe the cause. A single mistake in a configuration is the cause itself."""
     if isinstance(error, InvalidConfigError) and len(error.mistakes) == 1:
         return str(error.mistakes[0])
     return error.message
 
 
-SUBSTITUTES = str.maketrans("“”„«»‘’—–…→•●◐○◌✗▁▂▃▄▅▆▇█", '"""""\'\'--.>*#+o-x_.:-=+*#')  # noqa: RUF001 - what they stand for
-"""Signs that old code pages lack, as one character each, so that what was aligned stays so."""
+SUBSTITUTES = str.maketrans("“”„«»‘’—–…→•●◐○◌✗▁▂▃▄▅▆▇█", '"""""\'\'--.>*#+o-x_.:-=+*#')  # noqa: RUF001 - replacements
+"""Characters that old code pages lack. Each becomes one character, so that columns stay aligned."""
 
 
 def prepare_stream(stream: TextIO) -> None:
-    """Let a stream take any text: a character its encoding lacks is written as one alike, or spelled out."""
+    """Let a stream take any text: a character that its encoding lacks is replaced by a similar one or escaped."""
     codecs.register_error("semilla", _replace_unencodable)
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors="semilla")
@@ -54,23 +54,23 @@ def _replace_unencodable(error: UnicodeError) -> tuple[str, int]:
 
 
 def print_text(text: str) -> None:
-    """Print text that may come from outside, its control characters made visible."""
+    """Print text that may come from outside; control characters are made visible."""
     sys.stdout.write(escape_controls(text) + "\n")
 
 
 def abandon_output() -> None:
-    """Point standard output nowhere once its reader left, or Python's last flush ends with exit code 120."""
+    """Redirect standard output to nowhere once its reader is gone; else Python's last flush gives exit code 120."""
     with suppress(OSError, ValueError), Path(os.devnull).open("wb") as nowhere:
         os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def is_interactive() -> bool:
-    """Tell whether somebody is there to answer a question."""
+    """Whether somebody is there to answer a question."""
     return sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def ask(question: str) -> bool:
-    """Ask a yes-or-no question on the terminal; anything but yes, the end of input included, is no."""
+    """Ask a yes-or-no question on the terminal. Anything but yes is no, including the end of input."""
     try:
         answer = input(f"{escape_controls(question)} [y/N] ")
     except EOFError:
@@ -79,7 +79,7 @@ def ask(question: str) -> bool:
 
 
 def fold_lines(text: str) -> str:
-    """Put a text from outside on one line, its line breaks as in quoted verse."""
+    """Put a text from outside on one line, with slashes for line breaks."""
     lines = escape_controls(text.replace("\t", " ")).split("\n")
     return " / ".join(line.strip() for line in lines if line.strip())
 
@@ -87,10 +87,10 @@ def fold_lines(text: str) -> str:
 def _describe_kept(error: SemillaError) -> str:
     if isinstance(error, InvalidConfigError):
         return "nothing was started or changed"
-    return "every file that was complete; files are written whole or not at all"
+    return "every complete file; files are written whole or not at all"
 
 
 def _contain(line: str) -> str:
-    """Indent the further lines of a message, so that no text from outside can pose as a line of ours."""
+    """Indent all lines but the first, so that text from outside cannot pose as one of the four lines."""
     first, *rest = escape_controls(line).splitlines() or [""]
     return "\n".join([first, *("  " + one.strip() for one in rest)])

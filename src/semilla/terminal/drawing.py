@@ -1,4 +1,4 @@
-"""A view of a run as a few calm lines: phases, the current bar, the loss as it falls, the latest samples."""
+"""Draws the state of a run as a few lines: phases, current bar, loss curve, latest samples."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from semilla.errors import PHASES
 from semilla.events import EpochDone, StepDone, Transferred
 from semilla.formatting import describe_epoch, draw_sparkline, format_duration, format_size
 from semilla.terminal.console import fold_lines
-from semilla.terminal.view import RunView
+from semilla.terminal.run_view import RunView
 
 _INDENT, _SEPARATOR, _GAP = "   ", "  ", 2
 STEM, LEAF, EARTH = "green", "bright_green", "grey37"
@@ -22,10 +22,9 @@ STOPPED = {"failed": ("✗", "red"), "interrupted": ("◌", "yellow")}
 
 
 def draw_view(view: RunView, *, width: int) -> RenderableType:
-    """Draw everything that is known, for a terminal of ``width`` columns."""
-    lines: list[RenderableType] = [
-        Text.assemble(("semilla", f"bold {LEAF}"), ("  " + fold_lines(view.title), "dim"))
-    ]
+    """Draw a run for a terminal of ``width`` columns."""
+    title = Text.assemble(("semilla", f"bold {LEAF}"), ("  " + fold_lines(view.title), "dim"))
+    lines: list[RenderableType] = [title]
     for phase in PHASES:
         lines.append(draw_phase(view, phase))
         if phase == view.phase and view.transfer:
@@ -50,13 +49,12 @@ def draw_phase(view: RunView, phase: str) -> Text:
         sign, style = STOPPED[view.state]
         return Text.assemble((f" {sign} ", style), (f"{phase:<20}", "bold"), (view.state, style))
     spent = format_duration(time.monotonic() - view.phase_began_s)
-    memory_mb = view.memory_mb
-    memory = f", {memory_mb:,.0f} MB of memory" if memory_mb else ""
+    memory = f", {memory_mb:,.0f} MB of memory" if (memory_mb := view.memory_mb) else ""
     return Text.assemble((" ◐ ", LEAF), (f"{phase:<20}", "bold"), (spent + memory, "dim"))
 
 
 def draw_training(view: RunView, *, width: int) -> list[RenderableType]:
-    """Bar and figures of the step, loss so far, last epoch, its samples."""
+    """Draw the step with its bar and figures, the loss so far, the last epoch and its samples."""
     lines: list[RenderableType] = []
     if view.step:
         lines += _draw_step(view.step, view.losses, width=width)
@@ -94,7 +92,7 @@ def _draw_transfer(transfer: Transferred, *, width: int) -> RenderableType:
 
 
 def _draw_row(left: RenderableType, *figures: str, width: int, style: str = "") -> Table:
-    """A bar, and as many of the figures beside it as there is room for, the first at least."""
+    """Draw a bar and as many figures beside it as fit, but at least the first."""
     bar_width = _measure_bar(width)
     room = width - 1 - len(_INDENT) - bar_width - _GAP
     while len(figures) > 1 and len(_SEPARATOR.join(figures)) > room:
@@ -113,7 +111,7 @@ def _measure_bar(width: int) -> int:
 
 
 def draw_bar(done: float, total: float | None) -> ProgressBar:
-    """A bar that moves to and fro while the total is not known."""
+    """Draw a progress bar, or a pulsing one while the total is unknown."""
     return ProgressBar(
         total=total,
         completed=done,

@@ -1,4 +1,4 @@
-"""Our own Markdown for a reader: drawn on a terminal, as it stands anywhere else."""
+"""Prints Markdown: rendered on a terminal, unchanged anywhere else."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from semilla.terminal.console import print_text
 from semilla.terminal.tables import can_draw, make_console
 
 MAX_COLUMNS = 100
-"""Lines longer than this are hard to read, however wide the terminal is."""
+"""Longer lines are hard to read, even on a wide terminal."""
 _COMMENT = re.compile(r"^<!--.*?-->\n|<!--.*?-->", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"\[([^\]]+)\]\(([^)\s]+)\)")
 
 
 def print_markdown(text: str, *, names: Mapping[str, str] | None = None) -> None:
-    """Print Markdown without its comments; a link in ``names`` is followed by the name it has there."""
+    """Print Markdown without its comments. A link whose address is in ``names`` is followed by that name."""
     names = names or {}
     readable = _LINK.sub(lambda link: _name_link(link, names), _COMMENT.sub("", text)).strip()
     if not can_draw():
         print_text(readable)
         return
-    from rich.markdown import Markdown  # noqa: PLC0415 - brings a highlighter for every language there is
+    from rich.markdown import Markdown  # noqa: PLC0415 - imports highlighters for all languages
 
     console = make_console()
     page = Markdown(readable, hyperlinks=False, code_theme="ansi_dark", justify="left")

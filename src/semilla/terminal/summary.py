@@ -1,4 +1,4 @@
-"""What a person wants to know after a run: where the model is, how good it is, what to do with it."""
+"""The end of a run: where the model is, how good it is, and what to do with it."""
 
 from __future__ import annotations
 
@@ -19,11 +19,9 @@ OPENING_WORDS = 4
 
 
 def print_summary(status: PipelineStatus, *, directory: Path) -> None:
-    """Print the end of a finished run, with the exact commands that come next."""
+    """Print the summary of a finished run, with the commands to try next."""
     results = status.validation_results
-    print_text(
-        f"\nYour model is ready in {directory}, and the report of its making in {directory / names.REPORT}\n"
-    )
+    print_text(f"\nYour model is in {directory}, and the report is in {directory / names.REPORT}\n")
     if results:
         print_table(list(list_figures(results, best_epoch=_find_best_epoch(directory))), indent_columns=2)
         print_text("")
@@ -52,7 +50,7 @@ def print_findings(results: ValidationResults) -> None:
 
 
 def list_figures(results: ValidationResults, *, best_epoch: int | None) -> Iterator[tuple[str, str]]:
-    """Yield the figures worth reading, each with its name."""
+    """Yield the most important figures with their names."""
     device = results.inference_metrics
     best = f"best (epoch {best_epoch})" if best_epoch else "best"
     yield "validation loss", f"{results.best_val_loss:.3f} {best}, {results.final_val_loss:.3f} last"
@@ -71,7 +69,7 @@ def list_figures(results: ValidationResults, *, best_epoch: int | None) -> Itera
 
 
 def pair_samples(results: ValidationResults) -> list[tuple[str, str]]:
-    """Pick one sample per language; the samples stand in the order of the languages that were judged."""
+    """Pick one sample per language. The samples are in the order of the languages that were judged."""
     samples, languages = results.sample_generations, list_languages(results)
     if not languages or len(samples) % len(languages):
         return [("", sample) for sample in samples[:MAX_SAMPLES]]
@@ -86,14 +84,14 @@ def list_languages(results: ValidationResults | None) -> list[str]:
 
 
 def list_commands(results: ValidationResults | None, *, directory: Path) -> Iterator[str]:
-    """Yield the commands to try next, ready to paste."""
+    """Yield commands to try next, ready to paste."""
     place = quote(directory)
     for opening in list_openings(results) or OPENINGS.values():
         yield f"semilla generate {quote(opening)} --model {place}"
 
 
 def list_openings(results: ValidationResults | None) -> list[str]:
-    """List an opening for each language of the model: a usual one, or the first words of its sample."""
+    """List an opening for each language of the model: a common one, or the first words of its sample."""
     samples = dict(pair_samples(results)) if results else {}
     first_words = {language: " ".join(text.split()[:OPENING_WORDS]) for language, text in samples.items()}
     openings = {**first_words, **OPENINGS}
@@ -107,6 +105,6 @@ def _find_best_epoch(directory: Path) -> int | None:
 
 
 def shorten(text: str) -> str:
-    """Fold a sample to one line that fits a paragraph."""
+    """Put a sample on one line and limit its length."""
     folded = fold_lines(text)
     return folded if len(folded) <= SAMPLE_CHARACTERS else folded[: SAMPLE_CHARACTERS - 1].rstrip() + "…"

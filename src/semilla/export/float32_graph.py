@@ -1,16 +1,20 @@
-"""The network in float32 as an ONNX graph, written node by node with standard operators only: an export.
+"""The network in float32 as an ONNX graph of standard operators only, for exports.
 
-What ships to a device is ``semilla.export.int8``.
+``semilla.export.int8_graph`` is the graph that ships to a device.
 
-One call reads T tokens at positions P, P+1, ... and needs the keys and values of the P tokens before them.
-The cache belongs to the caller and stays where it is: the graph takes its first P rows and returns only the T
-new ones, so a step copies nothing that grows with the context. On x86_64, against a graph that returns the
-whole concatenated cache, a step at the end of the context takes 0.9 times as long at the default shape, 0.6
-times at 4 layers of width 256 and 512 tokens, and only one cache is held in memory.
+One call reads T tokens at positions P, P + 1, ... and takes the keys and values of the P tokens before them. The KV
+cache belongs to the caller: the graph reads its first P rows and returns only the T new ones, so no step copies what
+grows with the context. On x86_64, compared with a graph that returns the whole concatenated cache, a step at the end
+of the context takes 0.9 times as long at the default shape, and 0.6 times at 4 layers of width 256 and 512 tokens;
+and only one cache is held in memory.
 
-Inputs: ``input_ids`` int64 [1, T]; for each layer i ``past.i.key`` and ``past.i.value`` float32 [P,
-hidden_size]. Outputs: ``logits`` float32 [1, vocab_size] of the last token (or [T, vocab_size] of all); for
-each layer ``new.i.key`` (already rotated) and ``new.i.value`` float32 [T, hidden_size].
+Inputs:
+    ``input_ids`` int64 [1, T]
+    ``past.i.key``, ``past.i.value`` float32 [P, hidden_size], for each layer i
+
+Outputs:
+    ``logits`` float32 [1, vocab_size] of the last token, or [T, vocab_size] of all
+    ``new.i.key`` (already rotated), ``new.i.value`` float32 [T, hidden_size], for each layer i
 """
 
 from __future__ import annotations
@@ -28,23 +32,21 @@ from semilla.errors import IncompatibleError, IntegrityError
 
 Weights: TypeAlias = Mapping[str, npt.NDArray[Any]]
 
-# Read by every onnxruntime since 1.11; the next opset only moves an attribute of ReduceMean to an input.
+# Every onnxruntime since 1.11 reads it. The next opset only moves an attribute of ReduceMean to an input.
 OPSET = 17
 IR_VERSION = 8
 
-# Not minus infinity: it must survive being added to a score. exp(-1e30) is 0 in float32.
+# Not minus infinity, because it is added to a score. exp(-1e30) is 0 in float32.
 MASKED = -1e30
 
 
 def build_graph(
     weights: Weights, *, model: Mapping[str, Any], version: str = "", all_positions: bool = False
 ) -> bytes:
-    """Build the ONNX model of ``weights``, tensors named as in Hugging Face's LlamaForCausalLM.
+    """Build the ONNX model of ``weights``, whose names are those of Hugging Face's LlamaForCausalLM.
 
-    ``model`` uses the names of LlamaConfig; ``version`` is the model's, kept among the graph's properties.
-    With ``all_positions`` the logits of every token are returned, [T, V]. Raises IncompatibleError when a
-    tensor is missing or has another shape than ``model`` says, and IntegrityError when one holds a value that
-    is not finite.
+    ``model`` uses the names of LlamaConfig. ``version`` is the model's and becomes a property of the graph. With
+    ``all_positions`` the graph returns the logits of every token. Raises what ``check_weights`` raises.
     """
     check_weights(weights, model=model)
     graph = _StandardGraph(weights, model)
@@ -57,7 +59,7 @@ def build_graph(
 
 
 def list_shapes(model: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
-    """Name and shape of every tensor a model of this configuration has."""
+    """List the name and shape of every tensor of a model."""
     width, hidden = model["hidden_size"], model["intermediate_size"]
     shapes: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": (model["vocab_size"], width)}
     for layer in range(model["num_hidden_layers"]):
@@ -76,19 +78,20 @@ def list_shapes(model: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
 
 
 def check_weights(weights: Weights, *, model: Mapping[str, Any]) -> None:
+    """Raise IncompatibleError for a missing tensor or wrong shape, IntegrityError for NaN or infinity."""
     for name, shape in list_shapes(model).items():
         if name not in weights:
-            raise IncompatibleError(f"the model has no tensor {name}, which its configuration asks for")
+            raise IncompatibleError(f"the model lacks the tensor {name}, which its configuration requires")
         if weights[name].shape != shape:
             raise IncompatibleError(
-                f"tensor {name} has shape {weights[name].shape}, its configuration says {shape}"
+                f"tensor {name} has shape {weights[name].shape}, but its configuration says {shape}"
             )
         if not np.isfinite(weights[name]).all():
-            raise IntegrityError(f"tensor {name} holds values that are not finite numbers")
+            raise IntegrityError(f"tensor {name} holds NaN or infinity")
 
 
 class Graph:
-    """Nodes and constants in the making; values are referred to by name, as ONNX does."""
+    """A graph under construction: nodes and constants. Values are referred to by name, as in ONNX."""
 
     def __init__(self, weights: Weights, model: Mapping[str, Any]) -> None:
         self.weights = weights
@@ -100,7 +103,7 @@ class Graph:
         self.constants: dict[str, onnx.TensorProto] = {}
 
     def add(self, operator: str, *inputs: str, to: str | None = None, **attributes: Any) -> str:
-        """Append a node with one output, named ``to`` or else after its place, and return that name."""
+        """Append a node with one output and return the output's name: ``to``, or one made from its index."""
         output = to or f"{operator.lower()}_{len(self.nodes)}"
         self.nodes.append(helper.make_node(operator, inputs, [output], **attributes))
         return output
@@ -117,7 +120,7 @@ class Graph:
         return outputs
 
     def const(self, name: str, value: npt.ArrayLike) -> str:
-        """Name a constant: float32, int64 when the values are integers, or bytes as they are."""
+        """Add a constant once and return its name. Integers become int64, bytes stay, all else is float32."""
         if name not in self.constants:
             array = np.asarray(value)
             kinds: dict[str, npt.DTypeLike] = {"i": np.int64, "u": np.uint8}
@@ -147,7 +150,7 @@ class Graph:
         *domains: str,
         version: str = "",
     ) -> bytes:
-        """Check and serialize; ``domains`` are those of operators beyond the standard, each in version 1."""
+        """Check and serialize the graph. ``domains`` hold its non-standard operators, each in version 1."""
         graph = helper.make_graph(self.nodes, "semilla", inputs, outputs, list(self.constants.values()))
         whole = helper.make_model(
             graph,
@@ -156,7 +159,7 @@ class Graph:
             producer_name="semilla",
             producer_version=__version__,
         )
-        if version:  # ONNX's own field for it holds one whole number
+        if version:  # ONNX's own version field holds a single integer
             helper.set_model_props(whole, {"model_version": version})
         onnx.checker.check_model(whole)
         serialized: bytes = whole.SerializeToString()
@@ -165,12 +168,12 @@ class Graph:
 
 class _StandardGraph(Graph):
     def multiply(self, x: str, *names: str) -> str:
-        """Multiply the rows of ``x`` by the matrices ``names``, laid side by side into one product."""
+        """Multiply the rows of ``x`` by the matrices ``names``, concatenated into one product."""
         matrix = np.concatenate([self.weights[f"{name}.weight"] for name in names])
         return self.add("MatMul", x, self.const("+".join(names), matrix.T))
 
     def embed(self) -> str:
-        """Embed the tokens [T, width]; also lay out what all layers share: rotations and causal mask."""
+        """Embed the tokens [T, width]. Also compute what all layers share: rotations and the causal mask."""
         ids = self.reshape("input_ids", -1)
         past = self.add("Shape", "past.0.key", end=1)
         new = self.add("Shape", ids)
@@ -184,13 +187,13 @@ class _StandardGraph(Graph):
             self.add("Concat", new, end, axis=0),
             value=numpy_helper.from_array(np.array([MASKED], np.float32)),
         )
-        # Token t of the new ones, at position P + t, sees positions 0 to P + t.
+        # New token t is at position P + t and sees positions 0 to P + t.
         first_hidden = self.add("Squeeze", self.add("Add", past, self.const("one", [1])))
         self.add("Trilu", full, first_hidden, upper=1, to="mask")
         return self.add("Gather", self.const("embedding", self.weights["model.embed_tokens.weight"]), ids)
 
     def rotate(self, x: str) -> str:
-        """Turn queries and keys [T, n, head_width] by their position; the sine table has the signs."""
+        """Rotate queries and keys [T, n, head_width] by their position. The sine table carries the signs."""
         first, second = self.split(x, [self.head_width // 2] * 2, axis=-1)
         swapped = self.add("Concat", second, first, axis=-1)
         return self.add("Add", self.add("Mul", x, "cosines"), self.add("Mul", swapped, "sines"))
@@ -201,8 +204,8 @@ class _StandardGraph(Graph):
         qkv = self.reshape(self.multiply(normed, *names), 0, 3 * self.heads, self.head_width)
         qk, value = self.split(qkv, [2 * self.heads, self.heads], axis=1)
         query, key = self.split(self.rotate(qk), [self.heads, self.heads], axis=1)
-        keys = self.remember(key, f"{layer}.key")
-        values = self.remember(value, f"{layer}.value")
+        keys = self.append_to_cache(key, f"{layer}.key")
+        values = self.append_to_cache(value, f"{layer}.value")
         scaled = self.add("Mul", query, self.const("scale", self.head_width**-0.5))
         scores = self.add("MatMul", self.transpose(scaled, 1, 0, 2), self.transpose(keys, 1, 2, 0))
         shares = self.add("Softmax", self.add("Add", scores, "mask"), axis=-1)
@@ -210,8 +213,8 @@ class _StandardGraph(Graph):
         rows = self.reshape(mixed, 0, self.width)
         return self.add("Add", x, self.multiply(rows, f"model.layers.{layer}.self_attn.o_proj"))
 
-    def remember(self, x: str, name: str) -> str:
-        """Put out ``x`` [T, heads, head_width] as new rows, and return all [P + T, heads, head_width]."""
+    def append_to_cache(self, x: str, name: str) -> str:
+        """Output ``x`` [T, heads, head_width] as new rows; return all rows, [P + T, heads, head_width]."""
         rows = self.add("Reshape", x, self.const("rows", [0, self.width]), to=f"new.{name}")
         return self.reshape(self.add("Concat", f"past.{name}", rows, axis=0), 0, self.heads, self.head_width)
 
@@ -227,7 +230,7 @@ class _StandardGraph(Graph):
         return self.add("Add", x, self.multiply(self.add("Mul", swish, up), f"{prefix}.down_proj"))
 
     def project(self, x: str) -> None:
-        """Score every token; Gemm reads the tied embedding as it lies, without a transposed copy."""
+        """Compute the logits. Gemm reads the tied embedding as it is, without a transposed copy."""
         tied = self.model["tie_word_embeddings"]
         matrix = "embedding" if tied else self.const("lm_head", self.weights["lm_head.weight"])
         self.add("Gemm", self.normalize(x, "model.norm"), matrix, transB=1, to="logits")
@@ -241,7 +244,7 @@ class _StandardGraph(Graph):
 
 
 def compute_angles(model: Mapping[str, Any]) -> npt.NDArray[np.float64]:
-    """By how much position p turns pair i of a head: [context, head_width / 2] (Su et al. 2021)."""
+    """The angle by which position p rotates pair i of a head: [context, head_width / 2] (Su et al. 2021)."""
     head_width = model["hidden_size"] // model["num_attention_heads"]
     speeds = model["rope_theta"] ** -(np.arange(0, head_width, 2) / head_width)
     return np.outer(np.arange(model["max_position_embeddings"]), speeds)

@@ -1,20 +1,27 @@
-"""The network as it ships: int8 weights, and the fused operators ONNX Runtime brings along.
+"""The network as it ships: int8 weights, and fused operators of ONNX Runtime.
 
-Every matrix is stored in one byte a weight, symmetrically, with one float32 scale for each output channel (and
-for each LARGEST_BLOCK inputs, where there are more). Weights alone are int8: norms, rotations, cache and whatever
-passes between operators are float32. The integer kernels round a row of activations to 8 bits inside a product,
-as llama.cpp does for Q8_0; where a processor has none, ONNX Runtime multiplies in float32.
+Each weight is stored in one byte, symmetrically, with one float32 scale per output channel (and per LARGEST_BLOCK
+inputs where a channel has more). Only weights are int8: norms, rotations, the KV cache and everything between
+operators is float32. Inside a product the integer kernels round a row of activations to 8 bits, as llama.cpp does for
+Q8_0. On a processor without such kernels, ONNX Runtime multiplies in float32.
 
-With 11 operators a layer instead of 40 a token is not spent on starting them, and the attention writes keys and
-values into the caller's cache in place. The next token is chosen in the graph, too (``semilla.export.choice``).
-Operators of the domain com.microsoft are part of every ONNX Runtime for CPUs; ``semilla.export.onnx`` writes the
-same network for any other reader.
+With 11 operators per layer instead of 40, a token does not spend its time on starting operators. The attention writes
+keys and values into the caller's KV cache in place. The graph also samples the next token
+(``semilla.export.sampling``). The domain com.microsoft is part of every ONNX Runtime for CPUs;
+``semilla.export.float32_graph`` writes the same network for any other reader.
 
-Inputs: ``input_ids`` int64 [1, T], read at positions P to P + T - 1; ``last_position`` int32 [1], P + T - 1;
-``length`` int32 [], P + T; ``scored`` int64 [S], which of the T tokens to give scores for, -1 the last;
-``past.i.key`` and ``past.i.value`` float32 [1, heads, context, head width] for each layer, of which P rows are
-filled; and those of the choice. Outputs: ``logits`` float32 [1, S, vocabulary]; those of the choice;
-``present.i.key`` and ``present.i.value``, to be bound to the memory of their inputs.
+Inputs:
+    ``input_ids`` int64 [1, T]: tokens, read at positions P to P + T - 1
+    ``last_position`` int32 [1]: P + T - 1
+    ``length`` int32 []: P + T
+    ``scored`` int64 [S]: which of the T tokens to compute logits for; -1 is the last
+    ``past.i.key``, ``past.i.value`` float32 [1, heads, context, head width], per layer; P rows are filled
+    and the inputs of the sampling
+
+Outputs:
+    ``logits`` float32 [1, S, vocabulary]
+    ``present.i.key``, ``present.i.value``: to be bound to the memory of the inputs of the same layer
+    and the outputs of the sampling
 """
 
 from __future__ import annotations
@@ -26,26 +33,26 @@ import numpy as np
 import numpy.typing as npt
 from onnx import TensorProto, helper
 
-from semilla.export.choice import choose, describe_inputs, describe_outputs
-from semilla.export.onnx import Graph, Weights, check_weights, compute_angles, describe_value
+from semilla.export.float32_graph import Graph, Weights, check_weights, compute_angles, describe_value
+from semilla.export.sampling import choose_token, describe_inputs, describe_outputs
 from semilla.runtime.network import HEAD_MULTIPLE
 
 FUSED = "com.microsoft"
 
 LARGEST_BLOCK = 256
-"""Weights of a row that share a scale: the kernels take powers of two from 16 to 256."""
+"""Weights of a row that share a scale. The kernels take powers of two from 16 to 256."""
 
 SYMMETRIC_ZERO = 128
-"""Stored for a weight of 0: the kernels want unsigned bytes."""
+"""The byte for a weight of 0: the kernels take unsigned bytes."""
 
 INTEGER_PRODUCTS = 4
-"""The accuracy level that allows integer kernels; without it every product unpacks its matrix: 40 times the time."""
+"""The accuracy level that allows integer kernels. Without it each product unpacks its matrix: 40 times slower."""
 
 
 def build_int8_graph(weights: Weights, *, model: Mapping[str, Any]) -> bytes:
-    """Build the ONNX model of ``weights``, tensors named as in Hugging Face's LlamaForCausalLM.
+    """Build the ONNX model of ``weights``, whose names are those of Hugging Face's LlamaForCausalLM.
 
-    Raises what ``semilla.export.onnx.check_weights`` raises.
+    Raises what ``semilla.export.float32_graph.check_weights`` raises.
     """
     check_weights(weights, model=model)
     graph = _FusedGraph(weights, model)
@@ -58,20 +65,20 @@ def build_int8_graph(weights: Weights, *, model: Mapping[str, Any]) -> bytes:
 
 
 def quantize(matrix: npt.NDArray[Any]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
-    """Round a matrix [N, K] to bytes [N, blocks, block size], zeros after the last of K, and scales [N, blocks]."""
+    """Round a matrix [N, K], padded with zeros, to bytes [N, blocks, block size] and scales [N, blocks]."""
     rows, columns = matrix.shape
     block = choose_block(columns)
     filled = np.zeros((rows, -(-columns // block), block), np.float32)
     filled.reshape(rows, -1)[:, :columns] = matrix
     steps = np.abs(filled).max(axis=2) / 127
-    # A step too small for float32 is as good as none: such weights become 0.
+    # A step too small for float32 is treated as none: such weights become 0.
     scales = np.where(steps >= np.finfo(np.float32).tiny, steps, 1).astype(np.float32)
     whole = np.rint(filled / scales[:, :, None]).clip(-127, 127)
     return (whole + SYMMETRIC_ZERO).astype(np.uint8), scales
 
 
 def dequantize(matrix: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    """What is left of a matrix [N, K] after ``quantize``."""
+    """A matrix [N, K] as it is after ``quantize``, in float32 again."""
     rows, columns = matrix.shape
     codes, scales = quantize(matrix)
     values = (codes.astype(np.float32) - SYMMETRIC_ZERO) * scales[:, :, None]
@@ -79,7 +86,7 @@ def dequantize(matrix: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
 
 
 def choose_block(columns: int) -> int:
-    """The smallest block that holds a whole row, if there is one."""
+    """The smallest block that holds a whole row, or else the largest block."""
     return int(min(LARGEST_BLOCK, max(16, 1 << (columns - 1).bit_length())))
 
 
@@ -93,7 +100,7 @@ class _FusedGraph(Graph):
             self.weights = {name: self._widen_heads(name, matrix) for name, matrix in weights.items()}
 
     def _widen_heads(self, name: str, matrix: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Fill the heads of an attention matrix up with zeros; queries and keys are turned in halves."""
+        """Pad the heads of an attention matrix with zeros: queries and keys per half, because halves are rotated."""
         kind = name.split(".")[-2]
         if kind == "o_proj":
             return self._widen_heads("v_proj.weight", matrix.T).T
@@ -105,8 +112,8 @@ class _FusedGraph(Graph):
         filled = np.pad(split, ((0, 0), (0, 0), (0, missing), (0, 0)))
         return filled.reshape(-1, self.width)
 
-    def quantized(self, *names: str) -> tuple[str, str, npt.NDArray[Any]]:
-        """Name the bytes and scales of the matrices ``names``, laid below each other, and return their product's."""
+    def add_quantized(self, *names: str) -> tuple[str, str, npt.NDArray[Any]]:
+        """Stack the matrices ``names``; return the names of their bytes and scales, and the stacked matrix."""
         matrix = np.concatenate([self.weights[f"{name}.weight"] for name in names])
         name = "+".join(names)
         if f"{name}.codes" not in self.constants:
@@ -116,23 +123,16 @@ class _FusedGraph(Graph):
         return f"{name}.codes", f"{name}.scales", matrix
 
     def multiply(self, x: str, *names: str, to: str | None = None) -> str:
-        codes, scales, matrix = self.quantized(*names)
+        codes, scales, matrix = self.add_quantized(*names)
         rows, columns = matrix.shape
         sizes = {"N": rows, "K": columns, "bits": 8, "block_size": choose_block(columns)}
         return self.add(
-            "MatMulNBits",
-            x,
-            codes,
-            scales,
-            domain=FUSED,
-            to=to,
-            accuracy_level=INTEGER_PRODUCTS,
-            **sizes,
+            "MatMulNBits", x, codes, scales, domain=FUSED, to=to, accuracy_level=INTEGER_PRODUCTS, **sizes
         )
 
     def embed(self) -> str:
-        """Embed the tokens [1, T, width] from the same bytes a tied output layer reads."""
-        codes, scales, matrix = self.quantized("model.embed_tokens")
+        """Embed the tokens [1, T, width], from the bytes that a tied output layer reads as well."""
+        codes, scales, matrix = self.add_quantized("model.embed_tokens")
         block = choose_block(matrix.shape[1])
         blocks = -(-self.width // block)
         by_block = self.reshape(scales, len(matrix), blocks, 1)
@@ -153,7 +153,7 @@ class _FusedGraph(Graph):
         return self.split(whole, [self.width, blocks * block - self.width], axis=-1)[0]
 
     def add_and_normalize(self, x: str, delta: str, name: str) -> tuple[str, str]:
-        """Add ``delta``, when there is one, to the residual stream ``x``; return the sum and its RMSNorm."""
+        """Add ``delta``, if any, to the residual stream ``x``. Return the sum and its RMSNorm."""
         if not delta:
             return x, self.normalize(x, name)
         total, normed = f"sum_{len(self.nodes)}", f"normed_{len(self.nodes)}"
@@ -205,7 +205,7 @@ class _FusedGraph(Graph):
         _, normed = self.add_and_normalize(x, delta, "model.norm")
         rows = self.add("Gather", normed, "scored", axis=1)
         tied = self.model["tie_word_embeddings"]
-        choose(self, self.multiply(rows, "model.embed_tokens" if tied else "lm_head", to="logits"))
+        choose_token(self, self.multiply(rows, "model.embed_tokens" if tied else "lm_head", to="logits"))
 
     def finish(self) -> bytes:
         shape = (1, self.heads, self.model["max_position_embeddings"], self.head_width)

@@ -14,20 +14,18 @@ class PlainProgress:
 
     def __call__(self, event: Event) -> None:
         line = describe_event(event)
-        if line is not None:
-            self._write(line)
-
-    def _write(self, line: str) -> None:
+        if line is None:
+            return
         try:
             sys.stdout.write(fold_lines(line) + "\n")
             sys.stdout.flush()
         except OSError:
-            # The reader left or its disk is full; that is no reason to stop training.
+            # The reader is gone or the disk is full, but training goes on.
             abandon_output()
 
 
 def describe_event(event: Event) -> str | None:
-    """Word an event as one line, or None when plain output has nothing to say about it."""
+    """Describe an event in one line, or return None if plain output skips it."""
     match event:
         case PhaseFinished():
             return describe_phase(event)

@@ -1,4 +1,4 @@
-"""A run at one instant, as a screen shows it: told by the run's own events, or read from its files by another."""
+"""The state of a run for a screen: kept current from events, or read from the files of another process."""
 
 from __future__ import annotations
 
@@ -12,14 +12,7 @@ from pathlib import Path
 import psutil
 
 from semilla.errors import PHASES
-from semilla.events import (
-    EpochDone,
-    Event,
-    PhaseFinished,
-    PhaseStarted,
-    StepDone,
-    Transferred,
-)
+from semilla.events import EpochDone, Event, PhaseFinished, PhaseStarted, StepDone, Transferred
 from semilla.records import names
 from semilla.records.heartbeat import Trace, read_beat
 from semilla.records.metrics import EpochMetrics, read_metrics
@@ -28,7 +21,7 @@ from semilla.records.status import PipelineStatus
 
 @dataclass
 class RunView:
-    """Phases that ended (with how they ended and their seconds), the one under way, and how training goes."""
+    """The finished phases with their outcomes and seconds, the current phase, and the progress of training."""
 
     title: str
     finished: dict[str, tuple[str, float]] = field(default_factory=dict)
@@ -54,7 +47,7 @@ class RunView:
 
 
 class Follower:
-    """Keeps a view current from a run's events."""
+    """A listener that keeps a view current."""
 
     def __init__(self, view: RunView) -> None:
         self.view = view
@@ -81,7 +74,7 @@ class Follower:
 
 
 def read_view(directory: Path, status: PipelineStatus) -> RunView:
-    """The view of a run from what it left: ``status`` as it truly is, metrics, and the pulse of a living one."""
+    """Read the view of a run: its true ``status``, its metrics, and the heartbeat if it is running."""
     path = directory / names.METRICS
     history = read_metrics(path).epoch_history if path.is_file() else []
     is_running = status.run_state == "running"
@@ -106,7 +99,7 @@ def read_view(directory: Path, status: PipelineStatus) -> RunView:
 
 
 def find_current(status: PipelineStatus) -> str | None:
-    """The phase a run is in, or stopped in."""
+    """The phase that a run is in, or stopped in."""
     if status.error_details:
         return status.error_details.failed_phase
     return status.current_phase if status.current_phase in PHASES else None
@@ -118,7 +111,7 @@ def _get_outcome(status: PipelineStatus, phase: str) -> str:
 
 
 def _measure_age(status: PipelineStatus) -> float:
-    """Seconds since the phase under way began: since the one before it ended."""
+    """Seconds since the current phase began, which is when the previous one ended."""
     done = status.completed_phases
     entry = status.phase_records.get(done[-1]) if done else None
     began = entry.finished_at if entry and entry.finished_at else status.start_time

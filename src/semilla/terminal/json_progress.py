@@ -1,7 +1,7 @@
 """Progress for programs: each event as one line of JSON on standard output.
 
-``event`` names its kind, a class of ``semilla.events`` in lower case (``step_done``); the other keys are its fields.
-The last line is ``run_finished`` with the status file's content, or ``run_stopped`` with the error.
+``event`` is the kind: the name of a class of ``semilla.events`` in snake case (``step_done``). The other keys are its
+fields. The last line is ``run_finished`` with the content of the status file, or ``run_stopped`` with the error.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from semilla.terminal.console import abandon_output
 
 
 class JsonProgress:
-    """A listener that writes a line for every event, large and small."""
+    """A listener that writes a line for every event."""
 
     def __call__(self, event: Event) -> None:
         write_line(describe_kind(event), describe_fields(event))
@@ -40,12 +40,12 @@ def describe_fields(event: Event) -> dict[str, Any]:
 
 
 def finish(status: PipelineStatus) -> None:
-    """Write the last line of a run that is complete."""
+    """Write the last line of a complete run."""
     write_line("run_finished", {"status": status.model_dump(mode="json")})
 
 
 def stop(error: SemillaError) -> None:
-    """Write the last line of a run that is not."""
+    """Write the last line of a run that stopped with an error."""
     fields = {"category": error.category, "phase": error.phase, "message": error.message}
     write_line("run_stopped", {**fields, "exit_code": error.status})
 
@@ -56,7 +56,7 @@ def write_line(kind: str, fields: dict[str, Any]) -> None:
         sys.stdout.write(escape_controls(text) + "\n")
         sys.stdout.flush()
     except OSError:
-        # The reader left; that is no reason to stop training.
+        # The reader is gone, but training goes on.
         abandon_output()
 
 

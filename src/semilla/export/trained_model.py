@@ -1,4 +1,4 @@
-"""The model of a finished training, verified, with the held-out text and the facts that an export needs."""
+"""The best model of a finished training, verified, with the held-out text and the facts that an export needs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from semilla.configuration.schema import PipelineConfiguration
 from semilla.configuration.settings import to_command
 from semilla.corpus.manifest import CorpusManifest, read_documents, read_manifest
 from semilla.errors import IncompatibleError, InvalidConfigError, LockedError
-from semilla.export.onnx import Weights, check_weights
+from semilla.export.float32_graph import Weights, check_weights
 from semilla.export.vocabulary import Vocabulary, read_vocabulary
 from semilla.model.transformer import Transformer, describe_llama
 from semilla.records import names
@@ -35,13 +35,13 @@ Logits = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """What is exported: the network and its tokenizer; and what it is measured on: texts it never saw."""
+    """The network and tokenizer to export, and the held-out texts to compare on."""
 
     network: Transformer
     tokenizer_model: bytes
     held_out: tuple[str, ...]
     version: str = ""
-    """MAJOR.MINOR.PATCH, which every format keeps where it has a place for it."""
+    """MAJOR.MINOR.PATCH; every format has a place for it."""
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
@@ -53,22 +53,22 @@ class TrainedModel:
 
     @cached_property
     def model(self) -> dict[str, Any]:
-        """The shape in the words of LlamaConfig."""
+        """The shape, with the names of LlamaConfig."""
         return describe_llama(self.network)
 
     @cached_property
     def weights(self) -> Weights:
-        """Every tensor in float32, under LlamaForCausalLM's name; checked to be finite and of the right shape."""
+        """Every tensor in float32, with LlamaForCausalLM's names; checked to be finite and of the right shape."""
         weights = {name: tensor.detach().numpy() for name, tensor in self.network.state_dict().items()}
         check_weights(weights, model=self.model)
         return weights
 
     def list_lines(self) -> list[str]:
-        """List every held-out line that is not empty."""
+        """List the held-out lines that are not empty."""
         return [line for text in self.held_out for line in text.split("\n") if line]
 
     def cut_contexts(self, count: int) -> list[Ids]:
-        """Cut ``count`` contexts of full length out of the held-out text, evenly spread; shorter where it is short."""
+        """Cut up to ``count`` evenly spaced contexts of full length out of the held-out text."""
         ids = np.concatenate([self.tokenizer.encode(text) for text in self.held_out]).astype(np.int64)
         length = min(len(ids), self.network.max_positions)
         starts = np.unique(np.linspace(0, len(ids) - length, count).astype(int))
@@ -76,7 +76,7 @@ class TrainedModel:
 
     @torch.inference_mode()
     def compute_logits(self, ids: Ids) -> Logits:
-        """Scores [T, vocabulary] after each of the T tokens, in float32."""
+        """The logits [T, vocabulary] after each of the T tokens, in float32."""
         hidden = self.network(torch.from_numpy(ids)[None])
         logits: Logits = self.network.compute_logits(hidden)[0].numpy()
         return logits
@@ -84,9 +84,8 @@ class TrainedModel:
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What a reader of the export wants to know of the training."""
+    """What the model card says about the training."""
 
-    directory: Path
     status: PipelineStatus
     manifest: CorpusManifest
     metrics: TrainingMetrics
@@ -96,51 +95,40 @@ class RunFacts:
 def read_run(directory: Path) -> tuple[TrainedModel, RunFacts]:
     """Load and verify the best model of the run in ``directory``.
 
-    Raises InvalidConfigError when there is no such folder or it is a bundle, LockedError while a run goes on there,
-    IncompatibleError when the training is not finished, and IntegrityError when anything that is read is damaged.
+    Raises InvalidConfigError when there is no such folder or it is a bundle, LockedError while a run is active there,
+    IncompatibleError when the training is not finished, and IntegrityError when a file is damaged.
     """
     config, status = _open_run(directory)
     tokenizer_name = names.name_tokenizer_model(config.tokenizer_vocab_size)
-    hashes = _verify(
-        directory,
-        status,
-        (names.BEST_MODEL, names.METRICS, names.CORPUS, names.CORPUS_MANIFEST, tokenizer_name),
-    )
+    files = (names.BEST_MODEL, names.METRICS, names.CORPUS, names.CORPUS_MANIFEST, tokenizer_name)
+    hashes = _verify(directory, status, files)
     tokenizer_model = (directory / tokenizer_name).read_bytes()
-    network = Transformer(
-        config.model_architecture,
-        vocab_size=Tokenizer(tokenizer_model).vocab_size,
-        max_positions=config.training_hyperparameters.max_sequence_length,
-    )
+    texts = tuple(document.validation_text for document in read_documents(directory))
+    network = _load_network(directory, config, vocab_size=Tokenizer(tokenizer_model).vocab_size)
+    trained = TrainedModel(network, tokenizer_model, texts, version=status.model_version)
+    metrics = read_metrics(directory / names.METRICS)
+    return trained, RunFacts(status, read_manifest(directory), metrics, hashes[names.BEST_MODEL])
+
+
+def _load_network(directory: Path, config: PipelineConfiguration, *, vocab_size: int) -> Transformer:
+    max_positions = config.training_hyperparameters.max_sequence_length
+    network = Transformer(config.model_architecture, vocab_size=vocab_size, max_positions=max_positions)
     network.load_state_dict(read_sealed(directory / names.BEST_MODEL)["model_state"])
-    trained = TrainedModel(
-        network.eval(),
-        tokenizer_model,
-        tuple(document.validation_text for document in read_documents(directory)),
-        version=status.model_version,
-    )
-    facts = RunFacts(
-        directory,
-        status,
-        read_manifest(directory),
-        read_metrics(directory / names.METRICS),
-        model_sha256=hashes[names.BEST_MODEL],
-    )
-    return trained, facts
+    return network.eval()
 
 
 def _open_run(directory: Path) -> tuple[PipelineConfiguration, PipelineStatus]:
     if not directory.is_dir():
-        what = "a single file" if directory.exists() else "not there"
-        raise InvalidConfigError(f"{directory} is {what}; name the output directory of a run")
+        problem = "is a file" if directory.exists() else "does not exist"
+        raise InvalidConfigError(f"{directory} {problem}; give the output directory of a run")
     if (directory / DESCRIPTION).is_file():
         raise InvalidConfigError(
-            f"{directory} is a bundle, which holds no trained weights to export; name the run's directory, the one "
-            f"with {names.BEST_MODEL}"
+            f"{directory} is a bundle, which has no trained weights to export; give the run's directory, the one "
+            f"that holds {names.BEST_MODEL}"
         )
     config = read_run_configuration(directory)
     if is_locked(directory):
-        raise LockedError(f"a run is going on in {directory}; export when it is finished")
+        raise LockedError(f"a run is active in {directory}; export when it has finished")
     status = read_status(directory) or PipelineStatus()
     unfinished = [
         phase
@@ -149,21 +137,21 @@ def _open_run(directory: Path) -> tuple[PipelineConfiguration, PipelineStatus]:
     ]
     if unfinished:
         raise IncompatibleError(
-            f"{directory} holds no finished training: {unfinished[0]} is not done",
+            f"{directory} has no finished training: {unfinished[0]} is not done",
             next_command=to_command(config, resume_from_checkpoint=True),
         )
     return config, status
 
 
-def _verify(directory: Path, status: PipelineStatus, wanted: tuple[str, ...]) -> Mapping[str, str]:
-    """Compare files with what the run recorded of them, and return their hashes."""
+def _verify(directory: Path, status: PipelineStatus, required: tuple[str, ...]) -> Mapping[str, str]:
+    """Verify files against the hashes that the run recorded, and return the hashes."""
     recorded = {
         artifact.path: artifact
         for entry in status.phase_records.values()
         for artifact in entry.list_artifacts()
     }
-    for name in wanted:
+    for name in required:
         if name not in recorded:
-            raise IncompatibleError(f"{directory / names.STATUS} knows of no {name}")
+            raise IncompatibleError(f"{directory / names.STATUS} does not list {name}")
         verify_artifact(recorded[name], root=directory)
-    return {name: recorded[name].sha256 for name in wanted}
+    return {name: recorded[name].sha256 for name in required}

@@ -1,4 +1,4 @@
-"""Progress as a live display: the view of a run, redrawn in place while the run goes on."""
+"""Progress as a live display that is redrawn in place."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from semilla.events import Event, Note, PhaseStarted, Warned
 from semilla.system import interrupts
 from semilla.terminal.console import fold_lines
 from semilla.terminal.drawing import draw_view
-from semilla.terminal.plain import describe_event
+from semilla.terminal.plain_progress import describe_event
+from semilla.terminal.run_view import Follower, RunView
 from semilla.terminal.tables import make_console
-from semilla.terminal.view import Follower, RunView
 
 REFRESH_PER_SECOND = 2
-"""A drawing takes 2.7 ms: more of them would cost a training on one core over a percent (benchmarks/watching.py)."""
+"""A drawing takes 2.7 ms. More of them would cost training on one core over 1 % (benchmarks/watching.py)."""
 
 
 class LiveProgress:
-    """A listener that redraws a few lines in place; warnings and notes scroll by above them."""
+    """A listener that redraws a few lines in place. Warnings and notes scroll by above them."""
 
     def __init__(self, *, title: str) -> None:
         self.console = make_console()
@@ -44,7 +44,7 @@ class LiveProgress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        # A terminal that went away must not hide how the run ended.
+        # If the terminal is gone, the outcome of the run must still be reported.
         interrupts.farewell = None
         with suppress(OSError):
             self.live.stop()
@@ -53,7 +53,7 @@ class LiveProgress:
         self.follow(event)
         match event:
             case PhaseStarted():
-                # Not before: a question about resuming may come first, and needs the screen.
+                # Not earlier: the question about resuming may come first, and needs the screen.
                 with suppress(OSError):
                     self.live.start()
             case Warned() | Note():
@@ -64,11 +64,11 @@ class LiveProgress:
                 pass
 
     def draw(self) -> RenderableType:
-        """Draw the whole display from what is known now."""
+        """Draw the whole display."""
         return draw_view(self.view, width=self.console.width)
 
 
 def show_cursor() -> None:
-    """Give back the cursor that the display hides; safe in a signal handler, for it takes no lock."""
+    """Show the cursor again, which the display hides. It takes no lock, so a signal handler can call it."""
     with suppress(OSError, ValueError):
         os.write(sys.stdout.fileno(), b"\x1b[?25h\n")
