@@ -1,4 +1,4 @@
-"""``semilla clean``: exactly what runs created, and nothing else."""
+"""``semilla clean`` removes exactly what runs created."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ARTIFACTS = [
 
 @pytest.fixture
 def directory(tmp_path):
-    """A finished run's directory with a user's own files among its artifacts."""
+    """The directory of a finished run, with files of the user among the artifacts."""
     place = tmp_path / "mi salida"
     for name in [*ARTIFACTS[:-1], "training_metrics.json", "semilla.log", "notas ñ.txt", "models/mine.pt"]:
         (place / name).parent.mkdir(parents=True, exist_ok=True)
@@ -52,7 +52,7 @@ def test_exactly_what_runs_created_is_removed(directory, capsys):
 
 
 def test_without_a_terminal_it_needs_yes(directory, capsys):
-    """Nobody can be asked: nothing is removed, and the message gives the command that would."""
+    """Nothing is removed, and the message has the command that would do it."""
     before = list_files(directory)
     assert cli.main(["clean", str(directory)]) == 64
     error = capsys.readouterr().err
@@ -65,7 +65,7 @@ def test_without_a_terminal_it_needs_yes(directory, capsys):
     ("answer", "removed"), [("y\n", True), ("Sí\n", True), ("n\n", False), ("\n", False), ("", False)]
 )
 def test_on_a_terminal_it_asks(directory, monkeypatch, capsys, answer, removed):
-    """Only a clear yes removes anything; no, nothing and the end of input do not."""
+    """Only a clear yes removes anything: no, an empty answer and the end of input do not."""
     read, write = os.pipe()
     os.write(write, answer.encode())
     os.close(write)
@@ -81,7 +81,7 @@ def test_on_a_terminal_it_asks(directory, monkeypatch, capsys, answer, removed):
     "name", ["../outside.txt", "/etc/hostname", "a/../../outside.txt", "", ".", "a\0b", ".."]
 )
 def test_a_tampered_status_removes_nothing(directory, capsys, name):
-    """A status that names anything outside the directory is refused as a whole."""
+    """A status that lists a file outside the directory is refused as a whole."""
     (directory.parent / "outside.txt").write_text("mine")
     write_artifacts(directory, "best_model.pt", name)
     assert cli.main(["clean", str(directory), "--yes"]) == 65
@@ -91,7 +91,7 @@ def test_a_tampered_status_removes_nothing(directory, capsys, name):
 
 
 def test_a_folder_that_leads_elsewhere_is_refused(directory, tmp_path, capsys):
-    """A link in the place of a folder must not carry the cleaning out of the directory."""
+    """A link that replaces a folder must not lead the cleaning out of the directory."""
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "model.onnx").write_text("mine")
     (directory / "linked").symlink_to(tmp_path / "elsewhere")
@@ -101,7 +101,7 @@ def test_a_folder_that_leads_elsewhere_is_refused(directory, tmp_path, capsys):
 
 
 def test_a_link_in_the_place_of_a_file_goes_and_its_target_stays(directory, tmp_path):
-    """Of a linked artifact the link is removed, not what it points to."""
+    """If an artifact is a link, the link is removed, not its target."""
     (tmp_path / "elsewhere.txt").write_text("mine")
     (directory / "linked.txt").symlink_to(tmp_path / "elsewhere.txt")
     write_artifacts(directory, "linked.txt")
@@ -111,7 +111,7 @@ def test_a_link_in_the_place_of_a_file_goes_and_its_target_stays(directory, tmp_
 
 
 def test_a_folder_named_as_an_artifact_stays(directory):
-    """Only files are artifacts; a folder of that name was made by somebody else."""
+    """Only files are artifacts. A folder of that name is the user's."""
     (directory / "best_model.pt").unlink()
     (directory / "best_model.pt").mkdir()
     assert cli.main(["clean", str(directory), "--yes"]) == 0
@@ -119,7 +119,7 @@ def test_a_folder_named_as_an_artifact_stays(directory):
 
 
 def test_a_directory_that_is_in_use_is_left_alone(directory, capsys):
-    """While a run holds the directory nothing is removed; exit code 75."""
+    """While a run holds the lock, nothing is removed and the exit code is 75."""
     before = list_files(directory)
     with hold_lock(directory):
         assert cli.main(["clean", str(directory), "--yes"]) == 75
@@ -128,14 +128,14 @@ def test_a_directory_that_is_in_use_is_left_alone(directory, capsys):
 
 
 def test_a_directory_without_a_run_is_not_touched(tmp_path):
-    """Where no run was, no lock is left either."""
+    """No lock file is left, either."""
     (tmp_path / "mine.txt").write_text("ñ")
     assert cli.main(["clean", str(tmp_path), "--yes"]) == 64
     assert list_files(tmp_path) == ["mine.txt"]
 
 
 def test_an_interrupted_cleaning_can_be_repeated(directory, monkeypatch, capsys):
-    """The status goes last, so that what is left can still be cleaned."""
+    """The status is removed last, so the rest can still be cleaned."""
     unlink, count = clean.Path.unlink, 0
 
     def fail_later(self, **kwargs):

@@ -48,7 +48,7 @@ def test_help_is_cut_to_one_sentence(scripts: dict[str, Path]) -> None:
 
 
 def test_zsh_can_load_the_script_with_source(scripts: dict[str, Path]) -> None:
-    """As the help says; shtab itself foresees only eval."""
+    """The help says so. shtab itself supports only eval."""
     assert "if [[ $zsh_eval_context[-1] == (eval|file) ]]" in scripts["zsh"].read_text(encoding="utf-8")
 
 

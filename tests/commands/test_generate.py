@@ -1,4 +1,4 @@
-"""``semilla generate``, as a process of its own."""
+"""``semilla generate``, run as a process."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def run_semilla(*words: object, **kwargs: Any) -> subprocess.CompletedProcess[st
 
 
 def test_the_continuation_is_written(bundle_dir: Path, expected: str) -> None:
-    """Standard output holds the text and a line break, standard error nothing."""
+    """Standard output has the text and a line break, standard error is empty."""
     done = run_semilla("Había una vez", "--model", bundle_dir, *OPTIONS)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == escape_controls(expected) + "\n"
@@ -48,20 +48,20 @@ def test_the_continuation_is_written(bundle_dir: Path, expected: str) -> None:
 
 @pytest.mark.parametrize("words", [[], ["-"]])
 def test_a_piped_prompt_is_read(bundle_dir: Path, expected: str, words: list[str]) -> None:
-    """Without PROMPT, or with -, the prompt comes from a pipe; its last line break is not part of it."""
+    """Without PROMPT, or with -, the prompt is read from a pipe, without its last line break."""
     done = run_semilla(*words, "--model", bundle_dir, *OPTIONS, input="Había una vez\n")
     assert done.stdout == escape_controls(expected) + "\n"
 
 
-def test_without_a_prompt_a_paragraph_is_begun(bundle_dir: Path) -> None:
-    """Nothing to read means a text from its beginning."""
+def test_without_a_prompt_a_new_paragraph_starts(bundle_dir: Path) -> None:
+    """If there is nothing to read, the text has no prompt."""
     done = run_semilla("--model", bundle_dir, *OPTIONS)
     expected = load(bundle_dir).generate(seed=5, max_tokens=20)
     assert done.stdout == escape_controls(expected) + "\n"
 
 
 def test_json_tells_what_is_needed_to_repeat_it(bundle_dir: Path) -> None:
-    """Version, prompt, text, number of tokens, seed and timings; the seed brings the same text again."""
+    """It has version, prompt, text, number of tokens, seed and timings. The seed gives the same text again."""
     done = run_semilla("¿Qué", "--model", bundle_dir, "--max-tokens", 15, "--json")
     report = json.loads(done.stdout)
     assert list(report) == ["model_version", "prompt", "text", "tokens", "seed", "timings"]
@@ -72,7 +72,7 @@ def test_json_tells_what_is_needed_to_repeat_it(bundle_dir: Path) -> None:
 
 
 def test_settings_reach_the_model(bundle_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Every flag changes the text as the same setting of the library does."""
+    """Every flag has the effect of the same setting in the library."""
     words = "--temperature 2 --top-k 0 --top-p 0.5 --repetition-penalty 3 --stop a --stop é --max-tokens 60 --seed 1"
     parser = argparse.ArgumentParser()
     generate.add_arguments(parser)
@@ -97,7 +97,7 @@ def test_a_reader_that_leaves_ends_it_quietly(bundle_dir: Path) -> None:
 
 
 def read_until(terminal: int, wanted: bytes) -> bytes:
-    """What a program writes to its terminal until it waits behind ``wanted``."""
+    """Read what a program writes to its terminal, up to ``wanted``."""
     data = b""
     while not data.endswith(wanted):
         data += os.read(terminal, 4096)
@@ -105,7 +105,7 @@ def read_until(terminal: int, wanted: bytes) -> bytes:
 
 
 def test_a_conversation_continues_each_line(bundle_dir: Path) -> None:
-    """On a terminal each line typed is continued, with the next seed; the end of input ends it with code 0."""
+    """Each line that is typed is continued with the next seed. The end of input ends it with exit code 0."""
     terminal, theirs = pty.openpty()
     command = [sys.executable, "-P", "-m", "semilla", "generate", "--interactive", "--model", str(bundle_dir)]
     options = ["--seed", "5", "--max-tokens", "20"]
@@ -124,7 +124,7 @@ def test_a_conversation_continues_each_line(bundle_dir: Path) -> None:
 
 @pytest.mark.parametrize("words", [[], ["x"], ["--json"]])
 def test_a_conversation_needs_a_terminal_and_nothing_else(bundle_dir: Path, words: list[str]) -> None:
-    """Without a terminal, with a prompt or with --json it is a mistake, not a program that waits."""
+    """Without a terminal, with a prompt or with --json, it is an error; the program does not wait."""
     done = run_semilla(*words, "--interactive", "--model", bundle_dir)
     assert (done.returncode, done.stdout) == (64, "")
     assert "--interactive" in done.stderr
@@ -145,7 +145,7 @@ def test_a_conversation_needs_a_terminal_and_nothing_else(bundle_dir: Path, word
 def test_mistakes_end_with_their_code(
     tmp_path: Path, bundle_dir: Path, words: list[str], code: int, cause: str
 ) -> None:
-    """Settings out of range and missing folders are 64, files that are no bundle 65; nothing is written."""
+    """Settings out of range and missing folders are 64, files that are not a bundle 65. Nothing is written."""
     (tmp_path / "best_model.pt").write_bytes(b"PK\x03\x04")
     model = [] if "--model" in words else ["--model", bundle_dir]
     done = run_semilla(*words, *model, cwd=tmp_path)
@@ -160,14 +160,14 @@ def test_mistakes_end_with_their_code(
 def test_input_that_cannot_be_a_prompt_is_refused(
     monkeypatch: pytest.MonkeyPatch, data: bytes, message: str
 ) -> None:
-    """Latin-1 and whole libraries on standard input are mistakes."""
+    """Latin-1 and very large inputs are refused."""
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
     with pytest.raises(InvalidConfigError, match=message):
         generate.read_prompt("-")
 
 
 def test_a_closed_standard_input_is_no_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A program started without standard input begins a paragraph and does not wait."""
+    """A program without standard input starts a new paragraph and does not wait."""
     monkeypatch.setattr(sys, "stdin", None)
     assert (generate.read_prompt(None), generate.read_prompt("-")) == ("", "")
 
@@ -175,7 +175,7 @@ def test_a_closed_standard_input_is_no_prompt(monkeypatch: pytest.MonkeyPatch) -
 def test_generated_control_characters_are_shown(
     bundle_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A model that generates an escape sequence cannot reach the terminal with it; JSON keeps the exact text."""
+    """A generated escape sequence does not reach the terminal. JSON keeps the exact text."""
     from semilla.runtime.context import Context
 
     model = load(bundle_dir)

@@ -1,4 +1,4 @@
-"""``semilla guide`` as a reader meets it."""
+"""``semilla guide``, as a reader uses it."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def read_guide(capsys, *words: str) -> str:
 
 
 def test_without_words_the_contents_are_shown(capsys):
-    """Every chapter, part and topic has its line, which begins with what to ask for."""
+    """Every chapter, part and topic has a line that begins with its name."""
     lines = read_guide(capsys).splitlines()
     names = {line.split()[0] for line in lines if line}
     assert names >= set(CATEGORIES) | set(GUIDE.by_id)
 
 
 def test_a_topic_shows_its_entry_and_words_the_best_one(capsys):
-    """An entry is its four lists; after the best one stands what else fits."""
+    """An entry has four lists. Other matches follow the best one."""
     text = read_guide(capsys, "oom")
     assert text.startswith("oom: ")
     assert all(f"\n{heading}\n" in text for heading in ("Symptom", "Causes", "Solutions", "Related"))
@@ -51,7 +51,7 @@ def test_every_category_is_one_command_away(capsys):
 
 
 def test_every_chapter_and_part_can_be_read(capsys):
-    """An id shows what stands there, from its heading on, and no comment."""
+    """An id shows its chapter or part, from the heading on, without comments."""
     for section_id, place in GUIDE.by_id.items():
         text = read_guide(capsys, section_id)
         assert text.lstrip("# ").startswith(place.title)
@@ -69,7 +69,7 @@ def test_terms_are_explained(capsys):
 
 
 def test_everything_is_there_as_json(capsys):
-    """The contents with their counts, and whatever was found in full."""
+    """JSON has the contents with their counts, or all matches in full."""
     contents = json.loads(read_guide(capsys, "--json"))
     assert [one["section_id"] for one in contents["sections"]] == list(GUIDE.by_id)
     assert contents["counts"] == describe(GUIDE)
@@ -79,13 +79,13 @@ def test_everything_is_there_as_json(capsys):
 
 
 def test_a_word_nobody_knows_is_a_mistake(capsys):
-    """The nearest name is suggested, with the exit code of a wrong command line."""
+    """The nearest name is suggested, and the exit code is that of a wrong command line."""
     assert cli.main(["guide", "troublshootin"]) == 64
     assert "did you mean troubleshooting?" in capsys.readouterr().err
 
 
 def test_markdown_in_a_pipe_stays_markdown(capsys):
-    """Comments go, links into the guide tell what to ask for, the rest is as written."""
+    """Comments are removed, links into the guide get their names, and the rest is unchanged."""
     print_markdown(PAGE, names=NAMES)
     assert capsys.readouterr().out == (
         "```text\n ◐ → ●\n```\n\nLoss 2.139, see tokens (`tokenization#why`) or [home](https://example.org).\n"
@@ -93,7 +93,7 @@ def test_markdown_in_a_pipe_stays_markdown(capsys):
 
 
 def test_markdown_on_a_terminal_is_drawn(capsys, monkeypatch):
-    """Marks of Markdown become styles, and the diagram keeps its form."""
+    """Markdown becomes styles, and diagrams keep their form."""
     monkeypatch.setattr(markdown, "can_draw", lambda: True)
     print_markdown(PAGE, names=NAMES)
     text = capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""``semilla report``: writes pages, and says where."""
+"""``semilla report`` writes pages and prints their paths."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from semilla.records.status import PipelineStatus, write_status
 
 @pytest.fixture
 def interrupted(tmp_path):
-    """A run that stopped before it had anything to show."""
+    """A run that stopped before it had any results."""
     config = PipelineConfiguration(output_directory=str(tmp_path))
     (tmp_path / names.CONFIGURATION).write_text(to_toml(config))
     write_status(tmp_path, PipelineStatus(run_state="interrupted", current_phase="corpus_download"))
     return tmp_path
 
 
-def test_the_page_stands_in_the_run_and_belongs_to_it(interrupted, capsys):
-    """It is listed among the artifacts, so that clean removes it, too."""
+def test_the_page_is_an_artifact_of_the_run(interrupted, capsys):
+    """The page is listed as an artifact, so clean removes it."""
     assert cli.main(["report", str(interrupted)]) == 0
     assert capsys.readouterr().out == f"{interrupted / names.REPORT}\n"
     assert "Interrupted in corpus_download" in (interrupted / names.REPORT).read_text(encoding="utf-8")
@@ -41,8 +41,8 @@ def test_the_page_can_go_elsewhere(interrupted, tmp_path):
     assert sorted(path.name for path in interrupted.iterdir()) == before
 
 
-def test_a_run_under_way_is_not_written_into(interrupted, capsys):
-    """75, and the command that writes the page elsewhere."""
+def test_an_active_run_is_not_written_to(interrupted, capsys):
+    """The exit code is 75, and the error has the command that writes the page elsewhere."""
     with (interrupted / names.LOCK).open("a+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         assert cli.main(["report", str(interrupted)]) == 75
@@ -51,12 +51,12 @@ def test_a_run_under_way_is_not_written_into(interrupted, capsys):
 
 
 def test_runs_without_epochs_cannot_be_compared(interrupted, capsys):
-    """One error, no page."""
+    """There is one error and no page."""
     assert cli.main(["report", str(interrupted), str(interrupted)]) == 64
     assert "nothing to compare" in capsys.readouterr().err
 
 
 def test_no_run_no_page(tmp_path, capsys):
-    """The directory is named, and the command that would make a run of it."""
+    """The error names the directory and the command that would start a run there."""
     assert cli.main(["report", str(tmp_path / "none")]) == 64
     assert "semilla run --output-dir" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""``config`` and ``validate`` as a user meets them."""
+"""``config`` and ``validate``, as a user runs them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from semilla.records.status import PipelineStatus
 
 
 def test_config_show_tells_the_origin_of_each_value(monkeypatch, tmp_path, capsys):
-    """The table has a line per setting with value and origin."""
+    """The table has one line per setting, with value and origin."""
     (tmp_path / "run.toml").write_text("seed = 4\n")
     monkeypatch.setenv("SEMILLA_NUM_EPOCHS", "5")
     argv = ["config", "show", "--num-layers=3", "--config", str(tmp_path / "run.toml")]
@@ -33,7 +33,7 @@ def test_config_show_tells_the_origin_of_each_value(monkeypatch, tmp_path, capsy
 
 
 def test_config_show_in_shell_can_be_sourced():
-    """What the shell format prints sets the variables it names, values quoted."""
+    """The shell format sets the variables, with quoted values."""
     name = 'it\'s $HOME\\ "ñ"'
     program = f"{sys.executable} -m semilla config show --format shell --output-dir {shlex.quote(name)}"
     script = f"{program} > script; . ./script; {sys.executable} -m semilla config show --format json"
@@ -43,8 +43,8 @@ def test_config_show_in_shell_can_be_sourced():
     assert json.loads(result.stdout)["output_directory"] == name
 
 
-def test_config_show_in_toml_can_be_given_back(tmp_path, capsys):
-    """The toml format with ``--config`` is the same configuration."""
+def test_config_show_in_toml_can_be_read_again(tmp_path, capsys):
+    """The toml format, read with ``--config``, is the same configuration."""
     assert cli.main(["config", "show", "--format", "toml", "--strict", "--corpus-languages", "en,es"]) == 0
     (tmp_path / "again.toml").write_text(capsys.readouterr().out, encoding="utf-8")
     assert cli.main(["config", "show", "--format", "json", "--config", str(tmp_path / "again.toml")]) == 0
@@ -69,8 +69,8 @@ def test_config_schema_is_the_json_schema(capsys):
         (["--no-strict"], {"strict": False}),
     ],
 )
-def test_validate_passes_only_what_was_said(monkeypatch, tmp_path, argv, overrides):
-    """Thresholds that were not given stay those of the run."""
+def test_validate_passes_only_given_thresholds(monkeypatch, tmp_path, argv, overrides):
+    """Other thresholds stay those of the run."""
     seen = []
 
     def run_validation(directory, **kwargs):

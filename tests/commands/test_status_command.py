@@ -1,4 +1,4 @@
-"""``semilla status``: where a run stands."""
+"""``semilla status`` shows the state of a run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from semilla.records.status import ErrorDetails, PhaseEntry, PipelineStatus, wri
 
 @pytest.fixture
 def training(tmp_path):
-    """A directory whose status says that model_training runs; its second epoch was the worse one."""
+    """A directory whose status says that model_training is running. Its second epoch was worse than the first."""
     status = PipelineStatus(process_id=1, phase_timings={"prerequisite_check": 2.0, "corpus_download": 65.0})
     for phase in ("prerequisite_check", "corpus_download", "tokenizer_training"):
         status.enter(phase)
@@ -53,14 +53,14 @@ def training(tmp_path):
 
 
 def hold(directory):
-    """Hold the lock as a run does."""
+    """Hold the lock, as a run does."""
     file = (directory / names.LOCK).open("a+")
     fcntl.flock(file, fcntl.LOCK_EX)
     return file
 
 
 def test_a_running_run_is_shown_phase_by_phase(training, capsys):
-    """Each phase has its outcome and its time, and the last epoch its figures."""
+    """Each phase has its outcome and time, and the last epoch its figures."""
     with hold(training):
         assert cli.main(["status", str(training)]) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
@@ -82,7 +82,7 @@ def test_a_running_run_is_shown_phase_by_phase(training, capsys):
 
 
 def test_a_running_training_tells_its_step(training, capsys):
-    """To people and to programs, with the losses so far and the memory it holds."""
+    """Text and JSON have the step, the losses so far and the memory in use."""
     with hold_lock(training), open_pulse(training) as tell:
         for number, loss in ((1, 6.5), (2, 6.0)):
             tell._last_s = -1e9
@@ -98,7 +98,7 @@ def test_a_running_training_tells_its_step(training, capsys):
 
 
 def test_running_without_a_holder_of_the_lock_is_interrupted(training, capsys):
-    """A run whose process was killed is shown as interrupted, with what likely happened and what to do."""
+    """A run whose process was killed is shown as interrupted, with the likely cause and the next command."""
     assert cli.main(["status", str(training)]) == 0
     text = capsys.readouterr().out
     assert ": interrupted, attempt 1" in text
@@ -107,7 +107,7 @@ def test_running_without_a_holder_of_the_lock_is_interrupted(training, capsys):
 
 
 def test_an_interrupted_run_goes_on_with_its_own_settings(training, capsys):
-    """The command repeats what the run was given; without it, another text and another model would begin."""
+    """The command repeats the settings of the run. Without them, it would train another model on another text."""
     config = PipelineConfiguration(
         corpus_source="mi libro.txt", model_architecture={"num_layers": 4}, output_directory=str(training)
     )
@@ -119,7 +119,7 @@ def test_an_interrupted_run_goes_on_with_its_own_settings(training, capsys):
 
 
 def test_json_tells_the_same_as_the_file_with_the_true_state(training, capsys):
-    """``--json`` is the status file, the state corrected and earlier models listed; the file itself stays as it was."""
+    """``--json`` is the status file with the true state and the earlier models. The file itself is unchanged."""
     before = (training / names.STATUS).read_bytes()
     assert cli.main(["status", str(training), "--json"]) == 0
     shown, written = json.loads(capsys.readouterr().out), json.loads(before)
@@ -131,7 +131,7 @@ def test_json_tells_the_same_as_the_file_with_the_true_state(training, capsys):
 
 @pytest.mark.parametrize(("category", "repeats"), [("network", True), ("invalid_corpus", False)])
 def test_a_failed_run_tells_what_went_wrong(training, capsys, category, repeats):
-    """The error stands with its topic; a run is only to be repeated when that can help."""
+    """The error is shown with its topic. Resuming is only suggested when it can help."""
     status = PipelineStatus.model_validate_json((training / names.STATUS).read_text())
     message = "el servidor \x1b[31mcayó\nnext: rm"
     status.fail(
@@ -149,7 +149,7 @@ def test_a_failed_run_tells_what_went_wrong(training, capsys, category, repeats)
 
 
 def test_watching_shows_each_change_until_the_run_ends(training, monkeypatch, capsys):
-    """``--watch`` prints the status again when it changed, and ends with the run."""
+    """``--watch`` prints the status after each change, and ends with the run."""
     looks = []
 
     def sleep(seconds):
@@ -170,7 +170,7 @@ def test_watching_shows_each_change_until_the_run_ends(training, monkeypatch, ca
 
 
 def test_a_directory_without_a_run_is_a_wrong_command(tmp_path, capsys):
-    """Where no status is, there is nothing to show and nothing is created."""
+    """Without a status there is nothing to show, and nothing is created."""
     assert cli.main(["status", str(tmp_path)]) == 64
     assert "there is no run in" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
@@ -178,8 +178,8 @@ def test_a_directory_without_a_run_is_a_wrong_command(tmp_path, capsys):
 
 @pytest.mark.parametrize("name", [names.STATUS, names.METRICS])
 @pytest.mark.parametrize("content", ["{", "[]", '{"run_state": "asleep"}', "", "\x00\xff"])
-def test_damaged_records_are_told(training, capsys, name, content):
-    """A status or metrics file that cannot be read is damaged data, not a crash."""
+def test_damaged_records_are_reported(training, capsys, name, content):
+    """A status or metrics file that cannot be read is an integrity error, not a crash."""
     (training / name).write_text(content, encoding="latin-1")
     assert cli.main(["status", str(training)]) == 65
     assert capsys.readouterr().err.startswith("error[integrity] status:")

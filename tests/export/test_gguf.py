@@ -99,8 +99,8 @@ def test_q8_0_needs_dimensions_divisible_by_32(tmp_path: Path) -> None:
     ("name", "replacement", "reason"),
     [
         ("interleave_rows", lambda weight, heads: weight, "q_proj|k_proj"),
-        ("NEWLINE_ID", 2, "bos_token_id otherwise"),
-        ("TOKENIZER_MODELS", {"unigram": "llama"}, r"tokenizer\.ggml\.model otherwise"),
+        ("NEWLINE_ID", 2, "different value of tokenizer.ggml.bos_token_id"),
+        ("TOKENIZER_MODELS", {"unigram": "llama"}, r"different value of tokenizer\.ggml\.model"),
     ],
     ids=["row order", "first token", "vocabulary kind"],
 )

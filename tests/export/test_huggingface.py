@@ -120,9 +120,9 @@ def change_json(path: Path, **changes: Any) -> None:
     [
         ("config.json", {"rms_norm_eps": 0.1}, "logits of transformers"),
         ("config.json", {"rope_theta": 100.0, "rope_parameters": {"rope_theta": 100.0}}, "logits of transf"),
-        ("tokenizer.json", {"pre_tokenizer": None}, "other ids"),
+        ("tokenizer.json", {"pre_tokenizer": None}, "different ids"),
         ("tokenizer.json", {"decoder": None}, "decodes the ids"),
-        ("tokenizer_config.json", {"split_special_tokens": False}, "transformers .* other ids"),
+        ("tokenizer_config.json", {"split_special_tokens": False}, "transformers .* different ids"),
     ],
     ids=["norm", "positions", "spaces", "decoder", "control tokens"],
 )

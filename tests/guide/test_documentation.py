@@ -1,4 +1,4 @@
-"""The guide as data: what its chapters hold, and that nothing in it leads nowhere."""
+"""The guide as data: the content of its chapters, and no broken links."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ print("ñ")
 
 
 def test_ids_are_unique_and_in_order():
-    """Chapters have the ids of the contract, in its order, and no two places of the guide have the same."""
+    """Chapters have the ids of the contract, in its order, and no id is used twice."""
     ids = [section.section_id for section in GUIDE.sections]
     assert ids == [one for one in IDS if one in ids]
     places = [place.section_id for place in GUIDE.walk()]
@@ -64,7 +64,7 @@ def test_every_link_leads_to_a_place():
 
 
 def test_links_out_of_the_guide_name_files():
-    """A relative link to another file of the project names one that is there."""
+    """A relative link to another file of the project names an existing file."""
     root = find_chapters()
     pages = [path.read_text(encoding="utf-8") for path in root.glob("*.md")]
     addresses = [part.partition(")")[0] for page in pages for part in page.split("](")[1:]]
@@ -73,12 +73,12 @@ def test_links_out_of_the_guide_name_files():
 
 
 def test_chapters_name_their_phase():
-    """A chapter's phase is one of the five, where it has one."""
+    """The phase of a chapter, if any, is one of the five."""
     assert {section.phase for section in GUIDE.sections} <= {None, *PHASES}
 
 
 def test_terms_are_taught_once_and_explained_in_the_glossary():
-    """Each term that a chapter teaches has its paragraph, and no two chapters claim the same term."""
+    """Each term that a chapter teaches is in the glossary, and no two chapters teach the same term."""
     taught = [term for section in GUIDE.sections for term in section.teaches]
     assert len(taught) == len(set(taught))
     assert set(taught) <= set(GUIDE.glossary)
@@ -91,13 +91,13 @@ def test_every_term_is_used():
 
 
 def test_the_glossary_is_alphabetical():
-    """A reader finds a term where it belongs, capitals or not."""
+    """Terms are in alphabetical order, ignoring case."""
     terms = [term.lower() for term in GUIDE.glossary]
     assert terms == sorted(terms)
 
 
 def test_prerequisites_were_taught_before():
-    """What a chapter takes for known is an earlier chapter, or a term that one taught."""
+    """A prerequisite is an earlier chapter, or a term that an earlier chapter teaches."""
     known: set[str] = set()
     for section in GUIDE.sections:
         assert set(section.prerequisites) <= known, section.section_id
@@ -108,7 +108,7 @@ def test_prerequisites_were_taught_before():
 
 
 def test_a_chapter_is_read_whole():
-    """Data, parts, diagrams, examples, tables and links come out of plain Markdown."""
+    """Data, parts, diagrams, examples, tables and links are read from plain Markdown."""
     chapter = parse_chapter(CHAPTER, file_name="01-tree.md")
     assert (chapter.section_id, chapter.title, chapter.phase) == ("tree", "Árbol", "validation")
     assert (chapter.prerequisites, chapter.teaches) == (("seed", "raíz"), ("leaf", "hoja"))
@@ -127,13 +127,13 @@ def test_a_chapter_is_read_whole():
         ("## Uno", "# Uno", "exactly one title"),
         ("id: tree", "name: tree", "a comment below its title"),
         ("teaches:", "explains:", "a comment below its title"),
-        ("<!-- diagram", "<!-- digram", "line 13, has a comment that is none of"),
-        ("<!-- output -->", "<!--output-->", "has a comment that is none of"),
+        ("<!-- diagram", "<!-- digram", "line 13, has an unknown comment"),
+        ("<!-- output -->", "<!--output-->", "has an unknown comment"),
         ("```python", "```pyton", "line 24, has a block of 'pyton'"),
     ],
 )
 def test_a_slip_is_told_with_its_line(old, new, complaint):
-    """A chapter that breaks the guide's rules is refused, for a comment misspelt is a block not checked."""
+    """A chapter that breaks the rules is refused: a misspelt comment would leave a block unchecked."""
     with pytest.raises(IntegrityError, match=complaint):
         parse_chapter(CHAPTER.replace(old, new), file_name="01-tree.md")
 
@@ -145,14 +145,14 @@ def write_guide(folder: Path, **pages: str) -> Path:
 
 
 def test_a_broken_link_is_told(tmp_path):
-    """A link to a heading that is not there is a defect of the guide."""
+    """A link to a missing heading is refused."""
     other = "# Other\n<!--\nid: other\n-->\n\n## Why not\n"
     with pytest.raises(IntegrityError, match=r"02-other\.md#why-so"):
         read_documentation(write_guide(tmp_path, **{"01_tree": CHAPTER, "02_other": other}))
 
 
 def test_links_lead_to_ids(tmp_path):
-    """Every link is a cross reference, from its address to the id of what it leads to."""
+    """Every link has a cross reference to the id of its target."""
     other = "# Other\n<!--\nid: other\n-->\n\n## Why so?\n\nA [term](glossary.md).\n"
     guide = read_documentation(write_guide(tmp_path, **{"01_tree": CHAPTER, "02_other": other}))
     assert guide.cross_references == {
@@ -165,7 +165,7 @@ def test_links_lead_to_ids(tmp_path):
 
 
 def test_the_glossary_is_read_paragraph_by_paragraph():
-    """A term's definition goes on over lines, up to an empty one."""
+    """A definition may have several lines and ends at an empty one."""
     text = "# Glossary\n\n**hoja**: una\nparte.\n\n**Árbol**: tiene **hojas**: muchas.\n"
     assert parse_glossary(text) == {"hoja": "una parte.", "Árbol": "tiene **hojas**: muchas."}
     with pytest.raises(IntegrityError, match="twice"):
@@ -183,5 +183,5 @@ def test_the_glossary_is_read_paragraph_by_paragraph():
     ],
 )
 def test_anchors_are_those_of_code_hosts(heading, anchor):
-    """A link that works in a viewer on the web works here."""
+    """Anchors are the same as those of code hosts."""
     assert make_anchor(heading) == anchor

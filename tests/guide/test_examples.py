@@ -1,4 +1,4 @@
-"""Every code block of the guide does what the guide says, for a reader who follows it from the top."""
+"""Every code block of the guide does what the guide says, for a reader who follows it from the start."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ FIRST = CHAPTERS[0]
 
 @pytest.fixture(scope="session")
 def walk(tmp_path_factory) -> tuple[Reader, list[str]]:
-    """A reader who has followed the first chapter, which makes the run that the others look at."""
+    """A reader who has followed the first chapter, which makes the run that the others use."""
     reader = Reader(tmp_path_factory.mktemp("reader"))
     return reader, reader.follow(FIRST)
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.section_id)
 def test_blocks_do_what_the_chapter_says(walk, chapter):
-    """Every Python block and every shell command of the chapter runs and prints what stands below it."""
+    """Every Python block and shell command of the chapter runs and prints the output below it."""
     reader, complaints = walk
     if chapter is not FIRST:
         complaints = reader.follow(chapter)
@@ -42,7 +42,7 @@ def make_chapter(blocks: str) -> DocumentSection:
     ],
 )
 def test_what_is_promised_is_accepted(tmp_path, blocks):
-    """Names last from block to block, ``...`` stands for anything, a session has commands of several lines."""
+    """Names are kept between blocks, ``...`` matches anything, and commands may have several lines."""
     assert Reader(tmp_path).follow(make_chapter(blocks)) == []
 
 
@@ -59,32 +59,32 @@ def test_what_is_promised_is_accepted(tmp_path, blocks):
     ],
 )
 def test_what_is_not_as_promised_is_told(tmp_path, blocks, complaint):
-    """Another output, an output that is not shown, an exception and another exit code each draw one complaint."""
+    """A different or missing output, an exception and a different exit code are each reported once."""
     complaints = Reader(tmp_path).follow(make_chapter(blocks))
     assert len(complaints) == 1
     assert complaint in complaints[0].splitlines()
 
 
 def test_each_chapter_begins_with_fresh_names(tmp_path):
-    """What a chapter defines is not there in the next one."""
+    """Names of a chapter are not defined in the next one."""
     reader = Reader(tmp_path)
     assert reader.follow(make_chapter("```python\nx = 1\n```\n")) == []
     assert "NameError" in reader.follow(make_chapter("```python\nx\n```\n"))[0]
 
 
 def test_a_session_without_a_prompt_is_refused():
-    """A shell block that does not begin with a command is a defect of the guide."""
+    """A shell block that does not begin with a command is refused."""
     with pytest.raises(ValueError, match="begins with"):
         list(split_session("echo\n"))
 
 
 def test_blanks_at_the_end_do_not_count():
-    """Tables may pad their lines, and a last line break is nobody's promise."""
+    """Trailing spaces and a last line break make no difference."""
     assert matches("a\nb", "a  \nb\n\n")
     assert not matches("a b", "a  b")
 
 
 def test_examples_know_their_line():
-    """A block is told by the line on which its source begins, so that a traceback leads to it."""
+    """A report names the line on which the source of the block begins."""
     (example,) = make_chapter("```python\nx\n```\n").code_examples
     assert example == CodeExample("python", "x\n", "", 7)

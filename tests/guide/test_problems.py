@@ -1,4 +1,4 @@
-"""What people run into, as collected from issue trackers, is answered by the troubleshooting chapter."""
+"""The troubleshooting chapter answers the problems that were collected from issue trackers."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ REPORT = re.compile(
 
 
 def find_answers() -> list[str]:
-    """The topics that rows are answered by, one for each answered row."""
+    """The topic that answers each row, for the rows with an answer."""
     found = [re.fullmatch(r"\[(\w+)\]\(08-troubleshooting\.md#([\w-]+)\)", row[2]) for row in ROWS]
     return [match[1] for match in found if match and ADDRESSES.get(match[2]) == match[1]]
 
 
 def test_at_least_forty_problems_were_collected():
-    """They are distinct, and no report stands for two of them."""
+    """The problems are distinct, and no issue is used for two of them."""
     assert len({row[0] for row in ROWS}) == len(ROWS) >= 40
     reports = [match[0] for row in ROWS for match in REPORT.finditer(row[1])]
     assert len(reports) == len(set(reports))
@@ -40,7 +40,7 @@ def test_at_least_forty_problems_were_collected():
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])
 def test_a_problem_says_where_it_was_reported_and_who_answers(row):
-    """Each report is a link to an issue whose number its words repeat; an answer is an entry, or a reason why not."""
+    """Each report links to an issue and repeats its number. An answer is an entry, or the reason for none."""
     reports = row[1].split(", ")
     assert all((match := REPORT.fullmatch(one)) and match["number"] == match["id"] for one in reports)
     anchor = re.fullmatch(r"\[\w+\]\(08-troubleshooting\.md#([\w-]+)\)", row[2])

@@ -1,4 +1,4 @@
-"""The guide is found by names and by the words people use."""
+"""The guide is searched by names and by the words people use."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_search_finds_topics_and_symptoms(words, topic):
 
 @pytest.mark.parametrize("words", [["zzzz"], ["¿?"], ["the"], [""]])
 def test_search_finds_nothing_for_nothing(words):
-    """Unknown words and words that say nothing find no entry."""
+    """Unknown words and stop words find no entry."""
     assert look_up(load_documentation(), words) == []
 
 
@@ -82,7 +82,7 @@ def test_names_are_found_however_they_are_written(name, kind):
 
 
 def test_what_is_named_goes_before_what_is_about_it():
-    """The rest is ordered by how much of the question it holds, and where."""
+    """The rest is ordered by how many words of the question it has, and where."""
     assert [name_place(place) for place in look_up(GUIDE, ["water"])] == [
         "water",
         "loss",
@@ -93,13 +93,13 @@ def test_what_is_named_goes_before_what_is_about_it():
 
 
 def test_a_term_knows_where_it_is_taught():
-    """The chapter that explains it first is told with its definition."""
+    """A term comes with its definition and the chapter that explains it first."""
     assert find_named(GUIDE, "hoja") == Term("hoja", "A leaf. It falls.", "tree")
     assert find_named(GUIDE, "water") == Term("water", "Wet.", None)
 
 
 def test_chapters_and_parts_are_told_apart():
-    """A chapter's id finds all of it, a part's id what stands under its heading."""
+    """The id of a chapter finds the whole chapter, the id of a part its section."""
     assert isinstance(find_named(GUIDE, "tree"), DocumentSection)
     part = find_named(GUIDE, "tree#why-leaves-fall")
     assert isinstance(part, Part)

@@ -1,4 +1,4 @@
-"""The web edition: complete in itself, without broken links, readable on a desk and on a phone."""
+"""The web edition is self-contained, has no broken links, and is readable on a desktop and on a phone."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WAIT_FOR = """new Promise(done => {{
   }};
   look();
 }})"""
-"""The first element of the search, which is a part of the page of its own, as soon as it is there."""
+"""Waits for the first element of the search, which has its own part of the page."""
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def site(tmp_path_factory) -> Path:
 
 
 def test_no_link_is_broken_and_nothing_is_fetched(site):
-    """Every link leads to a page and a place in it; scripts, styles and fonts come with the site."""
+    """Every link leads to a page and a place in it. Scripts, styles and fonts are part of the site."""
     assert list(find_faults(site)) == []
 
 
@@ -58,7 +58,7 @@ def test_every_chapter_has_its_page_and_can_be_searched(site):
     ],
 )
 def test_faults_are_really_found(tmp_path, address, fault):
-    """A broken link, a broken anchor and a script from elsewhere each draw a complaint."""
+    """A broken link, a broken anchor and a script from elsewhere are each reported."""
     tag = f'<script src="{address}"></script>' if "://" in address else f'<a href="{address}">x</a>'
     (tmp_path / "index.html").write_text(tag, encoding="utf-8")
     (complaint,) = find_faults(tmp_path)
@@ -77,7 +77,7 @@ def browser() -> Iterator[Browser]:
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 @pytest.mark.parametrize("page", PAGES)
 def test_pages_fit_the_screen(site, browser, page, size):
-    """At both sizes a page has its text and is not wider than the screen; tables scroll by themselves."""
+    """At both sizes a page shows its text and is not wider than the screen. Wide tables scroll."""
     browser.show(site / "guide" / f"{page}.html", size=size)
     assert browser.evaluate("document.scrollingElement.scrollWidth") <= size[0]
     assert browser.evaluate("document.querySelector('article').innerText.length") > 500
@@ -85,7 +85,7 @@ def test_pages_fit_the_screen(site, browser, page, size):
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_a_word_that_is_typed_finds_its_section(site, browser, size):
-    """Pages opened from a folder can be searched: the first find for a symptom is its entry, and leads there."""
+    """The search works for pages opened from a folder: the first result for a symptom is its entry."""
     browser.show(site / "guide" / "01-overview.html", size=size)
     browser.evaluate("document.querySelector('.md-search__button, label[for=__search]').click()")
     browser.evaluate(WAIT_FOR.format(selector="input[role=combobox]", wanted="one => one.focus()"))

@@ -1,4 +1,4 @@
-"""A run that never ran: what a finished one leaves, with figures that are easy to find again."""
+"""A run that never ran: the files of a finished one, with figures that are easy to recognise."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def make_results(*, loss: float = 4.5, samples: list[str] | None = None) -> Vali
 
 @pytest.fixture
 def make_run(tmp_path: Path) -> Callable[..., RecordedRun]:
-    """Lay a finished run out on disk, and read it as the report does."""
+    """Write a finished run to disk, and read it as the report does."""
 
     def make(
         name: str = "finished",

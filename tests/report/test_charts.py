@@ -1,4 +1,4 @@
-"""Line charts: where ticks, lines and words go."""
+"""Line charts: where ticks, lines and labels go."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ FINITE = st.floats(-1e6, 1e6, allow_nan=False)
     ],
 )
 def test_ticks_are_round(low: float, high: float, ticks: list[float]) -> None:
-    """They stand at 1, 2 or 5 times a power of ten, and the outermost enclose the values."""
+    """Ticks are at 1, 2 or 5 times a power of ten, and the outermost enclose the values."""
     assert choose_ticks(low, high) == pytest.approx(ticks)
 
 
 @given(FINITE, FINITE)
 def test_ticks_enclose_whatever_comes(first: float, second: float) -> None:
-    """Between three and eight ticks, in order, around any two values, also equal ones."""
+    """There are three to eight ticks, in order, around any two values, even equal ones."""
     low, high = sorted((first, second))
     ticks = choose_ticks(low, high)
     slack = 1e-6 * max(1.0, abs(low), abs(high))
@@ -40,7 +40,7 @@ def test_ticks_enclose_whatever_comes(first: float, second: float) -> None:
 
 @given(st.lists(st.tuples(st.integers(1, 100), FINITE), min_size=1, max_size=20))
 def test_every_point_lies_on_the_canvas(points: list[tuple[int, float]]) -> None:
-    """No line leaves the drawing, whatever its values."""
+    """No line leaves the chart, whatever its values."""
     chart = draw_chart("key", "Title", [Series("one", points)])
     assert chart is not None
     for mark in chart.lines[0].marks:
@@ -58,7 +58,7 @@ def test_a_higher_value_is_drawn_higher() -> None:
 
 
 def test_values_at_the_ends_of_lines_do_not_cover_each_other() -> None:
-    """Lines that end together keep their order and their labels apart; the best point alone is marked."""
+    """Lines that end together keep their order, and their labels do not overlap. Only the best point is marked."""
     series = [Series("one", [(1, 5.0), (2, 4.0)], 0, best=2), Series("two", [(1, 5.0), (2, 4.01)], 1)]
     chart = draw_chart("key", "Title", series)
     assert chart is not None
@@ -69,7 +69,7 @@ def test_values_at_the_ends_of_lines_do_not_cover_each_other() -> None:
 
 
 def test_what_is_not_finite_is_left_out() -> None:
-    """A gap, not a broken picture; and no picture at all when nothing is left."""
+    """They leave a gap in the line. Without any finite value there is no chart."""
     chart = draw_chart("key", "Title", [Series("one", [(1, math.nan), (2, 4.0), (3, math.inf)])])
     assert chart is not None
     assert len(chart.lines[0].marks) == 1
@@ -78,7 +78,7 @@ def test_what_is_not_finite_is_left_out() -> None:
 
 
 def test_a_chart_can_be_heard() -> None:
-    """Its description tells where each line begins and ends."""
+    """Its description says where each line begins and ends."""
     chart = draw_chart("key", "Title", [Series("validation", [(1, 5.5), (20, 4.2)])])
     assert chart is not None
     assert chart.description == "validation: 5.5 at epoch 1, 4.2 at epoch 20."
@@ -89,5 +89,5 @@ def test_a_chart_can_be_heard() -> None:
     [(0, "0"), (12500, "12,500"), (2.75, "2.75"), (3e-4, "3e-4"), (1.5e-5, "1.5e-5"), (0.5, "0.5")],
 )
 def test_numbers_are_short(value: float, text: str) -> None:
-    """As a person would write them beside an axis."""
+    """Numbers are written as a person would write them beside an axis."""
     assert format_number(value) == text

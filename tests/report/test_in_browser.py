@@ -1,4 +1,4 @@
-"""The page in a real browser: it shows what the JSON says, on every screen, and nothing is in a reader's way."""
+"""The page in a real browser shows the values of the JSON, fits every screen, and is accessible."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def browser() -> Iterator[Browser]:
 
 
 def fail(run: RecordedRun) -> None:
-    """Let a run have stopped in its training."""
+    """Make a run look as if it had stopped in its training."""
     run.status.run_state, run.status.current_phase = "failed", "failed"
     run.status.validation_results = None
     run.status.error_details = ErrorDetails(
@@ -48,7 +48,7 @@ def fail(run: RecordedRun) -> None:
 
 @pytest.fixture(params=["finished", "failed", "compared"])
 def page(request: pytest.FixtureRequest, make_run: MakeRun, tmp_path: Path) -> Path:
-    """A page of each kind, with a word too long for a phone."""
+    """A page of each kind, with a word that is too long for a phone."""
     run = make_run(title="Donaudampfschifffahrtsgesellschaftskapitänsmützenabzeichen")
     if request.param == "failed":
         fail(run)
@@ -60,7 +60,7 @@ def page(request: pytest.FixtureRequest, make_run: MakeRun, tmp_path: Path) -> P
 
 
 def test_numbers_read_back_are_those_of_the_json(browser: Browser, make_run: MakeRun, tmp_path: Path) -> None:
-    """Values to the last digit, and what the eye reads agrees with them."""
+    """Values agree to the last digit, and so does the text that is shown for them."""
     run = make_run()
     path = tmp_path / "page.html"
     path.write_text(render_run(run), encoding="utf-8")
@@ -74,7 +74,7 @@ def test_numbers_read_back_are_those_of_the_json(browser: Browser, make_run: Mak
 
 
 def agrees(value: float, text: str) -> bool:
-    """Does a shown text begin with the value, rounded to as many digits as it has; or with it in percent or minutes?"""
+    """Whether a text begins with the value, rounded to the digits of the text, or with it in percent or minutes."""
     number = text.replace(",", "").split()[0]
     if "min" in text or text.endswith(" s"):
         minutes, _, seconds = text.partition(" min ")
@@ -91,7 +91,7 @@ def agrees(value: float, text: str) -> bool:
 def test_no_screen_has_to_be_scrolled_sideways(
     browser: Browser, page: Path, size: tuple[int, int], scheme: str
 ) -> None:
-    """Only tables inside their own frames may be wider than the window."""
+    """Only tables in their own scrolling frames may be wider than the window."""
     browser.show(page, size=size, scheme=scheme)
     assert browser.evaluate("document.documentElement.scrollWidth") <= size[0]
 
@@ -102,20 +102,20 @@ def test_no_screen_has_to_be_scrolled_sideways(
 def test_nothing_is_in_a_readers_way(
     browser: Browser, page: Path, size: tuple[int, int], scheme: str
 ) -> None:
-    """axe-core finds nothing serious: contrast, labels, order, what a keyboard reaches."""
+    """axe-core finds nothing serious in contrast, labels, order and keyboard access."""
     browser.show(page, size=size, scheme=scheme)
     assert browser.find_barriers(("moderate", "serious", "critical")) == []
 
 
 def test_the_page_asks_for_nothing_but_itself(browser: Browser, page: Path) -> None:
-    """The browser's own record of requests: the file, once."""
+    """The browser records a single request, for the file itself."""
     browser.requests.clear()
     browser.show(page)
     assert browser.requests == [page.resolve().as_uri()]
 
 
 def test_the_page_prints(browser: Browser, page: Path, tmp_path: Path) -> None:
-    """On paper it is dark on white, whatever the screen; and a PDF comes out."""
+    """On paper it is dark on white, whatever the screen, and it can become a PDF."""
     browser.show(page, scheme="dark", media="print")
     assert (
         browser.evaluate("getComputedStyle(document.documentElement).backgroundColor") == "rgb(255, 255, 255)"
@@ -126,7 +126,7 @@ def test_the_page_prints(browser: Browser, page: Path, tmp_path: Path) -> None:
 
 
 def test_a_script_in_the_texts_never_runs(browser: Browser, make_run: MakeRun, tmp_path: Path) -> None:
-    """Neither as a tag nor as an attribute: the browser's own verdict."""
+    """The browser runs no script, from a tag or from an attribute."""
     attack = "</blockquote><script>window.hurt = 1</script><img src=x onerror='window.hurt = 1'>"
     path = tmp_path / "page.html"
     path.write_text(render_run(make_run(samples=[attack, attack], title=attack)), encoding="utf-8")

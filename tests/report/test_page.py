@@ -1,4 +1,4 @@
-"""The page about one run: true to the records, whole in itself, harmless whatever the texts hold."""
+"""The report of one run agrees with the records, is a single file, and is harmless whatever the texts contain."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MakeRun = Callable[..., RecordedRun]
 
 
 class Page(HTMLParser):
-    """What a browser would make of the page: figures with their sources, tags, attributes, text."""
+    """The page as a browser parses it: figures with their sources, tags, attributes, text."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class Page(HTMLParser):
 
 
 def look_up(run: RecordedRun, source: str) -> Any:
-    """The value that a figure says it shows, from the JSON files of the run."""
+    """The value of a figure in the JSON files of the run."""
     status = json.loads((run.directory / names.STATUS).read_text(encoding="utf-8"))
     metrics = json.loads((run.directory / names.METRICS).read_text(encoding="utf-8"))
     details = {phase: entry["details"] for phase, entry in status["phase_records"].items()}
@@ -70,7 +70,7 @@ def look_up(run: RecordedRun, source: str) -> Any:
 
 
 def test_every_figure_is_the_recorded_one(make_run: MakeRun) -> None:
-    """Each number on the page names its place in the JSON files and has exactly the value that stands there."""
+    """Each number on the page names its place in the JSON files, and has exactly the value of that place."""
     run = make_run()
     figures = Page(render_run(run)).figures
     assert len(figures) > 30
@@ -82,15 +82,15 @@ def test_every_figure_is_the_recorded_one(make_run: MakeRun) -> None:
 
 
 def test_the_verdict_comes_first(make_run: MakeRun) -> None:
-    """A finished run with a missed target is ready, with remarks; the command to read on names the target."""
+    """A finished run with a missed target is ready to ship. The suggested command names the target."""
     verdict = judge_run(make_run())
-    assert (verdict.tone, verdict.headline) == ("warn", "Ready to ship, with remarks")
+    assert (verdict.tone, verdict.headline) == ("warn", "Ready to ship, some targets missed")
     assert verdict.lines[1:] == ["repeated runs of six tokens: 2.0 %, needs ≤ 1.0 %"]
     assert verdict.command == "semilla guide repetition"
 
 
 def test_commands_can_be_pasted_wherever_the_run_stands(make_run: MakeRun) -> None:
-    """Spaces and quotes in a path are the shell's to read back, not to obey."""
+    """Spaces and quotes in a path are quoted for the shell."""
     run = make_run("el 'viejo' $HOME; rm")
     assert run.results is not None
     run.results.findings = []
@@ -100,7 +100,7 @@ def test_commands_can_be_pasted_wherever_the_run_stands(make_run: MakeRun) -> No
 
 
 def test_what_the_page_sends_to_in_the_guide_is_there() -> None:
-    """Every section's pointer is a chapter, a part of one, or an entry of the guide."""
+    """Every topic that a section points to is a chapter, a part or an entry of the guide."""
     guide = load_documentation()
     assert all(find_named(guide, name) for names in GUIDE.values() for name in names)
 
@@ -116,12 +116,12 @@ def test_what_the_page_sends_to_in_the_guide_is_there() -> None:
     ],
 )  # fmt: skip
 def test_a_minimal_pair_is_cut_to_its_mistake(right: str, wrong: str, told: tuple[str, ...]) -> None:
-    """With a few words around it."""
+    """A pair is cut to its difference and a few words around it."""
     assert dataclasses.astuple(cut_pair(right, wrong)) == told
 
 
 def test_a_figure_at_its_limit_ends_at_the_mark() -> None:
-    """A bar and its mark have one scale, and neither leaves it."""
+    """A bar and its mark have the same scale, and neither exceeds it."""
     for value in (0.0, 100.0, 400.0, 4000.0, -1.0):
         measure = make_measure(Finding.judge("rss_mb", "gate", value, "<=", 400, unit="MB"))
         assert 0 <= measure.percent <= 100
@@ -136,7 +136,7 @@ def test_a_figure_at_its_limit_ends_at_the_mark() -> None:
     [("language.en", "language"), ("int8_cost", "int8"), ("minimal_pairs.es.accuracy", "minimal_pairs")],
 )
 def test_a_missed_target_names_its_entry_of_the_guide(make_run: MakeRun, name: str, topic: str) -> None:
-    """The command to read on leads to an entry that exists, as the warning of the run does."""
+    """The suggested command leads to an entry that exists, as the warning of the run does."""
     run = make_run()
     assert run.results is not None
     run.results.findings = [Finding.judge(name, "target", 0.5, ">=", 0.9)]
@@ -146,10 +146,10 @@ def test_a_missed_target_names_its_entry_of_the_guide(make_run: MakeRun, name: s
 
 @pytest.mark.parametrize(
     ("phase", "headline"),
-    [("corpus_download", "Stopped in corpus_download"), ("validation", "Trained, but not fit to ship")],
+    [("corpus_download", "Stopped in corpus_download"), ("validation", "Trained, but not ready to ship")],
 )
 def test_a_failed_run_says_where_and_why(make_run: MakeRun, phase: str, headline: str) -> None:
-    """The headline names the phase, the page the cause, the end of the log and the guide's topic."""
+    """The headline names the phase. The page has the cause, the end of the log and the topic of the guide."""
     run = make_run()
     run.status.run_state, run.status.current_phase = "failed", "failed"
     run.status.error_details = ErrorDetails(
@@ -167,7 +167,7 @@ def test_a_failed_run_says_where_and_why(make_run: MakeRun, phase: str, headline
 
 @pytest.mark.parametrize("state", ["interrupted", "running"])
 def test_an_unfinished_run_has_a_page_too(make_run: MakeRun, state: Any) -> None:
-    """What is not there yet is left out."""
+    """Sections without data are left out."""
     run = make_run()
     run.status.run_state, run.status.current_phase = state, "model_training"
     run.status.validation_results = None
@@ -176,11 +176,12 @@ def test_an_unfinished_run_has_a_page_too(make_run: MakeRun, state: Any) -> None
     bare = read_run(run.directory, config=run.config, status=run.status)
     page = Page(render_run(bare))
     assert "model_training" in page.text
-    assert "How it learned" not in page.text
+    assert "Validation loss" not in page.text
+    assert "overfitting" not in page.text
 
 
 def test_a_damaged_file_is_named_and_left_out(make_run: MakeRun) -> None:
-    """The rest of the page stands."""
+    """The rest of the page is there."""
     run = make_run()
     (run.directory / names.METRICS).write_text("{", encoding="utf-8")
     page = Page(render_run(read_run(run.directory, config=run.config, status=run.status)))
@@ -189,7 +190,7 @@ def test_a_damaged_file_is_named_and_left_out(make_run: MakeRun) -> None:
 
 
 def test_the_page_asks_the_network_for_nothing(make_run: MakeRun) -> None:
-    """No script, no frame, no image, no address to fetch from; and a policy that forbids them anyway."""
+    """The page has no script, frame, image or address to fetch from, and a policy that forbids them."""
     html = render_run(make_run())
     page = Page(html)
     assert page.tags.isdisjoint({"script", "iframe", "img", "link", "object", "embed", "form", "base"})
@@ -200,7 +201,7 @@ def test_the_page_asks_the_network_for_nothing(make_run: MakeRun) -> None:
 
 
 def test_texts_from_outside_are_only_text(make_run: MakeRun) -> None:
-    """Tags, quotes, terminal escapes and direction marks in samples and titles are shown, not obeyed."""
+    """Tags, quotes, terminal escapes and direction marks in samples and titles are shown as text."""
     attack = "</blockquote><script>alert(1)</script><img src=x onerror=alert(1)>\x1b[2J\u202e\"'"
     page = Page(render_run(make_run(samples=[attack, attack], title=attack)))
     assert page.tags.isdisjoint({"script", "img"})
@@ -210,14 +211,14 @@ def test_texts_from_outside_are_only_text(make_run: MakeRun) -> None:
 
 
 def test_no_two_elements_share_an_id(make_run: MakeRun) -> None:
-    """Labels point where they should."""
+    """Each id is unique, so labels point to one element."""
     ids = Page(render_run(make_run())).ids
     assert len(ids) == len(set(ids))
 
 
 @pytest.mark.parametrize("count", [0, 1, 5, 6, 7, 20, 100])
 def test_samples_show_the_first_and_the_last_epoch(count: int) -> None:
-    """Six epochs at most, in order, closer together at the beginning."""
+    """At most six epochs are shown, in order, denser at the beginning."""
     shown = pick_epochs(count)
     assert shown == sorted(set(shown))
     assert len(shown) == min(count, 6)
@@ -225,7 +226,7 @@ def test_samples_show_the_first_and_the_last_epoch(count: int) -> None:
 
 
 def test_the_longest_words_of_the_vocabulary(make_run: MakeRun) -> None:
-    """Whole words, longest first, without the mark of a word's beginning."""
+    """They are whole words, longest first, without the mark for a space."""
     run = make_run()
     lines = ["<unk>\t0", "▁corazón\t-4", "▁a\t-2", "ventana\t-5", "▁¿\t-3", "<0x0A>\t-9"]
     (run.directory / "bilingual_8k.vocab").write_text("\n".join(lines), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Consoles with old code pages: signs they lack are replaced by one alike, and nothing ends in an error."""
+"""Consoles with old code pages: missing characters are replaced by similar ones, and nothing fails."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def run_with(encoding: str) -> str:
     ],
 )
 def test_each_console_shows_what_it_can(encoding: str, text: str) -> None:
-    """What the code page has stays, the rest looks alike, and only what looks like nothing else is spelled out."""
+    """Characters of the code page stay, others become similar ones, and those without a similar one are escaped."""
     lines = run_with(encoding).splitlines()
     assert lines[0] == text
     assert lines[-1] == "[5/5] validation: done (1 min 05 s)"
 
 
 def test_substitutes_take_as_much_room() -> None:
-    """One character for one, so that columns stay aligned and the live display keeps its lines."""
+    """One character replaces one, so columns stay aligned and the live display keeps its lines."""
     assert all(len(chr(code)) == 1 and chr(code).isascii() for code in SUBSTITUTES.values())

@@ -59,7 +59,7 @@ def tell_a_run(progress) -> None:
 
 
 def test_plain_progress_is_a_line_per_phase_epoch_and_warning(capsys):
-    """Phases, epochs, warnings and finished downloads are a line each, and nothing else is."""
+    """Phases, epochs, warnings and finished downloads have one line each, and nothing else has one."""
     tell_a_run(PlainProgress())
     assert capsys.readouterr().out.splitlines() == [
         "[1/5] prerequisite_check: done (1 min 05 s)",
@@ -75,7 +75,7 @@ def test_plain_progress_is_a_line_per_phase_epoch_and_warning(capsys):
 
 @given(st.text(max_size=40))
 def test_text_from_outside_stays_on_its_line(text):
-    """No text of a note can write a control character or begin a line of its own."""
+    """The text of a note cannot write a control character or start a new line."""
     stream, original = io.StringIO(), sys.stdout
     sys.stdout = stream
     try:
@@ -94,7 +94,7 @@ class BrokenStream(io.StringIO):
 
 
 def test_a_reader_that_left_does_not_stop_the_run(monkeypatch):
-    """Progress that cannot be written is dropped in silence."""
+    """Progress that cannot be written is dropped silently."""
     monkeypatch.setattr(sys, "stdout", BrokenStream())
     tell_a_run(PlainProgress())
 
@@ -110,7 +110,7 @@ with show_progress(title="mío") as progress:
 
 
 def run_on_terminal(*, columns: int = 100, **environment: str) -> str:
-    """Run the small run on a pseudo-terminal of its own and return what it drew."""
+    """Run the small run on its own pseudo-terminal and return what it drew."""
     leader, follower = pty.openpty()
     values = {**os.environ, "TERM": "xterm-256color", "COLUMNS": str(columns), "LINES": "40", **environment}
     values.pop("NO_COLOR", None) if "NO_COLOR" not in environment else None
@@ -138,7 +138,7 @@ def run_on_terminal(*, columns: int = 100, **environment: str) -> str:
 
 
 def test_a_terminal_gets_the_live_display():
-    """On a terminal the phases are drawn in place, with bar, loss, samples and harmless outside text."""
+    """On a terminal the phases are drawn in place, with bar, loss and samples; text from outside is harmless."""
     drawn = run_on_terminal()
     assert "\x1b[" in drawn
     last = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", drawn.rsplit("semilla", 1)[1])
@@ -154,7 +154,7 @@ def test_a_terminal_gets_the_live_display():
     ("columns", "environment"), [(100, {"TERM": "dumb"}), (100, {"NO_COLOR": "1"}), (20, {"TERM": "xterm"})]
 )
 def test_simple_terminals_get_plain_lines(columns, environment):
-    """A dumb or narrow terminal, or one without colours, sees no control code."""
+    """A dumb or narrow terminal, or one without colours, gets no control codes."""
     drawn = run_on_terminal(columns=columns, **environment).replace("\r\n", "\n")
     assert not UNSAFE.search(drawn)
     assert drawn.splitlines()[0] == "[1/5] prerequisite_check: done (1 min 05 s)"
@@ -173,7 +173,7 @@ def test_simple_terminals_get_plain_lines(columns, environment):
     ],
 )
 def test_durations_are_worded(seconds, text):
-    """Durations read as people say them, also at the borders between units."""
+    """Durations are written as people say them, also at the borders between units."""
     assert format_duration(seconds) == text
 
 

@@ -1,4 +1,4 @@
-"""The end of a run, in words."""
+"""The summary at the end of a run."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ def make_results(
 
 
 def test_summary_tells_place_figures_gates_samples_and_next_commands(capsys):
-    """Whoever reads only the end of a run learns where the model is, how good it is and what to type."""
+    """The end of a run says where the model is, how good it is and what to type next."""
     samples = ("The old sailor 🌱", "second", "Había una vez\x1b[2J\nun año", "segunda")
     status = PipelineStatus(validation_results=make_results(samples=samples))
     print_summary(status, directory=Path("mi salida"))
     text = capsys.readouterr().out
-    assert "Your model is ready in mi salida, and the report of its making in mi salida/report.html" in text
+    assert "Your model is in mi salida, and the report is in mi salida/report.html" in text
     assert "4.310 best, 4.400 last" in text
     assert "68 MB resident, 72 MB peak" in text
     assert "missed  target  repetition" in text
@@ -69,14 +69,14 @@ def test_summary_tells_place_figures_gates_samples_and_next_commands(capsys):
 
 
 def test_commands_match_the_languages_of_the_model():
-    """A one-language model gets an opening in its language, an unknown language gets the usual ones."""
+    """A model of one language gets an opening in that language, an unknown language gets the usual ones."""
     commands = list(list_commands(make_results(languages=("es",)), directory=Path("-data")))
     assert [shlex.split(command)[1:3] for command in commands] == [["generate", "Había una vez"]]
     assert len(list(list_commands(make_results(languages=("xx",)), directory=Path("data")))) == 2
 
 
 def test_languages_without_a_usual_opening_begin_like_their_sample():
-    """A French model is not asked to go on with an English fairy tale."""
+    """A French model is not asked to continue an English fairy tale."""
     results = make_results(
         languages=("fr", "es"), samples=("Il était une fois un été 🌱", "b", "Un día", "d")
     )
@@ -85,7 +85,7 @@ def test_languages_without_a_usual_opening_begin_like_their_sample():
 
 
 def test_samples_without_known_languages_are_shown_as_they_are():
-    """When samples cannot be told apart by language, the first ones are shown."""
+    """If samples cannot be assigned to languages, the first ones are shown."""
     assert pair_samples(make_results(languages=(), samples=("a", "b"))) == [("", "a"), ("", "b")]
     assert pair_samples(make_results(samples=("a", "b", "c"))) == [("", "a"), ("", "b"), ("", "c")]
     assert pair_samples(make_results(samples=("a", "b"))) == [("en", "a"), ("es", "b")]
@@ -93,7 +93,7 @@ def test_samples_without_known_languages_are_shown_as_they_are():
 
 
 def test_a_long_sample_is_cut_at_the_end(capsys):
-    """A sample takes a paragraph, not a page."""
+    """A sample has at most the length of a paragraph."""
     status = PipelineStatus(validation_results=make_results(languages=("en",), samples=("word " * 500,)))
     print_summary(status, directory=Path("data"))
     assert "word…”" in capsys.readouterr().out

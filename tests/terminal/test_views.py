@@ -1,4 +1,4 @@
-"""Two sources, one picture: a run seen by its own terminal, and by another one from its files."""
+"""The view of a run from its own events equals the view that another process reads from its files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ STEP = StepDone(50, 100, 3, 7, 4.5, 3e-4, 20_000.0, 61.0)
 
 
 def make_status() -> PipelineStatus:
-    """A run in its training."""
+    """A run in training."""
     status = PipelineStatus(phase_timings=dict.fromkeys(PHASES[:3], 3.0))
     for phase in PHASES[:3]:
         status.enter(phase)  # type: ignore[arg-type]
@@ -56,7 +56,7 @@ def follow() -> RunView:
 
 
 def read(directory: Path) -> RunView:
-    """What another terminal makes of the files."""
+    """The view that another process reads from the files."""
     status = make_status()
     metrics = make_epoch(2, samples=("Once upon", "Había una vez")).metrics
     write_metrics(directory / names.METRICS, TrainingMetrics(run_id="1", epoch_history=[metrics]))
@@ -69,7 +69,7 @@ def read(directory: Path) -> RunView:
 
 
 def test_another_terminal_sees_the_same(tmp_path: Path) -> None:
-    """Line for line, but for the seconds since the phase began."""
+    """All lines are equal, except for the seconds since the phase began."""
     pictures = [draw(view).splitlines() for view in (follow(), read(tmp_path))]
     assert len(pictures[0]) == len(pictures[1])
     differing = [one for one, other in zip(*pictures, strict=True) if one != other]
@@ -77,7 +77,7 @@ def test_another_terminal_sees_the_same(tmp_path: Path) -> None:
 
 
 def test_everything_a_watcher_wants_is_drawn() -> None:
-    """Phases, epoch, step, time left, loss, rate, throughput, last epoch, a sample in each language."""
+    """It has phases, epoch, step, time left, loss, rate, throughput, last epoch, and a sample per language."""
     picture = draw(follow())
     for text in (*PHASES, "epoch 3 of 7", "step 50 of 100", "1 min 01 s left", "loss 4.500", "rate 3.0e-4",
                  "20,000 tokens/s", "epoch 2:", "“Once upon”", "“Había una vez”"):  # fmt: skip
@@ -86,7 +86,7 @@ def test_everything_a_watcher_wants_is_drawn() -> None:
 
 @pytest.mark.parametrize("width", [40, 41, 60, 79, 200])
 def test_no_line_is_wider_than_the_terminal(width: int) -> None:
-    """A line that wraps would leave its remains on the screen."""
+    """A wrapped line would leave its rest on the screen."""
     assert max(map(len, draw(follow(), width=width).splitlines())) <= width
 
 
@@ -97,7 +97,7 @@ def test_no_line_is_wider_than_the_terminal(width: int) -> None:
 def test_a_narrow_terminal_gets_fewer_figures_but_whole_ones(
     width: int, kept: list[str], left_out: list[str]
 ) -> None:
-    """Bar and curve begin where the lines below them do."""
+    """Bar and curve begin in the same column as the lines below them."""
     lines = draw(follow(), width=width).splitlines()
     bar, curve, below = (
         next(line for line in lines if text in line) for text in ("left", "loss 4", "epoch 2:")
@@ -110,7 +110,7 @@ def test_a_narrow_terminal_gets_fewer_figures_but_whole_ones(
 
 @pytest.mark.parametrize("state", ["interrupted", "failed"])
 def test_a_run_that_stopped_says_where(tmp_path: Path, state: str) -> None:
-    """The phase is marked with how it stopped, and no step is shown that nobody takes any more."""
+    """The phase is marked as stopped, and the step is not shown any more."""
     status = make_status()
     if state == "failed":
         status.fail(
@@ -124,7 +124,7 @@ def test_a_run_that_stopped_says_where(tmp_path: Path, state: str) -> None:
 
 
 def test_programs_get_a_line_of_json_for_everything(capsys: pytest.CaptureFixture[str]) -> None:
-    """Each event under its name with its fields, whatever it carries, and nothing else on the stream."""
+    """Each event is one line with its name and fields, and nothing else is on the stream."""
     tell_a_run(JsonProgress())
     lines = capsys.readouterr().out.splitlines()
     told = [json.loads(line) for line in lines]
@@ -140,7 +140,7 @@ def test_programs_get_a_line_of_json_for_everything(capsys: pytest.CaptureFixtur
 
 
 def test_the_last_line_tells_programs_how_it_ended(capsys: pytest.CaptureFixture[str]) -> None:
-    """The status of a finished run, or the error of one that stopped, with its exit code."""
+    """It has the status of a finished run, or the error and exit code of one that stopped."""
     error = NetworkError("the host is gone")
     error.phase = "corpus_download"
     json_progress.stop(error)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 
 from semilla.configuration.flags import add_settings, load_arguments
 from semilla.pipeline.phases.prerequisite_check import check_all, has_corpus, raise_failed
-from semilla.terminal.console import print_text
+from semilla.terminal.console import print_json, print_text
 from semilla.terminal.tables import print_table
 
 HELP = """Check this machine and the settings before a run: packages, directory, disk, memory, text source.
@@ -23,7 +22,7 @@ def run(arguments: argparse.Namespace) -> int:
     config = load_arguments(arguments).config
     checks = check_all(config, reuses_corpus=has_corpus(config))
     if arguments.json:
-        print_text(json.dumps([check.as_json() for check in checks], ensure_ascii=False, indent=2))
+        print_json([check.as_json() for check in checks])
     else:
         rows = [(check.verdict, check.name, check.found, check.needed) for check in checks]
         print_table(rows, headings=("", "check", "found", "needed"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
 import tomllib
 from pathlib import Path
@@ -18,7 +17,7 @@ from semilla.errors import InvalidConfigError
 from semilla.formatting import quote
 from semilla.records import names
 from semilla.records.files import write_text
-from semilla.terminal.console import print_text
+from semilla.terminal.console import print_json, print_text
 from semilla.terminal.tables import print_table
 
 HELP = """show: the settings of a run, and where each comes from; schema: their JSON schema;
@@ -53,12 +52,15 @@ def run(arguments: argparse.Namespace) -> int:
         )
     loaded = load_arguments(arguments)
     if arguments.action == "schema":
-        print_text(json.dumps(describe_schema(), ensure_ascii=False, indent=2))
+        print_json(describe_schema())
     elif arguments.format == "table":
         print_settings(loaded)
+    elif arguments.format == "json":
+        content = loaded.config.model_dump(mode="json")
+        print_json({**content, "skip_phases": sorted(content["skip_phases"])})
     else:
-        formats = {"toml": to_toml, "json": to_json, "shell": to_shell}
-        print_text(formats[arguments.format](loaded.config).rstrip("\n"))
+        write = to_toml if arguments.format == "toml" else to_shell
+        print_text(write(loaded.config).rstrip("\n"))
     return 0
 
 
@@ -101,12 +103,6 @@ def print_settings(loaded: LoadedConfiguration) -> None:
         for name, setting in list_settings().items()
     ]
     print_table(rows, headings=("setting", "value", "from", "allowed"))
-
-
-def to_json(config: PipelineConfiguration) -> str:
-    content = config.model_dump(mode="json")
-    content["skip_phases"].sort()
-    return json.dumps(content, ensure_ascii=False, indent=2)
 
 
 def to_shell(config: PipelineConfiguration) -> str:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 from semilla.errors import DependencyError
 from semilla.export import DEFAULT_QUANTIZATION, QUANTIZATIONS, TARGETS
-from semilla.terminal.console import print_text
+from semilla.terminal.console import print_json, print_text
 from semilla.terminal.tables import print_table
 
 HELP = """Export the trained model of a run. The export is compared with the model and kept only if they agree.
@@ -51,9 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
         cause = f"a package is missing or broken: {error}"
         raise DependencyError(cause, next_command=INSTALL_COMMAND) from error
     if arguments.json:
-        print_text(
-            json.dumps({"folder": str(report.folder), **report.description}, ensure_ascii=False, indent=2)
-        )
+        print_json({"folder": str(report.folder), **report.description})
     else:
         print_report(report.folder, report.description)
     return 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import os
 import stat
 import sys
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from semilla.errors import InvalidConfigError, Mistake
 from semilla.escape import escape_controls
 from semilla.runtime.bundle import RANGES, GenerationSettings
-from semilla.terminal.console import is_interactive, print_text
+from semilla.terminal.console import is_interactive, print_json
 
 if TYPE_CHECKING:
     from semilla.runtime.session import Model, TextStream
@@ -79,9 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
     stream = model.stream(prompt, seed=arguments.seed, **changes)
     if arguments.json:
         report = describe_text(stream, prompt=prompt, load_s=load_s)
-        print_text(
-            json.dumps({"model_version": model.bundle.version, **report}, ensure_ascii=False, indent=2)
-        )
+        print_json({"model_version": model.bundle.version, **report})
     else:
         show(stream)
     return 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import asdict
 
 from rich.text import Text
@@ -13,7 +12,7 @@ from semilla.errors import InvalidConfigError
 from semilla.guide.documentation import TrainingDocumentation, describe, load_documentation
 from semilla.guide.search import Place, Term, list_places, look_up, name_place, title_place
 from semilla.guide.troubleshooting import TroubleshootingEntry
-from semilla.terminal.console import print_text
+from semilla.terminal.console import print_json, print_text
 from semilla.terminal.markdown import print_markdown
 from semilla.terminal.tables import make_console, print_table
 
@@ -91,10 +90,6 @@ def print_entry(entry: TroubleshootingEntry) -> None:
     for heading, items in entry.sections.items():
         console.print(Text(f"\n{heading}", style="bold"))
         print_table([("•", item) for item in items], indent_columns=1)
-
-
-def print_json(content: object) -> None:
-    print_text(json.dumps(content, ensure_ascii=False, indent=2))
 
 
 def _describe_unknown(guide: TrainingDocumentation, words: str) -> InvalidConfigError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from contextlib import suppress
@@ -21,7 +20,7 @@ from semilla.records.lock import is_locked
 from semilla.records.models import EarlierModel, list_models
 from semilla.records.status import PipelineStatus, read_status
 from semilla.system.memory import explain_vanishing
-from semilla.terminal.console import fold_lines, print_text
+from semilla.terminal.console import fold_lines, print_json, print_text
 from semilla.terminal.run_view import RunView, read_view
 from semilla.terminal.summary import print_findings, shorten
 from semilla.terminal.tables import can_draw, make_console, print_table
@@ -94,7 +93,7 @@ def show_status(status: PipelineStatus, *, directory: Path, vanished: bool, as_j
     if as_json:
         models = list_models(directory, except_for=status.model_version)
         content = describe_status(status, view) | {"earlier_models": [describe_model(one) for one in models]}
-        print_text(json.dumps(content, ensure_ascii=False, indent=2))
+        print_json(content)
     else:
         print_status(status, view, directory=directory, vanished=vanished)
     sys.stdout.flush()

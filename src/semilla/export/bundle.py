@@ -35,17 +35,13 @@ def write_bundle(
     languages: Sequence[str] = (),
     licence: str = "",
 ) -> list[Path]:
-    """Write the bundle of ``weights`` and return its files.
+    """Write the bundle of ``weights``, as ``build_int8_graph`` takes them, and return its files.
 
-    ``weights`` are what ``semilla.export.int8_graph.build_int8_graph`` takes, ``version`` is the model's
-    (``semilla.records.versions``), and ``generation`` overrides defaults of GenerationSettings. The description is
-    written last, so a bundle that was cut short does not verify. Raises IncompatibleError when the vocabularies of
-    tokenizer and model differ in size.
+    ``version`` is the model's (``semilla.records.versions``). ``generation`` overrides the defaults of
+    GenerationSettings. The description is written last, so a bundle that was cut short does not verify.
     """
     settings = _describe_generation(GenerationSettings(**generation))
-    vocab_size = Tokenizer(tokenizer_model).vocab_size
-    if vocab_size != model["vocab_size"]:
-        raise IncompatibleError(f"the tokenizer has {vocab_size} pieces, the model {model['vocab_size']}")
+    _check_vocabulary(tokenizer_model, model)
     graph = build_int8_graph(weights, model=model)
     make_directory(directory)
     write_bytes(directory / MODEL, graph)
@@ -63,6 +59,13 @@ def write_bundle(
     }
     write_json(directory / DESCRIPTION, {**description, "sha256": hash_description(description)})
     return [directory / name for name in (MODEL, TOKENIZER, DESCRIPTION)]
+
+
+def _check_vocabulary(tokenizer_model: bytes, model: Mapping[str, Any]) -> None:
+    """Raise IncompatibleError when tokenizer and model have vocabularies of different sizes."""
+    vocab_size = Tokenizer(tokenizer_model).vocab_size
+    if vocab_size != model["vocab_size"]:
+        raise IncompatibleError(f"the tokenizer has {vocab_size} pieces, the model {model['vocab_size']}")
 
 
 def _describe_generation(settings: GenerationSettings) -> dict[str, Any]:

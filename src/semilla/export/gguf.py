@@ -152,10 +152,9 @@ def arrange_tensors(weights: Weights, *, model: Mapping[str, Any]) -> Iterator[t
     """Yield the tensors with llama.cpp's names and row order. A tied output layer has no tensor of its own."""
     for name, llama_name in _name_tensors(weights, model):
         weight = np.ascontiguousarray(weights[name], dtype=np.float32)
-        yield (
-            llama_name,
-            interleave_rows(weight, model["num_attention_heads"]) if _is_rotated(name) else weight,
-        )
+        if _is_rotated(name):
+            weight = interleave_rows(weight, model["num_attention_heads"])
+        yield llama_name, weight
 
 
 def _is_rotated(name: str) -> bool:

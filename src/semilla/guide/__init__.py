@@ -1,4 +1,4 @@
-"""The guide as data, read from its Markdown chapters."""
+"""The training guide as data, read from its Markdown chapters."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from pathlib import Path
 
 
 def find_chapters() -> Path:
-    """Return the folder of the chapters: inside the installed package, or ``docs/guide`` of a checkout."""
+    """Return the folder of the chapters: in the installed package, or ``docs/guide`` of a checkout."""
     shipped = Path(__file__).parent / "chapters"
     return shipped if shipped.is_dir() else Path(__file__).parents[3] / "docs" / "guide"

@@ -1,11 +1,11 @@
-"""A chapter's Markdown as data: its parts, diagrams, code examples, tables and links.
+"""Parses a chapter's Markdown into parts, diagrams, code examples, tables and links.
 
-What Markdown has no form for stands in comments, which every viewer hides. Below the title, the chapter's own data;
-before a block, what the block is::
+Comments, which every viewer hides, hold what Markdown cannot express. The chapter's own data is below its title; other
+comments describe a block::
 
     <!--                                    <!-- diagram: what it shows -->   before ```text
     id: tokenization                        <!-- output -->                   between ```python and its ```text
-    phase: tokenizer_training               <!-- exit: 5 -->                  before ```shell: how its last command ends
+    phase: tokenizer_training               <!-- exit: 5 -->                  before ```shell: its last exit code
     prerequisites: overview                 <!-- generated: name -->, <!-- end -->   around what scripts/docs writes
     teaches: token, vocabulary              <!-- recorded: name .3f -->       after a number of the recorded run
     -->
@@ -35,7 +35,7 @@ _MARKDOWN = MarkdownIt("commonmark").enable("table")
 
 @dataclass(frozen=True)
 class Diagram:
-    """A picture in characters, and what it shows."""
+    """A picture made of characters, and its caption."""
 
     caption: str
     text: str
@@ -43,19 +43,19 @@ class Diagram:
 
 @dataclass(frozen=True)
 class CodeExample:
-    """A block that can be run: Python with what it prints, or a shell session with its output inside."""
+    """A block that can be run: Python and its output, or a shell session that includes its output."""
 
     language: str
     source: str
     output: str
     line: int
-    """Line of the chapter on which the source begins, from 1."""
+    """The line of the chapter where the source begins, from 1."""
     exit_code: int = 0
 
 
 @dataclass(frozen=True)
 class Part:
-    """What stands under one ``##`` heading, the heading included."""
+    """The content of one ``##`` heading, including the heading."""
 
     section_id: str
     title: str
@@ -64,7 +64,7 @@ class Part:
 
 @dataclass(frozen=True)
 class DocumentSection:
-    """One chapter, with the specification's fields first."""
+    """A chapter. The fields of the specification come first."""
 
     section_id: str
     title: str
@@ -76,27 +76,27 @@ class DocumentSection:
     file_name: str
     phase: str | None
     teaches: tuple[str, ...]
-    """Terms of the glossary that this chapter explains first."""
+    """Glossary terms that this chapter is the first to explain."""
     parts: tuple[Part, ...]
     anchors: tuple[str, ...]
-    """Every heading below the title as links name it."""
+    """The anchors of all headings below the title."""
     links: tuple[str, ...]
-    """Pages of the guide that the chapter links to, as ``file.md`` or ``file.md#anchor``."""
+    """Links to pages of the guide, as ``file.md`` or ``file.md#anchor``."""
     num_tables: int
 
 
 def parse_chapter(markdown: str, *, file_name: str) -> DocumentSection:
-    """Read a chapter; raises IntegrityError, with the line, where it breaks the rules above."""
+    """Parse a chapter; IntegrityError, with the line, if it breaks the rules above."""
     return _Chapter(markdown, file_name).read()
 
 
 def make_anchor(heading: str) -> str:
-    """Make the anchor of a heading as code hosts do: small letters, hyphens for spaces, no other punctuation."""
+    """Make the anchor of a heading as code hosts do: lower case, hyphens for spaces, no other punctuation."""
     return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
 
 
 class _Chapter:
-    """A chapter on its way from tokens to data."""
+    """Turns the Markdown tokens of a chapter into data."""
 
     def __init__(self, markdown: str, file_name: str) -> None:
         self.markdown, self.file_name = markdown, file_name
@@ -108,7 +108,7 @@ class _Chapter:
         for place, token in enumerate(self.tokens):
             self.read_directive(place)
             if token.type == "fence" and token.info not in LANGUAGES:
-                self.refuse(_get_line(token) + 1, f"has a block of {token.info!r}; known are {LANGUAGES}")
+                self.refuse(_get_line(token) + 1, f"has a block of {token.info!r}; allowed are {LANGUAGES}")
         return DocumentSection(
             section_id=data["id"],
             title=self.title,
@@ -134,7 +134,7 @@ class _Chapter:
 
     @cached_property
     def headings(self) -> list[tuple[str, str, int]]:
-        """Tag, words and first line (from 0) of each heading."""
+        """The tag, text and line (from 0) of each heading."""
         return [
             (token.tag, _join_text(self.tokens[place + 1]), _get_line(token))
             for place, token in enumerate(self.tokens)
@@ -143,12 +143,12 @@ class _Chapter:
 
     @property
     def data(self) -> dict[str, str]:
-        """What the comment below the title says."""
+        """The data in the comment below the title."""
         comments = [token for token in self.tokens if token.type == "html_block"]
         lines = comments[0].content.strip().splitlines()[1:-1] if comments else []
         data = {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
         if "id" not in data or not data.keys() <= set(_DATA):
-            self.refuse(2, f"needs a comment below its title with id and, if wanted, {', '.join(_DATA[1:])}")
+            self.refuse(2, f"needs a comment below its title with id and optionally {', '.join(_DATA[1:])}")
         return data
 
     def find_diagrams(self) -> Iterator[Diagram]:
@@ -167,18 +167,18 @@ class _Chapter:
                 yield CodeExample(token.info, token.content, output, _get_line(token) + 2, exit_code)
 
     def read_output(self, place: int) -> str:
-        """What the block at ``place`` prints: the block after the comment after it."""
+        """The output of the block at ``place``: the block after the comment that follows it."""
         has_output = self.read_directive(place + 1)[0] == "output"
         return self.tokens[place + 2].content if has_output else ""
 
     def read_directive(self, place: int) -> tuple[str, str]:
-        """Name and value of the comment at ``place``; two empty strings when something else stands there."""
+        """The name and value of the comment at ``place``; two empty strings if it is no comment."""
         token = self.tokens[place] if place < len(self.tokens) else None
         if token is None or token.type != "html_block" or token.content.startswith("<!--\n"):
             return "", ""
         comment = _COMMENT.match(token.content.strip())
         if comment is None or comment["name"] not in DIRECTIVES:
-            self.refuse(_get_line(token) + 1, f"has a comment that is none of {sorted(DIRECTIVES)}")
+            self.refuse(_get_line(token) + 1, f"has an unknown comment; known are {sorted(DIRECTIVES)}")
         return comment["name"], comment["value"] or ""
 
     def find_parts(self) -> Iterator[Part]:
@@ -187,7 +187,7 @@ class _Chapter:
             yield Part(f"{self.data['id']}#{make_anchor(text)}", text, "".join(self.lines[start:end]))
 
     def find_links(self) -> Iterator[str]:
-        """Links to pages of the guide; those to other files and to addresses are not its own."""
+        """Find the links to pages of the guide, not those to other files or to addresses."""
         for token in self.tokens:
             for child in token.children or ():
                 address = str(child.attrs.get("href", ""))
@@ -200,7 +200,7 @@ class _Chapter:
 
 
 def _join_text(token: Token) -> str:
-    """The words of a heading, without marks of emphasis and code."""
+    """The text of a heading, without marks for emphasis and code."""
     return "".join(child.content for child in token.children or ())
 
 

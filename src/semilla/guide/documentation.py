@@ -1,7 +1,7 @@
-"""TrainingDocumentation of the specification, read from the Markdown chapters that are installed.
+"""TrainingDocumentation of the specification, read from the installed Markdown chapters.
 
-A chapter is a ``DocumentSection``; its ``## headings`` divide it into parts. An id is a chapter's (``tokenization``) or
-a part's (``tokenization#why-pieces``: the chapter, and the heading as links to it are written).
+A chapter is a ``DocumentSection``, and its ``##`` headings divide it into parts. An id names a chapter
+(``tokenization``) or a part (``tokenization#why-pieces``: the chapter, and the anchor of the heading).
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ IDS = (
     "overview", "tokenization", "model_initialization", "data_preparation", "training_loop", "optimization",
     "evaluation_and_checkpoints", "troubleshooting", "hyperparameters", "device",
 )  # fmt: skip
-"""The chapters, in the order in which they are taught."""
+"""The chapters, in reading order."""
 TROUBLESHOOTING = "troubleshooting"
 OTHER_PAGES = {"README.md": "contents", "glossary.md": "glossary"}
-"""Pages of the guide that are no chapter, and the ids that links to them lead to."""
+"""Pages of the guide that are not chapters -> their ids."""
 _TERM = re.compile(r"^\*\*(?P<term>[^*]+)\*\*: (?P<definition>.+?)(?=\n\n|\n*\Z)", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True)
 class TrainingDocumentation:
-    """The whole guide. ``cross_references`` leads from a link, as ``02-tokenization.md#why-pieces``, to an id."""
+    """The whole guide. ``cross_references`` maps a link, such as ``02-tokenization.md#why-pieces``, to an id."""
 
     sections: tuple[DocumentSection, ...]
     cross_references: dict[str, str]
@@ -47,7 +47,7 @@ class TrainingDocumentation:
         return {place.section_id: place for place in self.walk()}
 
     def walk(self) -> Iterator[DocumentSection | Part]:
-        """Every chapter, each followed by its parts."""
+        """Yield every chapter, followed by its parts."""
         for section in self.sections:
             yield section
             yield from section.parts
@@ -55,12 +55,12 @@ class TrainingDocumentation:
 
 @cache
 def load_documentation() -> TrainingDocumentation:
-    """Read the guide that is installed; raises IntegrityError where a page breaks the guide's own rules."""
+    """Read the installed guide; IntegrityError if a page breaks the rules of the guide."""
     return read_documentation(find_chapters())
 
 
 def read_documentation(folder: Path) -> TrainingDocumentation:
-    """Read the guide in a folder: the numbered chapters in order, the glossary, and all links between them."""
+    """Read the guide in a folder: the numbered chapters, the glossary, and the links between them."""
     paths = sorted(folder.glob("[0-9][0-9]-*.md"))
     sections = tuple(parse_chapter(_read(path), file_name=path.name) for path in paths)
     entries = [parse_entries(one.content) for one in sections if one.section_id == TROUBLESHOOTING]
@@ -74,7 +74,7 @@ def read_documentation(folder: Path) -> TrainingDocumentation:
 
 
 def parse_glossary(markdown: str) -> dict[str, str]:
-    """Read ``**term**: definition.`` paragraphs, lines joined; raises IntegrityError for a term defined twice."""
+    """Read paragraphs of the form ``**term**: definition.``; IntegrityError if a term is defined twice."""
     found = [(match["term"], " ".join(match["definition"].split())) for match in _TERM.finditer(markdown)]
     if len(found) != len(dict(found)):
         raise IntegrityError("the guide's glossary defines a term twice")
@@ -82,7 +82,7 @@ def parse_glossary(markdown: str) -> dict[str, str]:
 
 
 def describe(documentation: TrainingDocumentation) -> dict[str, Any]:
-    """The guide in figures: how much there is of each kind."""
+    """Count the elements of the guide."""
     sections = documentation.sections
     return {
         "chapters": len(sections),
@@ -106,7 +106,7 @@ def _resolve_links(sections: tuple[DocumentSection, ...]) -> dict[str, str]:
     links = {link for section in sections for link in section.links}
     broken = sorted(links - places.keys())
     if broken:
-        raise IntegrityError(f"links of the guide lead nowhere: {', '.join(broken)}")
+        raise IntegrityError(f"the guide has broken links: {', '.join(broken)}")
     return {link: places[link] for link in sorted(links)}
 
 

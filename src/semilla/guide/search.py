@@ -1,4 +1,7 @@
-"""Find a place of the guide by its name, or by the words a reader has for it."""
+"""Finds a place of the guide by its name, or by the words of a question.
+
+The score of a place depends on where the words occur in it. A fuzzy string matcher would not know that.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +15,13 @@ from semilla.guide.documentation import TROUBLESHOOTING, TrainingDocumentation
 from semilla.guide.troubleshooting import TroubleshootingEntry
 
 _STOP_WORDS = frozenset(
-    re.findall(
-        r"\w+",
-        "a an and are at be by can do does for from how i in is it my not of on or the to too what why",
-    )
+    "a an and are at be by can do does for from how i in is it my not of on or the to too what why".split()  # noqa: SIM905
 )
 
 
 @dataclass(frozen=True)
 class Term:
-    """A word of the glossary, and the chapter that explains it first, if one does."""
+    """A term of the glossary, and the chapter that explains it first, if any."""
 
     name: str
     definition: str
@@ -32,33 +32,33 @@ Place: TypeAlias = TroubleshootingEntry | DocumentSection | Part | Term
 
 
 def look_up(guide: TrainingDocumentation, words: list[str]) -> list[Place]:
-    """Return what the words name, or else what they are about, best first; empty when nothing is known of them."""
+    """Return the place that the words name, then the places that contain them, best first."""
     named = find_named(guide, " ".join(words))
     found = [place for place in search(guide, words) if place != named]
     return [named, *found] if named else found
 
 
 def find_named(guide: TrainingDocumentation, name: str) -> Place | None:
-    """Find the entry of a topic, the chapter or part with an id, or a term; spaces, ``-`` and ``_`` are alike."""
+    """Find an entry by topic, a chapter or part by id, or a term. Spaces, ``-`` and ``_`` are equal."""
     names = {_simplify(name_place(place)): place for place in reversed(list(list_places(guide)))}
     return names.get(_simplify(name))
 
 
 def search(guide: TrainingDocumentation, words: list[str]) -> list[Place]:
-    """Find entries, parts and terms by words, best first; where two are alike, an entry goes before a part.
+    """Find entries, parts and terms by words, best first; with equal scores, entries come before parts.
 
-    Chapters are found by their parts, and those of the troubleshooting chapter by their entries.
+    Chapters are represented by their parts, and the troubleshooting chapter by its entries.
     """
-    wanted = _list_words(" ".join(words))
+    query = _list_words(" ".join(words))
     covered = {place for place in guide.walk() if isinstance(place, DocumentSection) or _holds_entries(place)}
     places = [place for place in list_places(guide) if place not in covered]
-    scores = [_score(place, wanted) for place in places]
+    scores = [_score(place, query) for place in places]
     ranked = sorted(zip(scores, range(len(places)), strict=True), key=lambda pair: (-pair[0], pair[1]))
     return [places[index] for score, index in ranked if score > 0]
 
 
 def list_places(guide: TrainingDocumentation) -> Iterator[Place]:
-    """All that can be looked up: entries first, then chapters and parts, then terms."""
+    """Yield all places: entries, then chapters and parts, then terms."""
     yield from guide.troubleshooting_guide
     yield from guide.walk()
     taught = {term: section.section_id for section in guide.sections for term in section.teaches}
@@ -66,17 +66,17 @@ def list_places(guide: TrainingDocumentation) -> Iterator[Place]:
 
 
 def name_place(place: Place) -> str:
-    """What follows ``semilla guide`` to get there."""
+    """The name of a place, as ``semilla guide`` takes it."""
     if isinstance(place, TroubleshootingEntry):
         return place.topic
     return place.name if isinstance(place, Term) else place.section_id
 
 
 def title_place(place: Place) -> str:
-    """A place in a few words."""
+    """A short description of a place."""
     if isinstance(place, TroubleshootingEntry):
         return place.symptom
-    return f"{place.definition.partition('. ')[0]}" if isinstance(place, Term) else place.title
+    return place.definition.partition(". ")[0] if isinstance(place, Term) else place.title
 
 
 def _holds_entries(part: Part) -> bool:
@@ -89,13 +89,13 @@ def _simplify(name: str) -> str:
 
 def _list_words(text: str) -> set[str]:
     words = set(re.findall(r"\w+(?:\.\w+)*", text.lower().replace("_", " "))) - _STOP_WORDS
-    # A plural, a past or a gerund finds its stem: "losses", "repeated", "decreasing".
+    # Strip common endings: "losses", "repeated", "decreasing".
     return {re.sub(r"(?:es|s|ed|ing|e)$", "", word) if len(word) > 4 else word for word in words}
 
 
-def _score(place: Place, wanted: set[str]) -> int:
-    """Count the words found; one in a heading or a sign weighs more than one in passing."""
-    return sum(weight * len(wanted & _list_words(text)) for weight, text in _list_texts(place))
+def _score(place: Place, query: set[str]) -> int:
+    """Count the words of the query, weighted by where they occur."""
+    return sum(weight * len(query & _list_words(text)) for weight, text in _list_texts(place))
 
 
 def _list_texts(place: Place) -> list[tuple[int, str]]:

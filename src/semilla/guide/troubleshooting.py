@@ -1,6 +1,6 @@
-"""The troubleshooting chapter as entries: symptom, causes, solutions, where to read more.
+"""Parses the troubleshooting chapter into entries: symptom, causes, solutions, related chapters.
 
-An entry of ``08-troubleshooting.md`` has this shape, and no other is accepted::
+Every entry of ``08-troubleshooting.md`` has exactly this form, with all four lists in this order::
 
     ### topic: symptom in a few words
 
@@ -10,7 +10,7 @@ An entry of ``08-troubleshooting.md`` has this shape, and no other is accepted::
 
     **Causes** …  **Solutions** …  (a list as well, or **Causes**: the only one)
 
-    **Related**: [training_loop](05-training-loop.md), …  (all four present and in this order)
+    **Related**: [training_loop](05-training-loop.md), …
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _LINK = re.compile(r"\[(\w+)\]\([^)]*\)")
 
 @dataclass(frozen=True)
 class TroubleshootingEntry:
-    """One problem; ``topic`` is an error category or a warning's, ``related_sections`` are section ids."""
+    """A problem. ``topic`` is that of an error or a warning; ``related_sections`` are section ids."""
 
     topic: str
     symptom: str
@@ -39,13 +39,13 @@ class TroubleshootingEntry:
 
     @property
     def sections(self) -> dict[str, tuple[str, ...]]:
-        """The lists by their headings."""
+        """Heading -> list."""
         lists = (self.signs, self.possible_causes, self.solutions, self.related_sections)
         return dict(zip(HEADINGS, lists, strict=True))
 
 
 def parse_entries(markdown: str) -> tuple[TroubleshootingEntry, ...]:
-    """Read every entry; raises IntegrityError for one that has not exactly the four lists."""
+    """Parse every entry; IntegrityError if one does not have exactly the four lists."""
     matches = list(_ENTRY.finditer(markdown))
     ends = [match.start() for match in matches[1:]] + [len(markdown)]
     return tuple(

@@ -1,5 +1,5 @@
-"""A run as a page to look at: one HTML file that asks the network for nothing.
+"""The HTML report of a run, and the comparison of several runs. Each is one file that needs no network.
 
-``runs`` gathers what a run left, ``charts`` turns figures into geometry, ``page`` fills the templates, and ``compare``
-holds runs against each other.
+``runs`` reads what a run left, ``charts`` lays out line charts, ``page`` fills the templates, and ``compare`` compares
+runs.
 """

@@ -1,7 +1,7 @@
-"""Line charts as geometry: where each line, tick and label goes. The templates draw them as SVG.
+"""Lays out line charts: where each line, tick and label goes. The templates draw them as SVG.
 
-SVG drawn here rather than by a plotting library follows the page's light and dark colours, stays sharp in print, and
-keeps a report at some tens of kilobytes.
+Unlike the pictures of a plotting library, this SVG follows the page's light and dark colours, and a report stays at
+some tens of kilobytes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 WIDTH, HEIGHT = 440, 250
-"""Small enough that the words stay readable when a phone shrinks the drawing."""
+"""Small enough that labels stay readable when a phone shrinks the chart."""
 _LEFT, _RIGHT, _TOP, _BOTTOM = 54, 58, 14, 40
 _NUM_TICKS = 5
 _LABEL_HEIGHT = 15
@@ -22,10 +22,7 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Series:
-    """One line: its name in the legend and its points; ``style`` numbers its colour and its dashes from 0.
-
-    ``best`` is the x of a point to be marked.
-    """
+    """A line: its name in the legend, its points, the number of its style, and the x of a point to mark as best."""
 
     name: str
     points: Sequence[Point]
@@ -35,7 +32,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Tick:
-    """A grid line: where it is on its axis, and what is written beside it."""
+    """A position on an axis, and the label at it."""
 
     place: float
     label: str
@@ -43,7 +40,7 @@ class Tick:
 
 @dataclass(frozen=True)
 class Mark:
-    """A point on the canvas, and what is said of it."""
+    """A point of the chart, with its tooltip."""
 
     x: float
     y: float
@@ -53,7 +50,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Line:
-    """A series on the canvas: ``path`` is SVG path data, ``label`` its last value, written beside its end."""
+    """A series as drawn: ``path`` is SVG path data, ``label`` the last value, beside the end of the line."""
 
     series: Series
     path: str
@@ -63,7 +60,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Chart:
-    """A drawing of WIDTH x HEIGHT units, with all it needs to be understood without seeing it."""
+    """A chart of WIDTH x HEIGHT units. ``description`` is for readers who cannot see it."""
 
     key: str
     title: str
@@ -83,7 +80,7 @@ class Chart:
 def draw_chart(
     key: str, title: str, series: Sequence[Series], *, x_label: str = "epoch", unit: str = ""
 ) -> Chart | None:
-    """Lay out the finite points of ``series`` on common axes; None when there is nothing to draw."""
+    """Lay out the finite points of ``series`` on common axes. Return None if there are no points."""
     cleaned = [replace(one, points=[p for p in one.points if all(map(math.isfinite, p))]) for one in series]
     drawn = [one for one in cleaned if one.points]
     if not drawn:
@@ -95,14 +92,14 @@ def draw_chart(
         f"{title} ({unit})" if unit else title,
         " ".join(_describe(one, x_label=x_label) for one in drawn),
         x_label,
-        _part_labels([_draw_line(one, x_scale, y_scale, x_label=x_label) for one in drawn]),
+        _separate_labels([_draw_line(one, x_scale, y_scale, x_label=x_label) for one in drawn]),
         [Tick(x_scale.place(value), format_number(value)) for value in x_scale.ticks],
         [Tick(y_scale.place(value), format_number(value)) for value in y_scale.ticks],
     )
 
 
 def choose_ticks(low: float, high: float, *, whole: bool = False) -> list[float]:
-    """Round values at even distances (1, 2 or 5 times a power of ten) that span ``low`` to ``high``."""
+    """Round values that span ``low`` to ``high``, in steps of 1, 2 or 5 times a power of ten."""
     span = max(high - low, _MINIMUM_SPAN, abs(high) * _MINIMUM_SPAN)
     rough = span / _NUM_TICKS
     magnitude = 10.0 ** math.floor(math.log10(rough))
@@ -114,7 +111,7 @@ def choose_ticks(low: float, high: float, *, whole: bool = False) -> list[float]
 
 
 def format_number(value: float) -> str:
-    """Write a number as short as it can be said: 12,500, 2.75, 3e-4."""
+    """Write a number briefly: 12,500, 2.75, 3e-4."""
     if value == 0:
         return "0"
     if abs(value) >= 1000:
@@ -126,7 +123,7 @@ def format_number(value: float) -> str:
 
 @dataclass(frozen=True)
 class _Scale:
-    """A linear map from values to places on the canvas, with the ticks that bound it."""
+    """A linear map from values to positions in the chart, with its ticks."""
 
     low: float
     high: float
@@ -136,7 +133,7 @@ class _Scale:
 
     @classmethod
     def fit(cls, values: Sequence[float], start: float, end: float, *, whole: bool = False) -> _Scale:
-        """Cover ``values``: an axis of whole numbers tightly, any other out to its outermost ticks."""
+        """Cover ``values``: tightly for whole numbers, otherwise out to the outermost ticks."""
         low, high = min(values), max(values)
         ticks = choose_ticks(low, high, whole=whole)
         if whole:
@@ -159,12 +156,12 @@ def _draw_line(series: Series, x_scale: _Scale, y_scale: _Scale, *, x_label: str
 
 
 def _format_end(value: float) -> str:
-    """Three digits suffice beside a line."""
+    """Three significant digits are enough beside a line."""
     return format_number(float(f"{value:.3g}") if abs(value) < 1000 else value)
 
 
-def _part_labels(lines: Sequence[Line]) -> list[Line]:
-    """Push labels apart that would cover each other: from the top down, then from the axis up, which has its own."""
+def _separate_labels(lines: Sequence[Line]) -> list[Line]:
+    """Move labels that overlap apart: first downwards, then upwards from the axis."""
     lines = sorted(lines, key=lambda line: line.label.place)
     places: list[float] = []
     for line in lines:
@@ -173,10 +170,9 @@ def _part_labels(lines: Sequence[Line]) -> list[Line]:
     for number in reversed(range(len(places))):
         places[number] = min(places[number], limit)
         limit = places[number] - _LABEL_HEIGHT
-    parted = [
-        replace(line, label=Tick(place, line.label.label)) for line, place in zip(lines, places, strict=True)
-    ]
-    return sorted(parted, key=lambda line: line.series.style)
+    labels = [Tick(place, line.label.label) for line, place in zip(lines, places, strict=True)]
+    separated = [replace(line, label=label) for line, label in zip(lines, labels, strict=True)]
+    return sorted(separated, key=lambda line: line.series.style)
 
 
 def _describe(series: Series, *, x_label: str) -> str:

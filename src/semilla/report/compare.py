@@ -1,38 +1,33 @@
-"""Runs beside each other: whose settings differ, which model is better, and whether that means anything.
+"""Compares runs: which settings differ, which model is better, and whether the difference is significant.
 
 Models are compared by bits per byte of the same validation text, which does not depend on the vocabulary. A difference
-counts once it exceeds what other seeds alone would make of it. That spread is only known from runs that differ in
-nothing but their seed, and from few of them badly: Student's t says how much wider the margin must be for that.
+counts if it is larger than a change of seed would cause. That spread can only be estimated from runs that differ in
+nothing but their seed. With few of them the estimate is poor, and Student's t widens the margin accordingly.
 """
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from semilla.configuration.settings import list_settings
 from semilla.errors import InvalidConfigError
+from semilla.records.metrics import EpochMetrics
 from semilla.report.charts import Chart, Series, draw_chart
 from semilla.report.page import render
 from semilla.report.runs import RecordedRun
 from semilla.report.verdict import Verdict
 
 INDIFFERENT = {
-    "seed",
-    "output_directory",
-    "resume_from_checkpoint",
-    "skip_phases",
-    "num_threads",
-    "corpus_mirrors",
-    "tracker",
+    "seed", "output_directory", "resume_from_checkpoint", "skip_phases", "num_threads", "corpus_mirrors", "tracker",
     "keep_models",
-}
-"""Settings that do not make a run another experiment."""
+}  # fmt: skip
+"""Settings that may differ between runs of the same experiment."""
 _Z = 1.959964
 _T = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622)
-"""Standard deviations that 95 of 100 differences lie within: of known deviations (z), and by degrees of freedom."""
+"""Two-sided 95 % quantiles: of the normal distribution (z), and of Student's t for 1 to 9 degrees of freedom."""
 
 
 @dataclass(frozen=True)
@@ -57,22 +52,21 @@ class Experiment:
 
 @dataclass(frozen=True)
 class Spread:
-    """Standard deviation over seeds, in bits per byte, and on how many differences it rests (degrees of freedom)."""
+    """Standard deviation over seeds, in bits per byte, and its degrees of freedom."""
 
     deviation: float
     freedom: int
 
 
 def render_comparison(runs: Sequence[RecordedRun]) -> str:
-    """The page that holds two or more runs against each other.
+    """Return the page that compares two or more runs.
 
-    Raises InvalidConfigError for a run without a finished epoch.
+    Raises InvalidConfigError if a run has no finished epoch.
     """
     untrained = [run.name for run in runs if not run.epochs]
     if untrained:
-        raise InvalidConfigError(
-            f"{', '.join(untrained)}: no epoch is finished, so there is nothing to compare"
-        )
+        cause = f"{', '.join(untrained)}: no epoch is finished, so there is nothing to compare"
+        raise InvalidConfigError(cause)
     return render(
         "comparison.html.jinja",
         title=" and ".join(run.name for run in runs) if len(runs) < 4 else f"{len(runs)} runs",
@@ -98,25 +92,32 @@ def judge_runs(runs: Sequence[RecordedRun]) -> Verdict:
     best, *others = sorted(group_experiments(runs), key=lambda experiment: experiment.mean)
     if not others:
         return Verdict("open", "One experiment, several seeds", [_describe_spread([best])], "")
-    gap = others[0].mean - best.mean
-    line = f"{best.mean:.4f} bits per byte against {others[0].mean:.4f} of {others[0].name}: {gap:.4f} less."
+    return _judge_gap(best, others)
+
+
+def _judge_gap(best: Experiment, others: Sequence[Experiment]) -> Verdict:
+    second = others[0]
+    gap = second.mean - best.mean
+    line = f"{best.mean:.4f} bits per byte, {gap:.4f} less than {second.name} with {second.mean:.4f}."
     spread = measure_spread([best, *others])
     if spread is None:
-        repeat = "Whether another seed would turn it round is not known: repeat one run with another --seed."
+        repeat = (
+            "Another seed might reverse the order. To find out, repeat one of the runs with another --seed."
+        )
         return Verdict("open", f"{best.name} is ahead", [line, repeat], "")
-    margin = compute_margin(best, others[0], spread)
-    told = (
-        f"{_describe_spread([best, *others])} From so many, settings that are equally good come out less than "
-        f"{margin:.4f} apart in 95 of 100 comparisons (Student's t, degrees of freedom: {spread.freedom})."
+    margin = compute_margin(best, second, spread)
+    basis = (
+        f"{_describe_spread([best, *others])} With so few runs, equally good settings differ by less than "
+        f"{margin:.4f} in 95 of 100 comparisons (Student's t, {spread.freedom} degrees of freedom)."
     )
     if gap > margin:
-        return Verdict("good", f"{best.name} is better", [line, f"{told} The difference exceeds that."], "")
-    more = "It does not exceed that; runs with more seeds would narrow the margin."
-    return Verdict("warn", "No clear difference", [line, f"{told} {more}"], "")
+        return Verdict("good", f"{best.name} is better", [line, f"{basis} This difference is larger."], "")
+    more = "This difference is not larger; runs with more seeds would narrow the margin."
+    return Verdict("warn", "No clear difference", [line, f"{basis} {more}"], "")
 
 
 def group_experiments(runs: Sequence[RecordedRun]) -> list[Experiment]:
-    """Put the runs together that differ in nothing but the seed, in the order they came."""
+    """Group the runs that differ in nothing but the seed, in their order."""
     groups: dict[str, list[RecordedRun]] = {}
     for run in runs:
         key = repr({name: value for name, value in run.config.flatten().items() if name not in INDIFFERENT})
@@ -125,7 +126,7 @@ def group_experiments(runs: Sequence[RecordedRun]) -> list[Experiment]:
 
 
 def measure_spread(experiments: Sequence[Experiment]) -> Spread | None:
-    """Standard deviation over seeds, pooled over the experiments that were repeated; None when none was."""
+    """Standard deviation over seeds, pooled over the repeated experiments; None if there are none."""
     repeated = [experiment.scores for experiment in experiments if len(experiment.runs) > 1]
     if not repeated:
         return None
@@ -135,13 +136,13 @@ def measure_spread(experiments: Sequence[Experiment]) -> Spread | None:
 
 
 def compute_margin(one: Experiment, other: Experiment, spread: Spread) -> float:
-    """Bits per byte within which the means of two equal experiments differ 95 times in 100."""
+    """The margin, in bits per byte, that contains the difference of two equal experiments 95 times in 100."""
     variance_of_difference = spread.deviation**2 * (1 / len(one.runs) + 1 / len(other.runs))
     return compute_student_t(spread.freedom) * float(variance_of_difference**0.5)
 
 
 def compute_student_t(freedom: int) -> float:
-    """The two-sided 95 % quantile; beyond the table, its expansion (Abramowitz and Stegun 26.7.5), good to 0.0002."""
+    """The two-sided 95 % quantile. Beyond the table, an expansion (Abramowitz and Stegun 26.7.5), good to 0.0002."""
     if freedom <= len(_T):
         return _T[freedom - 1]
     terms = (
@@ -157,19 +158,21 @@ def _describe_spread(experiments: Sequence[Experiment]) -> str:
     spread = measure_spread(experiments)
     assert spread is not None
     num_runs = sum(len(experiment.runs) for experiment in experiments if len(experiment.runs) > 1)
-    return f"Over the seeds of {num_runs} repeated runs the standard deviation is {spread.deviation:.4f} bits per byte."
+    return (
+        f"The standard deviation over the seeds of {num_runs} runs is {spread.deviation:.4f} bits per byte."
+    )
 
 
 def list_charts(runs: Sequence[RecordedRun]) -> list[Chart]:
-    """Validation loss and bits per byte over the epochs, a line for each run."""
-    losses = [
-        Series(run.name, [(epoch.epoch_number, epoch.validation_loss) for epoch in run.epochs], place)
-        for place, run in enumerate(runs)
-    ]
-    bits = [
-        Series(run.name, [(epoch.epoch_number, epoch.bits_per_byte["all"]) for epoch in run.epochs], place)
-        for place, run in enumerate(runs)
-    ]
+    """Bits per byte and validation loss by epoch, with a line for each run."""
+
+    def trace(measure: Callable[[EpochMetrics], float]) -> list[Series]:
+        return [
+            Series(run.name, [(epoch.epoch_number, measure(epoch)) for epoch in run.epochs], style)
+            for style, run in enumerate(runs)
+        ]
+
+    bits, losses = trace(lambda epoch: epoch.bits_per_byte["all"]), trace(lambda epoch: epoch.validation_loss)
     charts = [
         draw_chart("bits_per_byte", "Bits per byte", bits, unit="validation text"),
         draw_chart("loss", "Validation loss", losses, unit="nats per token"),
@@ -178,8 +181,8 @@ def list_charts(runs: Sequence[RecordedRun]) -> list[Chart]:
 
 
 def list_differences(runs: Sequence[RecordedRun]) -> list[tuple[str, Sequence[Any]]]:
-    """Every setting that is not the same in all runs, with its value in each."""
-    values: list[Mapping[str, Any]] = [run.config.flatten() for run in runs]
+    """List the settings that differ between the runs, with their values."""
+    values = [run.config.flatten() for run in runs]
     names = [name for name in list_settings() if name != "output_directory"]
     rows = [(name, [settings[name] for settings in values]) for name in names]
     return [(name, row) for name, row in rows if any(value != row[0] for value in row)]

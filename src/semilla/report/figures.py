@@ -1,4 +1,4 @@
-"""The figures a reader wants first, and every gate and target beside its threshold."""
+"""The most important figures of a run, and every gate and target with its threshold."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ from semilla.records.status import Finding, InferenceMetrics, ValidationResults
 from semilla.report.runs import RecordedRun
 
 BAR_HEADROOM = 1.15
-"""How far a bar's scale reaches beyond the larger of value and threshold."""
+"""The scale of a bar reaches this factor beyond the larger of value and threshold."""
 
 GROUPS: dict[str, tuple[str, ...]] = {
-    "What it learned": ("validation_loss", "gain_over_frequencies", "overfitting_gap", "minimal_pairs"),
-    "What it writes": ("language", "repetition", "copying_median"),
+    "Quality of the model": ("validation_loss", "gain_over_frequencies", "overfitting_gap", "minimal_pairs"),
+    "Generated text": ("language", "repetition", "copying_median"),
     "On a small machine": ("rss_mb", "peak_mb", "enforced_limit_mb", "latency_p95_ms", "int8_cost"),
 }
-"""Findings under the heading where a reader looks for them; what is in none of them comes last."""
-OTHERS = "Its files"
+"""Heading -> its findings. All others come last, under OTHERS."""
+OTHERS = "Files"
 
 NAMES = {
     "validation_loss": "validation loss",
     "gain_over_frequencies": "gain over token frequencies",
-    "overfitting_gap": "validation loss above training loss",
+    "overfitting_gap": "validation loss minus training loss",
     "repetition": "repeated runs of six tokens",
-    "copying_median": "longest run copied from the text, median",
+    "copying_median": "longest copied run, median",
     "rss_mb": "memory, resident",
     "peak_mb": "memory, peak",
-    "enforced_limit_mb": "memory limit it ran inside",
-    "latency_p95_ms": "next token, 95 of 100 within",
+    "enforced_limit_mb": "memory limit it ran in",
+    "latency_p95_ms": "next token, 95th percentile",
     "int8_cost": "loss added by int8 weights",
     "damaged_artifacts": "damaged files",
 }
 SHARES = {"language", "minimal_pairs", "repetition"}
-"""Findings that are shares, shown in percent."""
+"""Findings that are shown in percent."""
 SIGNS = {"<=": "≤", ">=": "≥"}
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A number worth a large letter: ``value`` as recorded, ``text`` as shown, ``source`` its place in the JSON."""
+    """A number in large type: ``value`` as recorded, ``text`` as shown, ``source`` its place in the JSON."""
 
     name: str
     value: float
@@ -51,7 +51,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Measure:
-    """A finding as a row: its figure in words, and a bar of ``percent`` with a mark at ``threshold_percent``."""
+    """A finding as a row: its value as text, and a bar of ``percent`` with a mark at ``threshold_percent``."""
 
     finding: Finding
     name: str
@@ -60,46 +60,42 @@ class Measure:
     percent: float
     threshold_percent: float
     extreme: tuple[str, float, str] | None = None
-    """Words, number and place in the JSON of the sample that lies furthest, where the figure is of several."""
+    """For a figure over several samples: text, value and place in the JSON of the most extreme sample."""
 
 
 def list_figures(run: RecordedRun) -> list[Figure]:
-    """The figures a reader wants before any other, as far as they are known."""
-    device = run.results.inference_metrics if run.results else None
+    """List the most important figures, as far as they are known."""
+    device = _list_device(run.results.inference_metrics) if run.results else ()
     total_s = sum(run.status.phase_timings.values())
-    told = format_duration(total_s)
-    return [
-        *_list_learned(run),
-        *(_list_device(device) if device else ()),
-        Figure("time", total_s, told, "over all phases and attempts", "phase_timings"),
-    ]
+    time = Figure("time", total_s, format_duration(total_s), "over all phases and attempts", "phase_timings")
+    return [*_list_learned(run), *device, time]
 
 
 def _list_learned(run: RecordedRun) -> Iterator[Figure]:
     best, details = run.best_epoch, run.get_details("model_training")
     if best:
         loss, source = best.validation_loss, f"epoch_history[{best.epoch_number - 1}]"
-        note = f"nats per token, best of {len(run.epochs)} epochs (number {best.epoch_number})"
+        note = f"nats per token, best of {len(run.epochs)} epochs (epoch {best.epoch_number})"
         yield Figure("validation loss", loss, f"{loss:.3f}", note, f"{source}.validation_loss")
         bits = best.bits_per_byte.get("all")
         if bits is not None:
-            note = "8 would be knowing nothing; smaller is better, whatever the vocabulary"
+            note = "lower is better, 8 means no knowledge; does not depend on the vocabulary"
             yield Figure("bits per byte", bits, f"{bits:.3f}", note, f"{source}.bits_per_byte.all")
     if "num_parameters" in details:
-        count, note = details["num_parameters"], f"learned from {details['training_tokens']:,} tokens of text"
+        count, note = details["num_parameters"], f"trained on {details['training_tokens']:,} tokens of text"
         yield Figure("parameters", count, f"{count:,}", note, "model_training.num_parameters")
 
 
 def _list_device(device: InferenceMetrics) -> Iterator[Figure]:
     peak_mb, speed = device.peak_mb, device.tokens_per_sec
     source = "inference_metrics."
-    yield Figure("memory", peak_mb, f"{peak_mb} MB", "at its peak, writing text", f"{source}peak_mb")
-    note = f"on one core; 95 of 100 take under {device.latency_p95_us / 1000:.2f} ms"
+    yield Figure("memory", peak_mb, f"{peak_mb} MB", "peak, while generating text", f"{source}peak_mb")
+    note = f"on one core; 95 % of tokens take under {device.latency_p95_us / 1000:.2f} ms"
     yield Figure("tokens per second", speed, f"{speed:,.0f}", note, f"{source}tokens_per_sec")
 
 
 def group_measures(results: ValidationResults) -> list[tuple[str, list[Measure]]]:
-    """Every finding as a row, under its heading; headings without rows are left out."""
+    """Group every finding under its heading. Headings without findings are left out."""
     grouped: dict[str, list[Measure]] = {heading: [] for heading in (*GROUPS, OTHERS)}
     for finding in results.findings:
         measure = make_measure(finding)
@@ -116,7 +112,7 @@ def _find_heading(name: str) -> str:
 
 
 def make_measure(finding: Finding) -> Measure:
-    """Word a finding and lay out its bar."""
+    """Make the row of a finding."""
     value = 0.0 if finding.value is None else max(finding.value, 0.0)
     scale = max(value, finding.threshold, 1e-9) * BAR_HEADROOM
     is_share = finding.name.partition(".")[0] in SHARES
@@ -124,30 +120,32 @@ def make_measure(finding: Finding) -> Measure:
     return Measure(
         finding,
         name_finding(finding.name),
-        "not measured" if finding.value is None else _word(finding.value, finding.unit, is_share=is_share),
-        f"{sign} {_word(finding.threshold, finding.unit, is_share=is_share)}",
+        "not measured"
+        if finding.value is None
+        else _format_value(finding.value, finding.unit, is_share=is_share),
+        f"{sign} {_format_value(finding.threshold, finding.unit, is_share=is_share)}",
         round(100 * value / scale, 1),
         round(100 * finding.threshold / scale, 1),
     )
 
 
 def describe_miss(finding: Finding) -> str:
-    """One line: what was measured, and what it takes."""
+    """One line: the value, and the value that was needed."""
     measure = make_measure(finding)
     return f"{measure.name}: {measure.text}, needs {measure.needs}"
 
 
 def name_finding(name: str) -> str:
-    """What a finding is called in words: ``language.en`` -> texts in the right language, en."""
+    """The readable name of a finding: ``language.en`` -> texts in the right language, en."""
     head, _, rest = name.partition(".")
     if head == "language":
         return f"texts in the right language, {rest}"
     if head == "minimal_pairs":
-        return f"minimal pairs right, {rest.split('.')[0]}"
+        return f"minimal pairs correct, {rest.split('.')[0]}"
     return NAMES.get(name, name.replace("_", " "))
 
 
-def _word(value: float, unit: str, *, is_share: bool) -> str:
+def _format_value(value: float, unit: str, *, is_share: bool) -> str:
     if is_share:
         return f"{100 * value:.{0 if value == 1 else 1 if value >= 0.01 else 2}f} %"
     shown = (f"{value:.0f}" if value == int(value) else f"{value:.3f}").replace("-", "\N{MINUS SIGN}")

@@ -1,4 +1,4 @@
-"""Minimal pairs as rows: how surely a model prefers the correct sentence, phenomenon by phenomenon, with an example."""
+"""Minimal pairs as rows: how often the model prefers the correct sentence, by phenomenon, with an example."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from semilla.stories.terms import LANGUAGES
 CONTEXT_WORDS = 3
 CHANCE = 0.5
 _TIED = "\N{NO-BREAK SPACE}"
-"""So that no line is an ellipsis alone."""
+"""Keeps an ellipsis on the line of its word."""
 
 
 @dataclass(frozen=True)
 class Example:
-    """A pair cut to where its sentences differ: ``before`` and ``after`` are the same in both."""
+    """A pair, cut to where its sentences differ. ``before`` and ``after`` are in both."""
 
     before: str
     right: str
@@ -28,7 +28,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Phenomenon:
-    """One row; ``tone`` tells whether the interval lies above chance (good), around it (open) or below (bad)."""
+    """One row. ``tone`` says whether the interval is above chance (good), includes it (open) or is below (bad)."""
 
     key: str
     name: str
@@ -38,7 +38,7 @@ class Phenomenon:
 
 
 def list_phenomena(language: str, results: GrammarResults) -> list[Phenomenon]:
-    """Every phenomenon measured, the weakest first."""
+    """List the phenomena that were measured, weakest first."""
     examples = find_examples(language)
     rows = sorted(results.phenomena.items(), key=lambda row: row[1].accuracy)
     return [
@@ -55,14 +55,14 @@ def _judge(result: PairAccuracy) -> str:
 
 @cache
 def find_examples(language: str) -> dict[str, Example]:
-    """A pair of each phenomenon of a language; none for one that has no pairs."""
+    """One example for each phenomenon of a language, if the language has pairs."""
     known = next((one for one in LANGUAGES if one == language), None)
     pairs = make_pairs(known, seed=0, per_phenomenon=1) if known else []
     return {pair.phenomenon: cut_pair(pair.right, pair.wrong) for pair in pairs}
 
 
 def cut_pair(right: str, wrong: str) -> Example:
-    """Find the words in which two sentences differ, and keep a few words around them."""
+    """Keep the words in which two sentences differ, and a few words around them."""
     rights, wrongs = right.split(), wrong.split()
     start = _count_equal(rights, wrongs)
     end = _count_equal(rights[start:][::-1], wrongs[start:][::-1])

@@ -1,4 +1,4 @@
-"""One run as a page: what it came to first, then how it got there, then what it was made of."""
+"""The report of one run as a page: the outcome first, then the training, then settings and origin."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ from semilla.errors import PHASES
 from semilla.escape import escape_controls
 from semilla.formatting import format_duration
 from semilla.records.files import Artifact
+from semilla.records.status import GrammarResults, PipelineStatus, ValidationResults
 from semilla.report.charts import format_number
 from semilla.report.curves import list_charts, list_samples
 from semilla.report.figures import group_measures, list_figures
-from semilla.report.grammar import list_phenomena
+from semilla.report.grammar import Phenomenon, list_phenomena
 from semilla.report.runs import RecordedRun, list_longest_pieces
 from semilla.report.verdict import judge_run
 
@@ -37,21 +38,16 @@ GUIDE = {
     "origin": ("data_preparation",),
     "files": ("evaluation_and_checkpoints#what-a-checkpoint-holds", "integrity"),
 }
-"""Section of the page -> where ``semilla guide`` says more about it."""
+"""Section of the page -> the topics of ``semilla guide`` about it."""
 
 LANGUAGES = {
-    "en": "English",
-    "es": "Spanish",
-    "fr": "French",
-    "pt": "Portuguese",
-    "de": "German",
-    "it": "Italian",
-}
-"""What readers call a language; any other stands under its code."""
+    "en": "English", "es": "Spanish", "fr": "French", "pt": "Portuguese", "de": "German", "it": "Italian",
+}  # fmt: skip
+"""Code -> name. Any other language is shown by its code."""
 
 
 def render_run(run: RecordedRun) -> str:
-    """The whole page of one run, complete in itself."""
+    """Return the whole page of one run."""
     results = run.results
     return render(
         "run.html.jinja",
@@ -61,9 +57,7 @@ def render_run(run: RecordedRun) -> str:
         verdict=judge_run(run),
         figures=list_figures(run),
         measures=group_measures(results) if results else [],
-        grammar=[(key, one, list_phenomena(key, one)) for key, one in results.minimal_pairs.items()]
-        if results
-        else [],
+        grammar=list_grammar(results) if results else [],
         charts=list_charts(run),
         phases=list_phases(run),
         samples=list_samples(run),
@@ -75,8 +69,15 @@ def render_run(run: RecordedRun) -> str:
     )
 
 
+def list_grammar(results: ValidationResults) -> list[tuple[str, GrammarResults, list[Phenomenon]]]:
+    return [
+        (language, pairs, list_phenomena(language, pairs))
+        for language, pairs in results.minimal_pairs.items()
+    ]
+
+
 def render(template: str, **context: Any) -> str:
-    """Fill a template. Every value is escaped; nothing but the page's own style sheet is allowed to act."""
+    """Fill a template. Every value is escaped, and the page's policy allows only its own style sheet."""
     style = (files(__package__) / "templates" / "style.css").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     page = _environment().get_template(template)
@@ -95,40 +96,40 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters["number"] = format_number
     environment.filters["duration"] = format_duration
-    environment.filters["size"] = _word_size
+    environment.filters["size"] = _format_size
     environment.filters["language"] = lambda code: LANGUAGES.get(code, code)
     return environment
 
 
-def _word_size(size_bytes: float) -> str:
+def _format_size(size_bytes: float) -> str:
     return f"{size_bytes / 2**20:.2f} MB" if size_bytes >= 2**20 / 10 else f"{size_bytes / 2**10:.1f} kB"
 
 
 def list_phases(run: RecordedRun) -> list[Mapping[str, Any]]:
-    """Each phase with how it ended, its seconds (None if it never began), and its share of the whole in percent."""
-    timings, status = run.status.phase_timings, run.status
+    """Each phase with its outcome, its seconds (None if it never began) and its share of the time in percent."""
+    timings = run.status.phase_timings
     total_s = sum(timings.values()) or 1.0
-    rows: list[Mapping[str, Any]] = []
-    for phase in PHASES:
-        entry = status.phase_records.get(phase) if phase in status.completed_phases else None
-        failed = status.error_details is not None and status.error_details.failed_phase == phase
-        unfinished = (
-            "failed" if failed else status.run_state if phase == status.current_phase else "not reached"
-        )
-        elapsed_s = timings.get(phase)
-        rows.append(
-            {
-                "name": phase,
-                "outcome": entry.outcome if entry else unfinished,
-                "elapsed_s": elapsed_s,
-                "percent": round(100 * (elapsed_s or 0.0) / total_s, 1),
-            }
-        )
-    return rows
+    return [
+        {
+            "name": phase,
+            "outcome": _describe_outcome(run.status, phase),
+            "elapsed_s": timings.get(phase),
+            "percent": round(100 * timings.get(phase, 0.0) / total_s, 1),
+        }
+        for phase in PHASES
+    ]
+
+
+def _describe_outcome(status: PipelineStatus, phase: str) -> str:
+    if phase in status.completed_phases and (entry := status.phase_records.get(phase)):
+        return entry.outcome
+    if status.error_details and status.error_details.failed_phase == phase:
+        return "failed"
+    return status.run_state if phase == status.current_phase else "not reached"
 
 
 def list_settings_of(run: RecordedRun, *, by_default: bool) -> list[tuple[str, Any]]:
-    """The settings that are what they are by default, or those that are not, with their values."""
+    """The settings that have their default values, or those that do not."""
     values = run.config.flatten()
     return [
         (name, values[name])
@@ -138,7 +139,7 @@ def list_settings_of(run: RecordedRun, *, by_default: bool) -> list[tuple[str, A
 
 
 def list_provenance(run: RecordedRun) -> list[tuple[str, str]]:
-    """Which run this is, on what machine and with what software it was made."""
+    """The id of the run, its text, its software and its machine."""
     status, checked = run.status, run.get_details(PHASES[0])
     environment = run.get_details("model_training").get("environment", {})
     software = ("python", "torch", "numpy", "sentencepiece", "onnx", "onnxruntime")
@@ -146,7 +147,7 @@ def list_provenance(run: RecordedRun) -> list[tuple[str, str]]:
     place = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in environment.items())
     rows = [
         ("run", status.pipeline_id),
-        ("begun", f"{status.start_time[:19].replace('T', ' ')} UTC, attempt {status.attempt}"),
+        ("started", f"{status.start_time[:19].replace('T', ' ')} UTC, attempt {status.attempt}"),
         ("text", run.config.corpus_source),
         ("software", versions),
         ("trained with", place),
@@ -156,5 +157,5 @@ def list_provenance(run: RecordedRun) -> list[tuple[str, str]]:
 
 
 def list_artifacts(run: RecordedRun) -> list[Artifact]:
-    """Every artifact whose hash a phase recorded."""
+    """List the artifacts whose hashes the phases recorded."""
     return [artifact for entry in run.status.phase_records.values() for artifact in entry.list_artifacts()]

@@ -1,12 +1,12 @@
-"""What a run left in its directory, read for the report: finished, failed, interrupted or still running."""
+"""Reads for the report what a run left in its directory: finished, failed, interrupted or still running."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.corpus.manifest import CorpusManifest, read_manifest
@@ -16,13 +16,15 @@ from semilla.records.metrics import EpochMetrics, TrainingMetrics, read_metrics
 from semilla.records.models import EarlierModel, list_models
 from semilla.records.status import PipelineStatus, ValidationResults
 
+Record = TypeVar("Record")
+
 LONGEST_PIECES = 24
 _WORD_START = "▁"
 
 
 @dataclass(frozen=True)
 class RecordedRun:
-    """One run: its status always, the rest as far as it got. ``damaged`` tells what could not be read."""
+    """A run: its status, and the rest as far as it got. ``damaged`` lists what could not be read, and why."""
 
     directory: Path
     config: PipelineConfiguration
@@ -31,7 +33,7 @@ class RecordedRun:
     manifest: CorpusManifest | None
     damaged: tuple[str, ...]
     earlier: tuple[EarlierModel, ...] = ()
-    """Models that were trained in the directory before, the newest first."""
+    """Models that were trained in the same directory before, newest first."""
 
     @property
     def name(self) -> str:
@@ -52,35 +54,35 @@ class RecordedRun:
 
     @property
     def languages(self) -> list[str]:
-        """Languages of the text, in the order in which samples are drawn."""
+        """The languages of the text, in the order of the samples."""
         documents = self.manifest.documents if self.manifest else []
         return list(dict.fromkeys(document.language for document in documents))
 
     def get_details(self, phase: str) -> Mapping[str, Any]:
-        """What a finished phase noted of itself, else nothing."""
+        """The details that a finished phase recorded; else nothing."""
         entry = self.status.phase_records.get(phase)
         return entry.details if entry else {}
 
 
 def read_run(directory: Path, *, config: PipelineConfiguration, status: PipelineStatus) -> RecordedRun:
-    """Gather what stands in ``directory``; a file that is missing or damaged leaves its part of the report out."""
-    metrics: TrainingMetrics | None = None
-    manifest: CorpusManifest | None = None
+    """Read a run. A file that is missing or damaged leaves out its part of the report."""
     damaged: list[str] = []
-    try:
-        metrics = read_metrics(directory / names.METRICS) if (directory / names.METRICS).is_file() else None
-    except IntegrityError as error:
-        damaged.append(error.message)
-    try:
-        manifest = read_manifest(directory) if (directory / names.CORPUS_MANIFEST).is_file() else None
-    except (IntegrityError, IncompatibleError) as error:
-        damaged.append(error.message)
+
+    def read(name: str, reader: Callable[[Path], Record], path: Path) -> Record | None:
+        try:
+            return reader(path) if (directory / name).is_file() else None
+        except (IntegrityError, IncompatibleError) as error:
+            damaged.append(error.message)
+            return None
+
+    metrics = read(names.METRICS, read_metrics, directory / names.METRICS)
+    manifest = read(names.CORPUS_MANIFEST, read_manifest, directory)
     earlier = tuple(list_models(directory, except_for=status.model_version))
     return RecordedRun(directory, config, status, metrics, manifest, tuple(damaged), earlier)
 
 
 def list_longest_pieces(run: RecordedRun, *, count: int = LONGEST_PIECES) -> list[str]:
-    """The longest words of the vocabulary, spaces as they are; empty while there is none."""
+    """The longest words of the vocabulary; none if it cannot be read."""
     path = run.directory / f"{names.name_tokenizer(run.config.tokenizer_vocab_size)}.vocab"
     lines: list[str] = []
     with suppress(OSError, ValueError):

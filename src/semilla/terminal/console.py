@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import io
+import json
 import os
 import sys
 from contextlib import suppress
@@ -56,6 +57,11 @@ def _replace_unencodable(error: UnicodeError) -> tuple[str, int]:
 def print_text(text: str) -> None:
     """Print text that may come from outside; control characters are made visible."""
     sys.stdout.write(escape_controls(text) + "\n")
+
+
+def print_json(content: object) -> None:
+    """Print a value as indented JSON."""
+    print_text(json.dumps(content, ensure_ascii=False, indent=2))
 
 
 def abandon_output() -> None:

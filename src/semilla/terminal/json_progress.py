@@ -35,7 +35,7 @@ def describe_kind(event: Event) -> str:
 
 
 def describe_fields(event: Event) -> dict[str, Any]:
-    """The fields of an event as plain JSON values."""
+    """Return the fields of an event as JSON values."""
     return {one.name: _simplify(getattr(event, one.name)) for one in dataclasses.fields(event)}
 
 
