@@ -107,7 +107,7 @@ def _judge_gap(best: Experiment, others: Sequence[Experiment]) -> Verdict:
         return Verdict("open", f"{best.name} is ahead", [line, repeat], "")
     margin = compute_margin(best, second, spread)
     basis = (
-        f"{_describe_spread([best, *others])} With so few runs, equally good settings differ by less than "
+        f"{_describe_spread([best, *others])} With this many runs, equally good settings differ by less than "
         f"{margin:.4f} in 95 of 100 comparisons (Student's t, {spread.freedom} degrees of freedom)."
     )
     if gap > margin:

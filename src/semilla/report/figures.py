@@ -101,7 +101,7 @@ def group_measures(results: ValidationResults) -> list[tuple[str, list[Measure]]
         measure = make_measure(finding)
         if finding.name == "copying_median" and results.copying_longest is not None:
             longest = results.copying_longest
-            measure = replace(measure, extreme=(f"{longest} at most", longest, "copying_longest"))
+            measure = replace(measure, extreme=(f"{longest} maximum", longest, "copying_longest"))
         grouped[_find_heading(finding.name)].append(measure)
     return [(heading, rows) for heading, rows in grouped.items() if rows]
 

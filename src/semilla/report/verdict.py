@@ -55,7 +55,7 @@ def _describe_success(run: RecordedRun) -> Verdict:
     missed = [finding for finding in findings if not finding.passed]
     if missed:
         miss = "misses its" if len(missed) == 1 else "miss their"
-        line = f"All gates are passed. {len(missed)} of {len(findings)} figures {miss} target."
+        line = f"All gates passed. {len(missed)} of {len(findings)} figures {miss} target."
         command = f"semilla guide {missed[0].topic}"
         return Verdict(
             "warn", "Ready to ship, some targets missed", [line, *map(describe_miss, missed)], command

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.padding import Padding
@@ -56,12 +56,7 @@ def print_table(
     with console.capture() as capture:
         console.print(Padding(table, (0, 0, 0, indent_columns)))
     # rich pads every line to the full width.
-    print_lines(line.rstrip() for line in capture.get().splitlines())
-
-
-def print_lines(lines: Iterable[str]) -> None:
-    """Print lines that are already safe."""
-    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    sys.stdout.writelines(f"{line.rstrip()}\n" for line in capture.get().splitlines())
 
 
 def make_cell(value: object) -> Text:
