@@ -78,7 +78,7 @@ def test_everything_is_there_as_json(capsys):
     assert chapter["content"] == GUIDE.sections[-1].content
 
 
-def test_a_word_nobody_knows_is_a_mistake(capsys):
+def test_an_unknown_word_is_a_mistake(capsys):
     """The nearest name is suggested, and the exit code is that of a wrong command line."""
     assert cli.main(["guide", "troublshootin"]) == 64
     assert "did you mean troubleshooting?" in capsys.readouterr().err

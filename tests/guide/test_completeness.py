@@ -33,7 +33,7 @@ def test_there_are_ten_chapters():
     assert tuple(section.section_id for section in GUIDE.sections) == IDS
 
 
-def test_there_is_as_much_of_each_kind_as_was_asked():
+def test_there_is_enough_of_each_kind():
     """It is long enough to explain and short enough to read, with diagrams, examples and tables."""
     counts = describe(GUIDE)
     assert 1500 <= counts["lines"] <= 2500

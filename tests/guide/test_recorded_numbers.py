@@ -47,7 +47,7 @@ def test_chapters_quote_the_recorded_run(chapter):
     assert sum(count_marks(text)) >= 2
 
 
-def test_numbers_and_blocks_are_written_anew():
+def test_numbers_and_blocks_are_replaced():
     """The number before a mark and the lines of a generated block are replaced. All else stays."""
     page = (
         "Loss 9.999<!-- recorded: loss .3f -->, 1<!-- recorded: pieces ,d --> pieces.\n"

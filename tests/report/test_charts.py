@@ -27,7 +27,7 @@ def test_ticks_are_round(low: float, high: float, ticks: list[float]) -> None:
 
 
 @given(FINITE, FINITE)
-def test_ticks_enclose_whatever_comes(first: float, second: float) -> None:
+def test_ticks_enclose_any_values(first: float, second: float) -> None:
     """There are three to eight ticks, in order, around any two values, even equal ones."""
     low, high = sorted((first, second))
     ticks = choose_ticks(low, high)

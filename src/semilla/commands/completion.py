@@ -1,6 +1,6 @@
-"""``semilla completion``: print the script with which a shell completes commands, flags and values.
+"""``semilla completion``: print a script that completes commands, flags and values in a shell.
 
-shtab writes the script once, from the parsers, so pressing Tab does not start Python.
+shtab writes the whole script from the parsers, so pressing Tab does not start Python.
 """
 
 from __future__ import annotations

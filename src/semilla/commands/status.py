@@ -114,7 +114,7 @@ def describe_status(status: PipelineStatus, view: RunView) -> dict[str, Any]:
 
 
 def read_true_status(directory: Path) -> tuple[PipelineStatus, bool]:
-    """Read the status. If it says running but nobody holds the lock, the process vanished; that is returned, too."""
+    """Return the true status, and whether the process vanished: it says running, but the lock is free."""
     status = read_status(directory)
     if status is None:
         raise InvalidConfigError(

@@ -1,7 +1,7 @@
 """Sampling the next token as nodes of the graph: repetition penalty, top-k, temperature and top-p, in this order.
 
-After each step the small caches of a processor are full of weights, and whatever runs outside the graph must be
-fetched again. Sampling in Python took as long as a third of the network; in the graph it takes a tenth. It also means
+After each step the small caches of a processor are full of weights, and code outside the graph must be fetched
+again. Sampling in Python took as long as a third of the network; in the graph it takes a tenth. It also means
 that a program in any other language that runs the graph gets tokens, not logits.
 
 Inputs:
