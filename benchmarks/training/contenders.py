@@ -225,8 +225,8 @@ def sample_evenly() -> None:
     TrainingData.token_counts = np.zeros(0, dtype=np.int64)  # type: ignore[assignment]
 
 
-def share_candidates() -> None:
-    """One sample for half of a batch: its 850 different targets, and as many negative samples."""
+def share_sample() -> None:
+    """One sample for half of a batch: its 850 different targets, and as many negative samples as otherwise."""
     micro_batches.GROUP_TARGETS = 2_048
     sampled_softmax.SAMPLE_SIZE = 1_088
 
@@ -247,7 +247,7 @@ def keep_no_blocks() -> None:
 
 REPLACED: dict[str, Callable[[], None]] = {
     "with an even sample": sample_evenly,
-    "with shared candidates": share_candidates,
+    "with shared candidates": share_sample,
     "with whole attention squares": score_whole_squares,
     "without chunked loss": hold_all_logits,
     "with torch's muon": use_torch_muon,

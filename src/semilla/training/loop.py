@@ -59,18 +59,7 @@ def take_step(
     batch = plan_batch(state.step, settings, starts, total_steps=total_steps, data=data)
     with workers.limit_threads():
         loss, norm = compute_gradients(batch, workers, max_norm=settings.max_gradient_norm)
-        if not (math.isfinite(loss) and math.isfinite(norm)):
-            figures = {
-                "step": state.step + 1,
-                "loss": loss,
-                "gradient_norm": norm,
-                "windows": starts.tolist(),
-            }
-            raise DivergedError(
-                f"step {state.step + 1}: the loss is {loss} and the gradient norm {norm}; the update was not made. "
-                f"Lower --learning-rate (now {settings.learning_rate:g})",
-                figures=figures,
-            )
+        check_finite(state.step + 1, settings, starts, loss=loss, norm=norm)
         workers.update(state.optimizers)
     state.step += 1
     info = StepInfo(
@@ -85,6 +74,19 @@ def take_step(
     )
     state.totals.add(info)
     return info
+
+
+def check_finite(
+    step: int, settings: TrainingHyperparameters, starts: Windows, *, loss: float, norm: float
+) -> None:
+    """Raise DivergedError when the loss or the norm of the gradient is NaN or infinite."""
+    if math.isfinite(loss) and math.isfinite(norm):
+        return
+    raise DivergedError(
+        f"step {step}: the loss is {loss} and the gradient norm {norm}; the update was not made. "
+        f"Lower --learning-rate (now {settings.learning_rate:g})",
+        figures={"step": step, "loss": loss, "gradient_norm": norm, "windows": starts.tolist()},
+    )
 
 
 def schedule_optimizers(state: RunState, settings: TrainingHyperparameters, *, total_steps: int) -> float:

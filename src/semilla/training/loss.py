@@ -75,7 +75,7 @@ def add_output_loss(
     """
     is_sampled = batch.samples_output and is_worth_sampling(model.vocab_size)
     grad_output_VD = get_gradient(model.output_weight_VD)
-    grad_hidden_ND = torch.empty_like(hidden_ND)
+    grad_hidden_ND = hidden_ND.new_empty(batch.targets.size, hidden_ND.shape[-1])
     nats = 0.0
     for part in _sample_output(model, batch, counts) if is_sampled else _cut_full_output(model, batch):
         hidden_MND = hidden_ND[part.rows].view(*part.targets_MN.shape, -1)

@@ -183,7 +183,7 @@ def restore_state(state: RunState, checkpoint: Checkpoint) -> None:
                 optimizer.load_state_dict(content["optimizer_state"][name])
             except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
                 raise IntegrityError(
-                    f"{checkpoint.path.name} holds no state of the optimizer {name}"
+                    f"{checkpoint.path.name} has no valid state for the optimizer {name}"
                 ) from error
             check_optimizer(optimizer, name=checkpoint.path.name)
     state.step = content["step"]
@@ -213,12 +213,12 @@ def check_layout(content: dict[str, Any], *, name: str) -> None:
         _ = Provenance(**content["provenance"]), EpochTotals(**content["totals"])
         _ = content["best"] and BestModel(**content["best"])
     except TypeError as error:
-        raise IntegrityError(f"{name} is no checkpoint: it has a part under another name") from error
+        raise IntegrityError(f"{name} is not a checkpoint: it has an unknown part") from error
     except ValidationError as error:
         # The value is not shown: it may be nested so deeply that printing it never ends.
         problem = error.errors(include_input=False, include_url=False)[0]
         place = ascii(".".join(map(str, problem["loc"])))[1:-1]
-        raise IntegrityError(f"{name} is no checkpoint: {place[:100]}: {problem['msg']}") from error
+        raise IntegrityError(f"{name} is not a checkpoint: {place[:100]}: {problem['msg']}") from error
 
 
 def prune_checkpoints(directory: Path) -> list[Path]:
@@ -254,7 +254,7 @@ def check_compatibility(
     if differing:
         raise IncompatibleError(
             f"{checkpoint.path.name} was trained with other settings: {', '.join(differing)}. "
-            "Set them back, or say --no-resume to start over"
+            "Change them back, or start over with --no-resume"
         )
 
 

@@ -40,10 +40,12 @@ def inspect_archive(data: bytes, *, name: str) -> None:
             named = set(_list_globals(archive.read("archive/data.pkl")))
     except (KeyError, ValueError, EOFError, RecursionError, NotImplementedError, zipfile.BadZipFile) as error:
         raise IntegrityError(
-            f"{name} is no archive of a checkpoint: {ascii(str(error)[:200])[1:-1]}"
+            f"{name} is not a checkpoint archive: {ascii(str(error)[:200])[1:-1]}"
         ) from error
     if not named <= ALLOWED_GLOBALS:
-        raise IntegrityError(f"{name} names what no checkpoint needs: {sorted(named - ALLOWED_GLOBALS)!a}")
+        raise IntegrityError(
+            f"{name} refers to what no checkpoint needs: {sorted(named - ALLOWED_GLOBALS)!a}"
+        )
 
 
 def inspect_content(content: object, *, name: str) -> None:
@@ -69,7 +71,7 @@ def _check_entries(entries: Iterable[zipfile.ZipInfo], *, size_bytes: int) -> No
     entries = list(entries)
     paths = {entry.filename for entry in entries}
     if len(entries) > MAX_ENTRIES or len(paths) < len(entries):
-        raise ValueError("too many entries, or one twice")
+        raise ValueError("too many or duplicate entries")
     if any(entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1 for entry in entries):
         raise ValueError("an entry is compressed or encrypted")
     if any(entry.compress_size != entry.file_size for entry in entries):
@@ -80,7 +82,7 @@ def _check_entries(entries: Iterable[zipfile.ZipInfo], *, size_bytes: int) -> No
     if [entry.filename for entry in pickles] != ["archive/data.pkl"] or pickles[
         0
     ].file_size > MAX_PICKLE_BYTES:
-        raise ValueError("it holds other pickles than one of moderate size")
+        raise ValueError("it contains other pickles than one of moderate size")
 
 
 def _list_globals(pickle: bytes) -> Iterator[str]:
@@ -119,9 +121,9 @@ def check_optimizer(optimizer: torch.optim.Optimizer, *, name: str) -> None:
     """Raise IntegrityError when a restored optimizer has a tensor whose shape differs from its parameter's."""
     for parameter, kept in optimizer.state.items():
         if not isinstance(parameter, torch.Tensor) or not isinstance(kept, dict):
-            raise IntegrityError(f"{name} keeps an optimizer state that belongs to no weights")
+            raise IntegrityError(f"{name} has an optimizer state that belongs to no weights")
         shapes = {
             tuple(value.shape) for value in kept.values() if isinstance(value, torch.Tensor) and value.dim()
         }
         if shapes - {tuple(parameter.shape)}:
-            raise IntegrityError(f"{name} keeps an optimizer state of another shape than its weights")
+            raise IntegrityError(f"{name} has an optimizer state whose shape differs from its weights")

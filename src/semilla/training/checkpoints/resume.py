@@ -48,7 +48,7 @@ def choose_start(
         return Resumption(_find_start(config, found, progress=progress), found, damaged)
     if damaged:
         raise IntegrityError(
-            "no checkpoint can be read; say --no-resume to start over",
+            "no checkpoint can be read; start over with --no-resume",
             next_command=f"{to_command(config, resume_from_checkpoint=False)} --no-resume",
         )
     progress(Note("Nothing to resume from: the training starts at the first step."))
@@ -71,7 +71,7 @@ def continue_from(
     )
     changes = find_changes(start, config=config, environment=fresh.environment)
     if changes:
-        told = f"the result need not be that of an uninterrupted run, bit for bit: {', '.join(changes)}"
+        told = f"the result may differ in its bits from an uninterrupted run: {', '.join(changes)}"
         progress(Warned(told, "resume"))
         return replace(fresh, departures=[*before.departures, *changes])
     return replace(before, model_version=fresh.model_version)
@@ -100,7 +100,7 @@ def _find_start(
     progress(
         Note(
             "Batch size, sequence length, language balance or seed changed inside an epoch: "
-            f"training goes on from {where}."
+            f"training continues from {where}."
         )
     )
     return boundary
