@@ -19,7 +19,7 @@ from semilla.errors import InvalidConfigError
 from semilla.export.choice import BANNED_IDS, choose, describe_inputs, describe_outputs
 from semilla.export.onnx import Graph, describe_value
 from semilla.runtime.bundle import GenerationSettings
-from semilla.runtime.context import describe_choice
+from semilla.runtime.context import make_sampling_inputs
 from semilla.tokenizer.tokenizer import BEGIN_ID, UNKNOWN_ID
 
 PLAIN: dict[str, Any] = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "repetition_penalty": 1.0}
@@ -41,7 +41,7 @@ def pick(scores: Any, *, uniform: float, seen: tuple[int, ...] = (), **changes: 
     settings = GenerationSettings(**{**PLAIN, **changes})
     table = np.concatenate([np.full(NUM_BANNED, 99), scores]).astype(np.float32)
     noted = np.array([token + NUM_BANNED for token in seen] or [0])
-    feed = describe_choice(settings, vocab_size=len(table))
+    feed = make_sampling_inputs(settings, vocab_size=len(table))
     feed |= {
         "logits": table[None, None],
         "seen": noted[None, None],

@@ -43,7 +43,7 @@ def test_a_trained_model_is_accepted(model: bytes) -> None:
         (lambda model: b"", "0 pieces"),
         (lambda model: model[:-3], "cut short"),
         (lambda model: encode_number(1 << 3 | 2) + encode_number(1 << 62), "cut short"),
-        (lambda model: b"\x0a" + b"\xff" * 12, "no protobuf"),
+        (lambda model: b"\x0a" + b"\xff" * 12, "not a protobuf"),
         (lambda model: b"<!DOCTYPE html><title>404</title>", "SentencePiece model"),
         (lambda model: pickle_payload("true"), "SentencePiece model"),
         (lambda model: bytes(5000), "SentencePiece model"),

@@ -30,7 +30,7 @@ INDIFFERENT = {
     "keep_models",
 }
 """Settings that do not make a run another experiment."""
-_Z = 1.959964
+_Z = statistics.NormalDist().inv_cdf(0.975)
 _T = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622)
 """Standard deviations that 95 of 100 differences lie within: of known deviations (z), and by degrees of freedom."""
 
