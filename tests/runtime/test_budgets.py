@@ -1,4 +1,4 @@
-"""The budgets are measured on the shipped bundle in a process of its own."""
+"""The budgets are measured on the bundle that ships, in a fresh process."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_steps_are_timed_at_the_end_of_a_full_context(run_dir: Path, monkeypatch
 
 
 def test_errors_of_the_child_are_raised_as_they_are(tmp_path: Path) -> None:
-    """A missing bundle is still a configuration error when the child meets it, a damaged one an integrity error."""
+    """The child reports a missing bundle as a configuration error, a damaged one as an integrity error."""
     with pytest.raises(InvalidConfigError, match="no folder"):
         budgets.measure_in_child(tmp_path / "nowhere")
     (tmp_path / "bundle.json").write_text("{")
@@ -77,7 +77,7 @@ def test_errors_of_the_child_are_raised_as_they_are(tmp_path: Path) -> None:
 
 
 def test_a_child_that_takes_too_long_is_stopped(run_dir: Path) -> None:
-    """The measurement never hangs: over time, all budgets count as missed."""
+    """The measurement never hangs: after the timeout all budgets count as missed."""
     with pytest.raises(ValidationFailureError, match="took over") as caught:
         budgets.measure_in_child(run_dir, timeout_s=0.01)
     assert caught.value.missed == ("rss_mb", "peak_mb", "latency_p95_ms")
@@ -95,7 +95,7 @@ def test_a_child_that_takes_too_long_is_stopped(run_dir: Path) -> None:
 def test_a_child_that_dies_is_explained(
     code: int, stderr: bytes, kind: type[Exception], message: str
 ) -> None:
-    """A kill is lack of memory; anything else comes with the child's last lines."""
+    """A kill means out of memory; any other failure is reported with the child's last lines."""
     error = budgets.explain_failure(subprocess.CompletedProcess([], code, b"", stderr))
     assert type(error) is kind
     assert message in str(error)
@@ -104,7 +104,7 @@ def test_a_child_that_dies_is_explained(
 def test_the_child_starts_without_the_allocator_of_the_training(
     run_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Variables that change how memory is allocated are not passed on; others are."""
+    """Variables that change memory allocation are not passed on; others are."""
     environments: list[dict[str, str]] = []
 
     def pretend(*_: object, env: dict[str, str], **__: object) -> subprocess.CompletedProcess[bytes]:
@@ -121,7 +121,7 @@ def test_the_child_starts_without_the_allocator_of_the_training(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="compares with /proc")
 def test_memory_without_proc_agrees_with_proc() -> None:
-    """What psutil and getrusage say is within a few megabytes of the kernel's own figures."""
+    """The figures of psutil and getrusage are within a few megabytes of the kernel's own."""
     held = bytearray(b"x" * (32 * 2**20))
     rss_mb, peak_mb = budgets.read_memory_mb()
     other_rss_mb, other_peak_mb = budgets._ask_psutil()

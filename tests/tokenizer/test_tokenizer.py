@@ -1,4 +1,4 @@
-"""The tokenizer gives text back exactly, keeps its special ids, and says how large a vocabulary a text supports."""
+"""The tokenizer decodes text exactly, keeps its special ids, and reports the vocabulary size a text supports."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def trained(request: pytest.FixtureRequest) -> tok.Tokenizer:
 )
 @settings(max_examples=200, deadline=None)
 def test_any_text_comes_back_exactly(trained: tok.Tokenizer, text: str) -> None:
-    """Whatever is encoded decodes to itself, whether pieces cover it or bytes have to."""
+    """Every text decodes to itself, whether it is encoded in pieces or in bytes."""
     assert trained.decode(trained.encode(text)) == text
 
 
@@ -70,7 +70,7 @@ def test_ten_thousand_texts_come_back_exactly(trained: tok.Tokenizer) -> None:
 
 
 def test_special_ids_stand_where_the_code_says(trained: tok.Tokenizer) -> None:
-    """Unknown, begin, end and line break have the ids named in one place."""
+    """Unknown, begin, end and line break have the ids that the constants say."""
     pieces = [piece for piece, _ in trained.list_pieces()[:4]]
     assert pieces == ["<unk>", "<s>", "</s>", "\n"]
     assert list(trained.encode("\n")) == [tok.NEWLINE_ID]
@@ -130,7 +130,7 @@ def test_a_vocabulary_too_small_for_the_characters_is_an_error_with_the_least_po
 
 
 def test_more_characters_than_any_vocabulary_holds_says_so() -> None:
-    """No size is suggested that no configuration may ask for (T2)."""
+    """The error suggests no size that a configuration cannot ask for (T2)."""
     refusal = b"Vocabulary size is smaller than required_chars. 32000 vs 40000. Increase vocab_size"
     outcome = subprocess.CompletedProcess([], 1, b"", refusal)
     with pytest.raises(InvalidCorpusError, match="needs 40000 pieces") as caught:
@@ -139,13 +139,13 @@ def test_more_characters_than_any_vocabulary_holds_says_so() -> None:
 
 
 def test_a_text_too_poor_for_any_choice_says_so() -> None:
-    """Below the smallest size that may be asked for, no size is suggested."""
+    """The error suggests no size below the smallest that a configuration can ask for."""
     with pytest.raises(InvalidCorpusError, match="give it more text"):
         training.train_tokenizer([make_text()], vocab_size=1500, model_type="unigram", is_size_explicit=True)
 
 
 def test_a_default_vocabulary_too_large_is_lowered_and_says_so() -> None:
-    """Left at its default, the size follows the text."""
+    """A default size is adapted to the text."""
     result = training.train_tokenizer(
         [make_text()], vocab_size=8000, model_type="bpe", is_size_explicit=False
     )
@@ -169,7 +169,7 @@ def test_sentences_are_short_enough_for_sentencepiece_and_lose_nothing() -> None
 
 
 def test_damaged_models_are_refused() -> None:
-    """Bytes that are no model raise an integrity error, not a crash."""
+    """Bytes that are not a model raise an integrity error, and crash nothing."""
     for bad in (b"", b"not a model", b"\x80\x04"):
         with pytest.raises(IntegrityError):
             tok.Tokenizer(bad)
