@@ -39,10 +39,6 @@ class Entry:
     forms: Forms = field(default_factory=dict)
 
     @cached_property
-    def inflected(self) -> dict[tuple[Language, str], Term]:
-        return {(language, ""): term for language, term in self.terms.items()}
-
-    @cached_property
     def marks(self) -> frozenset[str]:
         """What two facts of a story must not share: key, words, and the initials of a name.
 
@@ -52,11 +48,10 @@ class Entry:
         initials = [f"initial {text[0]}" for text in texts if self.terms["en"].part == "name"]
         return frozenset([self.key, *texts, *initials])
 
+    @cache  # noqa: B019 - the lexicon lives as long as the process
     def get_term(self, language: Language, form: str = "") -> Term:
-        term = self.inflected.get((language, form))
-        if term is None:
-            term = self.inflected[language, form] = replace(self.terms[language], form=form)
-        return term
+        term = self.terms[language]
+        return replace(term, form=form) if form else term
 
     def goes_with(self, tags: tuple[str, ...]) -> bool:
         return not self.fits or any(tag in tags for tag in self.fits)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from random import Random
 
@@ -126,24 +126,16 @@ def _shuffle_plots(plots: tuple[Plot, ...], seed: int, deal: int, stream: str) -
     return deck
 
 
+@dataclass
 class _Teller:
     """Renders templates with one story's facts; repeats an alternative only when none is left."""
 
-    def __init__(
-        self,
-        language: Language,
-        library: Library,
-        facts: Mapping[str, Fact],
-        lines_rng: Random,
-        words_rng: Random,
-    ) -> None:
-        self.language = language
-        self.grammar = library.grammars[language]
-        self.banks = library.banks
-        self.facts = facts
-        self.lines_rng = lines_rng
-        self.words_rng = words_rng
-        self.untold: dict[int, list[Template]] = {}
+    language: Language
+    library: Library
+    facts: Mapping[str, Fact]
+    lines_rng: Random
+    words_rng: Random
+    untold: dict[int, list[Template]] = field(default_factory=dict)
 
     def tell(self, alternatives: tuple[Template, ...]) -> str:
         untold = self.untold.setdefault(id(alternatives), list(alternatives))
@@ -159,14 +151,15 @@ class _Teller:
         if isinstance(node, Choice):
             return self._render(pick(self.words_rng, node.options))
         assert isinstance(node, BankSlot)
-        if node.name not in self.banks:
+        if node.name not in self.library.banks:
             raise InternalError(f"there is no bank {node.name!r}")
-        return self.tell(self.banks[node.name][self.language])
+        return self.tell(self.library.banks[node.name][self.language])
 
     def _render_slot(self, slot: Slot) -> str:
         terms = tuple([self._resolve(word) for word in slot.words])
         targets = [self._resolve_target(word) for word in slot.targets]
-        text = _render_phrase(self.grammar, terms, _join_targets(targets) if targets else None)
+        grammar = self.library.grammars[self.language]
+        text = _render_phrase(grammar, terms, _join_targets(targets) if targets else None)
         return text[:1].upper() + text[1:] if slot.is_capitalised else text
 
     def _resolve_target(self, word: Word) -> Term:
