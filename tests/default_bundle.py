@@ -16,7 +16,8 @@ from semilla.export.bundle import write_bundle
 from semilla.export.int8_graph import build_int8_graph
 from semilla.runtime.budgets import measure_in_child
 from semilla.runtime.bundle import MODEL, TOKENIZER
-from semilla.tokenizer.tokenizer import Tokenizer, train_tokenizer
+from semilla.tokenizer.tokenizer import Tokenizer
+from semilla.tokenizer.training import train_tokenizer
 
 BASELINE = Path(__file__).parents[1] / "benchmarks" / "device" / "baseline.json"
 NUM_PIECES = 8000

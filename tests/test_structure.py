@@ -16,7 +16,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 PRINTING = {
     "__main__.py": "refuses a Python too old to import the rest",
-    "tokenizer/tokenizer.py": "its child process hands the model over on standard output",
+    "tokenizer/training.py": "its child process hands the model over on standard output",
     "runtime/budgets.py": "its child process hands the measurements over on standard output",
     "training/rehearsal.py": "its child process hands the times over on standard output",
     "prerequisites/probe.py": "its child process hands the versions over on standard output",
@@ -24,14 +24,14 @@ PRINTING = {
 """Modules that write to a standard stream without being ``cli``, ``commands`` or ``terminal``, and why."""
 
 WRITING = {
-    "runtime/limits.py": "makes and fills control groups, which are the kernel's and no artifacts",
+    "system/memory_limit.py": "makes and fills control groups, which are the kernel's and no artifacts",
     "records/disk.py": "the system calls of the one writer, records/files.py",
     "records/lock.py": "a lock is held on a file that stays where it is; nothing durable is in it",
     "records/heartbeat.py": "a line in the lock file that lives as long as the lock; nothing durable is in it",
     "records/log.py": "a log is appended to, line by line",
     "cli.py": "a closed stream goes to /dev/null",
     "terminal/console.py": "a closed stream goes to /dev/null",
-    "tokenizer/tokenizer.py": "hands the text to its child in a file without a name",
+    "tokenizer/training.py": "hands the text to its child in a file without a name",
     "prerequisites/storage.py": "reserves space for a moment in files without a name",
 }
 """Modules that call what creates, changes or removes files, and why each may. Nothing else leaves or takes a file."""

@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from semilla.export.bundle import write_bundle
 from semilla.export.float32_graph import list_shapes
-from semilla.tokenizer.tokenizer import Tokenizer, train_tokenizer
+from semilla.tokenizer.tokenizer import Tokenizer
+from semilla.tokenizer.training import train_tokenizer
 
 SENTENCES = [
     "¿Qué haces aquí? —preguntó la niña—. ¡Mañana habrá una canción en el jardín!\n",

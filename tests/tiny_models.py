@@ -8,7 +8,8 @@ from tiny_bundle import SENTENCES
 from semilla.configuration.schema import ModelArchitecture
 from semilla.export.trained_model import TrainedModel
 from semilla.model.transformer import Transformer, initialize_weights
-from semilla.tokenizer.tokenizer import Tokenizer, train_tokenizer
+from semilla.tokenizer.tokenizer import Tokenizer
+from semilla.tokenizer.training import train_tokenizer
 
 
 def make_model(

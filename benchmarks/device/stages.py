@@ -27,7 +27,7 @@ sys.path.append(str(Path(__file__).parents[1]))
 from machine_facts import describe_machine
 
 from semilla.runtime.bundle import GenerationSettings, read_bundle
-from semilla.runtime.context import describe_choice
+from semilla.runtime.context import make_sampling_inputs
 from semilla.runtime.session import Model, load
 
 NUM_TURNS = 3000
@@ -72,7 +72,7 @@ def open_part(part: onnx.ModelProto, *, position: int, vocab_size: int) -> Calla
     )
     binding, kept = session.io_binding(), []
     given = {
-        **describe_choice(GenerationSettings(), vocab_size=vocab_size),
+        **make_sampling_inputs(GenerationSettings(), vocab_size=vocab_size),
         "last_position": np.array([position], np.int32),
         "length": np.array(position + 1, np.int32),
         "scored": np.array([-1]),

@@ -231,7 +231,7 @@ def test_a_validation_that_does_not_fit_into_memory_keeps_the_model(trained: Pat
 
 
 @pytest.mark.parametrize("error", [MemoryError(), NO_MEMORY], ids=["MemoryError", "torch"])
-@pytest.mark.parametrize("place", ["evaluate", "measure_in_child", "_draw_samples"])
+@pytest.mark.parametrize("place", ["evaluate", "measure_in_child", "draw_samples"])
 def test_memory_that_runs_out_in_the_validation_keeps_the_model(
     trained: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, place: str
 ) -> None:

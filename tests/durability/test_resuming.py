@@ -169,13 +169,15 @@ import itertools, os, select, sys, time
 from pathlib import Path
 import torch
 from tiny_training import KnownPackages, configure
-from semilla.phases import prerequisite_check, validation
-from semilla.pipeline import run_pipeline
+from semilla.evaluation.gates import THRESHOLDS, Threshold
+from semilla.pipeline.main_job import run_pipeline
+from semilla.pipeline.phases import prerequisite_check
 
 jumps = itertools.cycle(["+3650d", "-3650d", "+1h", "-40d"])
 torch.set_num_threads(1)
 time.sleep = lambda seconds: select.select([], [], [], seconds)  # libfaketime breaks the other
-prerequisite_check.PackageProbe, validation.LEAST_GAIN_NATS = KnownPackages, -100.0
+prerequisite_check.PackageProbe = KnownPackages
+THRESHOLDS["gain_over_frequencies"] = Threshold("gate", ">=", -100.0)
 run_pipeline(
     configure(Path(sys.argv[1]), checkpoint_seconds=1e-9),
     resume=True,

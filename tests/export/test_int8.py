@@ -54,7 +54,7 @@ def test_every_shape_gives_the_logits_of_its_rounded_weights(
     rounded = {name: dequantize(w) if w.ndim == 2 else w for name, w in draw_weights(model).items()}
     expected = compute_reference(rounded, model, ids)
     network = open_network(tmp_path, changes)
-    assert np.abs(Context(network).score(ids) - expected).max() <= 5e-4 * expected.std()
+    assert np.abs(Context(network).compute_logits(ids) - expected).max() <= 5e-4 * expected.std()
     context = Context(network)
     for start, end in [(0, 1), (1, 9), (9, 10), (10, 32)]:
         context.read(ids[start:end])
@@ -71,7 +71,7 @@ def test_integer_products_are_close(changes: dict[str, Any], tmp_path: Path) -> 
     rounded = {name: dequantize(w) if w.ndim == 2 else w for name, w in weights.items()}
     exact, expected = compute_reference(weights, model, ids), compute_reference(rounded, model, ids)
     by_weights = np.sqrt(((expected - exact) ** 2).mean())
-    found = Context(open_network(tmp_path, changes)).score(ids)
+    found = Context(open_network(tmp_path, changes)).compute_logits(ids)
     assert np.sqrt(((found - expected) ** 2).mean()) <= 1.5 * by_weights
     assert by_weights > 0
 

@@ -15,7 +15,8 @@ from semilla.errors import IncompatibleError
 from semilla.export.parity import PROBES
 from semilla.export.tokenizer_json import MODEL_TYPES, describe_tokenizer, list_merges
 from semilla.export.vocabulary import Kind, Piece, read_vocabulary
-from semilla.tokenizer.tokenizer import Tokenizer, train_tokenizer
+from semilla.tokenizer.tokenizer import Tokenizer
+from semilla.tokenizer.training import train_tokenizer
 
 MARKUP = "<p>0x41 y 0x0A</p> <b>¡hola!</b> < 12 > 3 / 4 <s> </s> <unk> <0xC3><0xB1>\n"
 

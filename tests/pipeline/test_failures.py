@@ -37,7 +37,7 @@ from semilla.records.configuration import read_run_configuration
 from semilla.records.lock import hold_lock
 from semilla.records.log import STDERR_LINES
 from semilla.system.memory import measure_available_mb
-from semilla.tokenizer import tokenizer
+from semilla.tokenizer import training
 
 IN_EVERY_RUN = {names.STATUS, names.CONFIGURATION, names.LOG, names.LOCK}
 BOOK = "".join(f"La niña soñó {n} veces con el mar: «¿Dónde está? 🌱»\n" for n in range(900)).encode()
@@ -336,7 +336,7 @@ def test_a_tokenizer_training_that_hangs_or_dies_fails_its_phase(
         return run_phase(*arguments, **options)
 
     monkeypatch.setattr(tokenizer_training, "run", run_with_such_a_child)
-    monkeypatch.setattr(tokenizer, "TRAINING_TIMEOUT_S", limit_s)
+    monkeypatch.setattr(training, "TIMEOUT_S", limit_s)
     assert run(tmp_path / "run", text) == 3
     corpus = {names.CORPUS, names.CORPUS_MANIFEST}
     cause = assert_failed(

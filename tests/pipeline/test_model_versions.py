@@ -12,7 +12,8 @@ from small_runs import hash_tree, read, run, write_text
 from tiny_training import KnownPackages
 
 from semilla import cli
-from semilla.pipeline.phases import prerequisite_check, validation
+from semilla.evaluation import gates
+from semilla.pipeline.phases import prerequisite_check
 from semilla.records.models import list_models
 
 STEPS = {
@@ -32,7 +33,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     left = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(prerequisite_check, "PackageProbe", KnownPackages)
-        patch.setattr(validation, "LEAST_GAIN_NATS", -100.0)
+        patch.setitem(gates.THRESHOLDS, "gain_over_frequencies", gates.Threshold("gate", ">=", -100.0))
         for version, options in STEPS.items():
             assert run(directory, source, "--num-epochs", "1", *options) == 0
             assert read(directory)["model_version"] == version
@@ -42,7 +43,8 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def _low_bar(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(validation, "LEAST_GAIN_NATS", -100.0)  # hardly anything is learned in one epoch
+    # Hardly anything is learned in one epoch.
+    monkeypatch.setitem(gates.THRESHOLDS, "gain_over_frequencies", gates.Threshold("gate", ">=", -100.0))
 
 
 @pytest.fixture

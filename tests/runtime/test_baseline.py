@@ -1,4 +1,4 @@
-"""Far below the specification's limits stands what the model that ships really takes; more than that is noticed."""
+"""The bundle needs far less than the specification allows; an increase over the recorded baseline fails."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from default_bundle import describe_surroundings, measure_figures, read_baseline
 from semilla.runtime import budgets
 
 MARGIN_MB = 2.0
-"""Between two measurements of the same: under 0.5; between AVX2 and AVX512: 0.7. OpenSSL, unasked, took 3.5."""
+"""Repeated measurements differ by under 0.5, AVX2 and AVX512 by 0.7; an unneeded OpenSSL took 3.5."""
 MARGIN = 1.01
 
 
@@ -31,7 +31,7 @@ def test_memory_stays_under_our_own_ceiling(figures: dict[str, float]) -> None:
 
 
 def test_nothing_costs_more_than_the_baseline(figures: dict[str, float]) -> None:
-    """Sizes within a hundredth, memory within two megabytes of what ``record_baseline.py`` found."""
+    """Sizes stay within 1 %, memory within 2 MB of the figures that ``record_baseline.py`` recorded."""
     baseline = read_baseline()
     if describe_surroundings() != baseline["surroundings"]:
         pytest.skip(f"the baseline was recorded elsewhere: {baseline['surroundings']}")

@@ -1,4 +1,4 @@
-"""A bundle is read only when every byte is what was written."""
+"""A bundle is only read when every byte is as it was written."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def bundle_dir(run_dir: Path, tmp_path: Path) -> Path:
 
 
 def rewrite_description(bundle_dir: Path, **changes: Any) -> None:
-    """Change the description as somebody would who knows how to hash it."""
+    """Change the description, and correct its hash."""
     description = {**json.loads((bundle_dir / "bundle.json").read_text()), **changes}
     description["sha256"] = hash_description(description)
     (bundle_dir / "bundle.json").write_text(json.dumps(description))
@@ -50,7 +50,7 @@ def describe_files_unread(bundle_dir: Path, name: str) -> dict[str, Any]:
 
 
 def test_what_was_written_is_read(tmp_path: Path) -> None:
-    """Shape, settings, languages, licence and provenance come back; what was not given has its default."""
+    """Shape, settings, languages, licence and provenance are read back; the rest has its default."""
     bundle = read_bundle(write_tiny_bundle(tmp_path, generation={"temperature": 0.5, "stop": ["FIN"]}))
     assert bundle == Bundle(
         directory=tmp_path,
@@ -64,7 +64,7 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
 
 
 def test_a_bundle_holds_exactly_three_files(run_dir: Path) -> None:
-    """Nothing else ships, and none of it depends on where it lies."""
+    """Nothing else ships, and no file contains the path of its folder."""
     assert sorted(path.name for path in (run_dir / "bundle").iterdir()) == FILES
     assert str(run_dir) not in (run_dir / "bundle" / "bundle.json").read_text()
 
@@ -80,7 +80,7 @@ def test_a_bundle_may_be_moved(run_dir: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", FILES)
 def test_one_flipped_bit_is_noticed(bundle_dir: Path, name: str) -> None:
-    """Wherever a bit changes, the bundle is refused, or (white space between JSON fields) says just the same."""
+    """With any bit flipped the bundle is refused, or (white space between JSON fields) reads the same."""
     path = bundle_dir / name
     intact, expected = path.read_bytes(), read_bundle(bundle_dir)
     step = max(1, len(intact) // 150)
@@ -99,7 +99,7 @@ def test_one_flipped_bit_is_noticed(bundle_dir: Path, name: str) -> None:
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("size", [None, 0, 0.5])
 def test_a_missing_or_short_file_is_noticed(bundle_dir: Path, name: str, size: float | None) -> None:
-    """A bundle whose copying broke off is refused before anything in it is parsed."""
+    """An incomplete copy of a bundle is refused before anything in it is parsed."""
     path = bundle_dir / name
     data = path.read_bytes()
     path.unlink()
@@ -118,7 +118,7 @@ def test_damage_names_the_file_and_the_way_on(bundle_dir: Path) -> None:
 
 
 def test_a_checkpoint_is_not_opened(tmp_path: Path) -> None:
-    """A .pt file, even one that would run code when unpickled, is refused unread, and the bundle is pointed to."""
+    """A .pt file, even one that would run code when unpickled, is refused unread; the error names the bundle."""
     checkpoint = tmp_path / "best_model.pt"
     checkpoint.write_bytes(b"cbuiltins\nexit\n(I9\ntR.")
     with pytest.raises(IntegrityError, match="bundle") as caught:
@@ -146,7 +146,7 @@ def test_a_bundle_of_the_future_is_refused(bundle_dir: Path) -> None:
 
 
 def test_a_bundle_of_the_past_is_refused_with_the_way_on(bundle_dir: Path) -> None:
-    """The float32 bundles of before are written anew by validating the run that made them."""
+    """The error for an old float32 bundle says how to write a new one: validate the run."""
     rewrite_description(bundle_dir, bundle_version=1)
     with pytest.raises(IncompatibleError, match="version 1, of an earlier Semilla") as caught:
         load(bundle_dir)
@@ -160,15 +160,15 @@ def test_files_too_large_for_a_bundle_are_not_read(bundle_dir: Path, name: str) 
         file.truncate(2**40)  # sparse: it takes no room
     files = describe_files_unread(bundle_dir, name)
     rewrite_description(bundle_dir, files=files)
-    with pytest.raises(IntegrityError, match="no part of a bundle"):
+    with pytest.raises(IntegrityError, match="no bundle has such a file"):
         load(bundle_dir)
 
 
 def test_a_description_too_large_is_not_read(bundle_dir: Path) -> None:
-    """Sixty-four megabytes hold the documents of any corpus."""
+    """64 MB hold the list of documents of any corpus."""
     with (bundle_dir / "bundle.json").open("r+b") as file:
         file.truncate(2**40)
-    with pytest.raises(IntegrityError, match="no part of a bundle"):
+    with pytest.raises(IntegrityError, match="no bundle has such a file"):
         load(bundle_dir)
 
 
@@ -197,7 +197,7 @@ def test_a_forged_description_is_an_integrity_error(bundle_dir: Path, changes: d
 
 
 def test_files_of_different_models_are_incompatible(bundle_dir: Path, tmp_path: Path) -> None:
-    """A network of another width, hashed correctly, does not pass for the one described."""
+    """A network of another width is refused, even if its hash is right."""
     other = write_tiny_bundle(tmp_path / "other", hidden_size=128)
     shutil.copy(other / "model.onnx", bundle_dir / "model.onnx")
     rewrite_description(bundle_dir, files=describe_files(bundle_dir))
@@ -208,7 +208,7 @@ def test_files_of_different_models_are_incompatible(bundle_dir: Path, tmp_path: 
 def test_garbage_with_the_right_hash_is_an_integrity_error(
     bundle_dir: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """What ONNX Runtime cannot parse is our error, and the runtime's own log stays quiet."""
+    """A file that ONNX Runtime cannot parse is an error of ours, and the runtime logs nothing."""
     (bundle_dir / "model.onnx").write_bytes(b"\x08\x08garbage" * 50)
     rewrite_description(bundle_dir, files=describe_files(bundle_dir))
     with pytest.raises(IntegrityError, match=r"model\.onnx cannot be loaded"):

@@ -1,4 +1,4 @@
-"""Choosing a token inside the graph: each setting does what its name says, reproducibly."""
+"""Sampling inside the graph: each setting does what its name says, reproducibly."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from semilla.errors import InvalidConfigError
 from semilla.export.float32_graph import Graph, describe_value
 from semilla.export.sampling import BANNED_IDS, choose_token, describe_inputs, describe_outputs
 from semilla.runtime.bundle import GenerationSettings
-from semilla.runtime.context import describe_choice
+from semilla.runtime.context import make_sampling_inputs
 from semilla.tokenizer.tokenizer import BEGIN_ID, UNKNOWN_ID
 
 PLAIN: dict[str, Any] = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "repetition_penalty": 1.0}
@@ -28,7 +28,7 @@ NUM_BANNED = len(BANNED_IDS)
 
 @cache
 def open_choice() -> onnxruntime.InferenceSession:
-    """The nodes of the choice alone, scores in and token out."""
+    """The sampling nodes alone: logits in, token out."""
     model = {"num_attention_heads": 1, "hidden_size": 2, "num_hidden_layers": 0}
     graph = Graph({}, model)
     choose_token(graph, "logits")
@@ -36,12 +36,12 @@ def open_choice() -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(graph.serialize(inputs, describe_outputs()))
 
 
-def pick(scores: Any, *, uniform: float, seen: tuple[int, ...] = (), **changes: Any) -> int:
-    """Token chosen among ``scores``; the banned ids come first and are not counted."""
+def pick(logits: Any, *, uniform: float, seen: tuple[int, ...] = (), **changes: Any) -> int:
+    """The token sampled from ``logits``; the banned ids come before them and are not counted."""
     settings = GenerationSettings(**{**PLAIN, **changes})
-    table = np.concatenate([np.full(NUM_BANNED, 99), scores]).astype(np.float32)
+    table = np.concatenate([np.full(NUM_BANNED, 99), logits]).astype(np.float32)
     noted = np.array([token + NUM_BANNED for token in seen] or [0])
-    feed = describe_choice(settings, vocab_size=len(table))
+    feed = make_sampling_inputs(settings, vocab_size=len(table))
     feed |= {
         "logits": table[None, None],
         "seen": noted[None, None],
@@ -50,9 +50,9 @@ def pick(scores: Any, *, uniform: float, seen: tuple[int, ...] = (), **changes: 
     return int(open_choice().run(["next_id"], feed)[0].item()) - NUM_BANNED
 
 
-def draw_many(scores: Any, *, count: int = 2000, **changes: Any) -> Counter[int]:
+def draw_many(logits: Any, *, count: int = 2000, **changes: Any) -> Counter[int]:
     draw: Callable[[], float] = Random(0).random
-    return Counter(pick(scores, uniform=draw(), **changes) for _ in range(count))
+    return Counter(pick(logits, uniform=draw(), **changes) for _ in range(count))
 
 
 def test_the_banned_are_those_that_spell_nothing() -> None:
@@ -69,9 +69,9 @@ def test_temperature_zero_takes_the_likeliest_token(temperature: float) -> None:
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
 def test_draws_follow_the_softmax(temperature: float) -> None:
     """Over many draws each token's share is its probability at that temperature, within five deviations."""
-    scores = np.array([1.0, 0.0, -1.0, 2.0])
-    expected = np.exp(scores / temperature) / np.exp(scores / temperature).sum()
-    drawn = draw_many(scores, temperature=temperature)
+    logits = np.array([1.0, 0.0, -1.0, 2.0])
+    expected = np.exp(logits / temperature) / np.exp(logits / temperature).sum()
+    drawn = draw_many(logits, temperature=temperature)
     for token, share in enumerate(expected):
         assert abs(drawn[token] / 2000 - share) < 5 * np.sqrt(share * (1 - share) / 2000)
 
@@ -88,19 +88,19 @@ def test_top_p_leaves_the_smallest_set_that_reaches_it(share: float, kept: set[i
 
 
 def test_the_nucleus_is_drawn_in_proportion() -> None:
-    """What top-p cuts off is shared out among the rest: 0.5 and 0.3 become five and three eighths."""
+    """The remaining tokens keep their proportions: 0.5 and 0.3 become 5/8 and 3/8."""
     drawn = draw_many(np.log([0.2, 0.5, 0.3]), top_p=0.7)
     assert abs(drawn[1] / 2000 - 5 / 8) < 5 * np.sqrt(15 / 64 / 2000)
 
 
 @pytest.mark.parametrize(("seen", "best"), [((), 0), ((0,), 2), ((0, 2, 2, 0), 0), ((0, 1, 2), 0)])
 def test_penalty_makes_seen_tokens_less_likely(seen: tuple[int, ...], best: int) -> None:
-    """Scores of 2.0, 1.0 and 1.5 become 1.0, 0.5 and 0.75 once their tokens were seen, however often."""
+    """Logits of 2.0, 1.0 and 1.5 become 1.0, 0.5 and 0.75 once their tokens have occurred, however often."""
     assert pick([2.0, 1.0 - 0.25, 1.5], uniform=0, seen=seen, repetition_penalty=2.0, temperature=0) == best
 
 
-def test_a_negative_score_is_penalised_downwards() -> None:
-    """Divided, minus one would become likelier than minus 0.9; multiplied it does not."""
+def test_a_negative_logit_is_penalised_downwards() -> None:
+    """A negative logit is multiplied: division would make its token likelier."""
     assert pick([-0.8, -0.9], uniform=0, seen=(0,), repetition_penalty=2.0, temperature=0) == 1
     assert pick([-0.8, -0.9], uniform=0, seen=(1,), repetition_penalty=0.5, temperature=0) == 1
 
@@ -118,10 +118,10 @@ def test_the_graph_chooses_as_the_definitions_do(
 ) -> None:
     """Penalty, top-k, temperature, top-p and draw in float64 lead to the same token, or to one as good as tied."""
     random = np.random.default_rng(seed)
-    scores, seen = random.normal(0, 3, size), tuple(random.integers(0, size, 5).tolist())
-    moved = scores.copy()
+    logits, seen = random.normal(0, 3, size), tuple(random.integers(0, size, 5).tolist())
+    moved = logits.copy()
     for token in set(seen):
-        moved[token] = scores[token] / penalty if scores[token] > 0 else scores[token] * penalty
+        moved[token] = logits[token] / penalty if logits[token] > 0 else logits[token] * penalty
     order = np.argsort(-moved, kind="stable")[: top_k or None]
     shares = np.exp((moved[order] - moved[order[0]]) / 0.8)
     shares /= shares.sum()
@@ -129,7 +129,7 @@ def test_the_graph_chooses_as_the_definitions_do(
     kept = before < top_p
     place = int((before <= uniform * shares[kept].sum()).sum()) - 1
     chosen = pick(
-        scores,
+        logits,
         uniform=uniform,
         seen=seen,
         top_k=top_k,

@@ -1,4 +1,4 @@
-"""Text from a model: whole characters, repeatable, and going on beyond the context."""
+"""Text from a model: whole characters, reproducible, and longer than the context."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TEXT = "¿Qué? —¡Pingüino 🌱👩‍🌾, 日本! The end.\n\tFin"
 
 
 def decode(model: Model, text: str, *, stop: tuple[str, ...] = ()) -> list[str]:
-    """The pieces that come out when a model happens to generate exactly ``text``."""
+    """The pieces that a stream yields when the model generates exactly ``text``."""
     decoder = PieceDecoder(model.tokenizer, stop=stop)
     pieces = []
     for token in model.tokenizer.encode(text):
@@ -48,7 +48,7 @@ def test_a_stream_tells_the_seed_it_drew(model: Model) -> None:
 
 
 def test_streams_do_not_disturb_each_other(model: Model) -> None:
-    """Two texts read in turns are the texts read one after the other."""
+    """Two streams read alternately give the same texts as when read one after the other."""
     pairs = zip_longest(
         model.stream("Once", seed=1, max_tokens=40), model.stream("¿Qué", seed=2, max_tokens=40), fillvalue=""
     )
@@ -65,7 +65,7 @@ def test_the_prompt_is_read_behind_a_line_start_and_composed(model: Model) -> No
 
 
 def test_max_tokens_is_the_most_there_is(model: Model) -> None:
-    """That many tokens, or fewer when the text ends before."""
+    """A text has at most that many tokens, and fewer when it ends earlier."""
     streams = [model.stream(seed=seed, max_tokens=25) for seed in range(10)]
     assert all("".join(stream) for stream in streams)
     assert max(len(stream.token_ids) for stream in streams) == 25
@@ -118,7 +118,7 @@ def test_beyond_the_context_the_later_half_is_read_again(model: Model) -> None:
 
 
 def test_advancing_in_a_full_context_slides(model: Model) -> None:
-    """The chosen token is read after the later half, as if it had been given."""
+    """The chosen token is read after the later half, like a token of the prompt."""
     ids = np.random.default_rng(0).integers(3, model.tokenizer.vocab_size, 32)
     context = model.open_context()
     context.read(ids)
@@ -129,7 +129,7 @@ def test_advancing_in_a_full_context_slides(model: Model) -> None:
 
 @pytest.mark.parametrize("settings", [{}, {"temperature": 2.0}])
 def test_a_text_is_the_same_read_at_once_or_token_by_token(model: Model, settings: dict[str, Any]) -> None:
-    """Advancing chooses what reading everything so far afresh would choose."""
+    """Advancing chooses the same token as reading the whole text again."""
     changed = model.bundle.settings.change(**settings)
     context = model.open_context(changed)
     context._draw = lambda: 0.5
@@ -142,8 +142,8 @@ def test_a_text_is_the_same_read_at_once_or_token_by_token(model: Model, setting
         context.advance()
 
 
-def test_what_was_forgotten_does_not_matter(model: Model) -> None:
-    """Taking tokens back leaves the context as it was before them."""
+def test_forgotten_tokens_do_not_matter(model: Model) -> None:
+    """Forgetting tokens leaves the context as it was before them."""
     settings = model.bundle.settings.change(temperature=0, repetition_penalty=10)
     context = model.open_context(settings)
     context.read([3, 50, 60])
@@ -163,8 +163,8 @@ def test_long_prompts_are_read_in_parts_with_the_same_result(
     monkeypatch.setattr(network, "SCORE_BYTES", 5 * 4 * 4 * 32)
     in_parts = load(run_dir)
     context = in_parts.open_context()
-    assert [len(part) for part in context._cut(ids)] == [5, 5, 5, 5, 5, 5, 2]
-    assert np.allclose(in_parts.score(ids), model.score(ids), atol=1e-3)
+    assert [len(part) for part in context._append(ids)] == [5, 5, 5, 5, 5, 5, 2]
+    assert np.allclose(in_parts.compute_logits(ids), model.compute_logits(ids), atol=1e-3)
 
 
 def test_pieces_are_whole_characters(model: Model) -> None:
@@ -214,7 +214,7 @@ def test_a_text_ends_before_its_first_stop(model: Model, text: str, stop: list[s
 
 
 def test_stop_texts_hold_back_no_more_than_they_must(model: Model) -> None:
-    """Only what may become the stop text waits."""
+    """Only text that may become the stop text is held back."""
     decoder = PieceDecoder(model.tokenizer, stop=("sol!",))
     ids = [int(model.tokenizer.processor.PieceToId(f"<0x{byte:02X}>")) for byte in b"a so sol?"]
     assert [decoder.push(token) for token in ids] == ["a", " ", "", "", "so ", "", "", "", "sol?"]
@@ -222,7 +222,7 @@ def test_stop_texts_hold_back_no_more_than_they_must(model: Model) -> None:
 
 @pytest.mark.parametrize("wrong", [{"temperature": -1}, {"top_p": 0}, {"seed": -1}, {"seed": 2**63}])
 def test_settings_out_of_range_are_refused_at_once(model: Model, wrong: dict[str, Any]) -> None:
-    """Before the first token, with the name of the setting."""
+    """The error comes before the first token, and names the setting."""
     with pytest.raises(InvalidConfigError) as caught:
         model.stream(**wrong)
     assert [mistake.field for mistake in caught.value.mistakes] == list(wrong)
@@ -240,7 +240,7 @@ def test_a_prompt_that_is_no_text_is_refused(model: Model) -> None:
 def test_failures_of_the_runtime_are_ours(
     model: Model, monkeypatch: pytest.MonkeyPatch, message: str, kind: type[Exception]
 ) -> None:
-    """Running out of memory is told apart from a model that cannot be run."""
+    """Out of memory and a model that cannot be run are different errors."""
 
     def fail(*_: object) -> None:
         raise RuntimeError(message)
@@ -251,11 +251,11 @@ def test_failures_of_the_runtime_are_ours(
         context.read([3])
 
 
-def test_scores_that_are_not_numbers_are_an_error(model: Model) -> None:
-    """A damaged model says so instead of writing nonsense."""
+def test_logits_that_are_not_finite_are_an_error(model: Model) -> None:
+    """A damaged model is an error, not a text of nonsense."""
     context = model.open_context()
     context.read([3, 50])
     for cache in context._caches.values():
         cache[:] = np.nan
-    with pytest.raises(IntegrityError, match="not finite numbers"):
+    with pytest.raises(IntegrityError, match="NaN or infinity"):
         context.advance()

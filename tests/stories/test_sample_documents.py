@@ -1,4 +1,4 @@
-"""The sample corpus as a whole: reproducible bytes, sizes, halves, twins, variety."""
+"""The story corpus as a whole: reproducible bytes, sizes, languages, twins, variety."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from semilla.stories import OPENINGS, SampleDocument, generate_corpus, list_open
 from semilla.stories.stories import load_library, tell_story
 
 RECORDED_SHA256 = "3a31b362fd9c2e4ed5c1b1e73f6e19741782341b435bb4282cbec61712c86812"
-"""Of seed 0 at 20,000 bytes; any change of material or engine changes it, and only then is it recorded anew."""
+"""Of seed 0 at 20,000 bytes. Update it only when material or engine were changed on purpose."""
 
 SENTENCE_END = re.compile(r'(?<=[.!?])["»]?\s+(?=[A-ZÁÉÍÓÚÑ"«¿¡—])')
 
@@ -51,7 +51,7 @@ def test_the_recorded_hash_of_seed_0_is_reproduced() -> None:
 
 @pytest.mark.parametrize("hash_seed", ["1", "2"])
 def test_another_process_with_another_hash_order_gives_the_same_bytes(hash_seed: str) -> None:
-    """No set or hash order leaks into the text."""
+    """The text does not depend on the iteration order of sets."""
     program = (
         "import hashlib; from semilla.stories import generate_corpus\n"
         "texts = [document.text for document in generate_corpus(seed=0, size_bytes=20_000)]\n"
@@ -72,7 +72,7 @@ def test_another_seed_tells_other_stories() -> None:
 
 
 def test_a_larger_corpus_begins_with_the_stories_of_a_smaller_one() -> None:
-    """Growing the size continues both documents."""
+    """A larger size continues both documents."""
     small, large = (generate_corpus(seed=3, size_bytes=size) for size in (30_000, 90_000))
     for one, other in zip(small, large, strict=True):
         assert other.text.startswith(one.text.rstrip("\n") + "\n\n")
@@ -90,7 +90,7 @@ def test_the_size_is_met_and_the_languages_share_it(seed: int, size_bytes: int, 
 
 
 def test_five_megabytes_can_be_made() -> None:
-    """The largest sample the command offers is complete, and no story is told twice."""
+    """The largest corpus the command offers is complete, and no story occurs twice."""
     documents = generate_corpus(seed=0, size_bytes=5_000_000)
     assert abs(sum(len(document.text.encode()) for document in documents) - 5_000_000) < 5_000
     for document in documents:
@@ -99,7 +99,7 @@ def test_five_megabytes_can_be_made() -> None:
 
 
 def test_one_story_of_each_language_is_the_least() -> None:
-    """A tiny size still gives one whole story a language."""
+    """A tiny size still gives one whole story in each language."""
     assert [len(split_stories(document)) for document in generate_corpus(seed=0, size_bytes=1)] == [1, 1]
 
 
@@ -111,7 +111,7 @@ def test_no_size_is_a_mistake_of_the_user(size_bytes: int) -> None:
 
 
 def test_the_documents_are_english_and_spanish(megabyte: list[SampleDocument]) -> None:
-    """There is one document a language, with a title and the letters of its language."""
+    """There is one document in each language, with a title and the letters of its language."""
     english, spanish = megabyte
     assert (english.language, spanish.language) == ("en", "es")
     assert english.title != spanish.title
@@ -120,7 +120,7 @@ def test_the_documents_are_english_and_spanish(megabyte: list[SampleDocument]) -
 
 
 def test_lines_are_clean(megabyte: list[SampleDocument]) -> None:
-    """Stories are separated by one blank line; no line has blanks at its ends or in a row, and none is long."""
+    """One blank line separates stories; no line is long, or has double spaces or spaces at its ends."""
     for document in megabyte:
         assert "\n\n\n" not in document.text
         assert document.text.endswith("\n")
@@ -130,7 +130,7 @@ def test_lines_are_clean(megabyte: list[SampleDocument]) -> None:
 
 
 def test_about_half_of_the_stories_have_a_twin() -> None:
-    """A twin is told in both languages under the same number, with the same plot."""
+    """Twins have the same number and the same plot in both languages."""
     pairs = [[tell_story(language, seed=0, index=index) for language in ("en", "es")] for index in range(300)]
     assert all(english.is_twin == spanish.is_twin for english, spanish in pairs)
     twins = [pair for pair in pairs if pair[0].is_twin]
@@ -141,7 +141,7 @@ def test_about_half_of_the_stories_have_a_twin() -> None:
 
 
 def test_twins_are_about_the_same_characters() -> None:
-    """Whoever an English twin speaks of most is, with the name's Spanish form, in the Spanish one."""
+    """The name most frequent in an English twin occurs, in its Spanish form, in the Spanish twin."""
     names = load_library().lexicon.select("girl-name | boy-name")
     for index in range(200):
         english, spanish = (tell_story(language, seed=0, index=index) for language in ("en", "es"))
@@ -151,7 +151,7 @@ def test_twins_are_about_the_same_characters() -> None:
 
 
 def test_long_sentences_seldom_repeat(megabyte: list[SampleDocument]) -> None:
-    """Of the sentences of more than eight words, under one in a hundred were told in another story."""
+    """Of the sentences with more than eight words, under 1 % occur in another story."""
     for document in megabyte:
         first_story: dict[str, int] = {}
         num_long = num_repeated = 0
@@ -180,7 +180,7 @@ def test_three_megabytes_tell_the_words_they_promise(default_corpus: list[Sample
 def test_the_vocabulary_is_wide_enough_for_a_tokenizer(
     request: pytest.FixtureRequest, corpus: str, vocab_size: int
 ) -> None:
-    """One megabyte supports a unigram vocabulary of 2,000 pieces, three the default one."""
+    """1 MB supports a unigram vocabulary of 2,000 pieces, 3 MB the default vocabulary."""
     documents = request.getfixturevalue(corpus)
     lines = [line for document in documents for line in document.text.split("\n") if line]
     model = io.BytesIO()
@@ -200,7 +200,7 @@ def test_the_vocabulary_is_wide_enough_for_a_tokenizer(
 
 
 def test_openings_are_how_stories_begin(megabyte: list[SampleDocument]) -> None:
-    """Every opening begins some story of its language; other languages have none."""
+    """Every opening begins some story in its language; other languages have no openings."""
     assert set(OPENINGS) == {"en", "es"}
     for document in megabyte:
         stories = split_stories(document)

@@ -54,7 +54,7 @@ def test_plurals_of_the_lexicon_are_right(english: English) -> None:
     ],
 )
 def test_the_article_follows_the_sound(english: English, text: str, expected: str) -> None:
-    """An stands before a vowel sound, not before every vowel letter."""
+    """An comes before a vowel sound, not before every vowel letter."""
     assert english.finish(text) == expected
 
 
@@ -78,7 +78,7 @@ def test_adjectives_are_compared(adjective: str, comparative: str, superlative: 
 
 
 def test_an_article_before_a_plural_or_a_mass_becomes_some(english: English) -> None:
-    """One has a kite, some boots and some bread."""
+    """A kite, but some boots and some bread."""
     article, red = Term("a", "literal"), Term("red", "adjective")
     assert english.render_phrase([article, red, noun("kite")]) == "a red kite"
     assert english.render_phrase([article, noun("boots", is_plural=True)]) == "some boots"

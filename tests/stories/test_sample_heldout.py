@@ -16,7 +16,7 @@ PLOTS = load_library().plots
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_no_story_for_training_has_a_held_out_combination(language: str) -> None:
-    """Whatever the seed."""
+    """This holds for every seed."""
     for seed in (0, 1):
         told = [tell_story(language, seed=seed, index=index) for index in range(1500)]  # type: ignore[arg-type]
         assert not any(is_held_out(story.combination) for story in told)
@@ -24,7 +24,7 @@ def test_no_story_for_training_has_a_held_out_combination(language: str) -> None
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_held_out_stories_have_nothing_else(language: str) -> None:
-    """And they share no combination with the others, though both draw on the same plots."""
+    """Held-out stories share plots with the others, but no combination."""
     held_out, usual = (
         [tell_story(language, seed=0, index=index, held_out=kept) for index in range(1500)]  # type: ignore[arg-type]
         for kept in (True, False)
@@ -38,7 +38,7 @@ def test_held_out_stories_have_nothing_else(language: str) -> None:
 
 @pytest.mark.parametrize("plot", PLOTS, ids=lambda plot: plot.key)
 def test_every_plot_has_both_kinds(plot: Plot) -> None:
-    """What is held out is known from other stories: its character, and its object, each in company of others."""
+    """The character and the object of a held-out combination both occur in other stories."""
     lexicon = load_library().lexicon
     rng = Random(0)
     usual = [find_combination(plot, choose_facts(plot, rng, lexicon)) for _ in range(300)]
@@ -47,13 +47,13 @@ def test_every_plot_has_both_kinds(plot: Plot) -> None:
 
 
 def test_about_the_share_promised_is_held_out() -> None:
-    """Of many combinations, one in eight."""
+    """One combination in eight is held out."""
     kept = [is_held_out(Combination("fox", str(number), "lost_toy")) for number in range(5_000)]
     assert abs(sum(kept) / len(kept) - HELD_OUT_SHARE) < 0.02
 
 
 def test_a_combination_is_held_out_for_good() -> None:
-    """The hash is fixed: a model trained by an earlier version was never shown these either."""
+    """The hash is fixed: models trained by earlier versions never saw these combinations either."""
     combinations = [
         Combination("girl", thing, "lost_toy") for thing in ("kite", "ball", "doll", "drum", "hat")
     ]

@@ -1,4 +1,4 @@
-"""The data files: what a writer can get wrong is found here, by name."""
+"""The data files: these tests find a writer's mistakes and name them."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def name_facts(plot: Plot) -> set[str]:
 
 @pytest.mark.parametrize("plot", PLOTS, ids=lambda plot: plot.key)
 def test_every_word_of_a_slot_is_a_fact_or_a_literal(plot: Plot) -> None:
-    """A misspelt fact would be printed as it stands; no literal has the name of a fact, a tag or an entry."""
+    """A misspelt fact would be printed literally, so no literal has the name of a fact, a tag or an entry."""
     names = {name for other in PLOTS for name in name_facts(other)}
     names |= {tag for entry in LEXICON.entries for tag in (*entry.tags, entry.key)}
     for language in LANGUAGES:
@@ -73,7 +73,7 @@ def test_spanish_literals_are_masculine_singular(plot: Plot) -> None:
 
 @pytest.mark.parametrize("plot", PLOTS, ids=lambda plot: plot.key)
 def test_targets_are_facts(plot: Plot) -> None:
-    """A word can only agree with something the story is about."""
+    """A word can only agree with a fact of the story."""
     for language in LANGUAGES:
         targets = {target.base for _, slot in list_words(plot, language) for target in slot.targets}
         assert targets <= name_facts(plot)
@@ -81,7 +81,7 @@ def test_targets_are_facts(plot: Plot) -> None:
 
 @pytest.mark.parametrize("plot", PLOTS, ids=lambda plot: plot.key)
 def test_both_languages_tell_about_the_same_facts(plot: Plot) -> None:
-    """Characters and own phrases that a plot names in one language are named in the other."""
+    """A plot names the same characters and phrases in both languages."""
     used = [{word.base for word, _ in list_words(plot, language)} for language in LANGUAGES]
     used = [words & {*plot.cast, *plot.values} for words in used]
     assert used[0] == used[1]
@@ -89,7 +89,7 @@ def test_both_languages_tell_about_the_same_facts(plot: Plot) -> None:
 
 @pytest.mark.parametrize("plot", PLOTS, ids=lambda plot: plot.key)
 def test_every_query_finds_entries_of_one_kind(plot: Plot) -> None:
-    """A tag and a key with the same name do not mix nouns with adjectives."""
+    """No tag or key stands for both nouns and adjectives."""
     for query in (*plot.cast.values(), *plot.facts.values()):
         found = LEXICON.select(query.partition(" for ")[0])
         assert len({entry.terms["en"].part for entry in found}) == 1, query
@@ -97,7 +97,7 @@ def test_every_query_finds_entries_of_one_kind(plot: Plot) -> None:
 
 @pytest.mark.parametrize("plot", PLOTS, ids=lambda plot: plot.key)
 def test_every_target_of_a_choice_has_something_that_goes_with_it(plot: Plot) -> None:
-    """For each thing there is a colour or a look, for each place a game."""
+    """Each thing has a colour or a look, each place a game."""
     queries = {**plot.cast, **plot.facts}
     for query in plot.facts.values():
         wanted, _, target = query.partition(" for ")
@@ -108,7 +108,7 @@ def test_every_target_of_a_choice_has_something_that_goes_with_it(plot: Plot) ->
 
 @pytest.mark.parametrize("plot", PLOTS, ids=lambda plot: plot.key)
 def test_facts_are_chosen_without_an_end_of_luck(plot: Plot) -> None:
-    """Two facts of a story never are the same entry."""
+    """Two facts of a story are never the same entry."""
     for seed in range(30):
         chosen = choose_facts(plot, Random(seed), LEXICON).values()
         keys = [fact.key for fact in chosen if isinstance(fact, Entry)]
@@ -129,7 +129,7 @@ def test_there_are_enough_plots_and_words() -> None:
 
 
 def test_every_entry_can_be_met_in_a_story() -> None:
-    """No word lies in the lexicon unused."""
+    """Every word of the lexicon is used."""
     queries = {query for plot in PLOTS for query in (*plot.cast.values(), *plot.facts.values())}
     met = {entry.key for query in queries for entry in LEXICON.select(query.partition(" for ")[0])}
     met |= {entry.key for entry in LEXICON.select("girl-name | boy-name")}
@@ -137,7 +137,7 @@ def test_every_entry_can_be_met_in_a_story() -> None:
 
 
 def test_every_shared_fact_and_bank_is_used() -> None:
-    """What all plots share, some plot uses."""
+    """Some plot uses each shared bank and fact."""
     _, banks = load_plots()
     slots = {
         slot
@@ -161,7 +161,7 @@ def test_every_beat_offers_a_choice() -> None:
 
 
 def test_the_material_says_that_it_is_free() -> None:
-    """The dedication and the writer's guide lie beside the data."""
+    """The licence and the writer's guide are next to the data."""
     folder = files("semilla.stories") / "material"
     assert "CC0 1.0" in (folder / "LICENSE-CC0.txt").read_text(encoding="utf-8")
     assert "Add a plot" in (folder / "README.md").read_text(encoding="utf-8")
@@ -174,7 +174,7 @@ def test_a_query_without_an_answer_is_named() -> None:
 
 
 def test_queries_combine_tags_keys_and_exceptions() -> None:
-    """Tags join, ! excludes, = names one entry, | adds."""
+    """Tags are combined, ! excludes a tag, = names one entry, | adds alternatives."""
     words = [
         make_entry("kite", {"en": "kite", "es": "la cometa", "is": "light"}, part="noun", category="toy"),
         make_entry("ball", {"en": "ball", "es": "la pelota"}, part="noun", category="toy"),
@@ -196,7 +196,7 @@ def test_an_incomplete_noun_is_named(row: dict[str, str]) -> None:
 
 
 def test_the_lexicon_is_read_in_the_same_order_every_time() -> None:
-    """The order of the entries is part of what makes a corpus reproducible."""
+    """The corpus depends on the order of the entries."""
     assert [entry.key for entry in load_lexicon().entries] == [entry.key for entry in LEXICON.entries]
 
 

@@ -1,4 +1,4 @@
-"""Each pair is a sentence of a held-out story and its twin with one mistake, and the mistake is one."""
+"""Each pair is a sentence of a held-out story and the same with one mistake, which really is a mistake."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LOCAL = {
     "es": """article_gender article_number clitic_position comparison perfect_participle plural_after_number
         tu_usted""".split(),
 }
-"""Phenomena whose mistake shows in the words beside it."""
+"""Phenomena whose mistake is visible from the neighbouring words."""
 
 
 @cache
@@ -37,7 +37,7 @@ def spoil(language: str, phenomenon: str, sentence: str) -> list[str]:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_there_are_enough_pairs(language: Language) -> None:
-    """At least eight phenomena a language have their two hundred pairs, and none has hardly any."""
+    """In each language at least eight phenomena have all two hundred pairs, and none has only a few."""
     counts = Counter(pair.phenomenon for pair in make_all(language))
     assert sum(count == PAIRS_PER_PHENOMENON for count in counts.values()) >= 8
     assert min(counts.values()) >= 30
@@ -46,7 +46,7 @@ def test_there_are_enough_pairs(language: Language) -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_same_seed_gives_the_same_pairs(language: Language) -> None:
-    """Fewer pairs are the first of more; another seed gives others."""
+    """Asking for fewer pairs gives the first of them; another seed gives other pairs."""
     few = make_pairs(language, seed=0, per_phenomenon=3)
     assert few == make_pairs(language, seed=0, per_phenomenon=3)
     assert set(few) <= set(make_all(language))
@@ -55,7 +55,7 @@ def test_the_same_seed_gives_the_same_pairs(language: Language) -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_pairs_come_from_held_out_stories(language: Language) -> None:
-    """Each sentence stands in a story about a combination that no training story has."""
+    """Each sentence is from a story about a combination that no training story has."""
     stories = [tell_story(language, seed=0, index=index, held_out=True) for index in range(200)]
     assert all(is_held_out(story.combination) for story in stories)
     sentences = {sentence for story in stories for sentence in split_sentences(story.text)}
@@ -77,7 +77,7 @@ def test_twins_differ_minimally(language: Language) -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_local_mistake_is_never_made_by_the_stories(language: Language) -> None:
-    """The spoilt words with their neighbours stand nowhere in a megabyte of stories."""
+    """The wrong words with their neighbours occur nowhere in a megabyte of stories."""
     text = next(one.text for one in generate_corpus(seed=5, size_bytes=1 << 20) if one.language == language)
     grams = set(zip(*(re.findall(r"[\w'-]+", text)[shift:] for shift in range(3)), strict=False))
     assert len(grams) > 10_000
@@ -126,12 +126,12 @@ EXAMPLES = [
 
 @pytest.mark.parametrize(("language", "phenomenon", "right", "wrong"), EXAMPLES)
 def test_a_mistake_by_hand(language: str, phenomenon: str, right: str, wrong: str) -> None:
-    """An example of each phenomenon, as a teacher would mark it."""
+    """One example of each phenomenon."""
     assert wrong in spoil(language, phenomenon, right)
 
 
 def test_every_phenomenon_has_an_example() -> None:
-    """The table above is complete."""
+    """The table has an example of every phenomenon."""
     shown = {(language, phenomenon) for language, phenomenon, _, _ in EXAMPLES}
     assert shown == {
         *(("en", name) for name in list_english_mistakes()),
@@ -155,12 +155,12 @@ def test_every_phenomenon_has_an_example() -> None:
     ],
 )
 def test_what_might_be_right_is_left_alone(language: str, phenomenon: str, sentence: str) -> None:
-    """Where the other form has a reading of its own, no pair is made."""
+    """Where the other form is correct too, no pair is made."""
     assert spoil(language, phenomenon, sentence) == []
 
 
 def test_speech_stays_in_one_sentence() -> None:
-    """Quotation marks are never torn apart; sentences of a usual length only."""
+    """A quotation is never split, and only sentences of a usual length count."""
     text = '"No. I do not know," said Leo. He went to the old mill.\nYes.\n«¿Dónde? ¡No lo sé!», pensó ella al fin.'
     assert list(split_sentences(text)) == [
         '"No. I do not know," said Leo.',

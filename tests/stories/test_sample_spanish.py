@@ -28,7 +28,7 @@ escocés escocesa, español española, francés francesa, hablador habladora, ho
 irlandés irlandesa, japonés japonesa, juguetón juguetona, observador observadora, parlanchín parlanchina,
 portugués portuguesa, soñador soñadora, trabajador trabajadora
 """)
-"""Feminine forms that do not follow from -o, as a speaker knows them."""
+"""Feminine forms of adjectives that do not end in -o."""
 
 PLURALS = read_pairs("""
 alemán alemanes, audaz audaces, azul azules, bonachón bonachones, comilón comilones, común comunes, danés daneses,
@@ -60,7 +60,7 @@ def spanish() -> Spanish:
 
 
 def read_genders() -> dict[str, str]:
-    """Key -> gender and number of every noun, straight from the files: 'fs' for la cometa."""
+    """Key -> gender and number of every noun, read from the files: 'fs' for la cometa."""
     genders = {}
     for path in (files("semilla.stories") / "material" / "words").iterdir():
         content = tomllib.loads(path.read_text(encoding="utf-8")) if path.name.endswith(".toml") else {}
@@ -72,7 +72,7 @@ def read_genders() -> dict[str, str]:
 
 
 def list_nouns(category: str, table: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Key and Spanish word of the rows and lines of a table."""
+    """Keys and Spanish words in the rows and lines of a table."""
     for key, row in table.items():
         if isinstance(row, dict):
             yield key, row["es"]
@@ -124,7 +124,7 @@ def test_every_adjective_agrees_with_every_noun(spanish: Spanish) -> None:
 
 
 def test_every_article_agrees_with_every_noun(spanish: Spanish) -> None:
-    """The article of each noun is the one written in the lexicon; agua and hada take el and un."""
+    """The article of each noun is that of the lexicon; agua and hada take el and un."""
     genders = read_genders()
     for noun in select("noun"):
         gender, number = genders[noun.key]
@@ -182,7 +182,7 @@ def test_an_adjective_in_between_brings_la_back(spanish: Spanish) -> None:
     ],
 )
 def test_plurals_keep_the_stress(singular: str, plural: str) -> None:
-    """The accent goes or comes so that the stress stays where it was."""
+    """An accent is added or removed so that the stress stays where it was."""
     assert pluralise(singular) == plural
 
 
@@ -213,7 +213,7 @@ def test_short_forms_stand_before_a_noun(spanish: Spanish, words: list[str], exp
     ],
 )
 def test_words_agree_with_a_character(spanish: Spanish, gender: str, is_plural: bool, expected: str) -> None:
-    """Pronouns, participles and verbs take the gender and number of the one they speak of."""
+    """Pronouns, participles and verbs take the gender and number of the character."""
     target = Term("Noa", "name", gender="f" if gender == "f" else "m", is_plural=is_plural)
     words = [Term(word, "literal") for word in ("él", "lo", "solo", "cansado", "hijo")]
     words.append(Term("estar", "literal", form="imp"))

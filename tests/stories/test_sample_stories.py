@@ -1,4 +1,4 @@
-"""Single stories: layout, punctuation in pairs, no rest of a template."""
+"""Single stories: layout, paired punctuation, no remains of templates."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def stories() -> list[Story]:
 
 
 def test_no_rest_of_a_template_is_left(stories: list[Story]) -> None:
-    """Braces, brackets, bars, slashes, underscores and double blanks belong to templates only."""
+    """Braces, brackets, bars, slashes, underscores and double spaces never occur in a story."""
     for story in stories:
         assert not re.search(r"[\[\]{}|_@=\\]|//|  ", story.text), story.text
 
 
 def test_english_quotation_marks_pair(stories: list[Story]) -> None:
-    """Every line of an English story opens and closes its quotations."""
+    """Every line of an English story closes the quotations that it opens."""
     for story in stories:
         if story.language == "en":
             assert all(line.count('"') % 2 == 0 for line in story.text.split("\n")), story.text
@@ -45,7 +45,7 @@ def test_spanish_marks_pair(stories: list[Story]) -> None:
 
 
 def test_spanish_dashes_stand_where_speech_begins_or_is_interrupted(stories: list[Story]) -> None:
-    """A raya opens a line, or stands after a blank before the narrator, or closes the narrator's words."""
+    """A raya starts a line, comes after a space before the narrator's words, or closes them."""
     for story in stories:
         if story.language == "es":
             for line in story.text.split("\n"):
@@ -55,7 +55,7 @@ def test_spanish_dashes_stand_where_speech_begins_or_is_interrupted(stories: lis
 
 
 def test_every_sentence_begins_with_a_capital(stories: list[Story]) -> None:
-    """At the start of a line, and after the end of a sentence, stands a capital letter."""
+    """Every line and every sentence starts with a capital letter."""
     for story in stories:
         assert not re.search(r'(?m)^[—"«¿¡]*[a-zñáéíóú]', story.text), story.text
         assert not re.search(r'[.!?] ["«¿¡]*[a-zñáéíóú]', story.text), story.text
@@ -68,14 +68,14 @@ def test_every_line_ends_with_a_mark(stories: list[Story]) -> None:
 
 
 def test_spanish_is_contracted(stories: list[Story]) -> None:
-    """De el and a el never stand in a story, and y becomes e before an i."""
+    """De el and a el never occur, and y is e before an i."""
     for story in stories:
         if story.language == "es":
             assert not re.search(r"\b(?:[Dd]e|[Aa]) el\b|\by [IiíÍ]|\bo [OoÓó]", story.text), story.text
 
 
 def test_english_articles_fit_the_next_word(stories: list[Story]) -> None:
-    """An stands before a vowel sound and only there."""
+    """An comes before vowel sounds, and only there."""
     for story in stories:
         if story.language == "en":
             assert not re.search(
@@ -92,7 +92,7 @@ def test_a_story_has_a_moderate_length(stories: list[Story]) -> None:
 
 
 def test_every_plot_is_told_its_share() -> None:
-    """Plots are dealt like cards: each as often as its share says before any is told more often."""
+    """Plots are dealt like cards: each is told as often as its share says before any is told again."""
     shares = {plot.key: plot.share for plot in load_library().plots}
     told = [tell_story("en", seed=1, index=index) for index in range(sum(shares.values()))]
     alone = Counter(story.plot for story in told if not story.is_twin)
@@ -100,7 +100,7 @@ def test_every_plot_is_told_its_share() -> None:
 
 
 def test_two_characters_never_share_an_initial() -> None:
-    """Names of a story differ in their first letter in both languages, and kinds of animals differ."""
+    """In a story, names have different initials in both languages, and animals are of different kinds."""
     library = load_library()
     for seed in range(40):
         for plot in library.plots:
@@ -114,7 +114,7 @@ def test_two_characters_never_share_an_initial() -> None:
 
 
 def test_paragraphs_and_speeches_are_laid_out() -> None:
-    """Narration runs on, speech has its own line, // breaks a line."""
+    """Narration is joined, speech has its own line, // starts a new line."""
     pieces = ["había una vez", "un ñandú.", "—¡hola! —dijo. // se fue.", "volvió.", "// fin. 🌱"]
     assert lay_out(pieces) == "Había una vez Un ñandú.\n—¡Hola! —dijo.\nSe fue. Volvió.\nFin. 🌱"
 
@@ -128,5 +128,5 @@ def test_paragraphs_and_speeches_are_laid_out() -> None:
     ],
 )
 def test_sentences_are_capitalised_but_not_the_narrator(text: str, expected: str) -> None:
-    """The words after a closing quotation or a raya stay small."""
+    """Words after a closing quotation mark or a raya stay in lower case."""
     assert capitalise(text) == expected

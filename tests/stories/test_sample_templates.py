@@ -1,4 +1,4 @@
-"""What writers type: choices, slots, banks, and mistakes that are named."""
+"""Templates: choices, slots, banks, and errors that name the mistake."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from semilla.stories.templates import (
 
 
 def test_text_slots_and_banks_are_parsed() -> None:
-    """A template is a row of texts, slots and banks."""
+    """A template is a sequence of texts, slots and banks."""
     assert compile_template("¡{hero} vio {un thing.pl}! {@thanks}") == (
         "¡",
         Slot((Word("hero"),)),
@@ -45,7 +45,7 @@ def test_a_capital_is_kept_beside_the_word() -> None:
 
 
 def test_lines_are_alternatives() -> None:
-    """Each line that is not blank is one template."""
+    """Every line that is not blank is a template."""
     assert compile_lines("\n uno\n\n dos 🌱 \n") == (("uno",), ("dos 🌱",))
 
 

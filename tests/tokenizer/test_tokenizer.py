@@ -1,4 +1,4 @@
-"""The tokenizer gives text back exactly, keeps its special ids, and says how large a vocabulary a text supports."""
+"""The tokenizer decodes text exactly, keeps its special ids, and reports the vocabulary size a text supports."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from small_runs import make_many_characters
 
 from semilla.errors import IntegrityError, InvalidCorpusError
 from semilla.tokenizer import tokenizer as tok
+from semilla.tokenizer import training
 
 WORDS = """
     la niña mira el río y pregunta ¿qué hay allí? —¡Un pingüino! the cat sat near an old tree while rain fell slowly
@@ -32,7 +33,7 @@ def make_rich_text() -> str:
 
 @pytest.fixture(scope="module", params=["unigram", "bpe", "char", "word"])
 def trained(request: pytest.FixtureRequest) -> tok.Tokenizer:
-    result = tok.train_tokenizer(
+    result = training.train_tokenizer(
         [make_text()], vocab_size=1000, model_type=request.param, is_size_explicit=False
     )
     return tok.Tokenizer(result.model)
@@ -45,7 +46,7 @@ def trained(request: pytest.FixtureRequest) -> tok.Tokenizer:
 )
 @settings(max_examples=200, deadline=None)
 def test_any_text_comes_back_exactly(trained: tok.Tokenizer, text: str) -> None:
-    """Whatever is encoded decodes to itself, whether pieces cover it or bytes have to."""
+    """Every text decodes to itself, whether it is encoded in pieces or in bytes."""
     assert trained.decode(trained.encode(text)) == text
 
 
@@ -69,7 +70,7 @@ def test_ten_thousand_texts_come_back_exactly(trained: tok.Tokenizer) -> None:
 
 
 def test_special_ids_stand_where_the_code_says(trained: tok.Tokenizer) -> None:
-    """Unknown, begin, end and line break have the ids named in one place."""
+    """Unknown, begin, end and line break have the ids that the constants say."""
     pieces = [piece for piece, _ in trained.list_pieces()[:4]]
     assert pieces == ["<unk>", "<s>", "</s>", "\n"]
     assert list(trained.encode("\n")) == [tok.NEWLINE_ID]
@@ -86,7 +87,7 @@ def test_control_tokens_written_as_text_stay_text(trained: tok.Tokenizer) -> Non
 def test_training_ten_times_gives_the_same_bytes(num_threads: int) -> None:
     """Training is a pure function of the text and the options, in a new process each time (T8)."""
     models = {
-        tok.train_tokenizer(
+        training.train_tokenizer(
             [make_text(lines=200)],
             vocab_size=1000,
             model_type="unigram",
@@ -100,10 +101,12 @@ def test_training_ten_times_gives_the_same_bytes(num_threads: int) -> None:
 
 def test_a_vocabulary_asked_for_but_too_large_is_an_error_with_the_largest_possible() -> None:
     """The error names the largest value, and that value works."""
-    with pytest.raises(tok.VocabularySizeError, match="tokenizer_vocab_size = 8000") as caught:
-        tok.train_tokenizer([make_rich_text()], vocab_size=8000, model_type="unigram", is_size_explicit=True)
+    with pytest.raises(training.VocabularySizeError, match="tokenizer_vocab_size = 8000") as caught:
+        training.train_tokenizer(
+            [make_rich_text()], vocab_size=8000, model_type="unigram", is_size_explicit=True
+        )
     largest = caught.value.nearest
-    again = tok.train_tokenizer(
+    again = training.train_tokenizer(
         [make_rich_text()], vocab_size=largest, model_type="unigram", is_size_explicit=True
     )
     assert again.vocab_size == largest
@@ -115,31 +118,37 @@ def test_a_vocabulary_too_small_for_the_characters_is_an_error_with_the_least_po
 ) -> None:
     """The error names the least value, and that value works (T2)."""
     text = make_many_characters(1500)
-    with pytest.raises(tok.VocabularySizeError, match=r"tokenizer_vocab_size = 1000: .* at least") as caught:
-        tok.train_tokenizer([text], vocab_size=1000, model_type=model_type, is_size_explicit=True)
+    with pytest.raises(
+        training.VocabularySizeError, match=r"tokenizer_vocab_size = 1000: .* at least"
+    ) as caught:
+        training.train_tokenizer([text], vocab_size=1000, model_type=model_type, is_size_explicit=True)
     smallest = caught.value.nearest
-    again = tok.train_tokenizer([text], vocab_size=smallest, model_type=model_type, is_size_explicit=True)
+    again = training.train_tokenizer(
+        [text], vocab_size=smallest, model_type=model_type, is_size_explicit=True
+    )
     assert again.vocab_size == smallest
 
 
 def test_more_characters_than_any_vocabulary_holds_says_so() -> None:
-    """No size is suggested that no configuration may ask for (T2)."""
+    """The error suggests no size that a configuration cannot ask for (T2)."""
     refusal = b"Vocabulary size is smaller than required_chars. 32000 vs 40000. Increase vocab_size"
     outcome = subprocess.CompletedProcess([], 1, b"", refusal)
     with pytest.raises(InvalidCorpusError, match="needs 40000 pieces") as caught:
-        tok._check_characters(outcome, 32_000)
+        training._check_characters(outcome, 32_000)
     assert type(caught.value) is InvalidCorpusError
 
 
 def test_a_text_too_poor_for_any_choice_says_so() -> None:
-    """Below the smallest size that may be asked for, no size is suggested."""
+    """The error suggests no size below the smallest that a configuration can ask for."""
     with pytest.raises(InvalidCorpusError, match="give it more text"):
-        tok.train_tokenizer([make_text()], vocab_size=1500, model_type="unigram", is_size_explicit=True)
+        training.train_tokenizer([make_text()], vocab_size=1500, model_type="unigram", is_size_explicit=True)
 
 
 def test_a_default_vocabulary_too_large_is_lowered_and_says_so() -> None:
-    """Left at its default, the size follows the text."""
-    result = tok.train_tokenizer([make_text()], vocab_size=8000, model_type="bpe", is_size_explicit=False)
+    """A default size is adapted to the text."""
+    result = training.train_tokenizer(
+        [make_text()], vocab_size=8000, model_type="bpe", is_size_explicit=False
+    )
     assert result.vocab_size < 8000
     assert result.warning is not None
     assert str(result.vocab_size) in result.warning
@@ -148,19 +157,19 @@ def test_a_default_vocabulary_too_large_is_lowered_and_says_so() -> None:
 def test_a_text_of_one_repeated_character_is_refused() -> None:
     """There is nothing to learn from it, and the error says so."""
     with pytest.raises(InvalidCorpusError):
-        tok.train_tokenizer(["a" * 5000], vocab_size=1000, model_type="unigram", is_size_explicit=False)
+        training.train_tokenizer(["a" * 5000], vocab_size=1000, model_type="unigram", is_size_explicit=False)
 
 
 def test_sentences_are_short_enough_for_sentencepiece_and_lose_nothing() -> None:
     """Long lines are cut rather than dropped."""
     text = make_text(lines=50) + "ñ" * 9000 + "\nfin"
-    sentences = list(tok.split_sentences(text))
+    sentences = list(training.split_sentences(text))
     assert "".join(sentences) == text
-    assert max(len(sentence.encode()) for sentence in sentences) <= tok.LARGEST_SENTENCE_BYTES
+    assert max(len(sentence.encode()) for sentence in sentences) <= training.LARGEST_SENTENCE_BYTES
 
 
 def test_damaged_models_are_refused() -> None:
-    """Bytes that are no model raise an integrity error, not a crash."""
+    """Bytes that are not a model raise an integrity error, and crash nothing."""
     for bad in (b"", b"not a model", b"\x80\x04"):
         with pytest.raises(IntegrityError):
             tok.Tokenizer(bad)
@@ -171,5 +180,5 @@ def test_more_text_than_a_pipe_holds_reaches_the_trainer() -> None:
     """A text of many pipe buffers is trained on, however long the child takes to start reading."""
     text = make_text(lines=20_000)
     assert len(text) > 2**19
-    result = tok.train_tokenizer([text], vocab_size=1000, model_type="char", is_size_explicit=False)
+    result = training.train_tokenizer([text], vocab_size=1000, model_type="char", is_size_explicit=False)
     assert tok.Tokenizer(result.model).vocab_size == result.vocab_size

@@ -1,4 +1,4 @@
-"""Tokenizers built to attack their reader: refused unread, or tried where a crash does no harm (T3, T4)."""
+"""Malicious tokenizer files are refused unread, or tried in a process that may crash (T3, T4)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def model() -> bytes:
 
 
 def test_a_trained_model_is_accepted(model: bytes) -> None:
-    """Unread and read, here and in a child."""
+    """It passes the check of its structure and the trial in a child process."""
     check_structure(model)
     try_in_child(model)
 
@@ -43,7 +43,7 @@ def test_a_trained_model_is_accepted(model: bytes) -> None:
         (lambda model: b"", "0 pieces"),
         (lambda model: model[:-3], "cut short"),
         (lambda model: encode_number(1 << 3 | 2) + encode_number(1 << 62), "cut short"),
-        (lambda model: b"\x0a" + b"\xff" * 12, "no protobuf"),
+        (lambda model: b"\x0a" + b"\xff" * 12, "not a protobuf"),
         (lambda model: b"<!DOCTYPE html><title>404</title>", "SentencePiece model"),
         (lambda model: pickle_payload("true"), "SentencePiece model"),
         (lambda model: bytes(5000), "SentencePiece model"),
@@ -51,7 +51,7 @@ def test_a_trained_model_is_accepted(model: bytes) -> None:
     ids="long-piece table rules many-pieces large empty cut giant-length endless-number html pickle zeros".split(),
 )
 def test_what_crashes_the_parser_is_refused_unread(change, words: str, model: bytes) -> None:
-    """Each is an integrity error, told before SentencePiece has seen a byte (T3, T4)."""
+    """Each is an integrity error, raised before SentencePiece reads a byte (T3, T4)."""
     bad = change(model)
     with pytest.raises(IntegrityError, match=words):
         check_structure(bad)
@@ -82,7 +82,7 @@ def test_flipped_bits_end_in_an_error_or_a_tokenizer(model: bytes) -> None:
 def test_a_child_that_fails_is_an_integrity_error(
     monkeypatch: pytest.MonkeyPatch, model: bytes, code: str, words: str
 ) -> None:
-    """A crash of the parser ends the child, not us; one that never ends is ended (T4)."""
+    """A crash of the parser ends only the child; a child that hangs is killed (T4)."""
     run = subprocess.run
     monkeypatch.setattr(tokenizer_file, "TRIAL_TIMEOUT_S", 0.5 if "sleep" in code else 60)
     monkeypatch.setattr(
@@ -95,7 +95,7 @@ def test_a_child_that_fails_is_an_integrity_error(
 def test_a_module_in_the_working_directory_is_not_taken_for_the_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: bytes
 ) -> None:
-    """The child, too, runs without the working directory on its path (S14)."""
+    """The child also runs without the working directory on its path (S14)."""
     (tmp_path / "sentencepiece.py").write_text("import os; os._exit(9)")
     monkeypatch.chdir(tmp_path)
     try_in_child(model)

@@ -20,10 +20,11 @@ import torch
 
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.errors import SemillaError
+from semilla.evaluation import gates, texts
 from semilla.evaluation import minimal_pairs as grammar
 from semilla.events import ArtifactRemoved, ArtifactWritten, Event, PhaseFinished, PhaseStarted, StepDone
 from semilla.pipeline.main_job import run_pipeline
-from semilla.pipeline.phases import model_training, validation
+from semilla.pipeline.phases import model_training
 from semilla.runtime import budgets
 from torture.warm import start_children_warm
 from torture.workload import make_config, write_texts
@@ -42,9 +43,9 @@ def prepare() -> None:
     """
     torch.set_num_threads(1)
     model_training.SAMPLE_TOKENS = 8
-    validation.SAMPLES_PER_LANGUAGE, validation.SAMPLE_TOKENS = 2, 40
+    texts.SAMPLES_PER_LANGUAGE, texts.SAMPLE_TOKENS = 2, 40
     grammar.make_pairs = cache(grammar.make_pairs)
-    budgets.BUDGETS.update(dict.fromkeys(budgets.BUDGETS, 10**6))
+    gates.THRESHOLDS.update(dict.fromkeys(budgets.BUDGETS, gates.Threshold("gate", "<=", 10**6)))
     budgets.GENERATED_TOKENS = 20
     budgets.measure.__kwdefaults__["num_samples"] = 20
     start_children_warm()

@@ -58,8 +58,8 @@ def _become(words: list[str]) -> None:
 
 MAINS = {
     "semilla.runtime.budgets": "main",
-    "semilla.runtime.limits": "main",
-    "semilla.tokenizer.tokenizer": "_main",
+    "semilla.system.memory_limit": "main",
+    "semilla.tokenizer.training": "_main",
 }
 """What the modules that are run with ``-m`` call when they are the program."""
 

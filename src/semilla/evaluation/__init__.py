@@ -1,1 +1,1 @@
-"""What phase 5 measures of a finished model's language: the texts it writes, and the grammar it prefers."""
+"""Phase 5: measures the finished model, its texts and its grammar, and compares the figures with their thresholds."""

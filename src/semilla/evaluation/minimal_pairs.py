@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
@@ -18,23 +19,22 @@ from torch.nn.functional import cross_entropy
 
 from semilla.corpus.manifest import Document
 from semilla.model.transformer import Transformer
-from semilla.records.status import Finding, GrammarResults, PairAccuracy
+from semilla.records.status import GrammarResults, PairAccuracy
 from semilla.stories.minimal_pairs import MinimalPair, make_pairs
-from semilla.stories.terms import LANGUAGES
+from semilla.stories.terms import LANGUAGES, Language
 from semilla.tokenizer.tokenizer import NEWLINE_ID, Tokenizer
 
-LEAST_ACCURACY = 0.9
 LEAST_COVERAGE = 0.5
-"""Share of a language's pairs whose every word the training text must have: of fewer, what is left is a selection."""
+"""Share of a language's pairs whose words the training text must know; fewer would be a biased selection."""
 LEAST_PAIRS = 50
-"""Pairs of known words a phenomenon must have: fewer leave an interval too wide to say anything."""
+"""Pairs of known words that a phenomenon needs; with fewer the interval is too wide to say anything."""
 PROBE_PAIRS = 10
 SEED = 0
-"""The same pairs for every run, so that their figures compare."""
+"""The same pairs for every run, so that results can be compared."""
 BATCH_TOKENS = 4096
 CHUNK_ROWS = 512
 """Rows of logits at a time, as in training."""
-_Z = 1.959964
+_Z = NormalDist().inv_cdf(0.975)
 """Half the width of a 95 % interval, in standard deviations."""
 _WORD = re.compile(r"\w+")
 
@@ -45,7 +45,7 @@ Score = Callable[[Sequence[str]], npt.NDArray[np.float64]]
 def assess_grammar(
     model: Transformer, tokenizer: Tokenizer, documents: Sequence[Document]
 ) -> tuple[dict[str, GrammarResults], list[str]]:
-    """Results by language, and a sentence for each language of the text whose pairs it does not cover."""
+    """Results by language, and remarks about what could not be measured."""
     score = make_score(model, tokenizer)
     results: dict[str, GrammarResults] = {}
     remarks: list[str] = []
@@ -53,7 +53,7 @@ def assess_grammar(
         text = "\n".join(one.train_text for one in documents if one.language == language)
         if not text:
             continue
-        # A few of each phenomenon tell whether the words are there; making them all takes seconds.
+        # A few pairs of each phenomenon show whether the words are known; making all pairs takes seconds.
         probe = make_pairs(language, seed=SEED, per_phenomenon=PROBE_PAIRS)
         coverage = measure_coverage(probe, text)
         if coverage < LEAST_COVERAGE:
@@ -62,28 +62,35 @@ def assess_grammar(
                 f"{LEAST_COVERAGE:.0%} are needed."
             )
             continue
-        pairs = make_pairs(language, seed=SEED, accept=accept_new(text))
-        counts = Counter(pair.phenomenon for pair in pairs)
-        rare = {one.phenomenon: n for one in probe if (n := counts[one.phenomenon]) < LEAST_PAIRS}
-        if rare:
-            remarks.append(
-                f"Too few minimal pairs in {language} have known words only, {LEAST_PAIRS} being needed: "
-                f"{', '.join(f'{name} ({count})' for name, count in rare.items())}."
-            )
-        pairs = [pair for pair in pairs if pair.phenomenon not in rare]
+        pairs, rare = _select_pairs(language, text, phenomena=[pair.phenomenon for pair in probe])
+        remarks += [rare] if rare else []
         if pairs:
             results[language] = measure_grammar(pairs, score, coverage=coverage)
     return results, remarks
 
 
+def _select_pairs(
+    language: Language, training_text: str, *, phenomena: Sequence[str]
+) -> tuple[list[MinimalPair], str]:
+    """The pairs of known words, without phenomena that have too few of them, and a remark that names those."""
+    pairs = make_pairs(language, seed=SEED, accept=accept_new(training_text))
+    counts = Counter(pair.phenomenon for pair in pairs)
+    rare = {name: counts[name] for name in phenomena if counts[name] < LEAST_PAIRS}
+    remark = (
+        f"Too few minimal pairs in {language} have only known words; {LEAST_PAIRS} are needed: "
+        f"{', '.join(f'{name} ({count})' for name, count in rare.items())}."
+    )
+    return [pair for pair in pairs if pair.phenomenon not in rare], remark if rare else ""
+
+
 def measure_coverage(pairs: Sequence[MinimalPair], training_text: str) -> float:
-    """Share of the pairs whose every word, of both sentences, stands somewhere in the training text."""
+    """Share of the pairs whose words, of both sentences, all occur in the training text."""
     known = list_words(training_text)
     return sum(_is_covered(pair, known) for pair in pairs) / len(pairs)
 
 
 def accept_new(training_text: str) -> Callable[[MinimalPair], bool]:
-    """Accept what tests grammar: every word is known, and the sentence itself was never read."""
+    """Accept a pair that tests grammar: every word is known, and the sentence itself is not in the training text."""
     known = list_words(training_text)
     return lambda pair: _is_covered(pair, known) and pair.right not in training_text
 
@@ -111,7 +118,7 @@ def list_words(text: str) -> set[str]:
 
 
 def prefer_right(pairs: Sequence[MinimalPair], score: Score) -> list[bool]:
-    """Tell for each pair whether its grammatical sentence scores higher; a tie is a failure."""
+    """Whether the grammatical sentence of each pair scores higher; a tie counts as a failure."""
     scores = score([sentence for pair in pairs for sentence in (pair.right, pair.wrong)])
     return [bool(right > wrong) for right, wrong in scores.reshape(-1, 2)]
 
@@ -122,22 +129,15 @@ def _count(outcomes: Sequence[bool]) -> PairAccuracy:
 
 
 def compute_wilson_interval(successes: int, trials: int) -> tuple[float, float]:
-    """95 % interval of a share (Wilson 1927); it stays within 0 and 1 and is honest where the share is near them."""
+    """95 % interval of a share (Wilson 1927); it stays within 0 and 1, and is accurate near them."""
     share, weight = successes / trials, _Z**2 / trials
     centre = (share + weight / 2) / (1 + weight)
     reach = _Z / (1 + weight) * math.sqrt(share * (1 - share) / trials + weight / (4 * trials))
     return max(0.0, centre - reach), min(1.0, centre + reach)
 
 
-def judge_grammar(results: Mapping[str, GrammarResults]) -> Iterator[Finding]:
-    """One target a language."""
-    for language, found in results.items():
-        name = f"minimal_pairs.{language}.accuracy"
-        yield Finding.judge(name, "target", found.accuracy, ">=", LEAST_ACCURACY)
-
-
 def make_score(model: Transformer, tokenizer: Tokenizer) -> Score:
-    """Score sentences with a network, each as the beginning of a line."""
+    """A function that scores sentences with a network, each as the beginning of a line."""
     return lambda sentences: score_sentences(
         model, [tokenizer.encode(sentence).tolist() for sentence in sentences]
     )
@@ -165,7 +165,7 @@ def score_sentences(model: Transformer, encoded: Sequence[Sequence[int]]) -> npt
 
 
 def _batch_by_length(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Places of rows of like length, up to ``BATCH_TOKENS`` tokens together."""
+    """Indices of rows of similar length, up to ``BATCH_TOKENS`` tokens a batch."""
     batch: list[int] = []
     for place in sorted(range(len(lengths)), key=lambda place: lengths[place]):
         if batch and (len(batch) + 1) * lengths[place] > BATCH_TOKENS:
@@ -179,7 +179,7 @@ def _batch_by_length(lengths: Sequence[int]) -> Iterator[list[int]]:
 def _sum_log_probabilities(
     model: Transformer, padded: torch.Tensor, inside: torch.Tensor
 ) -> npt.NDArray[np.float64]:
-    """Sums by row of ``padded`` [B, T + 1], over the targets that ``inside`` [B, T] marks as its own."""
+    """Sums by row of ``padded`` [B, T + 1], over the targets that ``inside`` [B, T] marks as not padding."""
     hidden = model(padded[:, :-1].to(model.device)).float()[inside]
     targets = padded[:, 1:][inside].to(model.device)
     losses = torch.empty(len(targets))

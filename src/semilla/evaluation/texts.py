@@ -1,10 +1,14 @@
-"""Generated texts against their targets: in the right language, not repetitive, not copied."""
+"""Samples of the finished model: draws them, and measures their language, their repetition and their copying."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+from semilla.corpus.manifest import Document
+from semilla.corpus.openings import find_openings
+from semilla.evaluation.gates import THRESHOLDS
 from semilla.evaluation.text_metrics import (
     measure_copying,
     measure_language_share,
@@ -12,37 +16,47 @@ from semilla.evaluation.text_metrics import (
     measure_usual_repetition,
     spell_ids,
 )
-from semilla.records.status import Finding
+from semilla.runtime.session import Model
 from semilla.tokenizer.tokenizer import Tokenizer, Tokens
 
+SAMPLES_PER_LANGUAGE = 20
 SAMPLE_TOKENS = 120
-LEAST_LANGUAGE_SHARE = 0.9
-LEAST_TOLERATED_REPETITION = 0.01
-"""Where a text hardly ever repeats itself, one run of six tokens in a hundred is still no fault."""
-LONGEST_USUAL_COPY = 20
-"""Tokens: half of the samples may not hold a longer verbatim run of training text."""
 
 
-def judge_texts(
-    texts: Mapping[str, list[str]], tokenizer: Tokenizer, stream: Tokens, *, copies: Sequence[int]
-) -> Iterator[Finding]:
-    """Hold samples of about ``SAMPLE_TOKENS`` tokens, by language, against the training text's own habits.
+@dataclass(frozen=True)
+class TextMeasurements:
+    """``figures`` by name; the repetition usual in the training text; the longest verbatim run in any sample."""
 
-    ``copies`` is what ``measure_copies`` found in them.
-    """
-    for language, samples in texts.items():
-        share = measure_language_share(samples, language)
-        yield Finding.judge(f"language.{language}", "target", share, ">=", LEAST_LANGUAGE_SHARE)
-    encoded = [tokenizer.encode(text).tolist() for samples in texts.values() for text in samples]
-    most = max(measure_usual_repetition(stream, length=SAMPLE_TOKENS), LEAST_TOLERATED_REPETITION)
-    repetition = statistics.fmean(map(measure_repetition, encoded))
-    yield Finding.judge("repetition", "target", repetition, "<=", most)
-    copied = statistics.median(copies)
-    yield Finding.judge("copying_median", "target", copied, "<=", LONGEST_USUAL_COPY, unit="tokens")
+    figures: dict[str, float]
+    usual_repetition: float
+    copying_longest: int
 
 
-def measure_copies(texts: Mapping[str, list[str]], tokenizer: Tokenizer, stream: Tokens) -> list[int]:
-    """Tokens of the longest verbatim run of training text in each sample."""
+def draw_samples(model: Model, documents: Sequence[Document], *, seed: int) -> dict[str, list[str]]:
+    """Continue held-out openings, spread over each language's held-out text; samples by language."""
+    return {
+        language: [
+            opening + model.generate(opening, seed=(seed + i) % 2**63, max_tokens=SAMPLE_TOKENS)
+            for i, opening in enumerate(openings)
+        ]
+        for language, openings in find_openings(documents, per_language=SAMPLES_PER_LANGUAGE).items()
+    }
+
+
+def measure_texts(
+    samples: Mapping[str, Sequence[str]], tokenizer: Tokenizer, stream: Tokens
+) -> TextMeasurements:
+    """Measure samples by language; ``stream`` is the training text."""
+    encoded = [tokenizer.encode(text).tolist() for texts in samples.values() for text in texts]
     training_text = spell_ids(stream)
-    samples = [text for language in texts.values() for text in language]
-    return [measure_copying(tokenizer.encode(text).tolist(), training_text) for text in samples]
+    copies = [measure_copying(ids, training_text) for ids in encoded]
+    shares = {
+        f"language.{language}": measure_language_share(texts, language) for language, texts in samples.items()
+    }
+    figures = {
+        **shares,
+        "repetition": statistics.fmean(map(measure_repetition, encoded)),
+        "copying_median": statistics.median(copies),
+    }
+    usual = max(measure_usual_repetition(stream, length=SAMPLE_TOKENS), THRESHOLDS["repetition"].value)
+    return TextMeasurements(figures, usual, max(copies))

@@ -25,7 +25,7 @@ INDIFFERENT = {
     "keep_models",
 }  # fmt: skip
 """Settings that may differ between runs of the same experiment."""
-_Z = 1.959964
+_Z = statistics.NormalDist().inv_cdf(0.975)
 _T = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622)
 """Two-sided 95 % quantiles: of the normal distribution (z), and of Student's t for 1 to 9 degrees of freedom."""
 

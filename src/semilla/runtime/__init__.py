@@ -1,1 +1,1 @@
-"""The runtime for small machines: reads a bundle, writes text, measures itself. No torch, no network."""
+"""The runtime for small machines: reads a bundle, generates text, measures itself. No torch, no network."""

@@ -1,9 +1,8 @@
-"""What a model costs on the device, measured on the bundle that ships, through the runtime that ships.
+"""Measures what a model costs on a device: its memory, its latency and its throughput.
 
     python -m semilla.runtime.budgets BUNDLE
 
-prints the figures as JSON. They only mean something in a process that did nothing else before;
-``measure_in_child`` starts one. MB are MiB.
+prints the figures as JSON. They only mean something in a fresh process, which ``measure_in_child`` starts. MB are MiB.
 """
 
 from __future__ import annotations
@@ -13,8 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +24,7 @@ if TYPE_CHECKING:
     from semilla.runtime.session import Model
 
 BUDGETS: dict[str, int] = {"rss_mb": 400, "peak_mb": 512, "latency_p95_ms": 250}
-"""Largest values a compliant model may have."""
+"""The largest values that the specification allows."""
 
 WARM_UP_STEPS = 20
 NUM_SAMPLES = 1000
@@ -34,31 +32,14 @@ GENERATED_TOKENS = 500
 TIMEOUT_S = 600
 
 
-@dataclass(frozen=True)
-class Gate:
-    """A figure beside the most it may be."""
-
-    name: str
-    value: float
-    limit: float
-
-    @property
-    def passed(self) -> bool:
-        return self.value <= self.limit
-
-
-def judge(metrics: Mapping[str, Any]) -> list[Gate]:
-    return [Gate(name, metrics[name], limit) for name, limit in BUDGETS.items()]
-
-
 def measure(bundle_path: Path, *, num_samples: int = NUM_SAMPLES) -> dict[str, Any]:
     """Load, generate, time single steps at the end of a full context, and read this process's memory.
 
-    ``first_token_ms`` runs from before the imports to the first token; ``latency_*`` is one step of reading a
-    token and choosing the next; ``tokens_per_sec`` is generation with everything that belongs to it.
+    ``first_token_ms`` runs from before the imports to the first token. ``latency_*`` is one step: read a token and
+    choose the next. ``tokens_per_sec`` is generation with everything that belongs to it.
     """
     start_s = time.perf_counter()
-    from semilla.runtime import session  # noqa: PLC0415 - loading the runtime is part of what is measured
+    from semilla.runtime import session  # noqa: PLC0415 - loading the runtime is part of the measurement
 
     model = session.load(bundle_path)
     next(model.stream(seed=0), "")
@@ -81,17 +62,17 @@ def measure(bundle_path: Path, *, num_samples: int = NUM_SAMPLES) -> dict[str, A
         "num_samples": num_samples,
         "context_tokens": int(model.bundle.model["max_position_embeddings"]),
     }
-    return {**metrics, "within_budgets": all(gate.passed for gate in judge(metrics))}
+    return {**metrics, "within_budgets": all(metrics[name] <= most for name, most in BUDGETS.items())}
 
 
 def measure_throughput(model: Model) -> float:
-    """Tokens a second over GENERATED_TOKENS or more, from an empty prompt, re-readings included."""
+    """Tokens per second over at least GENERATED_TOKENS, from an empty prompt, context refills included."""
     start_s, num_tokens, seed = time.perf_counter(), 0, 0
     while num_tokens < GENERATED_TOKENS:
         stream = model.stream(seed=seed, max_tokens=GENERATED_TOKENS)
         for _ in stream:
             pass
-        num_tokens += max(1, len(stream.token_ids))  # choosing the end of the text was a step, too
+        num_tokens += max(1, len(stream.token_ids))  # choosing the end token is a step, too
         seed += 1
     return num_tokens / (time.perf_counter() - start_s)
 
@@ -112,12 +93,12 @@ def measure_steps(model: Model, *, num_samples: int) -> list[float]:
 
 
 def pick_percentile(ordered: Sequence[float], share: float) -> float:
-    """Pick the smallest of the ``ordered`` values that ``share`` of them do not exceed (nearest rank)."""
+    """The smallest of the ``ordered`` values that at least ``share`` of them do not exceed (nearest rank)."""
     return ordered[max(0, ceil(share * len(ordered)) - 1)]
 
 
 def read_memory_mb() -> tuple[float, float]:
-    """Resident and peak memory of this process in MiB; getrusage's peak may include the parent's."""
+    """Resident and peak memory of this process in MiB, from /proc: getrusage's peak may include the parent's."""
     try:
         status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
         sizes_kb = {
@@ -130,22 +111,19 @@ def read_memory_mb() -> tuple[float, float]:
 
 def _ask_psutil() -> tuple[float, float]:
     """Without /proc: psutil, and getrusage, whose unit is bytes on macOS and KiB elsewhere."""
-    import resource  # noqa: PLC0415 - neither belongs in the memory of a process that has /proc
+    import resource  # noqa: PLC0415 - imported only without /proc, to keep the process small
 
     import psutil  # noqa: PLC0415
 
     rss_mb = psutil.Process().memory_info().rss / 2**20
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
-        2**20 if sys.platform == "darwin" else 2**10
-    )
-    return rss_mb, max(rss_mb, peak_mb)
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return rss_mb, max(rss_mb, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit)
 
 
 def measure_in_child(bundle_path: Path, *, timeout_s: float = TIMEOUT_S) -> dict[str, Any]:
-    """Run ``measure`` in a fresh process, with the allocator as it comes.
+    """Run ``measure`` in a fresh process with the default allocator.
 
-    Raises the error the child met, OutOfMemoryError when it was killed, or ValidationFailureError with its
-    last lines.
+    Raises the child's own error, OutOfMemoryError when it was killed, or ValidationFailureError with its last lines.
     """
     try:
         child = run_child("semilla.runtime.budgets", [str(bundle_path)], timeout_s=timeout_s)
@@ -154,16 +132,17 @@ def measure_in_child(bundle_path: Path, *, timeout_s: float = TIMEOUT_S) -> dict
             f"measuring the model on one core took over {timeout_s:g} s", missed=list(BUDGETS)
         ) from error
     if child.returncode != 0:
-        raise _explain(child)
+        raise explain_failure(child)
     metrics: dict[str, Any] = json.loads(child.stdout)
     return metrics
 
 
-def _explain(child: subprocess.CompletedProcess[bytes]) -> SemillaError:
+def explain_failure(child: subprocess.CompletedProcess[bytes]) -> SemillaError:
+    """The error that ended the child, from its exit status and the last lines it wrote."""
     lines = child.stderr.decode("utf-8", "replace").strip().splitlines()[-5:]
     category, _, message = (lines or [""])[-1].partition(": ")
     if child.returncode == -signal.SIGKILL or category == "MemoryError":
-        return OutOfMemoryError("measuring the model was stopped, most likely for want of memory")
+        return OutOfMemoryError("measuring the model was stopped, most likely out of memory")
     if category in CATEGORIES:
         return CATEGORIES[category](message)
     ending = " | ".join(lines) or f"no message, exit {child.returncode}"

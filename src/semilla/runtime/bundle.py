@@ -1,9 +1,8 @@
-"""The bundle: a folder with all a device needs, read only after its hashes were found right.
+"""Reads a bundle: the folder that ships to a device. Nothing in it is used before its hash is verified.
 
-``model.onnx`` is the network, ``tokenizer.model`` the SentencePiece model, and ``bundle.json`` says how they
-belong together: shape, generation defaults, origin, and the SHA-256 and size of the other two. Its own
-``sha256`` covers the rest of its content, because cards and sticks lose bits too. The folder may be moved or
-copied as a whole.
+``model.onnx`` is the network and ``tokenizer.model`` the SentencePiece model. ``bundle.json`` describes them: shape,
+generation defaults, origin, and the SHA-256 and size of the other two files. Its own ``sha256`` covers the rest of its
+content, because memory cards and USB sticks lose bits. The folder can be moved or copied as a whole.
 """
 
 from __future__ import annotations
@@ -25,11 +24,11 @@ DESCRIPTION = "bundle.json"
 MODEL = "model.onnx"
 TOKENIZER = "tokenizer.model"
 BUNDLE_VERSION = 2
-"""Raised when a bundle written today could not be read by the reader of yesterday. 1: a float32 graph."""
+"""Increased when older readers cannot read what is written now. Version 1 had a float32 graph."""
 LARGEST_BYTES = {DESCRIPTION: 64 * 2**20, MODEL: 256 * 2**20, TOKENIZER: 32 * 2**20}
-"""Three times what the largest shape, vocabulary or collection of documents needs; more is not read."""
+"""Three times what the largest shape, vocabulary or list of documents needs; a larger file is refused."""
 SIZES = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "max_position_embeddings")
-"""What the runtime needs to know of the model's shape."""
+"""The parts of the model's shape that the runtime uses."""
 
 RANGES: dict[str, tuple[float, float, str]] = {
     "max_tokens": (1, 1_000_000, "1 to 1000000"),
@@ -38,11 +37,11 @@ RANGES: dict[str, tuple[float, float, str]] = {
     "top_p": (1e-6, 1, "above 0, up to 1; 1 considers every token"),
     "repetition_penalty": (0.1, 10, "0.1 to 10; 1 leaves repeated tokens alone"),
 }
-"""Setting -> smallest value, largest value, and how to say it."""
+"""Setting -> smallest value, largest value, and the range in words."""
 
 
 class SettingChanges(TypedDict, total=False):
-    """Settings to change for one text; those left out or None keep the bundle's defaults."""
+    """Settings to change for one text; a setting left out or None keeps the bundle's default."""
 
     max_tokens: int | None
     temperature: float | None
@@ -54,9 +53,9 @@ class SettingChanges(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class GenerationSettings:
-    """How tokens are chosen; ``stop`` are texts that end the generation and are not part of it.
+    """How tokens are sampled; a ``stop`` text ends the generation and is not part of the result.
 
-    Raises InvalidConfigError, listing every value out of its range.
+    Raises InvalidConfigError that lists every value out of range.
     """
 
     max_tokens: int = 200
@@ -91,7 +90,7 @@ class Bundle:
     licence: str
     provenance: Mapping[str, Any]
     version: str = ""
-    """MAJOR.MINOR.PATCH of the model; empty in bundles of before models had versions."""
+    """MAJOR.MINOR.PATCH of the model; empty in bundles written before models had versions."""
 
     @property
     def model_path(self) -> Path:
@@ -103,10 +102,10 @@ class Bundle:
 
 
 def read_bundle(path: Path) -> Bundle:
-    """Find the bundle at ``path``, a bundle or a run's output directory, and verify it.
+    """Verify and read the bundle at ``path``, which may also be a run's output directory.
 
-    Raises InvalidConfigError when there is nothing at ``path``, IntegrityError when there is no bundle or a
-    damaged one, and IncompatibleError when a newer Semilla wrote it.
+    Raises InvalidConfigError when there is nothing at ``path``, IntegrityError when the bundle is missing or damaged,
+    and IncompatibleError when another version of Semilla wrote it.
     """
     directory = find_bundle(path)
     try:
@@ -126,9 +125,8 @@ def find_bundle(path: Path) -> Path:
             return directory
     where = shlex.quote(str(path))
     if not path.is_dir():
-        raise InvalidConfigError(
-            f"there is no folder {path}", next_command=f"semilla run --output-dir {where}"
-        )
+        command = f"semilla run --output-dir {where}"
+        raise InvalidConfigError(f"there is no folder {path}", next_command=command)
     raise IntegrityError(
         f"{path} holds no finished model: neither {DESCRIPTION} nor {names.BUNDLE}/{DESCRIPTION} is there",
         next_command=f"semilla status {where}",
@@ -136,7 +134,7 @@ def find_bundle(path: Path) -> Path:
 
 
 def hash_description(description: Mapping[str, Any]) -> str:
-    """SHA-256 of the content of ``bundle.json``, whatever its layout, without its own ``sha256``."""
+    """SHA-256 of the content of ``bundle.json``, independent of its layout and without its own ``sha256``."""
     content = {key: value for key, value in description.items() if key != "sha256"}
     return sha256(json.dumps(content, sort_keys=True).encode())
 
@@ -147,7 +145,7 @@ def _refuse_file(path: Path) -> IntegrityError:
     command = "generate --model" if is_exported else "validate"
     return IntegrityError(
         f"{path} is a single file; text is generated from a bundle, the folder that validation exports "
-        "from a checkpoint. Checkpoints themselves are opened by training alone",
+        "from a checkpoint. Only training opens checkpoints",
         next_command=f"semilla {command} {shlex.quote(str(folder))}",
     )
 
@@ -165,8 +163,8 @@ def _read_description(directory: Path) -> dict[str, Any]:
         )
     if description["bundle_version"] < BUNDLE_VERSION:
         raise IncompatibleError(
-            f"{path} has version {description['bundle_version']}, of an earlier Semilla; validating the run "
-            "that made it writes the bundle anew",
+            f"{path} has version {description['bundle_version']}, of an earlier Semilla; validating its run again "
+            "writes a new bundle",
             next_command=f"semilla validate {shlex.quote(str(directory.parent))}",
         )
     if description.get("sha256") != hash_description(description):
@@ -199,7 +197,7 @@ def _parse(directory: Path, description: dict[str, Any]) -> Bundle:
 
 
 def sha256(data: bytes) -> str:
-    """SHA-256 in hexadecimal, by Python's own code where it is there: hashlib would load OpenSSL, 3.5 MB."""
+    """SHA-256 in hexadecimal, by Python's built-in code if possible: hashlib would load OpenSSL, 3.5 MB."""
     for name in ("_sha2", "_sha256"):  # Python 3.12 and newer, 3.11
         with suppress(ImportError):
             return str(import_module(name).sha256(data).hexdigest())
@@ -207,7 +205,7 @@ def sha256(data: bytes) -> str:
 
 
 def _verify(path: Path, file: Artifact) -> None:
-    """Compare size and hash; nothing of a file of another size is read."""
+    """Compare size and hash; a file of the wrong size is not read."""
     try:
         size_bytes = path.stat().st_size
         is_intact = size_bytes == file.size_bytes and sha256(path.read_bytes()) == file.sha256
@@ -221,11 +219,11 @@ def _verify(path: Path, file: Artifact) -> None:
 
 def _check_size(name: str, size_bytes: int) -> None:
     if not 0 < size_bytes <= LARGEST_BYTES[name]:
-        raise IntegrityError(f"{name} of {size_bytes} bytes: such a file is no part of a bundle")
+        raise IntegrityError(f"{name} has {size_bytes} bytes; no bundle has such a file")
 
 
 def _check_shape(model: Mapping[str, Any], start_token_ids: tuple[Any, ...]) -> None:
-    """Raise ValueError unless the runtime can reckon with these numbers."""
+    """Raise ValueError unless the runtime can compute with these numbers."""
     sizes = [model[name] for name in SIZES]
     if not all(type(size) is int and 0 < size < 2**20 for size in sizes):
         raise ValueError(f"impossible sizes {dict(zip(SIZES, sizes, strict=True))}")

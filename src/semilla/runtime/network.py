@@ -1,7 +1,7 @@
-"""The bundle's graph in ONNX Runtime.
+"""Opens the bundle's graph in ONNX Runtime.
 
-ONNX Runtime and not NumPy, though at one megabyte of weights much of the time goes into starting operators in either:
-benchmarks/device/run.py has the figures, docs/experiments.md what they were.
+Why ONNX Runtime and not NumPy, although with 1 MB of weights both spend much of the time on starting operators:
+benchmarks/device/run.py measures both, and docs/experiments.md has the figures.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from semilla.errors import IncompatibleError, IntegrityError, OutOfMemoryError, 
 from semilla.runtime.bundle import Bundle
 
 SCORE_BYTES = 2 * 2**20
-"""Attention scores of a layer at once: long prompts are read in parts of this size."""
+"""The largest attention score matrix of a layer; a long prompt is read in chunks that keep to it."""
 
 HEAD_MULTIPLE = 16
-"""The fused attention takes head widths that this divides; others are filled up with zeros."""
+"""The fused attention takes head widths that are a multiple of this; others are padded with zeros."""
 
 
 class Network:
-    """A session, and the shapes of what is bound to it. Threads may share it.
+    """An inference session and the shapes of the arrays bound to it. Threads may share it.
 
-    Raises IncompatibleError unless the graph reads and writes what the description says.
+    Raises IncompatibleError unless the graph has the inputs and outputs that the description says.
     """
 
     def __init__(self, bundle: Bundle, *, num_threads: int = 1) -> None:
@@ -39,19 +39,19 @@ class Network:
         }
         if not self._is_as_described(bundle.model):
             raise IncompatibleError(f"{bundle.model_path} has another shape than its description says")
-        self.part_length = max(1, SCORE_BYTES // (4 * bundle.model["num_attention_heads"] * self.capacity))
+        self.chunk_tokens = max(1, SCORE_BYTES // (4 * bundle.model["num_attention_heads"] * self.capacity))
 
     def _is_as_described(self, model: Mapping[str, Any]) -> bool:
         heads, layers = model["num_attention_heads"], range(model["num_hidden_layers"])
         head_width = -(-(model["hidden_size"] // heads) // HEAD_MULTIPLE) * HEAD_MULTIPLE
         names = [f"{layer}.{kind}" for layer in layers for kind in ("key", "value")]
-        scored = self.session.get_outputs()[0].shape
         expected = dict.fromkeys(names, (1, heads, self.capacity, head_width))
-        return self.caches == expected and scored[-1] == self.vocab_size
+        logits_shape = self.session.get_outputs()[0].shape
+        return self.caches == expected and logits_shape[-1] == self.vocab_size
 
 
 def _open_session(path: Path, *, num_threads: int) -> onnxruntime.InferenceSession:
-    """Open with the default allocator: arena and memory patterns on or off, speed and memory are the same here."""
+    """Open with default memory options: arena and memory patterns change neither speed nor memory here."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = num_threads
     options.inter_op_num_threads = 1
@@ -65,7 +65,7 @@ def _open_session(path: Path, *, num_threads: int) -> onnxruntime.InferenceSessi
 
 
 def translate(error: Exception, what: str) -> SemillaError:
-    """ONNX Runtime has no class for lack of memory; the text of the C++ exception tells."""
+    """Our error for one of ONNX Runtime, which has no class for out of memory: only the C++ message tells."""
     if isinstance(error, MemoryError) or "alloc" in str(error).lower():
         return OutOfMemoryError(f"out of memory: {what}")
     return IntegrityError(f"{what}: {error}")

@@ -1,4 +1,4 @@
-"""Generated tokens to text, piece by piece."""
+"""Decodes generated tokens to text, piece by piece."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from semilla.tokenizer.tokenizer import SPACE_MARK, Tokenizer
 
 
 class PieceDecoder:
-    """Tokens to text: holds back unfinished characters, and what may yet become one of the ``stop`` texts.
+    """Decodes tokens to text; holds back incomplete characters, and text that may become one of the ``stop`` texts.
 
-    ``texts`` remembers what tokens of whole characters spell, for every decoder that is given it: asking
-    SentencePiece twice for each token and decoding its bytes was a tenth of the time of a token.
+    ``texts`` caches the text of tokens that are whole characters, for every decoder that shares it: without it, two
+    calls of SentencePiece and a decoding of bytes took a tenth of the time of a token.
     """
 
     def __init__(
@@ -27,14 +27,14 @@ class PieceDecoder:
         self.is_stopped = False
 
     def push(self, token: int) -> str:
-        """Text that is certain once ``token`` is there; often none."""
+        """The text that is certain after ``token``; often empty."""
         text = self._texts.get(token)
         if text is None or self._is_inside:
-            text = self._spell(token)
+            text = self._decode(token)
         return self._hold_back(text) if self._stop else text
 
-    def _spell(self, token: int) -> str:
-        """Characters that end with ``token``: its own, or those that bytes have made whole or left broken."""
+    def _decode(self, token: int) -> str:
+        """The characters that ``token`` completes, or leaves broken."""
         piece: str = self._processor.IdToPiece(token)
         if self._processor.IsByte(token):
             text = self._characters.decode(bytes([int(piece[3:5], 16)]))  # byte pieces look like <0xC3>
@@ -46,7 +46,7 @@ class PieceDecoder:
 
     def _hold_back(self, text: str) -> str:
         text = self._held + text
-        # Whichever is complete first, however tokens cut it: "b" ends "ab" even where "abc" might have come.
+        # The stop text that is complete first counts: "b" ends "ab", even if "abc" might have come.
         found = [(place + len(stop), place) for stop in self._stop if (place := text.find(stop)) >= 0]
         self.is_stopped = bool(found)
         certain = min(found)[1] if found else len(text) - self._measure_overlap(text)
@@ -54,11 +54,11 @@ class PieceDecoder:
         return text[:certain]
 
     def finish(self) -> str:
-        """Return what was held back for a stop text; half a character at the end is dropped."""
+        """Return the text held back for a stop text; an incomplete character at the end is dropped."""
         return self._held
 
     def _measure_overlap(self, text: str) -> int:
-        """Length of the longest end of ``text`` that begins a stop text."""
+        """Length of the longest suffix of ``text`` that is a proper prefix of a stop text."""
         longest = max((len(stop) - 1 for stop in self._stop), default=0)
         ends = range(min(longest, len(text)), 0, -1)
         return next((end for end in ends if any(stop.startswith(text[-end:]) for stop in self._stop)), 0)

@@ -14,7 +14,7 @@ import numpy as np
 
 from semilla.errors import IncompatibleError, InvalidConfigError, Mistake
 from semilla.runtime.bundle import Bundle, GenerationSettings, SettingChanges, read_bundle
-from semilla.runtime.context import GREEDY, Context, Ids, Scores
+from semilla.runtime.context import GREEDY, Context, Ids, Logits
 from semilla.runtime.network import Network
 from semilla.runtime.pieces import PieceDecoder
 from semilla.tokenizer.tokenizer import END_ID, read_tokenizer
@@ -23,14 +23,14 @@ from semilla.tokenizer.tokenizer import END_ID, read_tokenizer
 def load(path: str | PathLike[str], *, num_threads: int = 1) -> Model:
     """Load the model of a bundle, or of a run's output directory.
 
-    Raises what ``semilla.runtime.bundle.read_bundle`` raises, and IncompatibleError when the files do not fit
+    Raises the errors of ``semilla.runtime.bundle.read_bundle``, and IncompatibleError when the files do not belong
     together.
     """
     return Model(read_bundle(Path(path)), num_threads=num_threads)
 
 
 class Model:
-    """Generates text. Streams share nothing that changes, so threads may read one each at the same time."""
+    """Generates text. Streams share no mutable state, so several threads may each read one at the same time."""
 
     def __init__(self, bundle: Bundle, *, num_threads: int = 1) -> None:
         self.bundle = bundle
@@ -44,38 +44,36 @@ class Model:
     def generate(
         self, prompt: str = "", *, seed: int | None = None, **changes: Unpack[SettingChanges]
     ) -> str:
-        """Continue ``prompt``, which is not repeated, or start a paragraph; equal seeds give equal texts."""
+        """Continue ``prompt``, without repeating it, or start a paragraph; the same seed gives the same text."""
         return "".join(self.stream(prompt, seed=seed, **changes))
 
     def stream(
         self, prompt: str = "", *, seed: int | None = None, **changes: Unpack[SettingChanges]
     ) -> TextStream:
-        """Generate as ``generate`` does, piece by piece, each of whole characters.
+        """Generate like ``generate``, piece by piece; each piece consists of whole characters.
 
-        Without a seed a new one is drawn; the stream tells which. Raises InvalidConfigError for settings out
-        of range.
+        Without ``seed`` a random one is drawn; the stream has it as ``seed``. Raises InvalidConfigError for settings
+        out of range.
         """
         settings = self.bundle.settings.change(**changes)
         seed = int.from_bytes(os.urandom(8)) >> 1 if seed is None else seed
         if not 0 <= seed < 2**63:
-            raise InvalidConfigError(
-                "no such seed:", mistakes=[Mistake("seed", seed, "must be 0 to 2**63 - 1")]
-            )
+            mistake = Mistake("seed", seed, "must be 0 to 2**63 - 1")
+            raise InvalidConfigError("no such seed:", mistakes=[mistake])
         return TextStream(self, self.encode(prompt), settings=settings, seed=seed)
 
     def encode(self, prompt: str) -> Ids:
-        """Encode a prompt behind the tokens of a line start."""
-        if any(
-            "\ud800" <= character <= "\udfff" for character in prompt
-        ):  # undecodable bytes of a command line
+        """Token ids of a prompt, after the ids that start a line."""
+        # Undecodable bytes on a command line arrive as surrogates.
+        if any("\ud800" <= character <= "\udfff" for character in prompt):
             mistake = Mistake("prompt", prompt, "must be valid Unicode text")
             raise InvalidConfigError("the prompt cannot be read:", mistakes=[mistake])
         ids = self.tokenizer.encode(unicodedata.normalize("NFC", prompt))
         return np.concatenate([np.array(self.bundle.start_token_ids, np.int64), ids])
 
-    def score(self, token_ids: Sequence[int] | Ids) -> Scores:
-        """Scores (logits) [T, vocabulary] of the token after each of the T given, at most a full context."""
-        return self.open_context().score(token_ids)
+    def compute_logits(self, token_ids: Sequence[int] | Ids) -> Logits:
+        """Logits [T, vocabulary] of the token after each of the T given, at most a full context."""
+        return self.open_context().compute_logits(token_ids)
 
     def open_context(self, settings: GenerationSettings = GREEDY, *, seed: int = 0) -> Context:
         random = Random(seed)  # noqa: S311 - a text, not a secret
@@ -88,7 +86,7 @@ class Model:
 class TextStream(Iterator[str]):
     """The pieces of one text as they are generated.
 
-    ``token_ids`` are those generated so far; ``seed`` and ``settings`` would bring the same text again.
+    ``token_ids`` are those generated so far. ``seed`` and ``settings`` reproduce the text.
     """
 
     def __init__(self, model: Model, prompt_ids: Ids, *, settings: GenerationSettings, seed: int) -> None:
@@ -103,7 +101,8 @@ class TextStream(Iterator[str]):
     def _generate(self, model: Model, prompt_ids: Ids) -> Iterator[str]:
         decoder = model.open_decoder(self.settings.stop)
         context = model.open_context(self.settings, seed=self.seed)
-        # One loop and few names: what runs between two steps is fetched anew each time, and every call shows.
+        # One loop with local names: code between two forward passes has left the processor's caches, so each call
+        # is measurable.
         token_ids, push, advance = self.token_ids, decoder.push, context.advance
         context.read(prompt_ids)
         token = context.next_id

@@ -1,8 +1,8 @@
-"""Short stories in English and Spanish, made on the spot, so that a first run needs no network.
+"""Generates short stories in English and Spanish, so that a first run needs no network.
 
-What the stories are made of is in ``material/``, in the public domain: its README.md tells how to add a word or a plot.
-``documents`` fills a size, ``stories`` tells one story, ``plots`` chooses its facts, ``lexicon`` finds its words,
-``templates`` parses what writers type, ``english`` and ``spanish`` give words their form.
+The plots and words are in ``material/``, in the public domain; its README.md says how to add to them. ``documents``
+fills a corpus of a given size, ``stories`` tells one story, ``plots`` chooses its facts, ``lexicon`` finds its words,
+``templates`` parses the lines of the plots, and ``english`` and ``spanish`` inflect the words.
 """
 
 from __future__ import annotations

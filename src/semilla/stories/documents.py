@@ -1,4 +1,4 @@
-"""The sample corpus: one document of stories per language, of the size asked for."""
+"""The story corpus: one document per language, of a given size."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SENTENCE_END = re.compile(r'(?<=[.!?])["»]?\s+(?=[A-ZÁÉÍÓÚÑ"«¿¡—])|
 
 @dataclass(frozen=True)
 class SampleDocument:
-    """Stories in one language, separated by a blank line; inside a story each paragraph and speech is a line."""
+    """Stories in one language, separated by blank lines; in a story, each paragraph and each speech is one line."""
 
     language: Language
     title: str
@@ -28,14 +28,14 @@ class SampleDocument:
 
 
 def generate_corpus(*, seed: int, size_bytes: int) -> list[SampleDocument]:
-    """Tell stories in English and Spanish, about half of ``size_bytes`` (UTF-8) each, at least one, none cut.
+    """Whole stories in English and Spanish, about half of ``size_bytes`` (UTF-8) each, at least one.
 
-    The same arguments give the same bytes everywhere; a larger size continues the same stories. Raises
-    InvalidConfigError when no size is given.
+    The same arguments give the same bytes on every machine; a larger size adds stories to the same ones. Raises
+    InvalidConfigError when ``size_bytes`` is not positive.
     """
     if size_bytes < 1:
         raise InvalidConfigError(f"a corpus of {size_bytes} bytes cannot be made; ask for at least 1")
-    # Up to one story beyond the half, so that the two counts can be fitted to the size.
+    # One story more than half the size needs, so that the two counts can be fitted to the size.
     english = _tell_stories("en", seed=seed, size_bytes=size_bytes // 2, num_extra=1)
     shortest = sum(map(_measure, english[:-2]))
     spanish = _tell_stories("es", seed=seed, size_bytes=size_bytes - shortest)
@@ -44,18 +44,18 @@ def generate_corpus(*, seed: int, size_bytes: int) -> list[SampleDocument]:
 
 
 def _tell_stories(language: Language, *, seed: int, size_bytes: int, num_extra: int = 0) -> list[str]:
-    """Tell stories until they fill ``size_bytes`` or just exceed it, and then some extra ones."""
+    """Tell stories until they fill ``size_bytes``, and then ``num_extra`` more."""
     stories: list[str] = []
     sentences: set[str] = set()
     while size_bytes > 0 or not stories or num_extra:
         num_extra -= size_bytes <= 0 and bool(stories)
-        stories.append(_tell_afresh(language, sentences, seed=seed, index=len(stories)))
+        stories.append(_tell_new_story(language, sentences, seed=seed, index=len(stories)))
         size_bytes -= _measure(stories[-1])
     return stories
 
 
-def _tell_afresh(language: Language, told: set[str], *, seed: int, index: int) -> str:
-    """Tell a story in long sentences not ``told`` before, as far as the attempts allow; add its own to ``told``."""
+def _tell_new_story(language: Language, told: set[str], *, seed: int, index: int) -> str:
+    """Tell a story without a long sentence in ``told``, if some attempt gives one; add its sentences to ``told``."""
     for attempt in range(_MAX_ATTEMPTS):
         story = tell_story(language, seed=seed, index=index, attempt=attempt).text
         sentences = list_long_sentences(story)
@@ -66,17 +66,17 @@ def _tell_afresh(language: Language, told: set[str], *, seed: int, index: int) -
 
 
 def list_long_sentences(story: str) -> list[str]:
-    """The sentences of more than eight words, which a reader would notice in a second story."""
+    """Sentences of more than eight words, whose repetition in another story a reader would notice."""
     return [sentence for sentence in _SENTENCE_END.split(story) if sentence.count(" ") >= LONG_SENTENCE_WORDS]
 
 
 def _measure(story: str) -> int:
-    """Bytes of a story with the two line ends behind it."""
+    """Bytes of a story and the two line ends after it."""
     return len(story.encode()) + len(_BLANK_LINE)
 
 
 def _fit_counts(english: list[str], spanish: list[str], *, size_bytes: int) -> tuple[int, int]:
-    """Find how many stories of each come closest to the size; between equals, the counts nearest to two halves."""
+    """How many stories of each come closest to the size; of equals, the counts closest to two halves."""
     totals = [list(accumulate(map(_measure, stories), initial=0)) for stories in (english, spanish)]
 
     def measure_misfit(counts: tuple[int, int]) -> int:

@@ -1,7 +1,7 @@
-"""Combinations of character, object and plot that no training story has, whatever its seed.
+"""Combinations of character, object and plot that no training story has, with any seed.
 
-A story about one of them was put together by the model: it knows the character, the object and the plot, but has
-never met the three at once.
+A model that tells a story about one of them has composed it: it knows the character, the object and the plot, but has
+never read about the three together.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Combination:
 
 @cache
 def is_held_out(combination: Combination) -> bool:
-    """Tell by a hash, so that new words and plots leave the fate of the others alone."""
+    """Decide by a hash, so that new words and plots do not change which of the others are held out."""
     text = f"{combination.plot}/{combination.character}/{combination.object}"
     digest = hashlib.sha256(text.encode()).digest()
     return int.from_bytes(digest[:4], "big") < HELD_OUT_SHARE * 2**32

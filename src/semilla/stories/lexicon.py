@@ -1,4 +1,4 @@
-"""The words of the stories, read from the TOML files of ``material/words/``; the README.md there tells their format."""
+"""Reads the words of the stories from ``material/words/``; ``material/README.md`` describes the format."""
 
 from __future__ import annotations
 
@@ -28,9 +28,8 @@ _ARTICLES: dict[str, tuple[Gender, bool]] = {
 class Entry:
     """One concept in both languages.
 
-    ``tags`` say what it is and are what plots ask for, the first being its table in the file; ``fits`` are
-    tags of the nouns an adjective or phrase may go with, none meaning any. ``forms`` are its own phrases
-    (``in``, ``to``).
+    ``tags`` say what it is, and plots query them; the first is its table in the file. ``fits`` are tags of the nouns
+    that an adjective or phrase can go with; empty means any. ``forms`` are its own phrases (``in``, ``to``).
     """
 
     key: str
@@ -40,24 +39,19 @@ class Entry:
     forms: Forms = field(default_factory=dict)
 
     @cached_property
-    def inflected(self) -> dict[tuple[Language, str], Term]:
-        return {(language, ""): term for language, term in self.terms.items()}
-
-    @cached_property
     def marks(self) -> frozenset[str]:
-        """What sets an entry apart in a story: its key, its words, and the initial letters of a name.
+        """What two facts of a story must not share: key, words, and the initials of a name.
 
-        Two entries may share a word: ``el gato`` and ``la gata`` are both cats in English.
+        Two entries can share a word: ``el gato`` and ``la gata`` are both cats in English.
         """
         texts = [term.text for term in self.terms.values() if term.text]
         initials = [f"initial {text[0]}" for text in texts if self.terms["en"].part == "name"]
         return frozenset([self.key, *texts, *initials])
 
+    @cache  # noqa: B019 - the lexicon lives as long as the process
     def get_term(self, language: Language, form: str = "") -> Term:
-        term = self.inflected.get((language, form))
-        if term is None:
-            term = self.inflected[language, form] = replace(self.terms[language], form=form)
-        return term
+        term = self.terms[language]
+        return replace(term, form=form) if form else term
 
     def goes_with(self, tags: tuple[str, ...]) -> bool:
         return not self.fits or any(tag in tags for tag in self.fits)
@@ -65,7 +59,7 @@ class Entry:
 
 @dataclass(frozen=True, eq=False)
 class Lexicon:
-    """Every entry, in the order of the files, which is part of what makes a corpus reproducible."""
+    """Every entry, in the order of the files: the corpus depends on it."""
 
     entries: tuple[Entry, ...]
     irregular_verbs: Mapping[Language, Mapping[str, Mapping[str, str]]]
@@ -80,7 +74,7 @@ class Lexicon:
 
     @cache  # noqa: B019 - one lexicon lives as long as the process
     def select(self, query: str) -> tuple[Entry, ...]:
-        """The entries that match: ``toy pocket !soft | =book`` asks for small hard toys, and for the book."""
+        """The entries that match: ``toy pocket !soft | =book`` means small hard toys, or the book."""
         found: dict[str, Entry] = {}
         for alternative in query.split("|"):
             first, *others = alternative.split()
@@ -115,7 +109,7 @@ def read_tables(folder: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def load_lexicon() -> Lexicon:
-    """Read every file of ``words/``; InternalError when two entries share a key."""
+    """Read every file of ``words/``; InternalError when two entries have the same key."""
     entries: dict[str, Entry] = {}
     irregular_verbs: dict[Language, Mapping[str, Mapping[str, str]]] = {}
     for name, content in read_tables("words"):
@@ -141,9 +135,9 @@ def _read_entries(content: dict[str, Any]) -> Iterator[Entry]:
 
 
 def _read_lines(category: str, table: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Read the table's ``words``: lines ``en | es | tags | fits``, of which the last two may be missing.
+    """Read the table's ``words``: lines ``en | es | tags | fits``, where the last two are optional.
 
-    ``goose/geese`` has a plural of its own; ``el cocinero, la cocinera`` makes two entries, one for each gender.
+    ``goose/geese`` gives an irregular plural; ``el cocinero, la cocinera`` makes two entries, one for each gender.
     """
     for line in table.get("words", "").strip().splitlines():
         english, spanish, tags, fits = [*map(str.strip, line.split("|")), "", "", ""][:4]
@@ -159,7 +153,7 @@ def _read_lines(category: str, table: Mapping[str, Any]) -> Iterator[tuple[str, 
 
 
 def _make_name(spelling: str, category: str) -> Entry:
-    """Make the entry of ``Luna``, or of ``Lucy/Lucía``, who has a name in each language."""
+    """The entry of ``Luna``, or of ``Lucy/Lucía``, a name that differs between the languages."""
     english, _, spanish = spelling.partition("/")
     gender: Gender = "f" if category == "girl-name" else "m"
     texts: dict[Language, str] = {"en": english, "es": spanish or english}
@@ -168,7 +162,7 @@ def _make_name(spelling: str, category: str) -> Entry:
 
 
 def make_entry(key: str, row: Mapping[str, Any], *, part: Part, category: str) -> Entry:
-    """Make an entry of a row such as ``{ en = "kite", es = "la cometa", is = "light" }``."""
+    """The entry of a row such as ``{ en = "kite", es = "la cometa", is = "light" }``."""
     known = ("en", "es", "is", "fits", "plural", "invariable")
     tags = (category, *row.get("is", "").split())
     forms = {form: _compile_form(texts) for form, texts in row.items() if form not in known}

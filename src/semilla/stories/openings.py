@@ -1,4 +1,4 @@
-"""How stories often begin: prompts for a model trained on them."""
+"""Common first words of the stories: prompts for a model trained on them."""
 
 from __future__ import annotations
 
@@ -23,5 +23,5 @@ OPENINGS: dict[str, tuple[str, ...]] = {
 
 
 def list_openings(language: str) -> tuple[str, ...]:
-    """The openings of a language; none for a language the stories are not told in."""
+    """The openings of a language; none if there are no stories in it."""
     return OPENINGS.get(language, ())

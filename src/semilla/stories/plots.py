@@ -1,4 +1,4 @@
-"""What can happen: the plots of ``material/plots/``, and the facts that are chosen before a story is told."""
+"""Reads the plots of ``material/plots/``, and chooses the facts of a story: who and what it is about."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 _WORD = re.compile(r"\w+")
 _WELL_KNOWN = 6
-"""Names of each gender that most characters have: only of a name met often does a model learn whose it is."""
+"""Names of each gender that most characters have: a model only learns whose a name is if it reads it often."""
 _WELL_KNOWN_SHARE = 0.75
 _MAX_TRIES = 50
 _MAX_DRAWS = 2_000
@@ -28,7 +28,7 @@ _MAX_DRAWS = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Character:
-    """Somebody with a name; ``kind`` is a noun: a girl, an owl, a baker."""
+    """A person or animal with a name; ``kind`` is a noun: a girl, an owl, a baker."""
 
     kind: Entry
     name: Entry
@@ -39,7 +39,7 @@ Fact: TypeAlias = Entry | Character
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """One step of a plot; ``chance`` is how often it is told."""
+    """One step of a plot; ``chance`` is the probability that it is told."""
 
     alternatives: Alternatives
     chance: float
@@ -47,9 +47,9 @@ class Beat:
 
 @dataclass(frozen=True, eq=False)
 class Plot:
-    """``object_name`` is the fact that stands for the story's object: the first one, unless the file names another.
+    """``object_name`` is the fact that is the story's object: the first one, unless the file names another.
 
-    ``share`` is how often it is told where most plots are told once.
+    A plot with ``share`` 2 is told twice as often as one with the default, 1.
     """
 
     key: str
@@ -62,18 +62,18 @@ class Plot:
 
     @cached_property
     def queries(self) -> tuple[tuple[str, tuple[str, str]], ...]:
-        """The facts by name, ``colour for thing`` split into the query ``colour`` and the fact ``thing``."""
+        """The facts by name; ``colour for thing`` is split into the query ``colour`` and the fact ``thing``."""
         parts = {name: query.partition(" for ") for name, query in self.facts.items()}
         return tuple((name, (query, target_name)) for name, (query, _, target_name) in parts.items())
 
 
 def pick(rng: Random, items: tuple[T, ...] | list[T]) -> T:
-    """Choose one. ``Random.choice`` is not promised to give the same on every Python; ``random()`` is."""
+    """Choose one. ``Random.choice`` may differ between Python versions; ``random()`` is guaranteed not to."""
     return items[int(rng.random() * len(items))]
 
 
 def load_plots() -> tuple[tuple[Plot, ...], dict[str, Alternatives]]:
-    """Read every plot, and the banks that all of them share."""
+    """Read every plot, and the banks that they share."""
     tables = dict(read_tables("plots"))
     shared = tables.pop("shared")
     banks = {name: _compile_alternatives(name, bank) for name, bank in shared["bank"].items()}
@@ -96,7 +96,7 @@ def _make_plot(key: str, table: dict[str, Any], shared: dict[str, Any]) -> Plot:
 
 
 def _collect_words(tables: list[dict[str, Any]], banks: dict[str, Any]) -> set[str]:
-    """Every word of the lines of a plot and of the banks they use: what is not among them is no fact it needs."""
+    """Every word in the lines of a plot and of the banks they use; a shared fact not among them is not needed."""
     words: set[str] = set()
     waiting = list(tables)
     while waiting:
@@ -124,15 +124,15 @@ def _compile_alternatives(key: str, table: dict[str, Any]) -> Alternatives:
 
 
 def choose_facts(plot: Plot, rng: Random, lexicon: Lexicon, *, held_out: bool = False) -> dict[str, Fact]:
-    """Settle who and what a story is about: either a combination that may be trained on, or one that is held out.
+    """Choose who and what a story is about: a combination to train on, or with ``held_out`` one never trained on.
 
-    InternalError when the plot has none of the kind asked for.
+    InternalError when the plot has no such combination.
     """
     for _ in range(_MAX_DRAWS):
         facts: dict[str, Fact] = {}
         for name, fact in _draw_facts(plot, rng, lexicon):
             facts[name] = fact
-            # Seven in eight are not held out, and the seventy facts behind hero and object do not change that.
+            # Stop early: seven combinations in eight are not held out, and the seventy later facts do not matter.
             if held_out and name == plot.object_name and not is_held_out(find_combination(plot, facts)):
                 break
         else:
@@ -142,7 +142,7 @@ def choose_facts(plot: Plot, rng: Random, lexicon: Lexicon, *, held_out: bool = 
 
 
 def find_combination(plot: Plot, facts: Mapping[str, Fact]) -> Combination:
-    """The character, the object and the plot of a story, by their English words, which both languages share."""
+    """The character, the object and the plot of a story; the English words stand for both languages."""
     hero, thing = (facts[name] for name in (next(iter(plot.cast)), plot.object_name))
     return Combination(_name_kind(hero), _name_kind(thing), plot.key)
 
@@ -157,18 +157,15 @@ def _find_kind(fact: Fact) -> Entry:
 
 
 def _draw_facts(plot: Plot, rng: Random, lexicon: Lexicon) -> Iterator[tuple[str, Fact]]:
-    """Draw facts of which no two share a word; no two characters share an initial."""
+    """Draw facts so that no two share a word, and no two characters share an initial."""
     facts: dict[str, Fact] = {}
     used: set[str] = set()
     for name, query in plot.cast.items():
         facts[name] = _choose_character(query, rng, lexicon, used)
         yield name, facts[name]
     for name, (query, target_name) in plot.queries:
-        candidates = (
-            lexicon.select_for(query, _find_kind(facts[target_name]))
-            if target_name
-            else lexicon.select(query)
-        )
+        target = _find_kind(facts[target_name]) if target_name else None
+        candidates = lexicon.select_for(query, target) if target else lexicon.select(query)
         facts[name] = _pick_unused(candidates, rng, used)
         yield name, facts[name]
     for name, entries in plot.values.items():
@@ -182,7 +179,7 @@ def _choose_character(query: str, rng: Random, lexicon: Lexicon, used: set[str])
 
 
 def _skew(place: float, *, few: float) -> float:
-    """A number from 0 to 1 that is mostly below ``few``, when ``place`` is as likely to be anywhere."""
+    """Map a uniform ``place`` from 0 to 1 to a number from 0 to 1 that is mostly below ``few``."""
     if place < _WELL_KNOWN_SHARE:
         return few * place / _WELL_KNOWN_SHARE
     rest = (place - _WELL_KNOWN_SHARE) / (1 - _WELL_KNOWN_SHARE)
@@ -192,9 +189,9 @@ def _skew(place: float, *, few: float) -> float:
 def _pick_unused(
     candidates: tuple[Entry, ...], rng: Random, used: set[str], *, is_skewed: bool = False
 ) -> Entry:
-    """Pick an entry none of whose marks is taken, or any when luck does not find one: small pools may be all taken.
+    """Pick an entry that shares no mark with those in ``used``, or any entry after many tries: small pools run out.
 
-    Skewed, mostly one of the few first.
+    With ``is_skewed``, mostly one of the first few.
     """
     for _ in range(_MAX_TRIES):
         place = rng.random()

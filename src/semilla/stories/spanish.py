@@ -1,4 +1,4 @@
-"""Spanish: gender and number, articles, short forms, agreement, contractions."""
+"""Spanish grammar: gender and number, articles, short forms, agreement, contractions."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _AGREEING = {
     "mayor": ("mayor", "mayor", "mayores", "mayores"),
     "menor": ("menor", "menor", "menores", "menores"),
 }
-"""Masculine singular -> the four forms, where the rules for adjectives do not give them."""
+"""Masculine singular -> the four forms, where they do not follow the rules for adjectives."""
 
 _BEFORE_MASCULINE = {
     "bueno": "buen",
@@ -59,24 +59,23 @@ _O_BEFORE_O = re.compile(r"\bo (?=[oóOÓ]|[hH][oóOÓ])")
 
 
 class Spanish:
-    """Gives words their form; the irregular verbs come from the lexicon."""
+    """Inflects words; the irregular verbs come from the lexicon."""
 
     def __init__(self, irregular_verbs: IrregularVerbs) -> None:
         self.irregular_verbs = irregular_verbs
 
     def render_phrase(self, terms: Sequence[Term], *, target: Term | None = None) -> str:
-        """The words of a slot in their forms: they agree with the target, or else with the phrase's own noun."""
+        """The inflected words of a slot: they agree with the target, or else with the phrase's own noun."""
         head = target or next((term for term in terms if term.part in ("noun", "name")), None)
         if head is None:
             return " ".join(self._inflect(term, "m", is_plural=False) for term in terms)
-        is_plural = head.is_plural or head.form == "pl"
-        words = [self._inflect(term, head.gender, is_plural=is_plural) for term in terms]
-        if target is None and not is_plural:
+        words = [self._inflect(term, head.gender, is_plural=head.is_several) for term in terms]
+        if target is None and not head.is_several:
             _shorten_before(words, terms, gender=head.gender)
         return " ".join(words)
 
     def finish(self, text: str) -> str:
-        """Contract ``de el`` and ``a el``; write e before i, u before o."""
+        """Contract ``de el`` and ``a el``; write e for y before i, and u for o before o."""
         text = _CONTRACTION.sub(lambda match: f"{match[1]}l", text)
         return _O_BEFORE_O.sub("u ", _Y_BEFORE_I.sub("e ", text))
 
@@ -87,15 +86,11 @@ class Spanish:
 
     def _inflect(self, term: Term, gender: Gender, *, is_plural: bool) -> str:
         if term.part == "noun":
-            return (
-                (term.plural or pluralise(term.text))
-                if term.form == "pl" and not term.is_plural
-                else term.text
-            )
+            return term.inflect_noun(pluralise)
         if term.part in ("name", "adverb", "phrase"):
             return term.text
         if term.part == "verb" or (term.part == "literal" and term.form):
-            return self.conjugate(term.text, _with_person(term.form or "inf", is_plural=is_plural))
+            return self.conjugate(term.text, _add_person(term.form or "inf", is_plural=is_plural))
         if term.part == "adjective" and term.form:
             return compare(term.text, gender=gender, is_plural=is_plural)
         if term.is_invariable:
@@ -103,15 +98,15 @@ class Spanish:
         return agree(term.text, gender=gender, is_plural=is_plural)
 
 
-def _with_person(form: str, *, is_plural: bool) -> str:
-    """Complete a tense without a person with the third of the number at hand."""
+def _add_person(form: str, *, is_plural: bool) -> str:
+    """Add the third person to a tense without a person."""
     if form in ("inf", "ger", "part") or form.endswith(PERSONS):
         return form
     return form + ("3p" if is_plural else "3s")
 
 
 def _shorten_before(words: list[str], terms: Sequence[Term], *, gender: Gender) -> None:
-    """Apply, in place, the short forms of the word right before a singular noun: buen, gran, el agua."""
+    """Replace the word right before a singular noun by its short form, in place: buen, gran, el agua."""
     for place in range(1, len(terms)):
         if terms[place].part != "noun":
             continue
@@ -126,7 +121,7 @@ def _shorten_before(words: list[str], terms: Sequence[Term], *, gender: Gender) 
 
 @cache
 def pluralise(noun: str) -> str:
-    """Make the plural by rule, with an adjective (``osos polares``) but not a complement (``osos de peluche``)."""
+    """The regular plural, also of an adjective (``osos polares``) but not of a complement (``osos de peluche``)."""
     head, space, rest = noun.partition(" ")
     nuclei = find_nuclei(head)
     if head[-1] in "íú":
@@ -171,7 +166,7 @@ def _make_feminine(adjective: str) -> str:
 
 @cache
 def compare(adjective: str, *, gender: Gender, is_plural: bool) -> str:
-    """Form the comparative: más grande, mejor."""
+    """The comparative: más grande, mejor."""
     if adjective in _COMPARISON:
         return agree(_COMPARISON[adjective], gender=gender, is_plural=is_plural)
     return "más " + agree(adjective, gender=gender, is_plural=is_plural)

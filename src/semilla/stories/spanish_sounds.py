@@ -1,4 +1,4 @@
-"""Syllables and stress of Spanish words, as far as spelling depends on them."""
+"""Syllables and stress of Spanish words, as far as the spelling depends on them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def has_accent(word: str) -> bool:
 
 
 def find_nuclei(word: str) -> list[str]:
-    """Split off the vowels of each syllable: ``abuela`` gives a, ue, a; ``tío`` gives í, o."""
+    """The vowels of each syllable: a, ue, a in ``abuela``; í, o in ``tío``."""
     nuclei: list[str] = []
     previous = -2
     for place, letter in enumerate(word):
@@ -40,23 +40,23 @@ def _is_silent(word: str, place: int) -> bool:
 
 
 def count_after_stress(word: str) -> int:
-    """Count the syllables after the stressed one of a word that is written without an accent."""
+    """The number of syllables after the stressed one, in a word without a written accent."""
     return 1 if word[-1] in "aeiouns" and len(find_nuclei(word)) > 1 else 0
 
 
 def accentuate(word: str, *, num_after: int) -> str:
-    """Write an accent on the syllable that has ``num_after`` syllables behind it."""
+    """Write an accent on the syllable that ``num_after`` syllables follow."""
     end = len(word)
-    for nucleus in reversed(find_nuclei(word)[len(find_nuclei(word)) - 1 - num_after :]):
+    *after, stressed = reversed(find_nuclei(word)[-1 - num_after :])
+    for nucleus in (*after, stressed):
         end = word.rfind(nucleus, 0, end)
-    stressed = find_nuclei(word)[-1 - num_after]
     place = end + next((at for at, letter in enumerate(stressed) if letter in "aeo"), len(stressed) - 1)
     return word[:place] + word[place].translate(_ACCENTED) + word[place + 1 :]
 
 
 @cache
 def starts_with_stressed_a(noun: str) -> bool:
-    """Tell whether a feminine noun takes the article el: agua, hada, águila, but not abeja."""
+    """Whether a feminine noun takes the article el: agua, hada, águila, but not abeja."""
     head = noun.split(" ", maxsplit=1)[0].removeprefix("h")
     if head.startswith("á"):
         return True

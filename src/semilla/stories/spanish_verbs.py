@@ -1,8 +1,7 @@
-"""Spanish verbs: regular by rule, irregular as the lexicon lists them.
+"""Conjugates Spanish verbs: the regular ones by rule, the irregular ones as the lexicon lists them.
 
-Persons are 1s, 2s, 3s, 1p and 3p: usted and ustedes take the third, and vosotros is not used. Tenses are
-``pres``, ``imp``, ``pret``, ``fut``, ``cond``, ``subj`` and ``imper`` (tú: imper2s, usted: imper3s,
-nosotros: imper1p).
+Persons are 1s, 2s, 3s, 1p and 3p: usted and ustedes take the third, and vosotros is not used. Tenses are ``pres``,
+``imp``, ``pret``, ``fut``, ``cond``, ``subj`` and ``imper`` (tú: imper2s, usted: imper3s, nosotros: imper1p).
 """
 
 from __future__ import annotations
@@ -38,9 +37,9 @@ _STRONG_PRETERITE = ("e", "iste", "o", "imos", "ieron")
 _AFTER_VOWEL = {"i": "í", "ió": "yó", "ieron": "yeron", "iste": "íste", "imos": "ímos"}
 
 _SOFT_SPELLING = (("qu", "c"), ("gu", "g"), ("c", "z"), ("g", "j"))
-"""Before a and o -> the same sound: the spelling of the stem of -er and -ir verbs (``dirig-``: dirijo)."""
+"""How the stem of an -er or -ir verb is spelled before a and o, to keep its sound (``dirig-``: dirijo)."""
 _HARD_SPELLING = (("c", "qu"), ("g", "gu"), ("z", "c"))
-"""The same for -ar verbs before e (``busc-``: busqué)."""
+"""How the stem of an -ar verb is spelled before e (``busc-``: busqué)."""
 
 
 def conjugate(verb: str, form: str, irregular_verbs: IrregularVerbs) -> str:
@@ -65,7 +64,7 @@ def _add_reflexive(bare: str, form: str) -> str:
 
 
 def attach_clitics(form: str, *clitics: str) -> str:
-    """Write pronouns after an imperative, gerund or infinitive, with the accent they make necessary."""
+    """Attach pronouns to an imperative, gerund or infinitive, and add the accent that they make necessary."""
     word = form + "".join(clitics)
     num_after = count_after_stress(form) + len(clitics)
     return word if has_accent(form) or num_after < 2 else accentuate(word, num_after=num_after)
@@ -168,7 +167,7 @@ def _change_weakly(stem: str, known: Mapping[str, str]) -> str:
 
 
 def _spell(stem: str, ending: str, infinitive: str) -> str:
-    """Keep the sound of the stem's last consonant before another vowel."""
+    """Respell the stem so that its last consonant keeps its sound before the ending."""
     if infinitive.endswith("ar"):
         return _respell(stem, _HARD_SPELLING) if ending[0] in "eéi" else stem
     return _respell(stem, _SOFT_SPELLING) if ending[0] in "aoá" else stem

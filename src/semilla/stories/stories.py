@@ -1,11 +1,11 @@
-"""Telling: a plot and its facts become a story in one language, in words chosen on the way."""
+"""Tells one story: chooses a plot, its facts and its words, and renders them in one language."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from random import Random
 
@@ -29,7 +29,7 @@ from semilla.stories.templates import BankSlot, Choice, Node, Slot, Template, Wo
 from semilla.stories.terms import Gender, Language, Term
 
 TWIN_SHARE = 0.5
-"""Share of the stories that are told in both languages with the same facts."""
+"""Share of the stories that both languages tell with the same facts."""
 
 _OUTLINES_KEPT = 4096
 _PHRASES_KEPT = 32_768
@@ -40,7 +40,7 @@ _SENTENCE_START = re.compile(r'((?:^—?|[.!?] )["«¿¡]*)([a-zà-ÿ])', re.MUL
 
 @dataclass(frozen=True)
 class Library:
-    """All the data, read once."""
+    """All the material, read once."""
 
     lexicon: Lexicon
     plots: tuple[Plot, ...]
@@ -50,7 +50,7 @@ class Library:
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """What a story is about and which beats it tells, before there is a word of it."""
+    """What a story is about, and which beats it tells."""
 
     plot: Plot
     facts: Mapping[str, Fact]
@@ -79,9 +79,9 @@ def tell_story(
 ) -> Story:
     """The story number ``index`` of a language, a pure function of its arguments.
 
-    Twins draw plot, facts and lines from streams both languages share, and the words within a line each from its own.
-    Another ``attempt`` tells the same facts in other lines and words. With ``held_out``, the story is about a
-    combination of character, object and plot that stories without it never have.
+    Twins draw plot, facts and lines from random streams that both languages share, and the words within a line each
+    from their own. Another ``attempt`` tells the same facts in other lines and words. With ``held_out``, the story is
+    about a combination of character, object and plot that no other story has.
     """
     library = load_library()
     is_twin = _make_rng(seed, index, "twin").random() < TWIN_SHARE
@@ -97,7 +97,7 @@ def tell_story(
 
 @lru_cache(maxsize=_OUTLINES_KEPT)
 def _outline_story(stream: str, *, seed: int, index: int, held_out: bool) -> Outline:
-    """Kept for the twin and for further attempts, since choosing facts is a third of the work."""
+    """Cached for the twin and for further attempts: choosing facts is a third of the work."""
     library = load_library()
     plot = _deal_plot(library.plots, seed=seed, index=index, stream=stream)
     rng = _make_rng(seed, index, stream)
@@ -111,7 +111,7 @@ def _make_rng(seed: int, index: int, stream: str) -> Random:
 
 
 def _deal_plot(plots: tuple[Plot, ...], *, seed: int, index: int, stream: str) -> Plot:
-    """Deal the plots like cards, so that each is told its share before any is told again."""
+    """Deal the plots like cards: each is told as often as its share says before any is told again."""
     deal, place = divmod(index, sum(plot.share for plot in plots))
     return _shuffle_plots(plots, seed, deal, stream)[place]
 
@@ -126,30 +126,19 @@ def _shuffle_plots(plots: tuple[Plot, ...], seed: int, deal: int, stream: str) -
     return deck
 
 
+@dataclass
 class _Teller:
-    """Renders templates about one story's facts; never takes an alternative twice while others are left."""
+    """Renders templates with one story's facts; repeats an alternative only when none is left."""
 
-    def __init__(
-        self,
-        language: Language,
-        library: Library,
-        facts: Mapping[str, Fact],
-        lines_rng: Random,
-        words_rng: Random,
-    ) -> None:
-        self.language = language
-        self.grammar = library.grammars[language]
-        self.banks = library.banks
-        self.facts = facts
-        self.lines_rng = lines_rng
-        self.words_rng = words_rng
-        self.untold: dict[int, list[Template]] = {}
+    language: Language
+    library: Library
+    facts: Mapping[str, Fact]
+    lines_rng: Random
+    words_rng: Random
+    untold: dict[int, list[Template]] = field(default_factory=dict)
 
     def tell(self, alternatives: tuple[Template, ...]) -> str:
-        key = id(alternatives)
-        if key not in self.untold:
-            self.untold[key] = list(alternatives)
-        untold = self.untold[key]
+        untold = self.untold.setdefault(id(alternatives), list(alternatives))
         place = int(self.lines_rng.random() * len(untold or alternatives))
         return self._render(untold.pop(place) if untold else alternatives[place])
 
@@ -162,16 +151,15 @@ class _Teller:
         if isinstance(node, Choice):
             return self._render(pick(self.words_rng, node.options))
         assert isinstance(node, BankSlot)
-        if node.name not in self.banks:
+        if node.name not in self.library.banks:
             raise InternalError(f"there is no bank {node.name!r}")
-        return self.tell(self.banks[node.name][self.language])
+        return self.tell(self.library.banks[node.name][self.language])
 
     def _render_slot(self, slot: Slot) -> str:
         terms = tuple([self._resolve(word) for word in slot.words])
-        target = (
-            _join_targets([self._resolve_target(word) for word in slot.targets]) if slot.targets else None
-        )
-        text = _render_phrase(self.grammar, terms, target)
+        targets = [self._resolve_target(word) for word in slot.targets]
+        grammar = self.library.grammars[self.language]
+        text = _render_phrase(grammar, terms, _join_targets(targets) if targets else None)
         return text[:1].upper() + text[1:] if slot.is_capitalised else text
 
     def _resolve_target(self, word: Word) -> Term:
@@ -197,7 +185,7 @@ class _Teller:
 
 @lru_cache(maxsize=_PHRASES_KEPT)
 def _render_phrase(grammar: English | Spanish, terms: tuple[Term, ...], target: Term | None) -> str:
-    """Kept, since stories say most of their phrases again and again."""
+    """Cached, because stories repeat most of their phrases."""
     return grammar.render_phrase(terms, target=target)
 
 
@@ -207,7 +195,7 @@ def _make_literal(text: str, form: str) -> Term:
 
 
 def _join_targets(terms: list[Term]) -> Term:
-    """Two or more count as one plural, masculine in Spanish unless all are feminine."""
+    """Several targets count as one plural, in Spanish masculine unless all are feminine."""
     if len(terms) == 1:
         return terms[0]
     gender: Gender = "f" if all(term.gender == "f" for term in terms) else "m"
@@ -215,7 +203,7 @@ def _join_targets(terms: list[Term]) -> Term:
 
 
 def lay_out(pieces: list[str]) -> str:
-    """Run narrative sentences together into paragraphs; give each speech a line of its own; ``//`` breaks a line."""
+    """Join narrative sentences into paragraphs, and put each speech on its own line; ``//`` starts a new line."""
     parts = [part.strip() for piece in pieces for part in piece.split("//")]
     breaks = [place > 0 for piece in pieces for place in range(piece.count("//") + 1)]
     lines = [""]

@@ -1,10 +1,10 @@
-"""The templates a writer types, compiled once.
+"""Compiles the templates that writers type.
 
 [big|small]          one of the two (they nest)
 {the look thing}     a noun phrase about facts of the story; the language makes its words agree
 {thing.pl}           a form of a fact: a plural, a tense, a phrase of its lexicon entry
 {hero:he}            a word that agrees with a fact: he or she, contento or contenta
-{hero+helper:amigo}  a word that agrees with two: amigos or amigas
+{hero+helper:amigo}  a word that agrees with several: amigos or amigas
 {hero:He}            the same with a capital, for a sentence that begins after a closing quotation mark
 {@meet}              any template of the bank ``meet``
 //                   a new line
@@ -52,7 +52,7 @@ Template: TypeAlias = "tuple[Node, ...]"
 
 
 def compile_template(text: str) -> Template:
-    """Parse one template; InternalError when its brackets do not pair."""
+    """Parse one template; InternalError when its brackets do not match."""
     template, end = _parse_sequence(text, 0, closers="")
     if end != len(text):
         raise InternalError(f"unexpected {text[end]!r} at character {end} of the template {text!r}")
@@ -60,7 +60,7 @@ def compile_template(text: str) -> Template:
 
 
 def compile_lines(text: str) -> tuple[Template, ...]:
-    """Parse a block of alternatives, one a line; blank lines do not count."""
+    """Parse a block of alternatives, one a line, without the blank lines."""
     return tuple(compile_template(line.strip()) for line in text.splitlines() if line.strip())
 
 

@@ -1,7 +1,8 @@
-"""A word on its way into a sentence: what the lexicon knows of it, before a language gives it its form."""
+"""A word before it is inflected, with everything that the lexicon knows about it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -14,12 +15,11 @@ Part: TypeAlias = Literal["noun", "name", "adjective", "verb", "adverb", "phrase
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Term:
-    """One word of a slot; compared by identity, which finds a phrase said before sooner than nine fields do.
+    """One word of a slot. Compared by identity: a cache finds it faster that way than by nine fields.
 
-    ``text`` is the dictionary form, ``form`` the inflection a template asked for (``pl``, ``past``,
-    ``imp``, ``er``). ``gender`` is the grammatical one of Spanish; ``is_animate`` makes it the he or she of
-    English. ``plural`` is set when the rule does not give it. A literal is a word the template's writer
-    typed, to be made to agree.
+    ``text`` is the dictionary form, ``form`` the inflection that a template asks for (``pl``, ``past``, ``imp``,
+    ``er``). ``gender`` is the grammatical gender in Spanish; with ``is_animate`` it also chooses he or she in English.
+    ``plural`` is set when it is irregular. A literal is a word typed in the template, to be made to agree.
     """
 
     text: str
@@ -31,3 +31,14 @@ class Term:
     is_mass: bool = False
     is_animate: bool = False
     is_invariable: bool = False
+
+    @property
+    def is_several(self) -> bool:
+        """Plural by nature (boots) or by the form asked for."""
+        return self.is_plural or self.form == "pl"
+
+    def inflect_noun(self, pluralise: Callable[[str], str]) -> str:
+        """The noun in the number asked for; ``pluralise`` is the rule of its language."""
+        if self.form == "pl" and not self.is_plural:
+            return self.plural or pluralise(self.text)
+        return self.text

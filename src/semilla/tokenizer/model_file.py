@@ -1,8 +1,8 @@
-"""A ``.model`` file, looked at before SentencePiece parses it, and a foreign one tried in a child process first.
+"""Checks a ``.model`` file before SentencePiece parses it, and tries a foreign one in a child process first.
 
 The parser is native code, and some models crash it: a piece of 100 KB overflows its stack
-(google/sentencepiece#1263), a damaged table of characters is read out of bounds (#1269). Semilla's own models have
-neither long pieces nor such a table, so whatever has them is refused unread.
+(google/sentencepiece#1263), a damaged character table is read out of bounds (#1269). Semilla's own models have
+neither long pieces nor such a table, so a model with either is refused unread.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ _LENGTHS = {1: 8, 5: 4}
 
 
 def check_structure(model: bytes) -> None:
-    """Raise IntegrityError unless ``model`` has the outer form of a model Semilla could have trained."""
+    """Raise IntegrityError unless ``model`` has the outer form of a model that Semilla could have trained."""
     if len(model) > MAX_MODEL_BYTES:
         raise IntegrityError(f"not a SentencePiece model of ours: it has {len(model):,} bytes")
     try:
-        num_pieces = sum(_measure_field(field, value) for field, value in _read_fields(model))
+        num_pieces = sum(_count_piece(field, value) for field, value in _read_fields(model))
     except (ValueError, IndexError) as error:
         raise IntegrityError(f"not a SentencePiece model of ours: {error}") from error
     if not 0 < num_pieces <= MAX_PIECES:
         raise IntegrityError(f"not a SentencePiece model of ours: it has {num_pieces:,} pieces")
 
 
-def _measure_field(field: int, value: bytes) -> int:
-    """Count a piece as one and everything else as none; raises ValueError for what crashes the parser."""
+def _count_piece(field: int, value: bytes) -> int:
+    """1 for a piece, 0 for any other field; raises ValueError for a field that would crash the parser."""
     if field == _PIECE and len(value) > MAX_PIECE_BYTES:
         raise ValueError(f"a piece has {len(value):,} bytes")
     if field in _NORMALIZERS and any(
@@ -49,7 +49,7 @@ def _measure_field(field: int, value: bytes) -> int:
 
 
 def try_in_child(model: bytes) -> None:
-    """Load ``model`` in another process and let it split a text; raises IntegrityError when that process fails."""
+    """Load ``model`` and tokenize a text in another process; raises IntegrityError when that process fails."""
     command = [sys.executable, "-P", "-m", "semilla.tokenizer.model_file"]
     try:
         outcome = subprocess.run(  # noqa: S603 - our own interpreter and module
@@ -59,27 +59,28 @@ def try_in_child(model: bytes) -> None:
         raise IntegrityError(f"the tokenizer was not loaded within {TRIAL_TIMEOUT_S} s") from error
     if outcome.returncode:
         how = f"signal {-outcome.returncode}" if outcome.returncode < 0 else f"code {outcome.returncode}"
-        raise IntegrityError(f"loading the tokenizer in a child process ended it with {how}")
+        raise IntegrityError(f"a child process failed to load the tokenizer: it ended with {how}")
 
 
 def _read_fields(message: bytes) -> Iterator[tuple[int, bytes]]:
-    """Field numbers and values of a protobuf message; numbers come as no bytes at all."""
+    """Field numbers and values of a protobuf message; the value of a varint field is left empty."""
     at = 0
     while at < len(message):
-        key, at = _read_number(message, at)
+        key, at = _read_varint(message, at)
         length = _LENGTHS.get(key & 7, 0)
         if key & 7 in {0, 2}:
-            number, at = _read_number(message, at)
+            number, at = _read_varint(message, at)
             length = number if key & 7 == 2 else 0
         elif not length:
-            raise ValueError("it is no protobuf message")
+            raise ValueError("it is not a protobuf message")
         if at + length > len(message):
             raise ValueError("it is cut short")
         yield key >> 3, message[at : at + length]
         at += length
 
 
-def _read_number(message: bytes, at: int) -> tuple[int, int]:
+def _read_varint(message: bytes, at: int) -> tuple[int, int]:
+    """The number that starts at byte ``at``, and where the next one starts."""
     number = 0
     for shift in range(0, 70, 7):
         byte = message[at]
@@ -87,12 +88,12 @@ def _read_number(message: bytes, at: int) -> tuple[int, int]:
         number |= (byte & 0x7F) << shift
         if byte < 0x80:
             return number, at
-    raise ValueError("it is no protobuf message")
+    raise ValueError("it is not a protobuf message")
 
 
 def _main() -> None:
     """Load the model on standard input, in a process that may crash."""
-    import sentencepiece  # noqa: PLC0415 - the point of this process
+    import sentencepiece  # noqa: PLC0415 - only the child loads it
 
     processor = sentencepiece.SentencePieceProcessor(model_proto=sys.stdin.buffer.read())
     processor.decode(processor.encode("¿Dónde está? Here: 🌱\n" * 100))

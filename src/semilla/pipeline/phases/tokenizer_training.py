@@ -15,14 +15,8 @@ from semilla.pipeline.phases import PhaseRecord, get_sha256
 from semilla.records import names
 from semilla.records.files import describe_artifact, write_bytes, write_text
 from semilla.tokenizer.model_file import check_structure, try_in_child
-from semilla.tokenizer.tokenizer import (
-    Tokenizer,
-    VocabularySizeError,
-    check_round_trip,
-    format_vocabulary,
-    measure_compression,
-    train_tokenizer,
-)
+from semilla.tokenizer.tokenizer import Tokenizer, check_round_trip, format_vocabulary, measure_compression
+from semilla.tokenizer.training import VocabularySizeError, train_tokenizer
 
 
 def read_inputs(config: PipelineConfiguration, records: Mapping[str, PhaseRecord]) -> dict[str, Any]:

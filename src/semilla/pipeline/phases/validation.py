@@ -1,23 +1,20 @@
-"""Phase 5: export the best model as it ships, and hold it against gates (must pass) and targets (should)."""
+"""Phase 5: export the best model as a bundle, measure it, and compare the figures with gates and targets."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.corpus.manifest import Document, read_documents, read_manifest
-from semilla.corpus.openings import find_openings
 from semilla.errors import IntegrityError, ValidationFailureError
-from semilla.evaluation.minimal_pairs import assess_grammar, judge_grammar
-from semilla.evaluation.runtime_loss import measure_loss
-from semilla.evaluation.text_metrics import measure_frequency_baseline
-from semilla.evaluation.texts import SAMPLE_TOKENS, judge_texts, measure_copies
+from semilla.evaluation.gates import judge
+from semilla.evaluation.losses import measure_frequency_baseline, measure_int8_cost
+from semilla.evaluation.minimal_pairs import assess_grammar
+from semilla.evaluation.texts import TextMeasurements, draw_samples, measure_texts
 from semilla.events import ArtifactWritten, Note, Progress, Validated, Warned
 from semilla.export.bundle import write_bundle
 from semilla.export.model_card import describe_licence
@@ -25,9 +22,10 @@ from semilla.model.transformer import Transformer, describe_llama
 from semilla.pipeline.phases import PhaseRecord, get_sha256
 from semilla.records import names
 from semilla.records.files import describe_artifact
-from semilla.records.metrics import OVERFITTING_GAP, TrainingMetrics, read_metrics
+from semilla.records.metrics import TrainingMetrics, read_metrics
 from semilla.records.status import (
     Finding,
+    GrammarResults,
     InferenceMetrics,
     PipelineStatus,
     ValidationResults,
@@ -41,20 +39,14 @@ from semilla.system import interrupts
 from semilla.tokenizer.tokenizer import Tokenizer, read_tokenizer
 from semilla.training.checkpoints.checkpoint import find_checkpoints
 from semilla.training.checkpoints.seal import load_weights, read_sealed
-from semilla.training.data import TrainingData, build_data, cut_held_out
+from semilla.training.data import TrainingData, build_data
 from semilla.training.evaluate import Evaluation, evaluate
 
-SAMPLES_PER_LANGUAGE = 20
 SAMPLE_TEMPERATURE = 0.8
-LEAST_GAIN_NATS = 1.0
-"""A model that is not random noise beats mere token frequencies by this much."""
-MOST_INT8_COST_PERCENT = 0.5
-INT8_TOKENS = 16_384
-"""Held-out tokens on which the bundle is compared: the difference of two losses on the same tokens needs no more."""
 
 
 def read_inputs(config: PipelineConfiguration, records: Mapping[str, PhaseRecord]) -> dict[str, Any]:
-    """What the verdict depends on: the models, the metrics and the thresholds."""
+    """The models, the metrics and the settings that the result depends on."""
     trained = {
         name: get_sha256(records, "model_training", name)
         for name in (names.BEST_MODEL, names.FINAL_MODEL, names.METRICS)
@@ -70,51 +62,26 @@ def read_inputs(config: PipelineConfiguration, records: Mapping[str, PhaseRecord
 
 
 def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
-    """Export, measure, judge; raises ValidationFailureError after the results have been told."""
+    """Export, measure, judge; raises ValidationFailureError after the results have been reported."""
     subject = _load_subject(config)
     bundle_path = Path(config.output_directory) / names.BUNDLE
     bundle_files = _export_bundle(bundle_path, subject, progress=progress)
-    best = evaluate(subject.model, subject.data)
-    interrupts.check()
-    texts = _draw_samples(config, bundle_path, subject.documents)
-    interrupts.check()
-    grammar, remarks = assess_grammar(subject.model, subject.tokenizer, subject.documents)
-    for remark in remarks:
-        progress(Note(remark))
-    interrupts.check()
-    inference = InferenceMetrics.model_validate(measure_in_child(bundle_path))
-    limit = find_limit(bundle_path)
-    interrupts.check()
-    copies = measure_copies(texts, subject.tokenizer, subject.data.stream)
-    findings = [
-        *_judge_artifacts(Path(config.output_directory)),
-        *_judge_loss(config, best, subject),
-        *_judge_budgets(inference),
-        *_judge_limit(limit, progress=progress),
-        _judge_int8(bundle_path, subject),
-        *judge_texts(texts, subject.tokenizer, subject.data.stream, copies=copies),
-        *judge_grammar(grammar),
-    ]
-    last = subject.metrics.epoch_history[-1]
-    results = ValidationResults(
-        sample_generations=[text for language in texts.values() for text in language[:2]],
-        final_train_loss=last.train_loss,
-        final_val_loss=last.validation_loss,
-        inference_metrics=inference,
-        constitutional_compliance=all(finding.passed for finding in findings if finding.name in BUDGETS),
-        best_val_loss=best.loss,
-        bits_per_byte=best.bits_per_byte,
-        findings=findings,
-        minimal_pairs=grammar,
-        copying_longest=max(copies),
-    )
-    progress(Validated(results))
-    warnings = _judge(findings, strict=config.strict, progress=progress)
+    measured = _measure(bundle_path, subject, seed=config.seed, progress=progress)
+    own_values = {
+        "validation_loss": config.max_validation_loss,
+        "repetition": measured.texts.usual_repetition,
+    }
+    findings = judge(_list_figures(bundle_path, subject, measured), own_values=own_values)
+    progress(Validated(_describe_results(subject, measured, findings)))
     return PhaseRecord(
         "validation",
+        warnings=_report_misses(findings, strict=config.strict, progress=progress),
         artifacts=[describe_artifact(path, root=bundle_path.parent) for path in bundle_files],
-        details={"best_val_loss": best.loss, "bits_per_byte": best.bits_per_byte, "memory_limit": limit},
-        warnings=warnings,
+        details={
+            "best_val_loss": measured.best.loss,
+            "bits_per_byte": measured.best.bits_per_byte,
+            "memory_limit": measured.limit,
+        },
     )
 
 
@@ -175,101 +142,86 @@ def _export_bundle(bundle_path: Path, subject: _Subject, *, progress: Progress) 
     return files
 
 
-def _draw_samples(
-    config: PipelineConfiguration, bundle_path: Path, documents: list[Document]
-) -> dict[str, list[str]]:
-    """Continue held-out openings with the bundle that ships; openings spread over each language's held-out text."""
-    model = load(bundle_path)
+@dataclass(frozen=True)
+class _Measurements:
+    best: Evaluation
+    samples: dict[str, list[str]]
+    texts: TextMeasurements
+    grammar: dict[str, GrammarResults]
+    inference: InferenceMetrics
+    limit: dict[str, Any]
+
+
+def _measure(bundle_path: Path, subject: _Subject, *, seed: int, progress: Progress) -> _Measurements:
+    """Measure the model and its bundle; a run can be interrupted after each of the slow steps."""
+    best = evaluate(subject.model, subject.data)
+    interrupts.check()
+    samples = draw_samples(load(bundle_path), subject.documents, seed=seed)
+    interrupts.check()
+    grammar, remarks = assess_grammar(subject.model, subject.tokenizer, subject.documents)
+    for remark in remarks:
+        progress(Note(remark))
+    interrupts.check()
+    inference = InferenceMetrics.model_validate(measure_in_child(bundle_path))
+    limit = find_limit(bundle_path)
+    if limit["limit_mb"]:
+        progress(
+            Note(
+                f"The bundle ran inside a limit of {limit['limit_mb']} MB, enforced by {limit['limited_by']}."
+            )
+        )
+    interrupts.check()
+    texts = measure_texts(samples, subject.tokenizer, subject.data.stream)
+    return _Measurements(best, samples, texts, grammar, inference, limit)
+
+
+def _list_figures(bundle_path: Path, subject: _Subject, measured: _Measurements) -> dict[str, float]:
+    """Every figure that has a threshold, by name."""
+    last = subject.metrics.epoch_history[-1]
+    loss = measured.best.loss
+    baseline = measure_frequency_baseline(subject.data, vocab_size=subject.tokenizer.vocab_size)
     return {
-        language: [
-            opening + model.generate(opening, seed=(config.seed + i) % 2**63, max_tokens=SAMPLE_TOKENS)
-            for i, opening in enumerate(openings)
-        ]
-        for language, openings in find_openings(documents, per_language=SAMPLES_PER_LANGUAGE).items()
+        "damaged_artifacts": len(find_checkpoints(bundle_path.parent)[1]),
+        "validation_loss": loss,
+        "gain_over_frequencies": baseline - loss,
+        "overfitting_gap": last.validation_loss - last.train_loss,
+        **{name: getattr(measured.inference, name) for name in BUDGETS},
+        "enforced_limit_mb": measured.limit["limit_mb"] or math.nan,
+        "int8_cost": measure_int8_cost(load(bundle_path), subject.model, subject.data),
+        **measured.texts.figures,
+        **{f"minimal_pairs.{language}.accuracy": one.accuracy for language, one in measured.grammar.items()},
     }
 
 
-def _judge_artifacts(directory: Path) -> list[Finding]:
-    _, damaged = find_checkpoints(directory)
-    return [Finding.judge("damaged_artifacts", "gate", len(damaged), "<=", 0, unit="files")]
-
-
-def _judge_loss(config: PipelineConfiguration, best: Evaluation, subject: _Subject) -> list[Finding]:
-    held_out = np.concatenate([text.tokens for text in subject.data.held_out])
-    baseline = measure_frequency_baseline(
-        subject.data.stream, held_out, vocab_size=subject.tokenizer.vocab_size
-    )
+def _describe_results(
+    subject: _Subject, measured: _Measurements, findings: list[Finding]
+) -> ValidationResults:
     last = subject.metrics.epoch_history[-1]
-    return [
-        Finding.judge(
-            "validation_loss", "gate", best.loss, "<", config.max_validation_loss, unit="nats per token"
-        ),
-        Finding.judge(
-            "gain_over_frequencies",
-            "gate",
-            baseline - best.loss,
-            ">=",
-            LEAST_GAIN_NATS,
-            unit="nats per token",
-        ),
-        Finding.judge(
-            "overfitting_gap",
-            "target",
-            last.validation_loss - last.train_loss,
-            "<=",
-            OVERFITTING_GAP,
-            unit="nats per token",
-        ),
-    ]
-
-
-def _judge_budgets(inference: InferenceMetrics) -> list[Finding]:
-    return [
-        Finding.judge(
-            name, "gate", getattr(inference, name), "<=", limit, unit="ms" if name.endswith("_ms") else "MB"
-        )
-        for name, limit in BUDGETS.items()
-    ]
-
-
-def _judge_limit(limit: Mapping[str, Any], *, progress: Progress) -> list[Finding]:
-    """The tightest limit the bundle ran under, which the kernel enforced."""
-    limit_mb, limited_by = limit["limit_mb"], limit["limited_by"]
-    if limit_mb:
-        progress(Note(f"The bundle ran inside a limit of {limit_mb} MB, enforced by {limited_by}."))
-    value = math.nan if limit_mb is None else limit_mb
-    return [Finding.judge("enforced_limit_mb", "gate", value, "<=", BUDGETS["peak_mb"], unit="MB")]
-
-
-def _judge_int8(bundle_path: Path, subject: _Subject) -> Finding:
-    """By how many percent the loss of the bundle is above that of the trained model, on the same held-out tokens."""
-    held_out, length = subject.data.held_out, subject.data.length
-    share = min(1.0, INT8_TOKENS / sum(len(text.tokens) for text in held_out))
-    texts = tuple(
-        replace(text, tokens=text.tokens[: math.ceil(len(text.tokens) * share)]) for text in held_out
+    return ValidationResults(
+        sample_generations=[text for texts in measured.samples.values() for text in texts[:2]],
+        final_train_loss=last.train_loss,
+        final_val_loss=last.validation_loss,
+        inference_metrics=measured.inference,
+        constitutional_compliance=all(finding.passed for finding in findings if finding.name in BUDGETS),
+        best_val_loss=measured.best.loss,
+        bits_per_byte=measured.best.bits_per_byte,
+        findings=findings,
+        minimal_pairs=measured.grammar,
+        copying_longest=measured.texts.copying_longest,
     )
-    trained = evaluate(subject.model, replace(subject.data, held_out=texts)).loss
-    windows = (
-        (inputs[0], targets[0])
-        for text in texts
-        for inputs, targets in cut_held_out(text, length=length, batch_size=1)
-    )
-    cost = measure_loss(load(bundle_path), windows) / trained - 1
-    return Finding.judge("int8_cost", "target", 100 * cost, "<=", MOST_INT8_COST_PERCENT, unit="%")
 
 
-def _judge(findings: Iterable[Finding], *, strict: bool, progress: Progress) -> list[str]:
-    """Warn about missed targets, raise for missed gates (and targets, when strict)."""
+def _report_misses(findings: Sequence[Finding], *, strict: bool, progress: Progress) -> list[str]:
+    """Warn about missed targets; raise for missed gates, and when ``strict`` for missed targets too."""
     missed = [finding for finding in findings if not finding.passed]
     fatal = [finding for finding in missed if finding.kind == "gate" or strict]
-    warnings = [str(finding) for finding in missed if finding not in fatal]
-    for finding in missed:
-        if finding not in fatal:
-            progress(Warned(f"missed target {finding}", finding.topic))
+    tolerated = [finding for finding in missed if finding not in fatal]
+    for finding in tolerated:
+        progress(Warned(f"missed target {finding}", finding.topic))
     if fatal:
         raise ValidationFailureError(
             "missed " + "; ".join(f"{finding.kind} {finding}, off by {finding.miss}" for finding in fatal),
             missed=[finding.name for finding in fatal],
         )
-    progress(Note("Every gate is passed."))
-    return warnings
+    progress(Note("Every gate passed."))
+    return [str(finding) for finding in tolerated]

@@ -1,4 +1,4 @@
-"""Pick sentences of held-out stories and spoil each in one place."""
+"""Picks sentences of held-out stories and makes a mistake in each."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from semilla.stories.terms import Language
 
 PAIRS_PER_PHENOMENON = 200
 MAX_STORIES = 12_000
-"""Told at most, where a phenomenon is rare; what is found by then is what there is."""
+"""A rare phenomenon has fewer pairs: those found in this many stories."""
 _WORDS = range(4, 26)
 _SENTENCE_END = re.compile(r"(?<=[.!?]) (?=[\"«¿¡]?[A-ZÁÉÍÓÚÑ])")
 
 
 @dataclass(frozen=True, slots=True)
 class MinimalPair:
-    """A sentence of a held-out story, and the same with one mistake."""
+    """A sentence of a held-out story, and the same sentence with one mistake."""
 
     language: Language
     phenomenon: str
@@ -38,20 +38,19 @@ def make_pairs(
     per_phenomenon: int = PAIRS_PER_PHENOMENON,
     accept: Callable[[MinimalPair], bool] = lambda _: True,
 ) -> list[MinimalPair]:
-    """Make pairs for every phenomenon of a language, in the order of its list; the same seed gives the same pairs.
+    """Make up to ``per_phenomenon`` pairs for every phenomenon of a language; the same seed gives the same pairs.
 
-    A story gives a phenomenon one pair at most and no sentence serves it twice, so that they are about many
-    combinations. Only what ``accept`` agrees to counts; fewer than ``per_phenomenon`` are found only where the
-    stories hold no more.
+    For variety, a story gives a phenomenon at most one pair, and no sentence serves a phenomenon twice. Only pairs
+    that ``accept`` accepts count.
     """
     mistakes = list_english_mistakes() if language == "en" else list_spanish_mistakes()
     found: dict[str, dict[str, MinimalPair]] = {phenomenon: {} for phenomenon in mistakes}
     for index in range(MAX_STORIES):
-        wanted = {name: rules for name, rules in mistakes.items() if len(found[name]) < per_phenomenon}
-        if not wanted:
+        missing = {name: rules for name, rules in mistakes.items() if len(found[name]) < per_phenomenon}
+        if not missing:
             break
         story = tell_story(language, seed=seed, index=index, held_out=True)
-        for phenomenon, rules in wanted.items():
+        for phenomenon, rules in missing.items():
             pair = _spoil_story(story, phenomenon, rules, rng=Random(f"{seed}/{index}/{phenomenon}"))  # noqa: S311
             if pair and accept(pair):
                 found[phenomenon].setdefault(pair.right, pair)
@@ -59,7 +58,7 @@ def make_pairs(
 
 
 def split_sentences(text: str) -> Iterator[str]:
-    """Split a story into sentences of a usual length; what stands between quotation marks stays in one piece."""
+    """The sentences of 4 to 25 words in a story; text between quotation marks is not split."""
     for line in text.splitlines():
         sentence = ""
         for piece in _SENTENCE_END.split(line):
@@ -73,7 +72,7 @@ def split_sentences(text: str) -> Iterator[str]:
 def _spoil_story(
     story: Story, phenomenon: str, rules: tuple[Mistake, ...], *, rng: Random
 ) -> MinimalPair | None:
-    """A pair from one of the places where the story shows the phenomenon, chosen by luck; None when it does not."""
+    """A pair from a random place where the story shows the phenomenon; None when it does not."""
     candidates = [
         MinimalPair(story.language, phenomenon, sentence, wrong)
         for sentence in split_sentences(story.text)

@@ -1,10 +1,10 @@
-"""The mistakes of Spanish that concern clitic pronouns: where they stand, and what they agree with."""
+"""Mistakes with Spanish clitic pronouns: their position, their number and their gender."""
 
 from __future__ import annotations
 
 import re
 
-from semilla.stories.minimal_pairs.mistakes import Mistake, any_of, expect
+from semilla.stories.minimal_pairs.mistakes import Mistake, any_of, make_mistake
 from semilla.stories.minimal_pairs.words import SpanishWords, index_nouns, list_names, match_name
 
 WORD = r"([a-záéíóúñ]+)\b"
@@ -14,8 +14,8 @@ _FEMININE_ARTICLE = re.compile(r"\b(?:[Ll]as?|[Uu]nas?|esta|otra|toda)\b")
 _MASCULINE_ARTICLE = re.compile(r"\b(?:[Ee]l|[Ll]os|[Aa]l|[Dd]el|[Uu]n(?:os)?|este|otro|todo)\b")
 
 
-def mistake_clitic_position(words: SpanishWords) -> tuple[Mistake, ...]:
-    """Before a finite verb, not after it: no encuentro lo."""
+def spoil_clitic_position(words: SpanishWords) -> tuple[Mistake, ...]:
+    """After a finite verb instead of before it: no encuentro lo."""
 
     def replace(match: re.Match[str]) -> str | None:
         clitic, verb = match[1], match[2]
@@ -23,11 +23,11 @@ def mistake_clitic_position(words: SpanishWords) -> tuple[Mistake, ...]:
             return None
         return f"{verb.capitalize()} {clitic.lower()}" if clitic[0].isupper() else f"{verb} {clitic}"
 
-    return (expect(rf"\b([Ll]o|[Mm]e|[Tt]e|[Ll]es?|[Nn]os|[Ss]e) {WORD}", replace),)
+    return (make_mistake(rf"\b([Ll]o|[Mm]e|[Tt]e|[Ll]es?|[Nn]os|[Ss]e) {WORD}", replace),)
 
 
-def mistake_clitic_number() -> tuple[Mistake, ...]:
-    """The clitic that doubles an indirect object has its number: les dio a Lucas."""
+def spoil_clitic_number() -> tuple[Mistake, ...]:
+    """The clitic that doubles an indirect object has another number than it: les dio a Lucas."""
     animate = {form: noun for form, noun in index_nouns("es").items() if noun.is_animate}
     singular = any_of([form for form, noun in animate.items() if not noun.is_plural])
     plural = any_of([form for form, noun in animate.items() if noun.is_plural])
@@ -37,14 +37,14 @@ def mistake_clitic_number() -> tuple[Mistake, ...]:
     # Not past a subordinate clause, whose verb may have an object of its own.
     until = r"[a-záéíóúñ]+(?: (?!que\b|y\b)[a-záéíóúñ]+(?<![aei]r)){0,3}"
     return (
-        expect(rf"\b([Ll]e) (?={until} {someone})", r"\1s "),
-        expect(rf"\b([Ll]e)s (?={until} {several})", r"\1 "),
-        expect(rf"(?<!y a )\b(A {one},? {ADVERBS}le) ", r"\1s "),
+        make_mistake(rf"\b([Ll]e) (?={until} {someone})", r"\1s "),
+        make_mistake(rf"\b([Ll]e)s (?={until} {several})", r"\1 "),
+        make_mistake(rf"(?<!y a )\b(A {one},? {ADVERBS}le) ", r"\1s "),
     )
 
 
-def mistake_clitic_gender(words: SpanishWords) -> tuple[Mistake, ...]:
-    """Only where every noun and name before it is of one gender: Ana tenía una cometa, y lo llevaba."""
+def spoil_clitic_gender(words: SpanishWords) -> tuple[Mistake, ...]:
+    """Only where every noun and name before it has one gender: Ana tenía una cometa, y lo llevaba."""
     nouns, women, names = index_nouns("es"), list_names("f"), list_names()
     others = {"lo": "la", "la": "lo", "los": "las", "las": "los"}
     known = re.compile(rf"\b(?:{any_of(nouns)}|{any_of(names)})\b")
@@ -65,4 +65,4 @@ def mistake_clitic_gender(words: SpanishWords) -> tuple[Mistake, ...]:
             return None
         return others[clitic] + match[0].removeprefix(clitic)
 
-    return (expect(rf"\b(lo|la|los|las) {WORD}", replace),)
+    return (make_mistake(rf"\b(lo|la|los|las) {WORD}", replace),)
