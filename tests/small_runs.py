@@ -65,7 +65,9 @@ def read(directory: Path, name: str = "pipeline_status.json") -> Any:
 
 def hash_tree(directory: Path) -> dict[str, str]:
     files = sorted(
-        path for path in directory.rglob("*") if path.is_file() and path.suffix not in {".log", ".lock"}
+        path
+        for path in directory.rglob("*")
+        if path.is_file() and path.suffix not in {".log", ".lock", ".heartbeat"}
     )
     return {str(path.relative_to(directory)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 

@@ -61,7 +61,7 @@ def configure(directory: Path, **changes: Any) -> PipelineConfiguration:
 
 def train(directory: Path, *, progress: Progress = silent, **changes: Any) -> PhaseRecord:
     """Phase 4 alone, in this process."""
-    with interrupts.granted():
+    with interrupts.catch_signals():
         return model_training.run(configure(directory, **changes), progress=progress)
 
 

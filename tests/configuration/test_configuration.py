@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from semilla.commands.config import to_json, to_shell
+from semilla.configuration.loading import MAX_FILE_BYTES, NO_VALUE, load_configuration
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.configuration.settings import list_settings, suggest_name, to_command, to_toml
-from semilla.configuration.sources import MAX_FILE_BYTES, NO_VALUE, load_configuration
 from semilla.errors import InvalidConfigError
 
 OTHER_VALUES = {
@@ -216,7 +216,7 @@ def test_values_that_are_no_numbers_are_mistakes(value):
         ("model_architecture = 3", "model_architecture", "must be a table"),
         ("[training_hyperparameters]\nnum_layers = 3", "num_layers", "belongs in [model_architecture]"),
         ("[model_architecture]\nseed = 3", "seed", "belongs at the top level"),
-        ("num_layers = 3\n[model_architecture]\nnum_layers = 3", "num_layers", "stands twice"),
+        ("num_layers = 3\n[model_architecture]\nnum_layers = 3", "num_layers", "is set twice"),
         ("num_layers = [1]", "num_layers", "an integer from 1 to 12"),
         ("seed = 1979-05-27", "seed", "an integer"),
         ("num_layers = = 3", "config", "must be a TOML file"),

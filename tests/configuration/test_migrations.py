@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from semilla import cli
+from semilla.configuration.loading import load_configuration
 from semilla.configuration.migrations import (
     CHANGES,
     SCHEMA_KEY,
@@ -19,10 +20,9 @@ from semilla.configuration.migrations import (
     take_version,
 )
 from semilla.configuration.settings import list_settings, recall_settings
-from semilla.configuration.sources import load_configuration
 from semilla.errors import IncompatibleError, InvalidConfigError
 from semilla.records import names
-from semilla.records.configuration import read_run_configuration
+from semilla.records.run_configuration import read_run_configuration
 from semilla.records.status import PipelineStatus, write_status
 
 OLD_FILE = Path(__file__).parents[1] / "fixtures" / "configuration-schema-1.toml"

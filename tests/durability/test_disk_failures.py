@@ -53,7 +53,7 @@ def test_a_disk_that_fails_while_training_costs_nothing_once_it_works(
     """D2, D6: at a write, a sync or a name; the error has its category, and the training goes on to the same end."""
     at = {errno.ENOSPC: 11, errno.EDQUOT: 17, errno.EIO: 14, errno.EROFS: 12}[number]
     faults = DiskFaults(
-        at=at, act=fail_with(number), only=["write", "sync", "replace"], is_lasting=is_lasting
+        at=at, act=fail_with(number), only=["write", "fsync", "replace"], is_lasting=is_lasting
     )
     with faults, pytest.raises(kind):
         train(directory)
@@ -230,7 +230,7 @@ def test_a_name_that_cannot_be_is_a_wrong_setting(
 def test_a_disk_that_cannot_sync_directories_is_told_once(directory: Path) -> None:
     """D18: the run goes on, and its status says that durability is reduced."""
     heard = On(Warned, lambda: None)
-    with DiskFaults(at=1, act=fail_with(errno.EINVAL), only=["sync_directory"], is_lasting=True):
+    with DiskFaults(at=1, act=fail_with(errno.EINVAL), only=["fsync_directory"], is_lasting=True):
         status = run_pipeline(configure(directory, num_epochs=1), listeners=[heard])
     assert status.durability == "reduced"
     told = [event for event in heard.events if isinstance(event, Warned) and event.topic == "durability"]

@@ -49,7 +49,7 @@ def test_killed_inside_an_epoch_the_training_ends_in_the_same_bits(
     assert record.details["departures"] == []
 
 
-@pytest.mark.parametrize("call", ["replace", "sync", "unlink"])
+@pytest.mark.parametrize("call", ["replace", "fsync", "unlink"])
 def test_killed_while_saving_the_training_ends_in_the_same_bits(
     directory: Path, whole: dict[str, Any], call: str
 ) -> None:
@@ -185,7 +185,7 @@ def test_what_nohup_ignores_stays_ignored() -> None:
 
     def act() -> int:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        with interrupts.granted():
+        with interrupts.catch_signals():
             os.kill(os.getpid(), signal.SIGHUP)
             return 1 if interrupts.requested() else 0
 

@@ -14,7 +14,7 @@ from semilla.errors import OutOfMemoryError, SemillaError
 from semilla.pipeline.main_job import run_pipeline
 from semilla.pipeline.phases import validation
 from semilla.records import names
-from semilla.records.models import list_models
+from semilla.records.archive import list_models
 from semilla.records.status import PipelineStatus, read_status
 from semilla.training.checkpoints.seal import read_sealed
 

@@ -71,9 +71,7 @@ def test_the_kernel_kills_and_the_next_command_says_why(
     listener = On(Warned, lambda: None)
     run_pipeline(configure(directory), resume=True, listeners=[listener])
     (warned,) = [event for event in listener.events if isinstance(event, Warned) and event.topic == "oom"]
-    assert (
-        warned.text == "the last attempt ended without a word: it was killed, likely because memory ran out"
-    )
+    assert warned.text == "the last attempt ended unexpectedly: it was killed, likely because memory ran out"
     assert describe_end(directory) == whole
 
 
@@ -81,10 +79,10 @@ def test_the_kernel_kills_and_the_next_command_says_why(
     ("marks", "cause", "lacked_memory"),
     [
         ({"boot_id": "a", "oom_kills": 3}, "it was killed, likely because memory ran out", True),
-        ({"boot_id": "b", "oom_kills": 3}, "the machine was restarted or lost its power", False),
+        ({"boot_id": "b", "oom_kills": 3}, "the machine was restarted or lost power", False),
         (
             {"boot_id": "a", "oom_kills": 4},
-            "it crashed or was killed; not by the kernel for want of memory",
+            "it crashed or was killed, but not because memory ran out",
             False,
         ),
         ({}, "it crashed or was killed, likely because memory ran out", True),
@@ -108,7 +106,7 @@ def test_a_killed_run_is_told_when_it_is_resumed(directory: Path) -> None:
     run_pipeline(configure(directory, num_epochs=1), resume=True, listeners=[listener])
     notes = [event.text for event in listener.events if isinstance(event, Note)]
     assert any(
-        note.startswith("The last attempt ended without a word: it crashed or was killed") for note in notes
+        note.startswith("The last attempt ended unexpectedly: it crashed or was killed") for note in notes
     )
 
 

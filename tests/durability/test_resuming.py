@@ -32,8 +32,8 @@ from semilla.events import Note, StepDone, Warned, silent
 from semilla.pipeline.main_job import run_pipeline
 from semilla.pipeline.phases import corpus_download
 from semilla.records import files, names
-from semilla.records.configuration import read_run_configuration
 from semilla.records.metrics import read_metrics
+from semilla.records.run_configuration import read_run_configuration
 from semilla.records.status import PipelineStatus, read_status, write_status
 from semilla.training.checkpoints.seal import read_sealed, seal
 
@@ -275,7 +275,9 @@ def test_resuming_where_nothing_is_starts_and_says_so(
 def read_all(directory: Path) -> dict[str, bytes]:
     """Every file by its name, without the log and the lock."""
     paths = [
-        path for path in directory.rglob("*") if path.is_file() and path.name not in {names.LOG, names.LOCK}
+        path
+        for path in directory.rglob("*")
+        if path.is_file() and path.name not in {names.LOG, names.LOCK, names.HEARTBEAT}
     ]
     return {path.name: path.read_bytes() for path in paths}
 

@@ -33,9 +33,9 @@ from semilla.prerequisites import memory
 from semilla.prerequisites import source as source_check
 from semilla.prerequisites.check import Check
 from semilla.records import names
-from semilla.records.configuration import read_run_configuration
 from semilla.records.lock import hold_lock
 from semilla.records.log import STDERR_LINES
+from semilla.records.run_configuration import read_run_configuration
 from semilla.system.memory import measure_available_mb
 from semilla.tokenizer import tokenizer
 

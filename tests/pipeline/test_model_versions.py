@@ -13,7 +13,7 @@ from tiny_training import KnownPackages
 
 from semilla import cli
 from semilla.pipeline.phases import prerequisite_check, validation
-from semilla.records.models import list_models
+from semilla.records.archive import list_models
 
 STEPS = {
     "1.0.0": (),

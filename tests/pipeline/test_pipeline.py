@@ -171,7 +171,7 @@ def test_a_skipped_phase_with_sound_but_stale_artifacts_is_an_error(
     assert run(copy, other, "--skip-phases", "tokenizer_training", "--num-epochs", "1") == 3
     error = capsys.readouterr().err
     assert "error[integrity] tokenizer_training: tokenizer_training cannot be skipped: " in error
-    assert "corpus became another" in error
+    assert "corpus changed since it ran" in error
     command = next(line for line in error.splitlines() if line.startswith("next: "))
     assert "--skip-phases" not in command
     assert cli.main(shlex.split(command)[2:]) == 0

@@ -16,14 +16,14 @@ from small_runs import write_text
 from tiny_training import KnownPackages, describe_end, in_child
 
 from semilla import cli
+from semilla.configuration.loading import load_configuration
 from semilla.configuration.schema import PipelineConfiguration
-from semilla.configuration.sources import load_configuration
 from semilla.errors import DivergedError, InvalidConfigError, NetworkError
 from semilla.events import silent
 from semilla.pipeline import sweep
 from semilla.pipeline.main_job import run_pipeline
 from semilla.pipeline.phases import PhaseRecord, model_training, prerequisite_check, validation
-from semilla.pipeline.sweep import Outcome, Trial, combine, is_listable, name_trial, plan_trials, run_trials
+from semilla.pipeline.sweep import Outcome, Trial, is_listable, name_trial, plan_trials, run_trials
 from semilla.records import names
 from semilla.records.status import read_status
 
@@ -77,10 +77,10 @@ def outcomes(trial: Trial) -> str:
     return "".join(status.phase_records[phase].outcome[0] for phase in phases)
 
 
-def test_every_combination_is_a_run_and_the_last_list_changes_fastest() -> None:
+def test_every_combination_is_a_run_and_the_last_list_changes_fastest(plan: Plan) -> None:
     """As the digits of a number do."""
-    found = [tuple(one.values()) for one in combine({"num_layers": ["1", "2"], "seed": ["1", "2", "3"]})]
-    assert found == [("1", "1"), ("1", "2"), ("1", "3"), ("2", "1"), ("2", "2"), ("2", "3")]
+    found = [tuple(trial.values.values()) for trial in plan(num_layers="1,2", seed="1,2,3")]
+    assert found == [(1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (2, 3)]
 
 
 def test_a_run_has_a_directory_named_by_its_values(plan: Plan, tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_one_wrong_value_is_told_before_anything_runs(plan: Plan, tmp_path: Path
 
 def test_where_nothing_varies_nothing_is_swept(plan: Plan) -> None:
     """It would be a run."""
-    with pytest.raises(InvalidConfigError, match="nothing varies"):
+    with pytest.raises(InvalidConfigError, match="nothing to vary"):
         plan(num_layers="1")
 
 

@@ -177,9 +177,9 @@ def test_killed_at_any_call_files_are_whole(tmp_path: Path) -> None:
 def test_nothing_is_named_before_it_is_on_the_disk(tmp_path: Path) -> None:
     """K11: synced, then named, then the name synced; a new directory's own name too, and that a file is gone."""
     names = list_calls(tmp_path)
-    removal = ["unlink", "sync_directory", "remove_directory"]
-    draft = ["open_new", "write", "flush", "sync", "replace", "sync_directory"]
-    assert names == ["make_directory", "sync_directory", *draft, *draft, *removal]
+    removal = ["unlink", "fsync_directory", "rmdir"]
+    draft = ["open_new", "write", "flush", "fsync", "replace", "fsync_directory"]
+    assert names == ["mkdir", "fsync_directory", *draft, *draft, *removal]
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
@@ -197,16 +197,16 @@ def test_modes_are_what_the_umask_leaves_of_the_usual(tmp_path: Path, umask: int
 
 def test_a_file_system_that_cannot_sync_directories_is_told_apart(tmp_path: Path) -> None:
     """D18: EINVAL there is no failure of the write, and can be asked for; a real error is one."""
-    with DiskFaults(at=1, act=fail_with(errno.EINVAL), only=["sync_directory"], is_lasting=True):
+    with DiskFaults(at=1, act=fail_with(errno.EINVAL), only=["fsync_directory"], is_lasting=True):
         files.write_bytes(tmp_path / "x", b"whole")
         assert not files.sync_directory(tmp_path)
     assert files.sync_directory(tmp_path)
-    with DiskFaults(at=1, act=fail_with(errno.EIO), only=["sync_directory"]), pytest.raises(StorageError):
+    with DiskFaults(at=1, act=fail_with(errno.EIO), only=["fsync_directory"]), pytest.raises(StorageError):
         files.write_bytes(tmp_path / "x", b"whole")
 
 
 def test_a_directory_that_vanished_is_told_as_that(tmp_path: Path) -> None:
     """D11: not as a missing file, and nothing is made anew."""
-    with pytest.raises(StorageError, match=r"gone vanished"):
+    with pytest.raises(StorageError, match=r"gone disappeared"):
         files.write_bytes(tmp_path / "gone" / "x", b"")
     assert list(tmp_path.iterdir()) == []

@@ -93,10 +93,13 @@ def test_a_sealed_folder_may_be_replaced(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
-        (lambda folder: (folder / "notes.md").touch(), r"notes\.md in it is not from an export"),
-        (lambda folder: (folder / "text.txt").write_text("mine"), r"text\.txt in it was changed since"),
-        (lambda folder: (folder / SEAL).unlink(), "holds files, and no seal"),
-        (lambda folder: (folder / SEAL).write_text("[1]"), "holds files, and no seal"),
+        (lambda folder: (folder / "notes.md").touch(), r"contains notes\.md, which is not from an export"),
+        (
+            lambda folder: (folder / "text.txt").write_text("mine"),
+            r"text\.txt in it has changed since the export",
+        ),
+        (lambda folder: (folder / SEAL).unlink(), "holds files but no seal"),
+        (lambda folder: (folder / SEAL).write_text("[1]"), "holds files but no seal"),
         (lambda folder: (folder / SEAL).write_text('{"files": []}'), "its kind is None"),
     ],
     ids=["foreign file", "changed file", "no seal", "another seal", "another kind"],

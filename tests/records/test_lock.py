@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from semilla.errors import LockedError
+from semilla.errors import InvalidConfigError, LockedError
 from semilla.records import names
 from semilla.records.lock import hold_lock, is_locked
 
@@ -126,3 +126,25 @@ def test_a_lock_file_that_was_cleaned_away_is_no_lock(
     with hold_lock(tmp_path):
         assert (tmp_path / names.LOCK).stat().st_ino == opened[-1]
         assert len(opened) == 2
+
+
+def test_a_lock_file_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    """Its first line names the holder; a second one, after padding, said what the run was doing."""
+    holder = f'{{"process_id": {os.getpid()}, "since": "2026-01-01"}}\n'.encode()
+    (tmp_path / names.LOCK).write_bytes(holder.ljust(512, b"\0") + b'12345678 {"step": null}\n')
+    with (tmp_path / names.LOCK).open() as old_run:
+        fcntl.flock(old_run, fcntl.LOCK_EX)
+        assert is_locked(tmp_path)
+        with pytest.raises(LockedError, match=f"process {os.getpid()} since 2026"), hold_lock(tmp_path):
+            pass
+    with hold_lock(tmp_path):
+        assert len((tmp_path / names.LOCK).read_bytes().splitlines()) == 1
+
+
+def test_a_symbolic_link_is_not_followed(tmp_path: Path) -> None:
+    """The file it leads to stays as it is."""
+    (tmp_path / "mine").write_text("mío")
+    (tmp_path / names.LOCK).symlink_to(tmp_path / "mine")
+    with pytest.raises(InvalidConfigError, match="cannot be used"), hold_lock(tmp_path):
+        pass
+    assert (tmp_path / "mine").read_text() == "mío"

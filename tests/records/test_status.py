@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from semilla.errors import IntegrityError, LockedError
+from semilla.errors import PHASES, IntegrityError, LockedError
 from semilla.records import names
 from semilla.records.lock import hold_lock, is_locked
 from semilla.records.metrics import EpochMetrics, summarize
-from semilla.records.status import PHASES, ErrorDetails, PhaseEntry, PipelineStatus, read_status, write_status
+from semilla.records.status import ErrorDetails, PhaseEntry, PipelineStatus, read_status, write_status
 
 
 def test_a_run_passes_through_all_phases_in_order() -> None:

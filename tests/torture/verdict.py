@@ -28,11 +28,19 @@ FOREIGN = {
 }
 """Files of somebody else in the output directory, some with names close to ours."""
 OWN_PLACES = (
-    names.STATUS, names.CONFIGURATION, names.LOG, names.LOCK, names.CORPUS, names.CORPUS_MANIFEST, names.METRICS,
-    names.BEST_MODEL, names.FINAL_MODEL, names.REPORT, names.CHECKPOINT_PATTERN,
+    names.STATUS, names.CONFIGURATION, names.LOG, names.LOCK, names.HEARTBEAT, names.CORPUS, names.CORPUS_MANIFEST,
+    names.METRICS, names.BEST_MODEL, names.FINAL_MODEL, names.REPORT, names.CHECKPOINT_PATTERN,
     "bilingual_8k.model", "bilingual_8k.vocab", f"{names.BUNDLE}/*", f"{names.DOWNLOADS}/*",
 )  # fmt: skip
-UNSEALED = {names.STATUS, names.CONFIGURATION, names.LOG, names.LOCK, names.METRICS, names.REPORT}
+UNSEALED = {
+    names.STATUS,
+    names.CONFIGURATION,
+    names.LOG,
+    names.LOCK,
+    names.HEARTBEAT,
+    names.METRICS,
+    names.REPORT,
+}
 """Files that tell the time, so they differ between runs; the two that matter are read and compared field by field."""
 
 

@@ -17,7 +17,14 @@ from semilla.terminal.console import ask, is_interactive, print_text
 HELP = """Remove what runs created in a directory: the artifacts its status lists, and the records of the run.
 Files that Semilla did not create stay. Asks first on a terminal; elsewhere --yes is needed."""
 
-OWN_FILES = (names.CONFIGURATION, names.METRICS, names.LOG, names.STATUS, names.LOCK)
+OWN_FILES = (
+    names.CONFIGURATION,
+    names.METRICS,
+    names.LOG,
+    names.HEARTBEAT,
+    names.STATUS,
+    names.LOCK,
+)
 """Removed last and in this order: until the status is gone, an interrupted cleaning can be repeated."""
 
 

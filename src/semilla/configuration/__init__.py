@@ -1,1 +1,1 @@
-"""Every setting: its schema, where its value comes from, and what it was once called."""
+"""Every setting: its schema, where its value comes from, and its earlier names."""

@@ -18,7 +18,7 @@ from torch.nn.functional import cross_entropy
 
 from semilla.corpus.manifest import Document
 from semilla.model.transformer import Transformer
-from semilla.records.status import Finding, GrammarResults, PairAccuracy
+from semilla.records.results import Finding, GrammarResults, PairAccuracy
 from semilla.stories.minimal_pairs import MinimalPair, make_pairs
 from semilla.stories.terms import LANGUAGES
 from semilla.tokenizer.tokenizer import NEWLINE_ID, Tokenizer

@@ -12,7 +12,7 @@ from semilla.evaluation.text_metrics import (
     measure_usual_repetition,
     spell_ids,
 )
-from semilla.records.status import Finding
+from semilla.records.results import Finding
 from semilla.tokenizer.tokenizer import Tokenizer, Tokens
 
 SAMPLE_TOKENS = 120

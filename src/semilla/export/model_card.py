@@ -8,7 +8,7 @@ from pathlib import PurePath
 from semilla import __version__
 from semilla.corpus.manifest import CorpusManifest, DocumentEntry
 from semilla.export.trained import RunFacts, TrainedModel
-from semilla.records.status import ValidationResults
+from semilla.records.results import ValidationResults
 
 SOURCE_LICENCES = {
     "gutenberg": "The texts are books in the public domain in the United States; elsewhere look up your own law.",

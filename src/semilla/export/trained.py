@@ -20,10 +20,10 @@ from semilla.export.onnx import Weights, check_weights
 from semilla.export.vocabulary import Vocabulary, read_vocabulary
 from semilla.model.transformer import Transformer, describe_llama
 from semilla.records import names
-from semilla.records.configuration import read_run_configuration
 from semilla.records.files import verify_artifact
 from semilla.records.lock import is_locked
 from semilla.records.metrics import TrainingMetrics, read_metrics
+from semilla.records.run_configuration import read_run_configuration
 from semilla.records.status import PipelineStatus, read_status
 from semilla.runtime.bundle import DESCRIPTION
 from semilla.tokenizer.tokenizer import Tokenizer

@@ -1,4 +1,4 @@
-"""Phase 2: what the corpus source names becomes one clean text, cut in two parts, with a manifest."""
+"""Phase 2: turn the corpus source into one clean text with a training and a held-out part, and a manifest."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PHASE = "corpus_download"
 
 
 def read_inputs(config: PipelineConfiguration, records: Mapping[str, PhaseRecord]) -> dict[str, Any]:  # noqa: ARG001
-    """Tell what the corpus depends on; local files by their content, so that an edited one is read again."""
+    """List what the corpus depends on. Local files count by content, so an edited file is read again."""
     source = resolve_source(config.corpus_source)
     inputs: dict[str, Any] = {
         "source": source.shown,
@@ -48,9 +48,9 @@ def read_inputs(config: PipelineConfiguration, records: Mapping[str, PhaseRecord
 def run(
     config: PipelineConfiguration, *, progress: Progress, policy: FetchPolicy | None = None
 ) -> PhaseRecord:
-    """Make the corpus; ``policy`` is how patient downloads are.
+    """Make the corpus; ``policy`` sets the timeouts and retries of downloads.
 
-    Raises NetworkError, InvalidCorpusError, or what the file system says.
+    Raises NetworkError, InvalidCorpusError, or an error of the file system.
     """
     assembly = Assembly(
         Path(config.output_directory),
@@ -66,7 +66,7 @@ def run(
 
 
 def adopt(config: PipelineConfiguration) -> PhaseRecord:
-    """Take the corpus that is there, once it is what its manifest describes; raises IntegrityError."""
+    """Use the existing corpus; raises IntegrityError when it differs from its manifest."""
     directory = Path(config.output_directory)
     read_documents(directory)
     return _record(config, read_manifest(directory))

@@ -26,13 +26,8 @@ from semilla.pipeline.phases import PhaseRecord, get_sha256
 from semilla.records import names
 from semilla.records.files import describe_artifact
 from semilla.records.metrics import OVERFITTING_GAP, TrainingMetrics, read_metrics
-from semilla.records.status import (
-    Finding,
-    InferenceMetrics,
-    PipelineStatus,
-    ValidationResults,
-    read_status,
-)
+from semilla.records.results import Finding, InferenceMetrics, ValidationResults
+from semilla.records.status import PipelineStatus, read_status
 from semilla.runtime.budgets import BUDGETS, measure_in_child
 from semilla.runtime.bundle import BUNDLE_VERSION
 from semilla.runtime.limits import find_limit

@@ -12,7 +12,7 @@ from disk_faults import DiskFaults, fail_with, kill
 from tiny_training import in_child
 
 from semilla.errors import IntegrityError, InvalidConfigError, SemillaError
-from semilla.records import models, names
+from semilla.records import archive, names
 from semilla.records.files import describe_artifact, is_intact
 from semilla.records.folders import collect_folders
 from semilla.records.status import PhaseEntry, PipelineStatus, read_status, write_status
@@ -44,7 +44,7 @@ def write_run(directory: Path, *, version: str = "1.0.0", content: str = "una se
         finished_model=FinishedModel(version=version, inputs={"tokenizer": sha256}),
     )
     status.artifacts_created = [
-        f"{names.MODELS}/{version}/{name}" for name in models.name_parts(directory, status)
+        f"{names.MODELS}/{version}/{name}" for name in archive.name_parts(directory, status)
     ]
     write_status(directory, status)
     return status
@@ -65,21 +65,21 @@ def directory(tmp_path: Path) -> Path:
 def test_a_kept_model_is_laid_out_like_a_run(directory: Path) -> None:
     """Byte for byte what stood there, without corpus, checkpoints and anybody else's files."""
     status = write_run(directory)
-    models.keep_model(directory, status)
+    archive.keep_model(directory, status)
     kept = hash_folder(directory / "models" / "1.0.0")
     assert set(kept) == {*TRAINED, *TOKENIZER, *OTHERS, names.STATUS}
     assert kept.items() <= hash_folder(directory).items()
-    assert models.is_kept(directory, status)
+    assert archive.is_kept(directory, status)
 
 
 def test_earlier_models_are_listed_newest_first(directory: Path) -> None:
     """By their numbers; folders that are no versions, and damaged ones, are left out."""
     for version in ("1.0.9", "1.0.10", "2.0.0", "1.1.0"):
-        models.keep_model(directory, write_run(directory, version=version))
+        archive.keep_model(directory, write_run(directory, version=version))
     (directory / "models" / "mine").mkdir()
     (directory / "models" / "1.2.3").mkdir()
     (directory / "models" / "2.0.0" / names.STATUS).write_text("{}")
-    listed = models.list_models(directory, except_for="1.1.0")
+    listed = archive.list_models(directory, except_for="1.1.0")
     assert [model.version for model in listed] == ["1.0.10", "1.0.9"]
     assert listed[0].status == read_status(directory / "models" / "1.0.10")
 
@@ -88,7 +88,7 @@ def test_a_kill_between_any_two_system_calls_leaves_both_models_whole(directory:
     """In its folder it is whole or absent, in the directory it is whole, and the next attempt finishes the work."""
     status = write_run(directory)
     with DiskFaults() as rehearsal:
-        models.keep_model(directory, status)
+        archive.keep_model(directory, status)
     wanted, folder = hash_folder(directory / "models" / "1.0.0"), directory / "models" / "1.0.0"
     here = {name: sha for name, sha in hash_folder(directory).items() if not name.startswith("models/")}
     assert len(rehearsal.names) > 60
@@ -98,13 +98,13 @@ def test_a_kill_between_any_two_system_calls_leaves_both_models_whole(directory:
 
         def die(at: int = at) -> None:
             with DiskFaults(at=at, act=kill):
-                models.keep_model(directory, status)
+                archive.keep_model(directory, status)
 
         assert in_child(die) == -9
         assert not folder.exists() or hash_folder(folder) == wanted
         seen.add(folder.exists())
-        if not models.is_kept(directory, status):
-            models.keep_model(directory, status)
+        if not archive.is_kept(directory, status):
+            archive.keep_model(directory, status)
         assert hash_folder(folder) == wanted
         collect_folders(directory / "models")
         assert sorted(path.name for path in (directory / "models").iterdir()) == ["1.0.0"]
@@ -117,18 +117,18 @@ def test_a_kill_between_any_two_system_calls_leaves_both_models_whole(directory:
 def test_a_kill_while_an_earlier_model_is_removed_leaves_it_whole_or_gone(directory: Path) -> None:
     """Never a part of it under its name."""
     status = write_run(directory)
-    models.keep_model(directory, status)
+    archive.keep_model(directory, status)
     folder = directory / "models" / "1.0.0"
     wanted = hash_folder(folder)
     shutil.copytree(folder, directory / "copy")
     with DiskFaults() as rehearsal:
-        models.drop_model(folder)
+        archive.drop_model(folder)
     for at in range(1, len(rehearsal.names) + 1):
         shutil.copytree(directory / "copy", folder, dirs_exist_ok=True)
 
         def die(at: int = at) -> None:
             with DiskFaults(at=at, act=kill):
-                models.drop_model(folder)
+                archive.drop_model(folder)
 
         assert in_child(die) == -9
         assert not folder.exists() or hash_folder(folder) == wanted
@@ -141,13 +141,13 @@ def test_a_disk_that_fails_leaves_no_part_of_a_model(directory: Path, number: in
     """At any call; what was there before stays, and nothing half-done beside it."""
     status = write_run(directory)
     with DiskFaults() as rehearsal:
-        models.keep_model(directory, status)
+        archive.keep_model(directory, status)
     whole = hash_folder(directory)
     for at in range(1, len(rehearsal.names) + 1, 3):
         shutil.rmtree(directory / "models", ignore_errors=True)
         try:
             with DiskFaults(at=at, act=fail_with(number)):
-                models.keep_model(directory, status)
+                archive.keep_model(directory, status)
         except SemillaError:
             found = hash_folder(directory)
             assert found == whole or not any(name.startswith("models/") for name in found)
@@ -158,7 +158,7 @@ def test_a_damaged_model_is_not_kept(directory: Path) -> None:
     status = write_run(directory)
     (directory / "best_model.pt").write_text("something else")
     with pytest.raises(IntegrityError, match=r"best_model\.pt"):
-        models.keep_model(directory, status)
+        archive.keep_model(directory, status)
     assert not (directory / "models" / "1.0.0").exists()
 
 
@@ -166,9 +166,9 @@ def test_a_model_that_is_kept_stays_when_its_tokenizer_was_replaced_since(direct
     """The copy from before the change is the good one; without one, the new tokenizer is not taken for its own."""
     status = write_run(directory)
     status.phase_records["tokenizer_training"].artifacts[0]["sha256"] = "0" * 64
-    models.keep_model(directory, status)
+    archive.keep_model(directory, status)
     assert not {*TOKENIZER} & set(hash_folder(directory / "models" / "1.0.0"))
-    assert models.is_kept(directory, status)
+    assert archive.is_kept(directory, status)
 
 
 def test_a_folder_of_somebody_else_is_not_taken(directory: Path) -> None:
@@ -178,17 +178,17 @@ def test_a_folder_of_somebody_else_is_not_taken(directory: Path) -> None:
     (directory / "models" / "1.0.0").mkdir(parents=True)
     (directory / "models" / "1.0.0" / "mine.pt").write_text("mine")
     with pytest.raises(InvalidConfigError, match="in the way"):
-        models.is_kept(directory, status)
+        archive.is_kept(directory, status)
     assert (directory / "models" / "1.0.0" / "mine.pt").read_text() == "mine"
 
 
 def test_a_copy_of_ours_that_is_damaged_is_made_again(directory: Path) -> None:
     """From the model in the directory, as long as it is there."""
     status = write_run(directory)
-    models.keep_model(directory, status)
+    archive.keep_model(directory, status)
     (directory / "models" / "1.0.0" / "final_model.pt").write_text("flipped")
-    assert not models.is_kept(directory, status)
-    models.keep_model(directory, status)
+    assert not archive.is_kept(directory, status)
+    archive.keep_model(directory, status)
     assert all(
         is_intact(artifact, root=directory / "models" / "1.0.0")
         for artifact in status.phase_records["model_training"].list_artifacts()
@@ -200,12 +200,12 @@ def test_surplus_is_the_oldest_and_never_a_folder_with_files_of_others(directory
     created: list[str] = []
     for version in ("1.0.0", "1.0.1", "1.0.2", "1.0.3"):
         status = write_run(directory, version=version)
-        models.keep_model(directory, status)
+        archive.keep_model(directory, status)
         created += status.artifacts_created
     status.artifacts_created = created
     (directory / "models" / "1.0.1" / "notas.txt").write_text("mine")
-    assert [path.name for path in models.list_surplus(directory, status, keep=2)] == ["1.0.0"]
-    assert [path.name for path in models.list_surplus(directory, status, keep=0)] == [
+    assert [path.name for path in archive.list_surplus(directory, status, keep=2)] == ["1.0.0"]
+    assert [path.name for path in archive.list_surplus(directory, status, keep=0)] == [
         "1.0.3",
         "1.0.2",
         "1.0.0",
