@@ -1,4 +1,4 @@
-"""Runs small enough for seconds: their settings, their text, and what tests ask of them."""
+"""Runs that take seconds: their settings, their text, and checks shared by tests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SMALL = (
 
 
 def write_text(path: Path, *, seed: int = 0, num_lines: int = 1500) -> Path:
-    """Small sentences of both languages with enough words for 1,000 pieces and enough order to learn."""
+    """Write sentences in both languages: enough words for 1,000 pieces, enough regularity to learn."""
     draw = random.Random(seed)
     syllables = [
         "ma",

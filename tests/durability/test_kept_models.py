@@ -1,4 +1,4 @@
-"""A finished model outlives the training of the next, wherever that is killed, and the next ends in the same bits."""
+"""A finished model survives the training of the next one, wherever it is killed."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def run_out(*arguments: object, **keywords: object) -> None:
 
 @pytest.fixture(autouse=True)
 def _no_validation(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Training is what is killed here; the validation, which fails, takes longer than all else."""
+    """Fail the validation at once: only the training matters here."""
     monkeypatch.setattr(validation, "run", run_out)
 
 
 def retrain(directory: Path, **changes: Any) -> PipelineStatus:
-    """Another training in the directory of ``trained``, up to the validation."""
+    """Train again in the directory of ``trained``, up to the validation."""
     with pytest.raises(OutOfMemoryError):
         run_pipeline(configure(directory, num_epochs=2, learning_rate=1e-3, **changes), resume=True)
     status = read_status(directory)
@@ -50,7 +50,7 @@ def hash_models(folder: Path) -> dict[str, Any]:
 
 @pytest.fixture
 def retrained(trained: Path, tmp_path: Path) -> Path:
-    """What a retraining that nothing disturbed leaves."""
+    """The files of an undisturbed retraining."""
     whole = Path(shutil.copytree(trained, tmp_path / "whole"))
     retrain(whole)
     return whole
@@ -59,7 +59,7 @@ def retrained(trained: Path, tmp_path: Path) -> Path:
 def test_a_killed_retraining_costs_neither_the_earlier_model_nor_a_bit_of_the_next(
     trained: Path, retrained: Path, tmp_path: Path
 ) -> None:
-    """Kills while the model is put aside and all through the training; the same command again ends as without them."""
+    """Kills during the copy and the training; repeating the command gives the undisturbed result."""
     first, wanted = hash_models(trained), describe_end(retrained)
     with DiskFaults() as rehearsal:
         retrain(Path(shutil.copytree(trained, tmp_path / "rehearsal")))
@@ -84,7 +84,7 @@ def test_a_killed_retraining_costs_neither_the_earlier_model_nor_a_bit_of_the_ne
 
 
 def test_the_version_stands_in_every_checkpoint_of_the_training(retrained: Path) -> None:
-    """And in the models, so that a file alone tells which model it belongs to."""
+    """The models contain it as well, so each file says which model it belongs to."""
     paths = [
         retrained / names.BEST_MODEL,
         retrained / names.FINAL_MODEL,
@@ -94,7 +94,7 @@ def test_the_version_stands_in_every_checkpoint_of_the_training(retrained: Path)
 
 
 def test_a_lost_status_does_not_begin_the_versions_again(retrained: Path) -> None:
-    """The models that were kept still tell the last one."""
+    """The kept models still show the last version."""
     (retrained / names.STATUS).write_text("{}")
     status = retrain(retrained, seed=5)
     assert status.model_version == "1.0.1"
@@ -102,7 +102,7 @@ def test_a_lost_status_does_not_begin_the_versions_again(retrained: Path) -> Non
 
 
 def test_a_model_that_was_not_changed_after_all_is_not_kept_twice(trained: Path) -> None:
-    """A text that is gone makes everything stale; once it is back, the same model is reused under its version."""
+    """A missing text makes everything stale; once it is back, the same model is reused."""
     source = trained.parent / "libro.txt"
     text = source.read_bytes()
     source.unlink()
@@ -122,7 +122,7 @@ def retrain_the_same(directory: Path) -> PipelineStatus:
 
 
 def test_with_none_to_keep_the_earlier_model_is_told_to_go(trained: Path) -> None:
-    """keep_models 0 makes no folder."""
+    """With keep_models 0 no folder is made."""
     status = retrain(trained, keep_models=0)
     assert status.model_version == "1.0.1"
     assert not (trained / names.MODELS).exists()

@@ -1,4 +1,4 @@
-"""Earlier finished models: each whole in its folder or not there, whatever ends the process that keeps it."""
+"""Each earlier model is complete in its folder or absent, however the process ends."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NOT_KEPT = ("corpus_bilingual.txt", "checkpoint_epoch_2.pt", "semilla.log", "not
 
 
 def write_run(directory: Path, *, version: str = "1.0.0", content: str = "una semilla 🌱") -> PipelineStatus:
-    """Leave what a finished run leaves, each file its own name and ``content``."""
+    """Write the files of a finished run, each with its own name and ``content``."""
     for name in (*TRAINED, *TOKENIZER, *OTHERS, *NOT_KEPT):
         (directory / name).parent.mkdir(parents=True, exist_ok=True)
         (directory / name).write_text(f"{name}: {content}", encoding="utf-8")
@@ -63,7 +63,7 @@ def directory(tmp_path: Path) -> Path:
 
 
 def test_a_kept_model_is_laid_out_like_a_run(directory: Path) -> None:
-    """Byte for byte what stood there, without corpus, checkpoints and anybody else's files."""
+    """It holds the same bytes, without the corpus, the checkpoints and the files of others."""
     status = write_run(directory)
     archive.keep_model(directory, status)
     kept = hash_folder(directory / "models" / "1.0.0")
@@ -73,7 +73,7 @@ def test_a_kept_model_is_laid_out_like_a_run(directory: Path) -> None:
 
 
 def test_earlier_models_are_listed_newest_first(directory: Path) -> None:
-    """By their numbers; folders that are no versions, and damaged ones, are left out."""
+    """Versions sort as numbers. Folders that are not versions, or are damaged, are left out."""
     for version in ("1.0.9", "1.0.10", "2.0.0", "1.1.0"):
         archive.keep_model(directory, write_run(directory, version=version))
     (directory / "models" / "mine").mkdir()
@@ -85,7 +85,7 @@ def test_earlier_models_are_listed_newest_first(directory: Path) -> None:
 
 
 def test_a_kill_between_any_two_system_calls_leaves_both_models_whole(directory: Path) -> None:
-    """In its folder it is whole or absent, in the directory it is whole, and the next attempt finishes the work."""
+    """The copy is complete or absent, the original is complete, and the next attempt finishes."""
     status = write_run(directory)
     with DiskFaults() as rehearsal:
         archive.keep_model(directory, status)
@@ -115,7 +115,7 @@ def test_a_kill_between_any_two_system_calls_leaves_both_models_whole(directory:
 
 
 def test_a_kill_while_an_earlier_model_is_removed_leaves_it_whole_or_gone(directory: Path) -> None:
-    """Never a part of it under its name."""
+    """A part of it never has its name."""
     status = write_run(directory)
     archive.keep_model(directory, status)
     folder = directory / "models" / "1.0.0"
@@ -138,7 +138,7 @@ def test_a_kill_while_an_earlier_model_is_removed_leaves_it_whole_or_gone(direct
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
 def test_a_disk_that_fails_leaves_no_part_of_a_model(directory: Path, number: int) -> None:
-    """At any call; what was there before stays, and nothing half-done beside it."""
+    """Whichever call fails, existing files stay and no temporary folder remains."""
     status = write_run(directory)
     with DiskFaults() as rehearsal:
         archive.keep_model(directory, status)
@@ -154,7 +154,7 @@ def test_a_disk_that_fails_leaves_no_part_of_a_model(directory: Path, number: in
 
 
 def test_a_damaged_model_is_not_kept(directory: Path) -> None:
-    """What is kept is what was recorded, or nothing."""
+    """Only files that match their recorded hashes are kept."""
     status = write_run(directory)
     (directory / "best_model.pt").write_text("something else")
     with pytest.raises(IntegrityError, match=r"best_model\.pt"):
@@ -163,7 +163,7 @@ def test_a_damaged_model_is_not_kept(directory: Path) -> None:
 
 
 def test_a_model_that_is_kept_stays_when_its_tokenizer_was_replaced_since(directory: Path) -> None:
-    """The copy from before the change is the good one; without one, the new tokenizer is not taken for its own."""
+    """The copy made before the change stays. Without a copy, the new tokenizer is not kept with the old model."""
     status = write_run(directory)
     status.phase_records["tokenizer_training"].artifacts[0]["sha256"] = "0" * 64
     archive.keep_model(directory, status)
@@ -172,7 +172,7 @@ def test_a_model_that_is_kept_stays_when_its_tokenizer_was_replaced_since(direct
 
 
 def test_a_folder_of_somebody_else_is_not_taken(directory: Path) -> None:
-    """No run put it there: it is an error that says so, and the folder stays."""
+    """No run made it, so an error says so and the folder stays."""
     status = write_run(directory)
     status.artifacts_created = []
     (directory / "models" / "1.0.0").mkdir(parents=True)
@@ -183,7 +183,7 @@ def test_a_folder_of_somebody_else_is_not_taken(directory: Path) -> None:
 
 
 def test_a_copy_of_ours_that_is_damaged_is_made_again(directory: Path) -> None:
-    """From the model in the directory, as long as it is there."""
+    """It is copied again while the original exists."""
     status = write_run(directory)
     archive.keep_model(directory, status)
     (directory / "models" / "1.0.0" / "final_model.pt").write_text("flipped")
@@ -196,7 +196,7 @@ def test_a_copy_of_ours_that_is_damaged_is_made_again(directory: Path) -> None:
 
 
 def test_surplus_is_the_oldest_and_never_a_folder_with_files_of_others(directory: Path) -> None:
-    """A note that somebody put beside a model keeps the model."""
+    """A model folder that contains a user's file is not removed."""
     created: list[str] = []
     for version in ("1.0.0", "1.0.1", "1.0.2", "1.0.3"):
         status = write_run(directory, version=version)

@@ -1,4 +1,4 @@
-"""One run at a time, whatever becomes of the others."""
+"""Only one run at a time holds a directory, however the others end."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from semilla.records.lock import hold_lock, is_locked
 
 
 def hold_in_child(directory: Path) -> tuple[int, int]:
-    """Hold the directory in another process; returns its pid and a pipe that it closes when it dies."""
+    """Hold the directory in a child process; returns its pid and a pipe that closes when it dies."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -32,13 +32,13 @@ def hold_in_child(directory: Path) -> tuple[int, int]:
 def test_of_many_at_the_same_instant_one_holds_the_directory(
     tmp_path: Path, tries: int, num_processes: int
 ) -> None:
-    """R17: two processes start together, twenty times, and twenty at once; the others are told who has it."""
+    """R17: of two or twenty processes started together, one gets the lock and the others learn who has it."""
     for _ in range(tries):
         assert start_together(tmp_path, num_processes) == ["h", *["l"] * (num_processes - 1)]
 
 
 def start_together(directory: Path, num_processes: int) -> list[str]:
-    """What became of each: h for having held the directory, l for having been told who does, ? for anything else."""
+    """How each process ended: h held the lock, l was told who holds it, ? anything else."""
     start_reader, start_writer = os.pipe()
     result_reader, result_writer = os.pipe()
     end_reader, end_writer = os.pipe()
@@ -69,7 +69,7 @@ def start_together(directory: Path, num_processes: int) -> list[str]:
 
 
 def test_a_killed_holder_holds_nothing(tmp_path: Path) -> None:
-    """R18: its file stays, with its pid in it, and means nothing: the kernel let go of the lock."""
+    """R18: the file stays with the pid in it, but the kernel has released the lock."""
     child, reader = hold_in_child(tmp_path)
     assert is_locked(tmp_path)
     with pytest.raises(LockedError, match=f"process {child} since 20"), hold_lock(tmp_path):
@@ -86,7 +86,7 @@ def test_a_killed_holder_holds_nothing(tmp_path: Path) -> None:
 def test_a_child_that_outlives_its_killed_run_for_an_instant_is_no_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """R18: forked and not yet another program, it has the lock's descriptor; whoever looks just then looks again."""
+    """R18: a forked child keeps the lock until it runs its own program, so a reader asks again."""
     child, reader = hold_in_child(tmp_path)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
@@ -101,7 +101,7 @@ def test_a_child_that_outlives_its_killed_run_for_an_instant_is_no_run(
 def test_a_reader_that_looks_does_not_turn_a_run_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """R20: asking whether a run is there takes the lock for an instant; whoever starts then tries again."""
+    """R20: checking for a run takes the lock for an instant; a run that starts just then tries again."""
     (tmp_path / names.LOCK).touch()
     with (tmp_path / names.LOCK).open() as reader:
         fcntl.flock(reader, fcntl.LOCK_SH)
@@ -113,7 +113,7 @@ def test_a_reader_that_looks_does_not_turn_a_run_away(
 def test_a_lock_file_that_was_cleaned_away_is_no_lock(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """R17: held by the name it has now: of a file removed while waiting for it, nobody else would know."""
+    """R17: a lock on a file that was removed meanwhile is no use, so the run locks the new file."""
     flock, opened = fcntl.flock, []
 
     def remove_first(file, operation: int) -> None:
