@@ -330,7 +330,7 @@ def test_text_from_outside_cannot_forge_lines_or_move_the_cursor(place, monkeypa
 def test_every_category_can_be_printed(place, monkeypatch, capsys):
     """Each error class prints four lines and has an exit code from the table."""
     for category, kind in CATEGORIES.items():
-        problem = kind(signal.SIGINT, "stopped") if kind is InterruptedRunError else kind("stopped")
+        problem = kind(signal.SIGINT) if kind is InterruptedRunError else kind("stopped")
         fail_with(monkeypatch, problem)
         assert cli.main(["run"]) in EXIT_CODES
         assert_four_lines(capsys.readouterr().err, category=category)

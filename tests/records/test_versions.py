@@ -62,5 +62,5 @@ def test_versions_are_compared_as_numbers() -> None:
 )
 def test_what_is_no_version_is_refused(text: str) -> None:
     """Folder names are untrusted."""
-    with pytest.raises(ValueError, match="is no version"):
+    with pytest.raises(ValueError, match="is not a model version"):
         parse_version(text)
