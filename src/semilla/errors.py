@@ -89,6 +89,10 @@ class SemillaError(Exception):
         return PHASES.index(self.phase) + 1
 
 
+MAX_SHOWN_CHARACTERS = 120
+"""A wrong value is cut to this length in messages."""
+
+
 @dataclass(frozen=True)
 class Mistake:
     """One wrong value in a configuration: what was given, what is allowed, and the nearest valid value."""
@@ -102,7 +106,10 @@ class Mistake:
 
     def __str__(self) -> str:
         origin = f" (from {self.origin})" if self.origin else ""
-        line = f"{self.field} = {self.value!r}{origin}: {self.allowed}"
+        shown = repr(self.value)
+        if len(shown) > MAX_SHOWN_CHARACTERS:
+            shown = f"{shown[:MAX_SHOWN_CHARACTERS]}…"
+        line = f"{self.field} = {shown}{origin}: {self.allowed}"
         return line if self.nearest is None else f"{line}; nearest valid value: {self.nearest}"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,12 +32,10 @@ def write_run(directory: Path, *, version: str = "1.0.0", content: str = "una se
         (directory / name).write_text(f"{name}: {content}", encoding="utf-8")
     (directory / "bundle" / ".semilla-00.tmp").touch()
     entries = {
-        phase: PhaseEntry(
-            artifacts=[describe_artifact(directory / name, root=directory).as_json() for name in files]
-        )
+        phase: PhaseEntry(artifacts=[describe_artifact(directory / name, root=directory) for name in files])
         for phase, files in {"tokenizer_training": TOKENIZER, "model_training": TRAINED}.items()
     }
-    sha256 = entries["tokenizer_training"].artifacts[0]["sha256"]
+    sha256 = entries["tokenizer_training"].artifacts[0].sha256
     status = PipelineStatus(
         run_state="complete",
         phase_records=entries,
@@ -165,7 +164,8 @@ def test_a_damaged_model_is_not_kept(directory: Path) -> None:
 def test_a_model_that_is_kept_stays_when_its_tokenizer_was_replaced_since(directory: Path) -> None:
     """The copy made before the change stays. Without a copy, the new tokenizer is not kept with the old model."""
     status = write_run(directory)
-    status.phase_records["tokenizer_training"].artifacts[0]["sha256"] = "0" * 64
+    learned = status.phase_records["tokenizer_training"]
+    learned.artifacts[0] = replace(learned.artifacts[0], sha256="0" * 64)
     archive.keep_model(directory, status)
     assert not {*TOKENIZER} & set(hash_folder(directory / "models" / "1.0.0"))
     assert archive.is_kept(directory, status)
@@ -191,7 +191,7 @@ def test_a_copy_of_ours_that_is_damaged_is_made_again(directory: Path) -> None:
     archive.keep_model(directory, status)
     assert all(
         is_intact(artifact, root=directory / "models" / "1.0.0")
-        for artifact in status.phase_records["model_training"].list_artifacts()
+        for artifact in status.phase_records["model_training"].artifacts
     )
 
 

@@ -202,8 +202,6 @@ def find_lies(directory: Path, reference: Reference) -> Iterator[str]:
     if status.run_state not in {"interrupted", "complete"}:
         yield f"the status of a killed run says {status.run_state}"
     for phase in status.completed_phases:
-        damaged = [
-            a.path for a in status.phase_records[phase].list_artifacts() if not is_intact(a, root=directory)
-        ]
+        damaged = [a.path for a in status.phase_records[phase].artifacts if not is_intact(a, root=directory)]
         if damaged:
             yield f"{phase} is said to be done, but {', '.join(damaged)} is not what it left"

@@ -25,7 +25,6 @@ Origin = Literal["flag", "environment", "file", "default"]
 
 MAX_FILE_BYTES = 1_000_000
 """A configuration takes about a page, so a larger file is something else (or ``/dev/zero``)."""
-MAX_SHOWN_CHARACTERS = 120
 
 
 class _NoValue:
@@ -163,15 +162,15 @@ def _flatten(content: dict[str, Any]) -> Iterator[tuple[str | None, str, Any]]:
 def _find_misplaced(group: str | None, name: str, value: object, *, is_repeated: bool) -> Mistake | None:
     settings = list_settings()
     if name in GROUPS:
-        return Mistake(name, _shorten(value), "must be a table of settings")
+        return Mistake(name, value, "must be a table of settings")
     if name not in settings:
         return _describe_unknown(name, value, "setting", list(settings))
     setting = settings[name]
     if group is not None and group != setting.group:
         home = f"in [{setting.group}]" if setting.group else "at the top level"
-        return Mistake(name, _shorten(value), f"belongs {home}")
+        return Mistake(name, value, f"belongs {home}")
     if is_repeated:
-        return Mistake(name, _shorten(value), f"is set twice: at the top level and in [{setting.group}]")
+        return Mistake(name, value, f"is set twice: at the top level and in [{setting.group}]")
     # pydantic accepts true as the number 1.
     if isinstance(value, bool) and setting.kind != "boolean":
         return Mistake(name, value, setting.allowed)
@@ -181,9 +180,9 @@ def _find_misplaced(group: str | None, name: str, value: object, *, is_repeated:
 def _describe_unknown(name: str, value: object, kind: str, names: list[str]) -> Mistake:
     change = CHANGES.get(reduce_name(name))
     if change:
-        return Mistake(name, _shorten(value), str(change))
+        return Mistake(name, value, str(change))
     near = suggest_name(name, names)
-    return Mistake(name, _shorten(value), f"no such {kind}" + (f"; did you mean {near}?" if near else ""))
+    return Mistake(name, value, f"no such {kind}" + (f"; did you mean {near}?" if near else ""))
 
 
 def _raise_mistakes(mistakes: list[Mistake], *, file: Path | None = None) -> None:
@@ -217,7 +216,7 @@ def _describe_error(error: ErrorDetails, given: dict[str, _Given]) -> Mistake:
     setting, value = list_settings()[name], error["input"]
     reason = str(error["msg"]).removeprefix("Value error, ")
     allowed = reason if error["type"] == "value_error" else setting.allowed
-    return Mistake(name, _shorten(value), allowed, setting.find_nearest(value), given[name].place)
+    return Mistake(name, value, allowed, setting.find_nearest(value), given[name].place)
 
 
 def _find_cross_mistakes(given: dict[str, _Given], *, wrong: set[str]) -> list[Mistake]:
@@ -229,9 +228,3 @@ def _find_cross_mistakes(given: dict[str, _Given], *, wrong: set[str]) -> list[M
     mistake = find_head_mistake(*map(TypeAdapter(int).validate_python, values))
     places = " and ".join(given[name].place for name in pair if name in given)
     return [replace(mistake, origin=places)] if mistake else []
-
-
-def _shorten(value: object) -> object:
-    if isinstance(value, str) and len(value) > MAX_SHOWN_CHARACTERS:
-        return value[:MAX_SHOWN_CHARACTERS] + "…"
-    return value

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_serializer, model_validator
 
 from semilla.errors import Mistake
 
@@ -106,7 +106,7 @@ class PipelineConfiguration(Group):
     corpus_source: Annotated[str, AfterValidator(_one_line)] = Field("gutenberg", min_length=1)
     """Training text: a catalogue name (gutenberg, gutenberg-large, sample), an http(s) URL, a file, or a folder of .txt
     files."""
-    corpus_size_mb: int = Field(3, gt=0, le=100_000)
+    corpus_size_mb: int = Field(3, ge=1, le=100_000)
     """Expected corpus size in MB, for the disk check; also the amount of text the sample source generates."""
     tokenizer_vocab_size: int = Field(8000, ge=1000, le=32000)
     """Vocabulary size; a power of 2 is recommended."""
@@ -137,9 +137,9 @@ class PipelineConfiguration(Group):
     """Gate: the best model's validation loss must be below this, in nats per token."""
     strict: bool = False
     """Fail the validation for missed targets (language, repetition, copying, overfitting) as well as missed gates."""
-    seed: int = Field(0, ge=0, lt=2**63)
+    seed: int = Field(0, ge=0, le=2**63 - 1)
     """Seed of weights, batch order, dropout and samples."""
-    corpus_seed: int = Field(0, ge=0, lt=2**63)
+    corpus_seed: int = Field(0, ge=0, le=2**63 - 1)
     """Seed of the generated stories of the sample source; separate, so that seed does not change the text."""
     checkpoint_every: int = Field(1, ge=1, le=100)
     """Epochs between epoch checkpoints; the newest three are kept."""
@@ -152,12 +152,16 @@ class PipelineConfiguration(Group):
     device: Literal["cpu", "cuda"] = "cpu"
     """Device to train on."""
 
+    @field_serializer("skip_phases", when_used="json")
+    def _sort_phases(self, phases: frozenset[CorpusPhase]) -> list[CorpusPhase]:
+        return sorted(phases)
+
     def flatten(self) -> dict[str, Any]:
         """Return every setting under its own name, without groups, as plain JSON values."""
         flat: dict[str, Any] = {}
         for name, value in self.model_dump(mode="json").items():
             flat.update(value if isinstance(value, dict) else {name: value})
-        return {**flat, "skip_phases": sorted(flat["skip_phases"])}
+        return flat
 
 
 GROUPS: dict[str, type[Group]] = {

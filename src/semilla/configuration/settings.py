@@ -93,7 +93,7 @@ class Setting:
 
 
 def _format(number: float | None) -> str:
-    """Write a bound as people do: 1e-5 rather than 1e-05, 12 rather than 12.0."""
+    """Format a bound: 1e-5 rather than 1e-05, 12 rather than 12.0."""
     assert number is not None
     return str(number) if isinstance(number, int) else f"{number:g}".replace("e-0", "e-")
 
@@ -118,7 +118,6 @@ def to_toml(config: PipelineConfiguration) -> str:
     User names and passwords in URLs are removed, and characters that could act on a terminal are escaped.
     """
     content = {SCHEMA_KEY: SCHEMA_VERSION, **config.model_dump(mode="json")}
-    content["skip_phases"] = sorted(content["skip_phases"])
     return escape_controls(redact_credentials(tomli_w.dumps(content)))
 
 
@@ -134,13 +133,6 @@ def recall_settings(recorded: Mapping[str, Any], names: Iterable[str]) -> dict[s
 
 def _describe(name: str, group: str | None, field: dict[str, Any]) -> Setting:
     item = field.get("items", field)
-    minimum, maximum = field.get("minimum"), field.get("maximum")
-    is_integer = field["type"] == "integer"
-    if is_integer and "exclusiveMinimum" in field:
-        minimum = int(field["exclusiveMinimum"]) + 1
-    if is_integer and "exclusiveMaximum" in field:
-        maximum = int(field["exclusiveMaximum"]) - 1
-    has_open_minimum = not is_integer and "exclusiveMinimum" in field
     return Setting(
         name=name,
         group=group,
@@ -149,9 +141,9 @@ def _describe(name: str, group: str | None, field: dict[str, Any]) -> Setting:
         default=field["default"],
         choices=tuple(item.get("enum", ())),
         pattern=item.get("pattern"),
-        minimum=field["exclusiveMinimum"] if has_open_minimum else minimum,
-        maximum=maximum,
-        has_open_minimum=has_open_minimum,
+        minimum=field.get("exclusiveMinimum", field.get("minimum")),
+        maximum=field.get("maximum"),
+        has_open_minimum="exclusiveMinimum" in field,
     )
 
 

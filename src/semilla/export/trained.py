@@ -158,9 +158,7 @@ def _open_run(directory: Path) -> tuple[PipelineConfiguration, PipelineStatus]:
 def _verify(directory: Path, status: PipelineStatus, wanted: tuple[str, ...]) -> Mapping[str, str]:
     """Compare files with what the run recorded of them, and return their hashes."""
     recorded = {
-        artifact.path: artifact
-        for entry in status.phase_records.values()
-        for artifact in entry.list_artifacts()
+        artifact.path: artifact for entry in status.phase_records.values() for artifact in entry.artifacts
     }
     for name in wanted:
         if name not in recorded:

@@ -154,7 +154,7 @@ class Journal:
         """Record the result of a phase, and whether it was done, reused or skipped."""
         entry = PhaseEntry(
             inputs=inputs,
-            artifacts=[artifact.as_json() for artifact in record.artifacts],
+            artifacts=record.artifacts,
             details=record.details,
             warnings=record.warnings,
             outcome=outcome,
@@ -234,4 +234,4 @@ class Journal:
 def restore_record(status: PipelineStatus, phase: str) -> PhaseRecord:
     """Return what the status records about a phase, in the form the phase returned it."""
     entry = status.phase_records[phase]
-    return PhaseRecord(phase, entry.list_artifacts(), entry.details, entry.warnings)
+    return PhaseRecord(phase, entry.artifacts, entry.details, entry.warnings)

@@ -24,7 +24,7 @@ def find_reusable(
         return None
     if recall_settings(recorded.inputs, inputs) != inputs:
         return None
-    damaged = [one.path for one in recorded.list_artifacts() if not is_intact(one, root=directory)]
+    damaged = [one.path for one in recorded.artifacts if not is_intact(one, root=directory)]
     if damaged:
         tell(Note(f"Missing or changed: {', '.join(damaged)}. {phase} runs again."))
         return None

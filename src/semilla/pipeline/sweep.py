@@ -128,7 +128,7 @@ def copy_phases(config: PipelineConfiguration, *, source: Path) -> None:
     if status is None or (directory / names.STATUS).exists():
         return
     entries = list_shared(config, status, source=source)
-    artifacts = [artifact for entry in entries.values() for artifact in entry.list_artifacts()]
+    artifacts = [artifact for entry in entries.values() for artifact in entry.artifacts]
     if not artifacts:
         return
     make_directories(directory)

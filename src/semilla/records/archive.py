@@ -80,7 +80,7 @@ def is_kept(directory: Path, status: PipelineStatus) -> bool:
     folder = _locate(directory, status)
     if not folder.exists():
         return False
-    trained = status.phase_records["model_training"].list_artifacts()
+    trained = status.phase_records["model_training"].artifacts
     if all(files.is_intact(artifact, root=folder) for artifact in trained):
         return True
     if (folder / names.STATUS).relative_to(directory).as_posix() not in status.artifacts_created:
@@ -143,9 +143,9 @@ def _is_version(name: str) -> bool:
 
 def _list_recorded(status: PipelineStatus) -> list[Artifact]:
     """Artifacts of the training, and its tokenizer unless it was replaced; the bundle records its own hashes."""
-    trained = status.phase_records["model_training"].list_artifacts()
+    trained = status.phase_records["model_training"].artifacts
     tokenizer = status.phase_records.get("tokenizer_training")
-    learned = tokenizer.list_artifacts() if tokenizer else []
+    learned = tokenizer.artifacts if tokenizer else []
     assert status.finished_model
     is_its_own = status.finished_model.inputs.get("tokenizer") in {artifact.sha256 for artifact in learned}
     return [*trained, *(learned if is_its_own else [])]

@@ -39,15 +39,12 @@ class PhaseEntry(Record):
     """What the status records about a phase. Its result can be reused while ``inputs`` are unchanged."""
 
     inputs: dict[str, Any] = Field(default_factory=dict)
-    artifacts: list[dict[str, Any]] = Field(default_factory=list)
+    artifacts: list[Artifact] = Field(default_factory=list)
     details: dict[str, Any] = Field(default_factory=dict)
     warnings: list[str] = Field(default_factory=list)
     outcome: Outcome = "done"
     reused: bool = False
     finished_at: str = ""
-
-    def list_artifacts(self) -> list[Artifact]:
-        return [Artifact(**artifact) for artifact in self.artifacts]
 
 
 class PipelineStatus(Record):

@@ -157,4 +157,4 @@ def list_provenance(run: RecordedRun) -> list[tuple[str, str]]:
 
 def list_artifacts(run: RecordedRun) -> list[Artifact]:
     """Every artifact whose hash a phase recorded."""
-    return [artifact for entry in run.status.phase_records.values() for artifact in entry.list_artifacts()]
+    return [artifact for entry in run.status.phase_records.values() for artifact in entry.artifacts]

@@ -20,6 +20,7 @@ from semilla.records import names
 from semilla.records.files import describe_artifact
 
 PHASE = "corpus_download"
+ARTIFACTS = (names.CORPUS, names.CORPUS_MANIFEST)
 
 
 def read_inputs(config: PipelineConfiguration, records: Mapping[str, PhaseRecord]) -> dict[str, Any]:  # noqa: ARG001
@@ -30,12 +31,11 @@ def read_inputs(config: PipelineConfiguration, records: Mapping[str, PhaseRecord
         "encoding": config.corpus_encoding,
         "languages": list(config.corpus_languages),
     }
-    if source.kind in {"file", "folder"}:
-        return inputs | {"files": fingerprint_files(source)}
     if source.kind == "url":
         return inputs
-    books = [book.book_id for book in CATALOGUE[source.value].books]
-    if books:
+    if source.kind in {"file", "folder"}:
+        return inputs | {"files": fingerprint_files(source)}
+    if books := [book.book_id for book in CATALOGUE[source.value].books]:
         return inputs | {
             "books": books,
             "mirrors": [redact_credentials(one) for one in list_mirrors(config)],
@@ -76,10 +76,7 @@ def _record(config: PipelineConfiguration, manifest: CorpusManifest) -> PhaseRec
     directory = Path(config.output_directory)
     return PhaseRecord(
         PHASE,
-        artifacts=[
-            describe_artifact(directory / name, root=directory)
-            for name in (names.CORPUS, names.CORPUS_MANIFEST)
-        ],
+        artifacts=[describe_artifact(directory / name, root=directory) for name in ARTIFACTS],
         details={
             "documents": len(manifest.documents),
             "bytes": manifest.corpus_bytes,
