@@ -162,7 +162,7 @@ def test_repeated_list_flags_add_up_and_repeated_values_replace(calls):
 
 
 @pytest.mark.parametrize(("argv", "resume"), [([], None), (["--resume"], True), (["--no-resume"], False)])
-def test_run_tells_whether_the_user_chose_to_resume(calls, argv, resume):
+def test_run_passes_on_whether_the_user_chose_to_resume(calls, argv, resume):
     """Giving neither flag is a third case, and without a terminal there is no question."""
     assert cli.main(["run", *argv]) == 0
     assert calls[0]["resume"] is resume
@@ -249,8 +249,8 @@ def test_several_mistakes_stand_on_lines_of_their_own(calls, capsys):
     cli.main(["run", "--epochs", "3", "--num-layers", "13", "--seed"])
     error = capsys.readouterr().err
     assert_four_lines(error, category="invalid_config")
-    told = {line.split()[0] for line in error.splitlines() if line.startswith("  ")}
-    assert told == {"--epochs", "seed", "num_layers"}
+    reported = {line.split()[0] for line in error.splitlines() if line.startswith("  ")}
+    assert reported == {"--epochs", "seed", "num_layers"}
 
 
 # ---- exit codes
@@ -440,7 +440,7 @@ def test_closed_pipe_is_no_error(place):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_full_standard_output_is_told(place):
+def test_a_full_disk_behind_standard_output_is_reported(place):
     """A full disk behind standard output is a disk error, not a silent success or exit code 120."""
     with Path("/dev/full").open("w") as full:
         program = [sys.executable, "-m", "semilla", "config", "schema"]
@@ -472,7 +472,7 @@ def test_old_pythons_can_parse_the_entry(name):
     ast.parse(source, feature_version=(3, 7))
 
 
-def test_old_pythons_are_told_what_is_needed(monkeypatch, capsys):
+def test_old_pythons_get_an_error_that_says_what_is_needed(monkeypatch, capsys):
     """An old Python prints the four lines and exits with 74."""
     monkeypatch.setattr(sys, "version_info", (3, 9, 2, "final", 0))
     source = (REPOSITORY / "src" / "semilla" / "__main__.py").read_text(encoding="utf-8")

@@ -153,7 +153,7 @@ def test_command_gives_the_configuration_again(other):
     assert shlex.split(to_command(PipelineConfiguration())) == ["semilla", "run"]
 
 
-def test_all_mistakes_are_told_at_once(tmp_path):
+def test_all_mistakes_are_reported_together(tmp_path):
     """Unknown names, wrong values of every source and the cross-field rule are reported together."""
     file = write_toml(tmp_path, "num_layerz = 3\n[training_hyperparameters]\nbatch_size = 300\n")
     mistakes = list_mistakes(
@@ -201,7 +201,7 @@ def test_wrong_values_name_the_nearest_valid_one(name, value, nearest):
 
 
 @pytest.mark.parametrize("value", ["abc", "", "nan", "9" * 5000, "\udc80", "doce", "2**3"])
-def test_values_that_are_no_numbers_are_mistakes(value):
+def test_values_that_are_not_numbers_are_mistakes(value):
     """A value that is not a number is refused with the range, and shortened if long."""
     text = list_mistakes(flags={"num_layers": value})["num_layers"]
     assert "an integer from 1 to 12" in text

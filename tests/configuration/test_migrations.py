@@ -44,7 +44,7 @@ def _one_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(CHANGES, change.name, change)
 
 
-def test_an_old_file_used_directly_is_told_with_the_command_that_mends_it(
+def test_an_old_file_is_refused_with_the_command_that_updates_it(
     old_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One mistake shows the old and the new name, and nothing runs."""
@@ -55,7 +55,7 @@ def test_an_old_file_used_directly_is_told_with_the_command_that_mends_it(
     assert f"next: semilla config migrate '{old_file}'" in error
 
 
-def test_an_old_file_migrated_means_what_it_meant(old_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_migrated_file_keeps_its_meaning(old_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Every value is kept, the renamed one under its new name, and the change is reported."""
     old = tomllib.loads(old_file.read_text(encoding="utf-8"))
     assert cli.main(["config", "migrate", str(old_file)]) == 0
@@ -117,7 +117,7 @@ def test_a_key_is_found_however_it_is_written(text: str) -> None:
     'sampled_output = 0.5\ncorpus_source = "sampled_output = 1"',
     "sampled_output = 0.5\nsampled_output_fraction = 0.5",
 ])  # fmt: skip
-def test_what_cannot_be_proved_is_not_written(text: str) -> None:
+def test_an_unverified_migration_is_not_written(text: str) -> None:
     """A text whose meaning would change, or that sets both names, is left to the user."""
     with pytest.raises(IncompatibleError, match="by hand: sampled_output is called"):
         migrate_text(text, place="run.toml")
@@ -149,7 +149,7 @@ def test_a_removed_setting_is_named_with_its_release(
 
 
 @pytest.mark.parametrize("option", [["--sampled-output", "0.5"], ["--sampled-output=0.5"]])
-def test_a_flag_under_its_old_name_is_told_the_new_one(
+def test_an_old_flag_gets_an_error_with_its_new_name(
     option: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The error names the new flag instead of guessing."""
@@ -157,7 +157,7 @@ def test_a_flag_under_its_old_name_is_told_the_new_one(
     assert "called sampled_output_fraction since" in capsys.readouterr().err
 
 
-def test_a_variable_under_its_old_name_is_told_the_new_one() -> None:
+def test_an_old_variable_gets_an_error_with_its_new_name() -> None:
     """Variables are treated like flags."""
     with pytest.raises(InvalidConfigError, match="called sampled_output_fraction since"):
         load_configuration(flags={}, environment={"SEMILLA_SAMPLED_OUTPUT": "1"})
@@ -166,7 +166,7 @@ def test_a_variable_under_its_old_name_is_told_the_new_one() -> None:
 @pytest.mark.parametrize(("version", "said"), [
     (SCHEMA_VERSION + 1, "newer Semilla"), (0, "a number"), ("2", "a number"), (True, "a number"),
 ])  # fmt: skip
-def test_a_version_that_is_none_of_ours_is_refused(version: object, said: str) -> None:
+def test_an_unknown_schema_version_is_refused(version: object, said: str) -> None:
     """A newer version is refused, too: its names may mean something else."""
     with pytest.raises(InvalidConfigError, match=said):
         take_version({SCHEMA_KEY: version}, place="run.toml")
@@ -179,7 +179,7 @@ def test_a_file_from_before_a_new_setting_works(tmp_path: Path) -> None:
     assert (values["num_layers"], values["num_heads"]) == (3, 4)
 
 
-def test_a_run_of_an_earlier_semilla_is_read_without_a_word(tmp_path: Path) -> None:
+def test_a_run_of_an_earlier_semilla_is_read_silently(tmp_path: Path) -> None:
     """Its record uses the old name; it need not and cannot be migrated."""
     shutil.copy(OLD_FILE, tmp_path / names.CONFIGURATION)
     write_status(tmp_path, PipelineStatus())

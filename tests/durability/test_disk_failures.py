@@ -47,7 +47,7 @@ def assert_newest_is_whole(directory: Path) -> None:
         (errno.EROFS, PermissionDeniedError),
     ],
 )
-def test_a_disk_that_fails_while_training_costs_nothing_once_it_works(
+def test_training_recovers_from_a_disk_that_failed(
     directory: Path, whole: dict[str, Any], number: int, kind: type[SemillaError], is_lasting: bool
 ) -> None:
     """D2, D6: a write, sync or rename fails; the error has its category, and resuming gives the same result."""
@@ -81,7 +81,7 @@ def test_a_disk_filled_by_others_leaves_the_old_checkpoint(
         assert describe_end(place) == whole
 
 
-def test_a_disk_too_full_for_the_status_is_told_and_recovered_from(
+def test_a_disk_too_full_for_the_status_is_reported_and_recovered_from(
     directory: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """D4: the error and exit code appear even though nothing can be recorded; the next start recovers."""
@@ -152,7 +152,7 @@ def test_a_disk_that_turns_read_only_keeps_the_last_checkpoint(directory: Path, 
         assert_newest_is_whole(place)
 
 
-def test_a_directory_removed_while_running_is_not_made_anew(
+def test_a_directory_removed_while_running_is_not_recreated(
     directory: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """D11: the next write reports it with exit 4 and writes nothing anywhere."""
@@ -218,7 +218,7 @@ def test_a_run_works_under_any_name(directory: Path, name: str, capsys: pytest.C
 
 
 @pytest.mark.parametrize("name", ["dos\nlíneas", "x" * 256])
-def test_a_name_that_cannot_be_is_a_wrong_setting(
+def test_an_impossible_name_is_a_wrong_setting(
     tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """D15: a line break or 256 bytes is exit 64, before anything is created."""
@@ -227,17 +227,17 @@ def test_a_name_that_cannot_be_is_a_wrong_setting(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_disk_that_cannot_sync_directories_is_told_once(directory: Path) -> None:
+def test_a_disk_that_cannot_sync_directories_is_reported_once(directory: Path) -> None:
     """D18: the run continues, and its status says that durability is reduced."""
     heard = On(Warned, lambda: None)
     with DiskFaults(at=1, act=fail_with(errno.EINVAL), only=["fsync_directory"], is_lasting=True):
         status = run_pipeline(configure(directory, num_epochs=1), listeners=[heard])
     assert status.durability == "reduced"
-    told = [event for event in heard.events if isinstance(event, Warned) and event.topic == "durability"]
-    assert len(told) == 1
+    reported = [event for event in heard.events if isinstance(event, Warned) and event.topic == "durability"]
+    assert len(reported) == 1
 
 
-def test_others_may_not_write_where_they_may_not(directory: Path, tmp_path: Path) -> None:
+def test_a_directory_without_write_permission_is_refused(directory: Path, tmp_path: Path) -> None:
     """D9: without write permission the directory is refused in phase 1, and nothing is written."""
     if os.geteuid() != 0:
         pytest.skip("needs root, to become somebody else")

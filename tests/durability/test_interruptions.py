@@ -37,7 +37,7 @@ EACH_STEP = {"checkpoint_seconds": 1e-9}
 """A step checkpoint after every step."""
 
 
-def test_killed_inside_an_epoch_the_training_ends_in_the_same_bits(
+def test_killed_within_an_epoch_the_training_ends_in_the_same_bits(
     directory: Path, whole: dict[str, Any]
 ) -> None:
     """K1, K7: five kills at different kinds of steps, each resumed from the last checkpoint."""
@@ -140,7 +140,7 @@ def run_with(words: list[str], listener: Callable[[Any], None]) -> int:
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 143), (signal.SIGINT, 130)]
 )
-def test_a_signal_is_granted_after_the_step(directory: Path, number: signal.Signals, code: int) -> None:
+def test_a_signal_stops_the_run_after_the_step(directory: Path, number: signal.Signals, code: int) -> None:
     """K8, K10: the step in which the signal arrived is saved."""
     before = signal.signal(number, signal.default_int_handler)  # under nohup SIGHUP is ignored, rightly
     try:

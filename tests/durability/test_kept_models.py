@@ -60,7 +60,7 @@ def test_a_killed_retraining_costs_neither_the_earlier_model_nor_a_bit_of_the_ne
     trained: Path, retrained: Path, tmp_path: Path
 ) -> None:
     """Kills during the copy and the training; repeating the command gives the undisturbed result."""
-    first, wanted = hash_models(trained), describe_end(retrained)
+    first, expected = hash_models(trained), describe_end(retrained)
     with DiskFaults() as rehearsal:
         retrain(Path(shutil.copytree(trained, tmp_path / "rehearsal")))
     calls = len(rehearsal.names)
@@ -77,13 +77,13 @@ def test_a_killed_retraining_costs_neither_the_earlier_model_nor_a_bit_of_the_ne
         assert hash_models(kept[0] if kept else place) == first
         status = retrain(place)
         assert status.model_version == "1.0.1"
-        assert describe_end(place) == wanted
+        assert describe_end(place) == expected
         assert [model.version for model in list_models(place)] == ["1.0.0"]
         assert hash_models(place / "models" / "1.0.0") == first
         assert not list(place.rglob(".semilla-*"))[1:]  # but for the lock
 
 
-def test_the_version_stands_in_every_checkpoint_of_the_training(retrained: Path) -> None:
+def test_every_checkpoint_of_the_training_contains_the_version(retrained: Path) -> None:
     """The models contain it as well, so each file says which model it belongs to."""
     paths = [
         retrained / names.BEST_MODEL,
@@ -121,7 +121,7 @@ def retrain_the_same(directory: Path) -> PipelineStatus:
     return status
 
 
-def test_with_none_to_keep_the_earlier_model_is_told_to_go(trained: Path) -> None:
+def test_with_keep_models_0_a_note_says_that_the_model_is_not_kept(trained: Path) -> None:
     """With keep_models 0 no folder is made."""
     status = retrain(trained, keep_models=0)
     assert status.model_version == "1.0.1"

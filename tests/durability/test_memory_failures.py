@@ -65,9 +65,9 @@ def test_the_kernel_kills_and_the_next_command_says_why(
 
     assert in_child(act) == -signal.SIGKILL
     assert cli.main(["status", str(directory)]) == 0
-    told = capsys.readouterr().out
-    assert "Its process is gone: it was killed, likely because memory ran out: semilla guide oom" in told
-    assert "--resume" in told
+    reported = capsys.readouterr().out
+    assert "Its process is gone: it was killed, likely because memory ran out: semilla guide oom" in reported
+    assert "--resume" in reported
     listener = On(Warned, lambda: None)
     run_pipeline(configure(directory), resume=True, listeners=[listener])
     (warned,) = [event for event in listener.events if isinstance(event, Warned) and event.topic == "oom"]
@@ -96,7 +96,7 @@ def test_a_process_that_vanished_is_explained(
     assert explain_vanishing(marks) == (cause, lacked_memory)
 
 
-def test_a_killed_run_is_told_when_it_is_resumed(directory: Path) -> None:
+def test_resuming_a_killed_run_says_so(directory: Path) -> None:
     """M2, K1: a note explains it when memory was not the cause."""
     die = On(StepDone, lambda: os.kill(os.getpid(), signal.SIGKILL), nth=2)
     assert (

@@ -72,7 +72,7 @@ def test_training_stops_before_the_update(
     assert describe_end(directory) == whole
 
 
-def test_a_validation_loss_that_is_no_number_is_never_best(
+def test_a_nan_validation_loss_is_never_best(
     directory: Path, monkeypatch: pytest.MonkeyPatch, whole: dict[str, Any]
 ) -> None:
     """L4: neither at the first epoch nor later; ``validation_failure``, and everything is kept."""
@@ -104,7 +104,7 @@ def test_a_validation_loss_that_is_no_number_is_never_best(
     assert describe_end(directory) == whole
 
 
-def test_a_model_with_numbers_that_are_none_is_not_validated(directory: Path) -> None:
+def test_a_model_with_nan_weights_is_not_validated(directory: Path) -> None:
     """L3: an intact file with NaN weights is refused at load: exit 5."""
     train(directory, num_epochs=1)
     path = directory / names.BEST_MODEL
@@ -153,7 +153,7 @@ def test_other_seeds_are_a_wrong_setting(
     assert "error[invalid_config]" in capsys.readouterr().err
 
 
-def test_what_is_no_number_becomes_null_and_is_named() -> None:
+def test_nan_becomes_null_and_is_named() -> None:
     """L9: a figure that was not measured is null and not named."""
     stopped = StoppedEpoch.describe(epoch_number=1, step=2, loss=math.inf, gradient_norm=math.nan)
     assert (stopped.loss, stopped.gradient_norm, stopped.validation_loss) == (None, None, None)

@@ -58,15 +58,15 @@ def test_the_newest_checkpoint_that_verifies_is_taken(
     write_status(directory, PipelineStatus(artifacts_created=[newest.name]))
     listener = On(Warned, lambda: None)
     record = resume(directory, progress=listener)
-    told = [event for event in listener.events if isinstance(event, Warned)]
-    assert [event.topic for event in told] == ["integrity"]
-    assert "skipped checkpoint_step_20.pt" in told[0].text
-    assert record.warnings == [told[0].text]
+    reported = [event for event in listener.events if isinstance(event, Warned)]
+    assert [event.topic for event in reported] == ["integrity"]
+    assert "skipped checkpoint_step_20.pt" in reported[0].text
+    assert record.warnings == [reported[0].text]
     assert describe_end(directory) == whole
     assert list_checkpoints(directory) == {f"checkpoint_epoch_{n}.pt" for n in (1, 2, 3)}
 
 
-def test_when_none_verifies_nothing_is_started(directory: Path) -> None:
+def test_without_a_valid_checkpoint_nothing_is_started(directory: Path) -> None:
     """R3: ``integrity``; no file changes, and the error says how to start over."""
     stop_after(directory, steps=20)
     for path in directory.glob("checkpoint_*.pt"):
@@ -78,7 +78,7 @@ def test_when_none_verifies_nothing_is_started(directory: Path) -> None:
     assert {path.name: path.read_bytes() for path in directory.iterdir() if path.is_file()} == before
 
 
-def test_starting_over_keeps_the_old_checkpoints_until_a_new_one_stands(directory: Path) -> None:
+def test_starting_over_keeps_the_old_checkpoints_until_a_new_one_is_complete(directory: Path) -> None:
     """K5: a new lineage starts at step 1, whatever numbers the old files have."""
     stop_after(directory, steps=30)
     old = list_checkpoints(directory)
@@ -100,7 +100,7 @@ def test_a_checkpoint_of_another_text_is_refused(directory: Path, tmp_path: Path
         resume(other)
 
 
-def test_what_keeps_a_resume_from_being_exact_is_said_first_and_remembered(directory: Path) -> None:
+def test_changes_that_prevent_an_exact_resume_are_reported_and_recorded(directory: Path) -> None:
     """R7: before the first step, in the status, and in all later checkpoints of the run."""
     stop_after(directory, steps=5)
     events: list[Any] = []
@@ -158,8 +158,8 @@ def test_order_comes_from_counts_and_never_from_file_times(
         os.utime(path, (10**9 - age_s, 10**9 - age_s))
     listener = On(Note, lambda: None)
     resume(directory, progress=listener)
-    told = next(event.text for event in listener.events if isinstance(event, Note))
-    assert "Continuing from checkpoint_step_20.pt" in told
+    reported = next(event.text for event in listener.events if isinstance(event, Note))
+    assert "Continuing from checkpoint_step_20.pt" in reported
     assert describe_end(directory) == whole
 
 
@@ -249,7 +249,7 @@ def test_a_fresh_start_empties_the_metrics_of_the_run_before(directory: Path) ->
     assert seen == [0]
 
 
-def test_resuming_where_nothing_is_starts_and_says_so(
+def test_resuming_without_checkpoints_starts_and_says_so(
     directory: Path, whole: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """R11, R12: no question without a terminal or with closed standard input. R9: then no byte changes."""
@@ -282,7 +282,7 @@ def read_all(directory: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in paths}
 
 
-def test_a_status_that_was_lost_is_written_anew(directory: Path, whole: dict[str, Any]) -> None:
+def test_a_lost_status_is_rebuilt(directory: Path, whole: dict[str, Any]) -> None:
     """R16: missing or damaged, the run continues from its checkpoints under a new run id."""
     stop_after(directory, steps=20)
     (directory / names.STATUS).write_bytes(b"{")

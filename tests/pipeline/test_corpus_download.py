@@ -55,7 +55,7 @@ class Run:
         return corpus_download.run(config, progress=self.events.append, policy=QUICK)
 
     @property
-    def told(self) -> list[str]:
+    def reported(self) -> list[str]:
         return [event.text for event in self.events if isinstance(event, Note | Warned)]
 
 
@@ -100,7 +100,7 @@ def test_folder(run: Run, tmp_path: Path) -> None:
     documents = read_documents(run.output)
     assert [(document.title, document.language) for document in documents] == [("a", "es"), ("b", "en")]
     assert set(record.details["language_shares"]) == {"en", "es"}
-    assert any("leer.txt is empty" in text for text in run.told)
+    assert any("leer.txt is empty" in text for text in run.reported)
 
 
 def test_bad_file_in_a_folder(run: Run, tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_catalogue_name_wins_over_a_file(run: Run, tmp_path: Path, monkeypatch: 
     monkeypatch.chdir(tmp_path)
     Path("sample").write_text(SPANISH, encoding="utf-8")
     run("sample", corpus_size_mb=1)
-    assert any("./sample" in text for text in run.told)
+    assert any("./sample" in text for text in run.reported)
 
 
 def test_address(run: Run) -> None:

@@ -129,7 +129,7 @@ def test_a_full_disk_fails_before_any_download(tmp_path: Path, capsys: pytest.Ca
     assert f"needs 104 MB of disk space and there are 4 MB at {disk}" in cause
 
 
-def test_a_directory_that_cannot_be_written_is_told(
+def test_an_unwritable_directory_is_reported(
     tmp_path: Path, text: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A read-only file system is a permission error, found before anything else."""
@@ -247,7 +247,7 @@ def test_a_server_that_refuses_is_asked_four_times(
     ],
     ids=["empty", "blank", "PNG", "ZIP", "gzip", "binary", "HTML", "small"],
 )
-def test_a_file_that_is_no_text_is_refused(
+def test_a_file_that_is_not_text_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes, reason: str
 ) -> None:
     """Phase 2 says what the file is and leaves no corpus."""
@@ -260,7 +260,7 @@ def test_a_file_that_is_no_text_is_refused(
     )
 
 
-def test_undecodable_bytes_are_told_with_their_place(
+def test_undecodable_bytes_are_reported_with_their_offset(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The message has offset and encoding, and its command repeats the run with the right encoding."""
@@ -396,21 +396,21 @@ def test_strict_lets_a_missed_target_fail(
 # ---- everywhere
 
 
-def test_all_mistakes_of_a_command_line_are_told_at_once(
+def test_all_mistakes_of_a_command_line_are_reported_together(
     tmp_path: Path, text: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Nothing is started or created; each mistake has its field, value, range and nearest value."""
     wrong = "--num-layers 99 --batch-size 0 --learning-rate 7 --num-epoch 3 --d-model 100 --num-heads 16"
     assert run(tmp_path / "run", text, *wrong.split()) == 64
     cause = assert_four_lines(capsys.readouterr().err, category="invalid_config", phase="run")
-    told = [line.split(" ")[2] for line in cause.splitlines()[1:]]
-    assert sorted(told) == ["--num-epoch", "batch_size", "learning_rate", "num_heads", "num_layers"]
+    reported = [line.split(" ")[2] for line in cause.splitlines()[1:]]
+    assert sorted(reported) == ["--num-epoch", "batch_size", "learning_rate", "num_heads", "num_layers"]
     (num_layers,) = (line for line in cause.splitlines() if line.startswith("  num_layers = '99' "))
     assert "12; nearest valid value: 12" in num_layers
     assert not (tmp_path / "run").exists()
 
 
-def test_an_unforeseen_exception_is_internal_and_told_in_the_log(
+def test_an_unexpected_exception_is_internal_and_logged(
     tmp_path: Path, text: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Exit 70: the traceback is only in semilla.log, its last 50 lines in the status; --debug shows it."""
@@ -449,12 +449,12 @@ def test_a_held_directory_is_left_alone(
     assert str(os.getpid()) in cause
 
 
-def test_status_tells_of_a_failure(tmp_path: Path, text: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_status_shows_a_failure(tmp_path: Path, text: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The status later shows phase, category and cause."""
     run(tmp_path / "run", text.with_name("nada.txt"))
     capsys.readouterr()
     assert cli.main(["status", str(tmp_path / "run")]) == 0
-    told = capsys.readouterr().out
-    assert "invalid_corpus" in told
-    assert "prerequisite_check" in told
-    assert "nada.txt" in told
+    reported = capsys.readouterr().out
+    assert "invalid_corpus" in reported
+    assert "prerequisite_check" in reported
+    assert "nada.txt" in reported

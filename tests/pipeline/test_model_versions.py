@@ -62,7 +62,7 @@ def test_each_earlier_model_is_kept_as_it_was(history: dict[str, Any]) -> None:
         )
 
 
-def test_the_version_stands_in_the_bundle(history: dict[str, Any]) -> None:
+def test_the_bundle_contains_its_version(history: dict[str, Any]) -> None:
     """Both the current and the earlier bundles contain their versions."""
     folders = [history["directory"], *(model.directory for model in list_models(history["directory"]))]
     versions = [json.loads((one / "bundle" / "bundle.json").read_bytes())["model_version"] for one in folders]
@@ -76,7 +76,7 @@ def test_text_is_generated_from_an_earlier_model(directory: Path, capsys: pytest
     assert json.loads(capsys.readouterr().out)["model_version"] == "1.0.1"
 
 
-def test_status_tells_the_version_and_the_earlier_ones(
+def test_status_shows_the_version_and_the_earlier_ones(
     directory: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It lists each earlier model with its result, as text and as JSON."""
@@ -92,7 +92,7 @@ def test_status_tells_the_version_and_the_earlier_ones(
     assert [model["version"] for model in content["earlier_models"]] == ["1.1.0", "1.0.1"]
 
 
-def test_the_report_tells_the_version_and_the_earlier_ones(directory: Path) -> None:
+def test_the_report_shows_the_version_and_the_earlier_ones(directory: Path) -> None:
     """The title shows the version, and a table lists the earlier models."""
     assert cli.main(["report", str(directory)]) == 0
     page = (directory / "report.html").read_text(encoding="utf-8")

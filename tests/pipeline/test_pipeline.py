@@ -58,7 +58,7 @@ def test_a_run_leaves_every_artifact_of_the_specification(finished: Path) -> Non
     assert all((finished / name).stat().st_size > 0 for name in created)
 
 
-def test_the_bundle_tells_its_licence(finished: Path) -> None:
+def test_the_bundle_contains_its_licence(finished: Path) -> None:
     """The bundle folder alone says under which licence it is."""
     description = json.loads((finished / "bundle" / "bundle.json").read_text(encoding="utf-8"))
     assert "whoever trained the model" in description["licence"]
@@ -143,7 +143,7 @@ def test_a_damaged_artifact_is_made_again(copy: Path, source: Path) -> None:
     assert read(copy)["current_phase"] == "complete"
 
 
-def test_skipped_phases_take_what_is_there(copy: Path, source: Path) -> None:
+def test_skipped_phases_use_the_existing_artifacts(copy: Path, source: Path) -> None:
     """A skipped phase does not need its source."""
     options = ("--skip-phases", "corpus_download", "tokenizer_training", "--num-epochs", "1")
     assert run(copy, source.with_name("gone.txt"), *options) == 0
@@ -317,7 +317,7 @@ sys.exit(cli.main(sys.argv[1:]))
         command = [sys.executable, "-c", script, *options, *more]
         return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
-    # Sixteen sequences of 128 are one shard, and twelve layers of it need more than is left.
+    # Sixteen sequences of 128 are one worker batch, and twelve layers of it need more than is left.
     big = ("--batch-size", "16", "--max-sequence-length", "128", "--num-layers", "12")
     failed = attempt(*big)
     assert failed.returncode == 4, failed.stderr

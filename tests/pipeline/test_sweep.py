@@ -106,14 +106,14 @@ def test_a_comma_divides_numbers_and_choices_only(name: str, listed: bool) -> No
     assert is_listable(name) is listed
 
 
-def test_one_wrong_value_is_told_before_anything_runs(plan: Plan, tmp_path: Path) -> None:
+def test_a_wrong_value_is_reported_before_anything_runs(plan: Plan, tmp_path: Path) -> None:
     """Otherwise a mistake in the third run would appear after hours."""
     with pytest.raises(InvalidConfigError, match="num_layers = '99'"):
         plan(num_layers="1,2,99")
     assert not (tmp_path / "sweep").exists()
 
 
-def test_where_nothing_varies_nothing_is_swept(plan: Plan) -> None:
+def test_a_sweep_needs_something_to_vary(plan: Plan) -> None:
     """That would be a single run."""
     with pytest.raises(InvalidConfigError, match="nothing to vary"):
         plan(num_layers="1")
@@ -129,7 +129,7 @@ def test_a_run_of_a_sweep_ends_in_the_bits_of_the_same_run_alone(plan: Plan, tmp
     assert describe_end(trials[1].directory) == describe_end(tmp_path / "alone")
 
 
-def test_what_depends_on_a_value_is_made_for_each(plan: Plan) -> None:
+def test_artifacts_that_depend_on_a_value_are_made_for_each(plan: Plan) -> None:
     """A different vocabulary size needs a new tokenizer, but not a new text."""
     trials = plan(tokenizer_vocab_size="1000,1050")
     run_all(trials)
@@ -153,8 +153,8 @@ def test_a_sweep_killed_anywhere_ends_as_if_it_had_not_been(plan: Plan, tmp_path
 
         assert in_child(die) == -9
         assert [outcome.error for outcome in run_all(trials)] == [None, None]
-        for trial, wanted in zip(trials, whole, strict=True):
-            assert describe_end(trial.directory) == describe_end(wanted.directory)
+        for trial, expected in zip(trials, whole, strict=True):
+            assert describe_end(trial.directory) == describe_end(expected.directory)
 
 
 def test_a_finished_run_is_not_touched_again_and_a_longer_list_adds_to_it(plan: Plan) -> None:
@@ -167,7 +167,7 @@ def test_a_finished_run_is_not_touched_again_and_a_longer_list_adds_to_it(plan: 
     assert outcomes(plan(seed="1,2,3")[2]) == "rrd"
 
 
-def test_a_failure_that_says_something_about_the_values_does_not_stop_the_sweep(
+def test_a_failure_caused_by_the_values_does_not_stop_the_sweep(
     plan: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A learning rate that makes training diverge is a result."""
@@ -185,9 +185,7 @@ def test_a_failure_that_says_something_about_the_values_does_not_stop_the_sweep(
     assert found == ["diverged", None]
 
 
-def test_a_failure_that_would_meet_the_next_run_as_well_stops_the_sweep(
-    plan: Plan, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_any_other_failure_stops_the_sweep(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     """A network failure would hit every run, so the sweep stops."""
 
     def fail(config: PipelineConfiguration, **keywords: Any) -> PhaseRecord:

@@ -44,7 +44,7 @@ def test_a_foreign_tokenizer_needs_to_be_trusted(output: Path) -> None:
     assert adopt(output, trust_tokenizer=True)
 
 
-def test_trust_does_not_open_what_crashes_the_parser(output: Path) -> None:
+def test_a_trusted_tokenizer_is_still_checked(output: Path) -> None:
     """The checks stay: trust covers where a file comes from, not whether it crashes the parser."""
     path = output / "bilingual_8k.model"
     path.write_bytes(path.read_bytes() + encode_piece("a" * 200_000))

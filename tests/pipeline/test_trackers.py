@@ -83,13 +83,13 @@ def test_tensorboard_gets_steps_and_epochs(tmp_path: Path) -> None:
     """It gets losses, learning rates and bits per byte per language; its file is listed as an artifact."""
     pytest.importorskip("tensorboard", reason="the extra tensorboard is not installed")
     config = PipelineConfiguration(output_directory=str(tmp_path), tracker="tensorboard")
-    told: list[Event] = []
-    with open_tracker(config, tell=told.append) as (tracker,):
+    reported: list[Event] = []
+    with open_tracker(config, tell=reported.append) as (tracker,):
         assert list(tmp_path.iterdir()) == []
         tracker(STEP)
         tracker(EpochDone(METRICS, is_best=True))
     (path,) = (tmp_path / "tensorboard").iterdir()
-    assert told == [ArtifactWritten(path)]
+    assert reported == [ArtifactWritten(path)]
     scalars = read_scalars(path)
     assert scalars["step/loss", 3] == 5.5
     assert scalars["epoch/validation_loss", 1] == 4.75

@@ -88,7 +88,7 @@ def test_a_kill_between_any_two_system_calls_leaves_both_models_whole(directory:
     status = write_run(directory)
     with DiskFaults() as rehearsal:
         archive.keep_model(directory, status)
-    wanted, folder = hash_folder(directory / "models" / "1.0.0"), directory / "models" / "1.0.0"
+    expected, folder = hash_folder(directory / "models" / "1.0.0"), directory / "models" / "1.0.0"
     here = {name: sha for name, sha in hash_folder(directory).items() if not name.startswith("models/")}
     assert len(rehearsal.names) > 60
     seen = set()
@@ -100,11 +100,11 @@ def test_a_kill_between_any_two_system_calls_leaves_both_models_whole(directory:
                 archive.keep_model(directory, status)
 
         assert in_child(die) == -9
-        assert not folder.exists() or hash_folder(folder) == wanted
+        assert not folder.exists() or hash_folder(folder) == expected
         seen.add(folder.exists())
         if not archive.is_kept(directory, status):
             archive.keep_model(directory, status)
-        assert hash_folder(folder) == wanted
+        assert hash_folder(folder) == expected
         collect_folders(directory / "models")
         assert sorted(path.name for path in (directory / "models").iterdir()) == ["1.0.0"]
         assert {
@@ -118,7 +118,7 @@ def test_a_kill_while_an_earlier_model_is_removed_leaves_it_whole_or_gone(direct
     status = write_run(directory)
     archive.keep_model(directory, status)
     folder = directory / "models" / "1.0.0"
-    wanted = hash_folder(folder)
+    expected = hash_folder(folder)
     shutil.copytree(folder, directory / "copy")
     with DiskFaults() as rehearsal:
         archive.drop_model(folder)
@@ -130,7 +130,7 @@ def test_a_kill_while_an_earlier_model_is_removed_leaves_it_whole_or_gone(direct
                 archive.drop_model(folder)
 
         assert in_child(die) == -9
-        assert not folder.exists() or hash_folder(folder) == wanted
+        assert not folder.exists() or hash_folder(folder) == expected
         collect_folders(directory / "models")
         assert [path.name for path in (directory / "models").iterdir()] in ([], ["1.0.0"])
 
@@ -171,7 +171,7 @@ def test_a_model_that_is_kept_stays_when_its_tokenizer_was_replaced_since(direct
     assert archive.is_kept(directory, status)
 
 
-def test_a_folder_of_somebody_else_is_not_taken(directory: Path) -> None:
+def test_a_folder_of_another_origin_is_not_used(directory: Path) -> None:
     """No run made it, so an error says so and the folder stays."""
     status = write_run(directory)
     status.artifacts_created = []

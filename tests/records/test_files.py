@@ -16,7 +16,7 @@ from semilla.errors import DiskSpaceError, IntegrityError, PermissionDeniedError
 from semilla.records import disk, files
 
 
-def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+def test_files_are_read_back_as_written(tmp_path: Path) -> None:
     """Bytes and JSON come back as they were, accents included."""
     files.write_json(tmp_path / "a.json", {"niño": "¿qué?"})
     assert files.read_json(tmp_path / "a.json") == {"niño": "¿qué?"}
@@ -65,7 +65,7 @@ def test_files_obey_the_umask(tmp_path: Path) -> None:
     assert (tmp_path / "x").stat().st_mode & 0o777 == 0o640
 
 
-def test_json_without_numbers_that_are_none(tmp_path: Path) -> None:
+def test_nan_is_refused_in_json(tmp_path: Path) -> None:
     """NaN is refused before anything is written."""
     with pytest.raises(ValueError, match="not JSON compliant"):
         files.write_json(tmp_path / "x.json", {"loss": float("nan")})
@@ -93,7 +93,7 @@ def test_an_artifact_that_changed_is_noticed(tmp_path: Path) -> None:
         assert not files.is_intact(artifact, root=tmp_path)
 
 
-def test_what_killed_writers_left_is_collected(tmp_path: Path) -> None:
+def test_temporary_files_of_killed_writers_are_removed(tmp_path: Path) -> None:
     """Our temporary files are removed, the user's files stay."""
     (tmp_path / ".semilla-0011.tmp").touch()
     (tmp_path / "notes.tmp").touch()
@@ -183,7 +183,7 @@ def test_nothing_is_named_before_it_is_on_the_disk(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
-def test_modes_are_what_the_umask_leaves_of_the_usual(tmp_path: Path, umask: int) -> None:
+def test_file_modes_are_the_usual_ones_minus_the_umask(tmp_path: Path, umask: int) -> None:
     """D16: at most 0644 and 0755, so others cannot write even if the umask would allow it."""
     previous = os.umask(umask)
     try:
@@ -195,7 +195,7 @@ def test_modes_are_what_the_umask_leaves_of_the_usual(tmp_path: Path, umask: int
     assert (tmp_path / "bundle" / "model").stat().st_mode & 0o777 == 0o644 & ~umask
 
 
-def test_a_file_system_that_cannot_sync_directories_is_told_apart(tmp_path: Path) -> None:
+def test_a_file_system_that_cannot_sync_directories_is_recognized(tmp_path: Path) -> None:
     """D18: EINVAL from a directory sync is reported, not raised; a real error is raised."""
     with DiskFaults(at=1, act=fail_with(errno.EINVAL), only=["fsync_directory"], is_lasting=True):
         files.write_bytes(tmp_path / "x", b"whole")
@@ -205,7 +205,7 @@ def test_a_file_system_that_cannot_sync_directories_is_told_apart(tmp_path: Path
         files.write_bytes(tmp_path / "x", b"whole")
 
 
-def test_a_directory_that_vanished_is_told_as_that(tmp_path: Path) -> None:
+def test_a_directory_that_disappeared_is_reported_as_such(tmp_path: Path) -> None:
     """D11: the error says that the directory disappeared, and nothing is created."""
     with pytest.raises(StorageError, match=r"gone disappeared"):
         files.write_bytes(tmp_path / "gone" / "x", b"")

@@ -49,7 +49,7 @@ def test_an_exception_leaves_everything_as_it_was(tmp_path: Path) -> None:
     check_replaceable(tmp_path / "it", name=SEAL)
 
 
-def test_every_failing_call_leaves_a_whole_folder_or_none(tmp_path: Path) -> None:
+def test_a_failing_call_leaves_a_complete_folder_or_none(tmp_path: Path) -> None:
     """Whichever system call fails, the name belongs to the old folder, the new one or nothing, never to a part."""
     with DiskFaults() as rehearsal:
         write_folder(tmp_path / "rehearsal")
@@ -71,7 +71,7 @@ def test_every_failing_call_leaves_a_whole_folder_or_none(tmp_path: Path) -> Non
         assert list_tree(path.parent) == ["it", f"it/{SEAL}", "it/text.txt"]
 
 
-def test_what_a_killed_writer_left_is_removed_by_the_next(tmp_path: Path) -> None:
+def test_the_next_writer_removes_what_a_killed_one_left(tmp_path: Path) -> None:
     """Only folders staged for the same name are removed: another writer may still use the others."""
     other = stage_folder(tmp_path / "other")
     kept = other.__enter__()
@@ -104,7 +104,7 @@ def test_a_sealed_folder_may_be_replaced(tmp_path: Path) -> None:
     ],
     ids=["foreign file", "changed file", "no seal", "another seal", "another kind"],
 )
-def test_what_somebody_put_there_is_not_replaced(tmp_path: Path, damage: object, reason: str) -> None:
+def test_a_folder_with_other_content_is_not_replaced(tmp_path: Path, damage: object, reason: str) -> None:
     """An added file, a changed file and a folder of other origin are each refused with the reason."""
     write_folder(tmp_path / "it")
     damage(tmp_path / "it")  # type: ignore[operator]

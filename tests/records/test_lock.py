@@ -59,13 +59,13 @@ def start_together(directory: Path, num_processes: int) -> list[str]:
             os._exit(0)
         children.append(child)
     os.close(start_writer)  # all of them read the end of the pipe at once
-    told = b"".join(os.read(result_reader, 1) for _ in children)
+    reported = b"".join(os.read(result_reader, 1) for _ in children)
     os.close(end_writer)
     for child in children:
         os.waitpid(child, 0)
     for descriptor in (start_reader, result_reader, result_writer, end_reader):
         os.close(descriptor)
-    return sorted(told.decode())
+    return sorted(reported.decode())
 
 
 def test_a_killed_holder_holds_nothing(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def test_versions_are_compared_as_numbers() -> None:
 @pytest.mark.parametrize(
     "text", ["1.0", "1.0.0.0", "01.0.0", "1.0.x", "", "1.0.0\n", "-1.0.0", "1.0." + "9" * 5000]
 )
-def test_what_is_no_version_is_refused(text: str) -> None:
+def test_invalid_versions_are_refused(text: str) -> None:
     """Folder names are untrusted."""
     with pytest.raises(ValueError, match="is not a model version"):
         parse_version(text)
