@@ -6,7 +6,7 @@ import argparse
 import json
 
 from semilla.configuration.flags import add_settings, load_arguments
-from semilla.pipeline.phases.prerequisite_check import check_all, has_corpus, raise_failed
+from semilla.pipeline.phases.prerequisite_check import check_all, raise_failed
 from semilla.terminal.console import print_text
 from semilla.terminal.tables import print_table
 
@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     config = load_arguments(arguments).config
-    checks = check_all(config, reuses_corpus=has_corpus(config))
+    checks = check_all(config)
     if arguments.json:
         print_text(json.dumps([check.as_json() for check in checks], ensure_ascii=False, indent=2))
     else:

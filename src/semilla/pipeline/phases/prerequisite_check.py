@@ -37,7 +37,7 @@ def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
     Checks that need no packages fail first, because importing packages takes seconds.
     """
     with probe_packages(config) as probe:
-        checks = check_machine(config, reuses_corpus=has_corpus(config))
+        checks = check_machine(config)
         raise_failed(checks)
         checks += probe.list_checks()
     interrupts.check()
@@ -52,10 +52,10 @@ def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
     )
 
 
-def check_all(config: PipelineConfiguration, *, reuses_corpus: bool = False) -> list[Check]:
+def check_all(config: PipelineConfiguration) -> list[Check]:
     """Make every check even if some fail. Takes a few seconds, mostly to import torch in a child process."""
     with probe_packages(config) as probe:
-        python, *others = check_machine(config, reuses_corpus=reuses_corpus)
+        python, *others = check_machine(config)
         checks = [python, *probe.list_checks(), *others]
     if all(check.ok for check in checks if check.required):
         checks.append(check_duration(config))
@@ -72,14 +72,14 @@ def probe_packages(config: PipelineConfiguration) -> Iterator[PackageProbe]:
         probe.stop()
 
 
-def check_machine(config: PipelineConfiguration, *, reuses_corpus: bool) -> list[Check]:
+def check_machine(config: PipelineConfiguration) -> list[Check]:
     """Make the fast checks."""
     return [
         check_python(),
         check_directory(config),
         check_disk(config),
         check_memory(config),
-        check_source(config, reuses_corpus=reuses_corpus),
+        check_source(config, reuses_corpus=has_corpus(config)),
         check_shape(config),
         check_corpus_size(config),
         check_learning_rate(config),
