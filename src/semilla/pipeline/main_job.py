@@ -50,7 +50,7 @@ def run_pipeline(
             with _blame_first_phase(journal.directory):
                 keep_finished_model(journal, keep=config.keep_models)
         journal.start_attempt()
-        journal.status.configuration_sha256 = write_run_configuration(config)
+        journal.status.configuration_sha256 = write_run_configuration(journal.directory, config)
         journal.tell(ArtifactWritten(journal.directory / names.CONFIGURATION))
         for phase in PHASES:
             run_phase(phase, config, journal)
@@ -103,7 +103,8 @@ def run_phase(phase: Phase, config: PipelineConfiguration, journal: Journal) -> 
     journal.forget(phase)
     if phase == "model_training":
         journal.plan_model(inputs)
-    journal.complete(phase, module.run(config, progress=journal.tell), inputs=inputs, outcome="done")
+    record = module.run(config, progress=journal.tell)
+    journal.complete(phase, record, inputs=inputs, outcome="done")
 
 
 def decide_resume(

@@ -15,10 +15,10 @@ from semilla.records.files import write_text
 from semilla.records.status import read_status
 
 
-def write_run_configuration(config: PipelineConfiguration) -> str:
-    """Write ``config`` to its output directory and return the file's SHA-256."""
+def write_run_configuration(directory: Path, config: PipelineConfiguration) -> str:
+    """Write a run's configuration and return the file's SHA-256."""
     text = to_toml(config)
-    write_text(Path(config.output_directory, names.CONFIGURATION), text)
+    write_text(directory / names.CONFIGURATION, text)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
