@@ -23,7 +23,7 @@ from machine_facts import describe_machine
 
 from semilla.errors import PHASES, SemillaError
 from semilla.records import files, names
-from semilla.records.heartbeat import read_beat
+from semilla.records.heartbeat import read_heartbeat
 from semilla.records.lock import is_locked
 from semilla.records.metrics import read_metrics
 from semilla.records.status import read_status
@@ -65,7 +65,7 @@ class Reader:
         self._read_pulse()
 
     def _read_pulse(self) -> None:
-        beat = read_beat(self.directory)
+        beat = read_heartbeat(self.directory)
         self.counts["pulse, none or not whole" if beat is None else "pulse"] += 1
         if beat and beat.step:
             self._check_order("step", self.step, beat.step.step)

@@ -119,14 +119,14 @@ def take_turns(directory: Path) -> dict[str, Any]:
     settings = {**SETTINGS, "training_hyperparameters": hyperparameters, "output_directory": str(directory)}
     with LiveProgress(title="benchmark") as live, contextlib.suppress(KeyboardInterrupt):
         turns = Turns(live)
-        open_pulse = pipeline.open_pulse
+        open_heartbeat = pipeline.open_heartbeat
 
         @contextlib.contextmanager
         def lend_pulse(place: Path) -> Iterator[Any]:
-            with open_pulse(place) as turns.pulse:
+            with open_heartbeat(place) as turns.pulse:
                 yield lambda _: None
 
-        pipeline.open_pulse = lend_pulse  # type: ignore[attr-defined]
+        pipeline.open_heartbeat = lend_pulse  # type: ignore[attr-defined]
         pipeline.run_pipeline(PipelineConfiguration.model_validate(settings), listeners=[turns])
     return {"blocks": turns.blocks, "difference_percent": turns.compare()}
 
@@ -168,8 +168,8 @@ def train(variant: str, directory: Path) -> dict[str, float]:
                     time.process_time(), time.perf_counter(), clock.spent_s,
                 )  # fmt: skip
 
-    pulse = pipeline.open_pulse
-    pipeline.open_pulse = (  # type: ignore[attr-defined]
+    pulse = pipeline.open_heartbeat
+    pipeline.open_heartbeat = (  # type: ignore[attr-defined]
         (lambda _: contextlib.nullcontext(lambda _: None)) if variant == "off" else _time_pulse(pulse, clock)
     )
     validation.run = lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt)  # type: ignore[assignment]
@@ -186,10 +186,10 @@ def train(variant: str, directory: Path) -> dict[str, float]:
     }
 
 
-def _time_pulse(open_pulse: Callable[..., Any], clock: Clock) -> Callable[..., Any]:
+def _time_pulse(open_heartbeat: Callable[..., Any], clock: Clock) -> Callable[..., Any]:
     @contextlib.contextmanager
     def opened(directory: Path) -> Iterator[Any]:
-        with open_pulse(directory) as pulse:
+        with open_heartbeat(directory) as pulse:
             yield clock.wrap(pulse)
 
     return opened
@@ -262,7 +262,7 @@ def _prepare_calls(
 
     from semilla.events import EpochDone, PhaseStarted
     from semilla.pipeline.trackers import TensorBoardTracker
-    from semilla.records.heartbeat import BEAT_S, open_pulse
+    from semilla.records.heartbeat import BEAT_S, open_heartbeat
     from semilla.records.lock import hold_lock
     from semilla.records.metrics import EpochMetrics
     from semilla.terminal.json_progress import describe_fields, describe_kind
@@ -276,7 +276,7 @@ def _prepare_calls(
     live.follow(PhaseStarted("model_training"))
     live.follow(EpochDone(EpochMetrics(**EPOCH), is_best=True))
     stack.enter_context(hold_lock(folder))
-    pulse = stack.enter_context(open_pulse(folder))
+    pulse = stack.enter_context(open_heartbeat(folder))
     tracker = TensorBoardTracker(folder / "tensorboard", tell=lambda _: None)
     stack.callback(tracker.close)
     for step in steps:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from semilla.configuration.settings import Setting, list_settings
-from semilla.records.status import Finding
+from semilla.records.results import Finding
 from semilla.runtime.budgets import BUDGETS
 
 ROOT = Path(__file__).parents[1]

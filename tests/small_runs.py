@@ -1,4 +1,4 @@
-"""Runs small enough for seconds: their settings, their text, and what tests ask of them."""
+"""Runs that take seconds: their settings, their text, and checks shared by tests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SMALL = (
 
 
 def write_text(path: Path, *, seed: int = 0, num_lines: int = 1500) -> Path:
-    """Small sentences of both languages with enough words for 1,000 pieces and enough order to learn."""
+    """Write sentences in both languages: enough words for 1,000 pieces, enough regularity to learn."""
     draw = random.Random(seed)
     syllables = [
         "ma",
@@ -65,7 +65,9 @@ def read(directory: Path, name: str = "pipeline_status.json") -> Any:
 
 def hash_tree(directory: Path) -> dict[str, str]:
     files = sorted(
-        path for path in directory.rglob("*") if path.is_file() and path.suffix not in {".log", ".lock"}
+        path
+        for path in directory.rglob("*")
+        if path.is_file() and path.suffix not in {".log", ".lock", ".heartbeat"}
     )
     return {str(path.relative_to(directory)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 

@@ -46,7 +46,7 @@ def place(tmp_path, monkeypatch):
 
 @pytest.fixture
 def calls(place, monkeypatch):
-    """Stand in for the pipeline and remember what it was asked for."""
+    """Replace the pipeline and record its arguments."""
     seen: list[dict] = []
 
     def run_pipeline(config, **kwargs):
@@ -136,7 +136,7 @@ def assert_four_lines(text: str, *, category: str) -> None:
     ],
 )
 def test_every_flag_of_run_reaches_the_pipeline(calls, name, words, value):
-    """Each flag sets its field, and marks it as set."""
+    """Each flag sets its field and marks it as set."""
     flag = list_settings()[name].flag
     argv = [flag, *words] if words else [flag if value else flag.replace("--", "--no-")]
     assert cli.main(["run", *argv]) == 0
@@ -154,7 +154,7 @@ def test_every_setting_has_a_case_above():
 
 
 def test_repeated_list_flags_add_up_and_repeated_values_replace(calls):
-    """A list may be given in pieces; of a single value the last one counts."""
+    """A list may be given in parts; for a single value the last flag counts."""
     argv = ["--corpus-mirrors", "http://a/", "--corpus-mirrors=http://b/", "--seed", "1", "--seed=2"]
     assert cli.main(["run", *argv]) == 0
     assert calls[0]["config"].corpus_mirrors == ("http://a/", "http://b/")
@@ -162,15 +162,15 @@ def test_repeated_list_flags_add_up_and_repeated_values_replace(calls):
 
 
 @pytest.mark.parametrize(("argv", "resume"), [([], None), (["--resume"], True), (["--no-resume"], False)])
-def test_run_tells_whether_the_user_chose_to_resume(calls, argv, resume):
-    """Neither flag is a third answer, and without a terminal nobody can be asked."""
+def test_run_passes_on_whether_the_user_chose_to_resume(calls, argv, resume):
+    """Giving neither flag is a third case, and without a terminal there is no question."""
     assert cli.main(["run", *argv]) == 0
     assert calls[0]["resume"] is resume
     assert calls[0]["ask"] is None
 
 
 def test_file_and_environment_reach_the_pipeline(calls, place, monkeypatch):
-    """``--config`` and variables count, flags before them."""
+    """``--config`` and variables are used, and flags override them."""
     (place / "mío.toml").write_text("num_layers = 4\nnum_epochs = 4\nseed = 4\n", encoding="utf-8")
     monkeypatch.setenv("SEMILLA_NUM_EPOCHS", "5")
     monkeypatch.setenv("SEMILLA_SEED", "5")
@@ -221,7 +221,7 @@ def test_file_and_environment_reach_the_pipeline(calls, place, monkeypatch):
     ],
 )
 def test_wrong_command_lines_end_with_64(calls, capsys, argv):
-    """Whatever is wrong with the command line, four lines tell it and the exit code is 64."""
+    """Any mistake on the command line prints four lines and exits with 64."""
     assert cli.main(argv) == 64
     output = capsys.readouterr()
     assert output.out == ""
@@ -245,12 +245,12 @@ def test_mistakes_suggest_what_was_meant(calls, capsys, argv, meant):
 
 
 def test_several_mistakes_stand_on_lines_of_their_own(calls, capsys):
-    """Flags, variables and ranges are told at once, each on an indented line."""
+    """All mistakes are reported together, each on an indented line."""
     cli.main(["run", "--epochs", "3", "--num-layers", "13", "--seed"])
     error = capsys.readouterr().err
     assert_four_lines(error, category="invalid_config")
-    told = {line.split()[0] for line in error.splitlines() if line.startswith("  ")}
-    assert told == {"--epochs", "seed", "num_layers"}
+    reported = {line.split()[0] for line in error.splitlines() if line.startswith("  ")}
+    assert reported == {"--epochs", "seed", "num_layers"}
 
 
 # ---- exit codes
@@ -277,7 +277,7 @@ def test_several_mistakes_stand_on_lines_of_their_own(calls, capsys):
     ],
 )
 def test_every_exception_has_its_exit_code(place, monkeypatch, capsys, *, problem, code, category):
-    """No exception shows a traceback or ends with a bare 1 or 2; a run's packages belong to its first phase (E1)."""
+    """No exception prints a traceback or exits with a bare 1 or 2; missing packages belong to phase 1 (E1)."""
     fail_with(monkeypatch, problem)
     assert cli.main(["run"]) == code
     error = capsys.readouterr().err
@@ -289,7 +289,7 @@ def test_every_exception_has_its_exit_code(place, monkeypatch, capsys, *, proble
     ("phase", "code"), [("prerequisite_check", 1), ("corpus_download", 2), ("validation", 5)]
 )
 def test_errors_inside_a_phase_end_with_its_ordinal(place, monkeypatch, capsys, phase, code):
-    """The phase's place is the exit code, and its name stands on the first line."""
+    """The phase's number is the exit code, and its name is on the first line."""
     problem = NetworkError("gone", kept="the tokenizer", next_command="semilla status data")
     problem.phase = phase
     fail_with(monkeypatch, problem)
@@ -303,14 +303,14 @@ def test_errors_inside_a_phase_end_with_its_ordinal(place, monkeypatch, capsys, 
 
 
 def test_next_command_repeats_the_run_with_resume(place, monkeypatch, capsys):
-    """Where an error knows no better, the same run continued comes next, quoted for a shell."""
+    """Without a better command, the next command resumes the same run, quoted for a shell."""
     fail_with(monkeypatch, NetworkError("gone"))
     cli.main(["run", "--no-resume", "--output-dir", "mi salida"])
     assert "next: semilla run --output-dir 'mi salida' --resume\n" in capsys.readouterr().err
 
 
 def test_debug_shows_the_traceback_and_then_the_four_lines(place, monkeypatch, capsys):
-    """``--debug`` adds the traceback, the exit code stays."""
+    """``--debug`` adds the traceback and keeps the exit code."""
     fail_with(monkeypatch, RuntimeError("¡ay!"))
     assert cli.main(["run", "--debug"]) == 70
     error = capsys.readouterr().err
@@ -319,7 +319,7 @@ def test_debug_shows_the_traceback_and_then_the_four_lines(place, monkeypatch, c
 
 
 def test_text_from_outside_cannot_forge_lines_or_move_the_cursor(place, monkeypatch, capsys):
-    """Control characters of a message are spelled out and its further lines indented."""
+    """Control characters in a message are escaped and its further lines indented."""
     fail_with(monkeypatch, IntegrityError("\x1b[2Jpg\x9b1.txt\nnext: rm -rf ~\r\u202e"))
     cli.main(["run"])
     error = capsys.readouterr().err
@@ -328,9 +328,9 @@ def test_text_from_outside_cannot_forge_lines_or_move_the_cursor(place, monkeypa
 
 
 def test_every_category_can_be_printed(place, monkeypatch, capsys):
-    """Each error class prints its four lines and ends with a code of the table."""
+    """Each error class prints four lines and has an exit code from the table."""
     for category, kind in CATEGORIES.items():
-        problem = kind(signal.SIGINT, "stopped") if kind is InterruptedRunError else kind("stopped")
+        problem = kind(signal.SIGINT) if kind is InterruptedRunError else kind("stopped")
         fail_with(monkeypatch, problem)
         assert cli.main(["run"]) in EXIT_CODES
         assert_four_lines(capsys.readouterr().err, category=category)
@@ -351,7 +351,7 @@ def test_help_names_every_exit_code(place, capsys, argv):
 
 
 def test_help_of_run_shows_every_flag_with_range_and_default(place, capsys, monkeypatch):
-    """Flags, ranges and defaults stand in the help, taken from the settings."""
+    """The help shows flags, ranges and defaults from the settings."""
     monkeypatch.setenv("COLUMNS", "400")
     cli.main(["run", "--help"])
     text = capsys.readouterr().out
@@ -368,7 +368,7 @@ def test_version(capsys):
 
 
 def test_the_reference_is_current():
-    """docs/cli.md is what ``scripts/docs`` writes today."""
+    """docs/cli.md is what ``scripts/docs`` generates."""
     result = subprocess.run(
         [sys.executable, str(REPOSITORY / "scripts" / "write_cli_reference.py"), "--check"],
         capture_output=True,
@@ -397,7 +397,7 @@ WORDS = st.one_of(
     st.one_of(st.lists(WORDS, max_size=5), st.tuples(st.sampled_from([*cli.COMMANDS]), WORDS, WORDS, WORDS))
 )
 def test_any_command_line_ends_with_a_code_of_the_table(calls, capsys, monkeypatch, argv):
-    """No sequence of words leads to a traceback or to an exit code of its own."""
+    """No sequence of words leads to a traceback or an exit code outside the table."""
     monkeypatch.setattr("semilla.commands.check.check_all", lambda config, **kwargs: [])
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO()))
     words = [word for word in argv if word != "--debug"]  # it is there to show a traceback
@@ -422,7 +422,7 @@ def test_any_command_line_ends_with_a_code_of_the_table(calls, capsys, monkeypat
     ],
 )
 def test_commands_start_without_what_they_do_not_need(place, argv, unwanted):
-    """The light commands import neither torch nor the other heavy packages."""
+    """Light commands import neither torch nor other heavy packages."""
     code = f"import sys; from semilla.cli import main; main({argv!r}); print(*sys.modules, file=sys.stderr)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(result.stderr.split())
@@ -431,7 +431,7 @@ def test_commands_start_without_what_they_do_not_need(place, argv, unwanted):
 
 
 def test_closed_pipe_is_no_error(place):
-    """A reader that leaves early costs neither a message nor a bad exit code."""
+    """A reader that closes the pipe early causes no message and no error code."""
     program = [sys.executable, "-m", "semilla", "config", "schema"]
     with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         process.stdout.close()
@@ -440,8 +440,8 @@ def test_closed_pipe_is_no_error(place):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_full_standard_output_is_told(place):
-    """Output that cannot be written is a disk error, not a silent success or exit code 120."""
+def test_a_full_disk_behind_standard_output_is_reported(place):
+    """A full disk behind standard output is a disk error, not a silent success or exit code 120."""
     with Path("/dev/full").open("w") as full:
         program = [sys.executable, "-m", "semilla", "config", "schema"]
         result = subprocess.run(program, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
@@ -450,7 +450,7 @@ def test_full_standard_output_is_told(place):
 
 
 def test_closed_streams_do_no_harm(place):
-    """Without standard output and error the program still ends with its code."""
+    """Without standard output and error the exit code stays the same."""
     command = f"{sys.executable} -m semilla guide oom >&- 2>&-"
     assert subprocess.run(["sh", "-c", command], check=False).returncode == 0
     command = f"{sys.executable} -m semilla status >&- 2>&-"
@@ -458,7 +458,7 @@ def test_closed_streams_do_no_harm(place):
 
 
 def test_ascii_terminals_get_characters_spelled_out(place):
-    """Where the terminal has no ñ, it is spelled out rather than failing."""
+    """If the terminal cannot show an ñ, it is escaped."""
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     program = [sys.executable, "-m", "semilla", "config", "show", "--output-dir", "año"]
     result = subprocess.run(program, capture_output=True, text=True, check=True, env=environment)
@@ -467,13 +467,13 @@ def test_ascii_terminals_get_characters_spelled_out(place):
 
 @pytest.mark.parametrize("name", ["__init__.py", "__main__.py"])
 def test_old_pythons_can_parse_the_entry(name):
-    """The entry has no syntax that an old Python would refuse before it could say what it needs."""
+    """An old Python can parse the entry module and report what is needed."""
     source = (REPOSITORY / "src" / "semilla" / name).read_text(encoding="utf-8")
     ast.parse(source, feature_version=(3, 7))
 
 
-def test_old_pythons_are_told_what_is_needed(monkeypatch, capsys):
-    """An older Python gets the four lines and exit code 74."""
+def test_old_pythons_get_an_error_that_says_what_is_needed(monkeypatch, capsys):
+    """An old Python prints the four lines and exits with 74."""
     monkeypatch.setattr(sys, "version_info", (3, 9, 2, "final", 0))
     source = (REPOSITORY / "src" / "semilla" / "__main__.py").read_text(encoding="utf-8")
     with pytest.raises(SystemExit) as caught:
@@ -494,7 +494,7 @@ def test_module_and_script_are_the_same_program(place):
 
 
 def test_public_names_are_there_and_light():
-    """``__all__`` is right, each name resolves, and importing the package imports nothing else."""
+    """``__all__`` is complete, each name resolves, and importing the package imports nothing else."""
     assert semilla.__all__ == sorted(semilla.__all__, key=lambda name: (name.islower(), name))
     assert {name: getattr(semilla, name) for name in semilla.__all__}["run"] is pipeline.run_pipeline
     assert semilla.SemillaError is SemillaError

@@ -1,4 +1,4 @@
-"""No text from outside moves the cursor, changes colours or reorders what is shown."""
+"""Untrusted text cannot move the cursor, change colours or reorder what is shown."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ def is_harmful(character: str) -> bool:
     ],
 )
 def test_control_sequences_are_spelled_out(text: str, shown: str) -> None:
-    """Each harmful character is shown as an escape of plain ASCII."""
+    """Each harmful character becomes an ASCII escape."""
     assert escape_controls(text) == shown
 
 
 def test_ordinary_text_passes() -> None:
-    """Accents, ñ, quotation marks, emoji joined of several, line breaks and tabs stay as they are."""
+    """Accents, ñ, quotation marks, joined emoji, line breaks and tabs stay."""
     text = "¿Qué? —¡Pingüino!\n\t«niña» 👩‍🌾 e\u0301 日本"
     assert escape_controls(text) == text
 
 
 def test_every_harmful_character_is_caught() -> None:
-    """Over all of Unicode, exactly the characters that could do harm are replaced, and three direction marks."""
+    """Across Unicode, exactly the harmful characters and three direction marks are replaced."""
     changed = {
         character for character in map(chr, range(0x110000)) if escape_controls(character) != character
     }
@@ -53,5 +53,5 @@ def test_every_harmful_character_is_caught() -> None:
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"])))
 def test_escaped_json_means_the_same(text: str) -> None:
-    """JSON that went through the escaping still holds the exact text."""
+    """Escaped JSON still holds the exact text."""
     assert json.loads(escape_controls(json.dumps(text, ensure_ascii=False))) == text

@@ -26,8 +26,8 @@ PRINTING = {
 WRITING = {
     "system/memory_limit.py": "makes and fills control groups, which are the kernel's and no artifacts",
     "records/disk.py": "the system calls of the one writer, records/files.py",
-    "records/lock.py": "a lock is held on a file that stays where it is; nothing durable is in it",
-    "records/heartbeat.py": "a line in the lock file that lives as long as the lock; nothing durable is in it",
+    "records/lock.py": "holds a lock on a file that stays in place; nothing in it is durable",
+    "records/heartbeat.py": "overwrites one line in place; the file is not durable and disappears with the run",
     "records/log.py": "a log is appended to, line by line",
     "cli.py": "a closed stream goes to /dev/null",
     "terminal/console.py": "a closed stream goes to /dev/null",
@@ -187,7 +187,7 @@ def find_writes(tree: ast.AST) -> list[str]:
             continue
         name = ast.unparse(node.func)
         found += [name] if name in FILE_FUNCTIONS or name.startswith("tempfile.") else []
-        if name == "os.open" and re.search(r"O_(WRONLY|RDWR|CREAT)", ast.unparse(node)):
+        if name in {"os.open", "open_regular"} and re.search(r"O_(WRONLY|RDWR|CREAT)", ast.unparse(node)):
             found.append(name)
         if name == "open" or (name.endswith(".open") and name != "os.open"):
             modes = [one for one in (*node.args, *(word.value for word in node.keywords)) if _is_mode(one)]
@@ -231,4 +231,4 @@ def test_every_system_call_of_the_writer_can_be_replaced() -> None:
     """``disk.CALLS`` names the functions of the module, so that a test of faults misses none."""
     tree = ast.parse((PACKAGE / "records" / "disk.py").read_bytes())
     functions = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
-    assert functions == {*disk.CALLS, "with_usual_mode"}
+    assert functions == {*disk.CALLS, "open_regular"}

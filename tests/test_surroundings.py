@@ -170,7 +170,7 @@ def test_a_run_in_a_thread_leaves_signals_and_seeds_alone(tmp_path: Path) -> Non
         except Exception as error:
             failures.append(error)
 
-    with interrupts.granted():
+    with interrupts.catch_signals():
         during = signal.getsignal(signal.SIGTERM)
         thread = threading.Thread(target=work)
         thread.start()

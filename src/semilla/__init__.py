@@ -1,19 +1,19 @@
-"""Semilla grows a small language model from a seed of text, on a laptop CPU.
+"""Semilla trains a small language model on a laptop CPU.
 
     import semilla
 
     status = semilla.run(semilla.PipelineConfiguration(corpus_source="sample"))
     print(semilla.load("data").generate("Once upon a time"))
 
-Names are resolved when they are first used, so ``import semilla`` itself costs next to nothing.
+Names are imported on first use, so ``import semilla`` itself costs next to nothing.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from semilla.configuration.loading import load_configuration
     from semilla.configuration.schema import PipelineConfiguration
-    from semilla.configuration.sources import load_configuration
     from semilla.errors import SemillaError
     from semilla.pipeline.main_job import run_pipeline as run
     from semilla.runtime.session import load
@@ -26,7 +26,7 @@ _HOMES = {
     "PipelineConfiguration": ("semilla.configuration.schema", "PipelineConfiguration"),
     "SemillaError": ("semilla.errors", "SemillaError"),
     "load": ("semilla.runtime.session", "load"),
-    "load_configuration": ("semilla.configuration.sources", "load_configuration"),
+    "load_configuration": ("semilla.configuration.loading", "load_configuration"),
     "run": ("semilla.pipeline.main_job", "run_pipeline"),
 }
 

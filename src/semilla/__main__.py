@@ -12,9 +12,9 @@ if sys.version_info < (3, 11):  # noqa: UP036 - a checkout can be started with a
     )
     sys.exit(74)
 
-# ``python -m`` puts the working directory first on the path: a file there must not be taken for a package. Unless
-# Semilla itself stands there, it is taken off, as ``-P`` would.
-_here = os.getcwd()  # noqa: PTH109 - pathlib, too, is looked up on that path
+# ``python -m`` puts the working directory first on the path, where any file could be mistaken for a package. It is
+# removed, as ``-P`` would do, unless Semilla itself is there.
+_here = os.getcwd()  # noqa: PTH109 - importing pathlib would search that path
 if sys.path and sys.path[0] == _here and not __file__.startswith(_here + "/semilla/"):
     del sys.path[0]
 

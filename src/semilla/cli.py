@@ -1,14 +1,13 @@
-"""argv -> command -> exit code. Imports a command's module only when that command is asked for."""
+"""argv -> command -> exit code. Only the module of the requested command is imported."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import shlex
-import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
 from importlib import import_module
@@ -18,23 +17,19 @@ from semilla import __version__
 from semilla.commands import COMMANDS
 from semilla.errors import (
     EXIT_CODES,
-    PASSING,
     PHASES,
+    RETRYABLE,
     DependencyError,
     InternalError,
-    InterruptedRunError,
     InvalidConfigError,
-    OutOfMemoryError,
     SemillaError,
-    from_os_error,
+    translate_error,
 )
 from semilla.terminal.console import abandon_output, prepare_stream, print_error
 
-INSTALL_COMMAND = "pip install 'semilla[train]'"
-
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
-    """Help without the brackets of an optional value: a missing one is found later, and told better."""
+    """Shows an option's value without brackets: argparse need not report a missing value, because we do."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=36)
@@ -45,7 +40,7 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser that raises our errors, knows no abbreviations and tells the exit codes."""
+    """An argument parser that raises our errors, allows no abbreviations and lists the exit codes."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(
@@ -56,12 +51,9 @@ class Parser(argparse.ArgumentParser):
         raise InvalidConfigError(message, next_command=f"{self.prog} --help")
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        return super().parse_known_args(self._attach_values(list(args or [])), namespace)
-
-    def _attach_values(self, words: list[str]) -> list[str]:
-        """Join ``--seed -1e3`` into ``--seed=-1e3``: argparse would take such a value for an unknown flag."""
+        """Parse, after joining ``--seed -1e3`` into ``--seed=-1e3``, which argparse takes for an unknown flag."""
         joined: list[str] = []
-        for word in words:
+        for word in args or []:
             last = joined[-1] if joined else ""
             action = self._option_string_actions.get(last)
             takes_value = isinstance(action, argparse._StoreAction) and "--" not in joined
@@ -70,7 +62,7 @@ class Parser(argparse.ArgumentParser):
                 joined[-1] = f"{last}={word}"
             else:
                 joined.append(word)
-        return joined
+        return super().parse_known_args(joined, namespace)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -93,20 +85,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def dispatch(words: list[str]) -> int:
     """Parse the words and run the command they name."""
-    # Options of the program itself take no value, so the first other word is the command.
-    place = next((index for index, word in enumerate(words) if not word.startswith("-")), len(words))
+    # The program's own options take no value, so the first word without a dash is the command.
+    index = next((index for index, word in enumerate(words) if not word.startswith("-")), len(words))
     parser = build_program_parser()
-    _refuse_unknown(parser.parse_known_args(words[:place])[1], parser=parser)
-    if place == len(words):
+    _refuse_unknown(parser.parse_known_args(words[:index])[1], parser=parser)
+    if index == len(words):
         parser.print_help()
         return 0
-    name = words[place]
+    name = words[index]
     if name not in COMMANDS:
-        near = get_close_matches(name, COMMANDS, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
+        hint = _suggest(name, COMMANDS)
         raise InvalidConfigError(f"there is no command {name!r}{hint}", next_command="semilla --help")
     parser = build_parser(name)
-    arguments, unknown = parser.parse_known_args(words[place + 1 :])
+    arguments, unknown = parser.parse_known_args(words[index + 1 :])
     arguments.unknown = unknown
     if not getattr(arguments, "collects_unknown", False):
         _refuse_unknown(unknown, parser=parser)
@@ -132,7 +123,7 @@ def build_parser(name: str) -> Parser:
     parser = Parser(prog=f"semilla {name}", description=command.HELP)
     command.add_arguments(parser)
     add_debug(parser)
-    # argparse would print every flag once more.
+    # argparse's own usage line would repeat every flag.
     words = [action.metavar or action.dest.upper() for action in parser._get_positional_actions()]
     parser.usage = " ".join([parser.prog, *map(str, words), "[options]"])
     return parser
@@ -150,13 +141,18 @@ def _refuse_unknown(words: list[str], *, parser: Parser) -> None:
     if not words:
         return
     word = next((word for word in words if word.startswith("-")), words[0])
-    near = get_close_matches(word.partition("=")[0], parser._option_string_actions, n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    parser.error(f"unknown argument {word!r}{hint}")
+    parser.error(
+        f"unknown argument {word!r}{_suggest(word.partition('=')[0], parser._option_string_actions)}"
+    )
+
+
+def _suggest(word: str, known: Iterable[str]) -> str:
+    near = get_close_matches(word, list(known), n=1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _prepare_streams() -> None:
-    """Make printing safe: a closed stream goes nowhere, a character the terminal lacks is replaced."""
+    """Make printing safe: a closed stream becomes /dev/null, and unsupported characters are replaced."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
@@ -166,10 +162,10 @@ def _prepare_streams() -> None:
 
 
 def _report(problem: BaseException, words: list[str]) -> int:
-    error = translate(problem)
+    error = translate_error(problem, path="standard output")
     command = next((word for word in words if word in COMMANDS), "semilla")
     if isinstance(error, DependencyError) and command in {"run", "check"}:
-        error.phase = error.phase or PHASES[0]  # the check of the prerequisites could not even be loaded
+        error.phase = error.phase or PHASES[0]  # not even the prerequisite check could be imported
     error.next_command = error.next_command or suggest_command(error, command=command, words=words)
     with suppress(OSError, ValueError):
         if "--debug" in words:
@@ -178,31 +174,14 @@ def _report(problem: BaseException, words: list[str]) -> int:
     return error.status
 
 
-def translate(problem: BaseException) -> SemillaError:
-    """Find the error of our tree that says what happened; what nobody foresaw is an InternalError."""
-    match problem:
-        case SemillaError():
-            return problem
-        case KeyboardInterrupt():
-            return InterruptedRunError(signal.SIGINT, "stopped by Ctrl-C")
-        case MemoryError():
-            return OutOfMemoryError("out of memory")
-        case ImportError(name=name) if (name or "").partition(".")[0] != "semilla":
-            cause = f"a package is missing or broken: {problem}"
-            return DependencyError(cause, next_command=INSTALL_COMMAND)
-        case OSError():
-            return from_os_error(problem, problem.filename or "standard output")
-    return InternalError(f"{type(problem).__name__}: {problem}")
-
-
 def suggest_command(error: SemillaError, *, command: str, words: Sequence[str]) -> str:
-    """Find the command to try next where the error does not know one."""
+    """Choose the command to try next when the error does not name one."""
     again = shlex.join(["semilla", *words])
     if isinstance(error, InvalidConfigError):
         return f"semilla {command} --help" if command in COMMANDS else "semilla --help"
     if isinstance(error, InternalError):
         return again if "--debug" in words else f"{again} --debug"
-    if error.category not in PASSING:
+    if error.category not in RETRYABLE:
         return f"semilla guide {error.category}"
     if command == "run":
         kept = [word for word in words if word not in {"--resume", "--no-resume"}]

@@ -1,4 +1,4 @@
-"""Every way Semilla can fail, as one tree.
+"""Every error Semilla raises, as one tree.
 
     SemillaError                 category             outside a phase
     ├── InvalidConfigError       invalid_config       64 (everywhere)
@@ -17,8 +17,8 @@
     ├── OutOfMemoryError         oom                  74
     └── DependencyError          dependency           74
 
-Inside a phase the exit code is the phase's ordinal (1 to 5), except for the first four. The category is the
-``error_type`` of the status file and the topic of ``semilla guide CATEGORY``.
+Inside a phase the exit code is the phase's number (1 to 5), except for the first four. The category is the
+``error_type`` in the status file and the topic of ``semilla guide CATEGORY``.
 """
 
 from __future__ import annotations
@@ -28,36 +28,37 @@ import os
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, get_args
 
 from semilla.escape import redact_credentials
 
-PHASES = ("prerequisite_check", "corpus_download", "tokenizer_training", "model_training", "validation")
-"""The five phases in order; a phase's exit code is its place here, counted from 1."""
+Phase = Literal["prerequisite_check", "corpus_download", "tokenizer_training", "model_training", "validation"]
+PHASES: tuple[Phase, ...] = get_args(Phase)
+"""The five phases in order. A phase's exit code is its position, counted from 1."""
 
 EXIT_CODES: dict[int, str] = {
-    0: "finished; or nothing had to be done",
+    0: "success, or nothing to do",
     1: "prerequisite_check failed",
     2: "corpus_download failed",
     3: "tokenizer_training failed",
     4: "model_training failed",
     5: "validation failed (the trained model is kept)",
     64: "the command line or the configuration is wrong",
-    65: "damaged or mismatched data (commands outside a phase)",
-    70: "internal error: a defect in Semilla",
-    74: "the machine refused: disk, memory, network, packages (commands outside a phase)",
-    75: "another run holds the output directory",
+    65: "damaged or incompatible data (outside a phase)",
+    70: "internal error: a bug in Semilla",
+    74: "disk, memory, network or package problem (outside a phase)",
+    75: "another run is using the output directory",
     130: "interrupted by Ctrl-C",
     143: "interrupted by SIGTERM",
 }
 
 
 class SemillaError(Exception):
-    """A failure with a category, an exit code and a way on.
+    """A failure with a category and an exit code.
 
-    ``next_command`` is the exact command to try next; ``phase`` is set by the pipeline when a phase was
-    running; ``kept`` says what is safe, and is filled in by the pipeline when the raiser does not know;
-    ``figures`` are numbers for the records, too many for a message.
+    ``next_command`` is the command to try next. ``kept`` says what is safe. The pipeline sets ``phase`` when a
+    phase was running, and ``kept`` when the raiser left it empty. ``figures`` holds numbers for the log and the
+    metrics that are too many for a message.
     """
 
     category: ClassVar[str] = "internal"
@@ -72,9 +73,9 @@ class SemillaError(Exception):
         kept: str | None = None,
         figures: Mapping[str, Any] | None = None,
     ) -> None:
-        # Messages go to the terminal, the log and the status, none of which is a place for passwords.
-        super().__init__(redact_credentials(message))
+        # Messages reach the terminal, the log and the status file, so passwords are removed here.
         self.message = redact_credentials(message)
+        super().__init__(self.message)
         self.figures = dict(figures or {})
         self.next_command = next_command
         self.kept = kept
@@ -82,31 +83,38 @@ class SemillaError(Exception):
 
     @property
     def status(self) -> int:
-        """The exit code of a process that ends with this error."""
+        """Exit code of a process that ends with this error."""
         if self.phase is None or self.keeps_exit_code_in_phase:
             return self.exit_code
         return PHASES.index(self.phase) + 1
 
 
+MAX_SHOWN_CHARACTERS = 120
+"""A wrong value is cut to this length in messages."""
+
+
 @dataclass(frozen=True)
 class Mistake:
-    """One wrong value of a configuration: what was given, what is allowed, and the nearest value that is."""
+    """One wrong value in a configuration: what was given, what is allowed, and the nearest valid value."""
 
     field: str
     value: object
     allowed: str
     nearest: object = None
     origin: str | None = None
-    """Where the value came from: a flag, a variable, a file."""
+    """Where the value came from: a flag, a variable or a file."""
 
     def __str__(self) -> str:
         origin = f" (from {self.origin})" if self.origin else ""
-        line = f"{self.field} = {self.value!r}{origin}: {self.allowed}"
+        shown = repr(self.value)
+        if len(shown) > MAX_SHOWN_CHARACTERS:
+            shown = f"{shown[:MAX_SHOWN_CHARACTERS]}…"
+        line = f"{self.field} = {shown}{origin}: {self.allowed}"
         return line if self.nearest is None else f"{line}; nearest valid value: {self.nearest}"
 
 
 class InvalidConfigError(SemillaError):
-    """The command line, environment, file or object does not make a configuration; lists every mistake."""
+    """The command line, environment or configuration file is wrong. Lists every mistake."""
 
     category = "invalid_config"
     exit_code = 64
@@ -118,62 +126,59 @@ class InvalidConfigError(SemillaError):
 
 
 class LockedError(SemillaError):
-    """Another run holds the output directory."""
+    """Another run is using the output directory."""
 
     category = "locked"
     exit_code = 75
     keeps_exit_code_in_phase = True
 
 
-def _name_signal(number: int) -> str:
-    return "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
-
-
 class InterruptedRunError(SemillaError):
-    """A signal asked the run to stop; what was reached is saved."""
+    """A signal stopped the run. Progress is saved."""
 
     category = "interrupted"
     keeps_exit_code_in_phase = True
 
-    def __init__(self, signal_number: int, message: str | None = None, **kwargs: Any) -> None:
-        super().__init__(message or f"stopped by {_name_signal(signal_number)}", **kwargs)
+    def __init__(self, signal_number: int, **kwargs: Any) -> None:
+        name = "Ctrl-C" if signal_number == signal.SIGINT else signal.Signals(signal_number).name
+        super().__init__(f"stopped by {name}", **kwargs)
         self.signal_number = signal_number
 
     @property
     def status(self) -> int:
-        """128 plus the signal's number, as shells report it: 130 for Ctrl-C, 143 for SIGTERM."""
+        """128 plus the signal number, as shells report it: 130 for Ctrl-C, 143 for SIGTERM."""
         return 128 + self.signal_number
 
 
 class InternalError(SemillaError):
-    """A defect in Semilla itself."""
+    """A bug in Semilla itself."""
 
     keeps_exit_code_in_phase = True
 
 
 class InvalidCorpusError(SemillaError):
-    """The text cannot be used: empty, binary, undecodable, too small."""
+    """The text cannot be used: it is empty, binary, undecodable or too small."""
 
     category = "invalid_corpus"
     exit_code = 65
 
 
 class IntegrityError(SemillaError):
-    """An artifact is damaged: its hash, its size or its structure is not what was recorded."""
+    """An artifact is damaged: its hash, size or structure differs from what was recorded."""
 
     category = "integrity"
     exit_code = 65
 
 
 class IncompatibleError(SemillaError):
-    """Two sound artifacts do not belong together: a checkpoint and another vocabulary or architecture."""
+    """Two valid artifacts do not fit together, such as a checkpoint and a different vocabulary."""
 
     category = "incompatible"
     exit_code = 65
 
 
 class ValidationFailureError(SemillaError):
-    """A gate of the validation was missed; the trained model is kept. ``missed`` names each gate."""
+    """The model missed a validation gate. It is kept. ``missed`` names each gate."""
 
     category = "validation_failure"
     exit_code = 65
@@ -184,35 +189,35 @@ class ValidationFailureError(SemillaError):
 
 
 class DivergedError(SemillaError):
-    """Training produced a number that is none; the update was not made. ``figures`` tell where and which."""
+    """Training produced NaN or infinity. The update was not applied. ``figures`` says where."""
 
     category = "diverged"
     exit_code = 65
 
 
 class DiskSpaceError(SemillaError):
-    """The disk, the quota or the file-size limit is used up, or will be."""
+    """The disk, quota or file-size limit is exhausted, or will be."""
 
     category = "disk_space"
     exit_code = 74
 
 
 class PermissionDeniedError(SemillaError):
-    """A file or directory may not be read or written."""
+    """No permission to read or write a file or directory."""
 
     category = "permission"
     exit_code = 74
 
 
 class StorageError(SemillaError):
-    """The file system failed: an I/O error, a vanished directory."""
+    """The file system failed: an I/O error, or a directory that disappeared."""
 
     category = "io_error"
     exit_code = 74
 
 
 class NetworkError(SemillaError):
-    """A download failed for good."""
+    """A download failed after all retries."""
 
     category = "network"
     exit_code = 74
@@ -232,36 +237,17 @@ class DependencyError(SemillaError):
     exit_code = 74
 
 
-CATEGORIES: dict[str, type[SemillaError]] = {
-    kind.category: kind
-    for kind in (
-        DiskSpaceError,
-        NetworkError,
-        OutOfMemoryError,
-        ValidationFailureError,
-        InvalidConfigError,
-        InvalidCorpusError,
-        IntegrityError,
-        IncompatibleError,
-        PermissionDeniedError,
-        StorageError,
-        LockedError,
-        DivergedError,
-        InterruptedRunError,
-        DependencyError,
-        InternalError,
-    )
-}
-"""Category -> error class; the first four are the specification's, the others are additions."""
+CATEGORIES: dict[str, type[SemillaError]] = {kind.category: kind for kind in SemillaError.__subclasses__()}
+"""Category -> error class. The specification names disk_space, network, oom and validation_failure."""
 
-PASSING = {"network", "disk_space", "io_error", "interrupted", "locked"}
-"""Categories whose cause goes away by itself or outside Semilla: the same run, resumed, is worth another try."""
+RETRYABLE = {"network", "disk_space", "io_error", "interrupted", "locked"}
+"""Categories whose cause may go away: resuming the same run is worth another try."""
+
+INSTALL_COMMAND = "pip install 'semilla[train]'"
 
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_IMPOSSIBLE_NAME = {errno.ENAMETOOLONG, errno.ELOOP}
+_UNUSABLE_PATH = {errno.ENAMETOOLONG, errno.ELOOP}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
-
-
 _OUT_OF_MEMORY = (
     "can't allocate memory",
     "not enough memory",
@@ -272,7 +258,7 @@ _OUT_OF_MEMORY = (
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether an exception says that memory ran out; torch and ONNX Runtime raise plain RuntimeErrors."""
+    """Tell whether an exception means out of memory; torch and ONNX Runtime raise a plain RuntimeError for it."""
     text = str(error).lower()
     return isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError) and any(phrase in text for phrase in _OUT_OF_MEMORY)
@@ -280,14 +266,29 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def from_os_error(error: OSError, path: str | os.PathLike[str]) -> SemillaError:
-    """Translate an operating-system error met while writing or reading ``path``."""
+    """Translate an operating-system error raised while reading or writing ``path``."""
     reason = f"{os.fspath(path)}: {error.strerror or error}"
     if error.errno in _DISK_FULL:
         return DiskSpaceError(f"no space left while writing {reason}")
-    if error.errno in _IMPOSSIBLE_NAME:
-        return InvalidConfigError(f"no file can have this name: {reason}")
+    if error.errno in _UNUSABLE_PATH:
+        return InvalidConfigError(f"this path cannot be used: {reason}")
     if error.errno in _FORBIDDEN:
-        return PermissionDeniedError(f"not allowed: {reason}")
+        return PermissionDeniedError(f"permission denied: {reason}")
     if error.errno == errno.ENOMEM:
         return OutOfMemoryError(f"out of memory: {reason}")
-    return StorageError(f"input/output failed: {reason}")
+    return StorageError(f"input/output error: {reason}")
+
+
+def translate_error(error: BaseException, *, path: str = "a file") -> SemillaError:
+    """Return the Semilla error for any exception; ``path`` is used where an ``OSError`` names no file."""
+    if isinstance(error, SemillaError):
+        return error
+    if isinstance(error, KeyboardInterrupt):
+        return InterruptedRunError(signal.SIGINT)
+    if is_out_of_memory(error):
+        return OutOfMemoryError(f"out of memory{f': {error}' if str(error) else ''}")
+    if isinstance(error, ImportError) and (error.name or "").partition(".")[0] != "semilla":
+        return DependencyError(f"a package is missing or broken: {error}", next_command=INSTALL_COMMAND)
+    if isinstance(error, OSError):
+        return from_os_error(error, error.filename or path)
+    return InternalError(f"{type(error).__name__}: {error}")

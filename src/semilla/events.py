@@ -1,6 +1,6 @@
-"""What a run tells its listeners while it works.
+"""The events of a run.
 
-Phases call ``progress(event)`` and know nothing of who listens: the terminal, the status file, a test.
+Phases call ``progress(event)`` and do not know who listens: the terminal, the status file or a test.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     from semilla.pipeline.phases import PhaseRecord
     from semilla.records.metrics import EpochMetrics
-    from semilla.records.status import ValidationResults
+    from semilla.records.results import ValidationResults
 
 
 @dataclass(frozen=True)
@@ -33,14 +33,14 @@ class PhaseFinished:
 
 @dataclass(frozen=True)
 class Note:
-    """A sentence worth reading, such as a value that was lowered or a checkpoint that was skipped."""
+    """A message for the user, such as a value that was lowered or a checkpoint that was skipped."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Warned:
-    """Something the user should look into; ``topic`` is an entry of ``semilla guide``."""
+    """Something the user should look into; ``topic`` is an entry in ``semilla guide``."""
 
     text: str
     topic: str
@@ -48,7 +48,7 @@ class Warned:
 
 @dataclass(frozen=True)
 class Transferred:
-    """Bytes of one download so far; ``total_bytes`` is None when the server does not say."""
+    """Progress of one download; ``total_bytes`` is None when the server does not report it."""
 
     name: str
     done_bytes: int
@@ -57,7 +57,7 @@ class Transferred:
 
 @dataclass(frozen=True)
 class StepDone:
-    """One optimizer step. ``loss`` in nats per token, ``learning_rate`` the base rate."""
+    """One optimizer step. ``loss`` is in nats per token; ``learning_rate`` is the base rate."""
 
     step: int
     total_steps: int
@@ -77,14 +77,14 @@ class EpochDone:
 
 @dataclass(frozen=True)
 class Validated:
-    """The validation's figures, also when a gate was missed."""
+    """The results of the validation, also when a gate was missed."""
 
     results: ValidationResults
 
 
 @dataclass(frozen=True)
 class ArtifactWritten:
-    """A file now stands, whole, under its final name."""
+    """A file is complete under its final name."""
 
     path: Path
 
@@ -110,4 +110,4 @@ Progress: TypeAlias = Callable[[Event], None]
 
 
 def silent(event: Event) -> None:
-    """Listen to nothing."""
+    """Ignore the event."""

@@ -1,4 +1,4 @@
-"""How figures, phases and paths are worded, wherever they are shown."""
+"""How figures, phases and paths are written wherever they are shown."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from semilla.events import EpochDone, PhaseFinished, StepDone
 
 
 def format_duration(seconds: float) -> str:
-    """Write a duration as people say it: 0.4 s, 12 s, 3 min 05 s, 2 h 10 min."""
+    """Format a duration: 0.4 s, 12 s, 3 min 05 s, 2 h 10 min."""
     if seconds < 9.95:
         return f"{max(seconds, 0):.1f} s"
     whole = round(seconds)
@@ -25,36 +25,31 @@ def format_size(size_bytes: float) -> str:
 
 
 def quote(path: object) -> str:
-    """Quote a path for a command the user is to paste; one that looks like a flag gets ``./`` before it."""
+    """Quote a path for a shell command; one that looks like a flag gets the prefix ``./``."""
     text = str(path)
     return shlex.quote(f"./{text}" if text.startswith("-") else text)
 
 
 def describe_phase(event: PhaseFinished) -> str:
-    """One line for a finished phase: its place, its name, how it ended, the time it took."""
-    place = f"[{PHASES.index(event.phase) + 1}/{len(PHASES)}]"
+    """Describe a finished phase in one line: its number, name, outcome and duration."""
+    number = f"[{PHASES.index(event.phase) + 1}/{len(PHASES)}]"
     spent = f" ({format_duration(event.elapsed_s)})" if event.outcome == "done" else ""
-    return f"{place} {event.phase}: {event.outcome}{spent}"
+    return f"{number} {event.phase}: {event.outcome}{spent}"
 
 
 def describe_epoch(event: EpochDone) -> str:
-    """One line for a finished epoch."""
+    """Describe a finished epoch in one line."""
     metrics = event.metrics
-    parts = [
-        f"training loss {metrics.train_loss:.3f}",
-        f"validation loss {metrics.validation_loss:.3f}" + (" (best)" if event.is_best else ""),
-        *(
-            f"{metrics.bits_per_byte[key]:.3f} bits per byte"
-            for key in ("all",)
-            if key in metrics.bits_per_byte
-        ),
-        f"{metrics.tokens_per_second:,.0f} tokens/s",
-    ]
-    return f"epoch {metrics.epoch_number}: {', '.join(parts)}"
+    best = " (best)" if event.is_best else ""
+    bits = f"{metrics.bits_per_byte['all']:.3f} bits per byte, " if "all" in metrics.bits_per_byte else ""
+    return (
+        f"epoch {metrics.epoch_number}: training loss {metrics.train_loss:.3f}, "
+        f"validation loss {metrics.validation_loss:.3f}{best}, {bits}{metrics.tokens_per_second:,.0f} tokens/s"
+    )
 
 
 def describe_step(step: StepDone) -> str:
-    """One line for the step a training has just done."""
+    """Describe a training step in one line."""
     return (
         f"epoch {step.epoch} of {step.total_epochs}, step {step.step:,} of {step.total_steps:,}: "
         f"loss {step.loss:.3f}, {step.tokens_per_second:,.0f} tokens/s, {format_duration(step.remaining_s)} left"
@@ -62,7 +57,7 @@ def describe_step(step: StepDone) -> str:
 
 
 def draw_sparkline(values: list[float], *, width: int) -> str:
-    """Draw values as a row of bars, averaging neighbours when there are more values than columns."""
+    """Draw values as a row of bars, averaging neighbours if there are more values than columns."""
     bars = "▁▂▃▄▅▆▇█"
     if not values or width < 1:
         return ""

@@ -14,7 +14,7 @@ from semilla.configuration.schema import PipelineConfiguration
 from semilla.configuration.settings import to_toml
 from semilla.events import StepDone
 from semilla.records import names
-from semilla.records.heartbeat import open_pulse
+from semilla.records.heartbeat import open_heartbeat
 from semilla.records.lock import hold_lock
 from semilla.records.metrics import EpochMetrics, TrainingMetrics, write_metrics
 from semilla.records.status import ErrorDetails, PhaseEntry, PipelineStatus, write_status
@@ -83,7 +83,7 @@ def test_a_running_run_is_shown_phase_by_phase(training, capsys):
 
 def test_a_running_training_tells_its_step(training, capsys):
     """Text and JSON have the step, the losses so far and the memory in use."""
-    with hold_lock(training), open_pulse(training) as tell:
+    with hold_lock(training), open_heartbeat(training) as tell:
         for number, loss in ((1, 6.5), (2, 6.0)):
             tell._last_s = -1e9
             tell(StepDone(number, 30, 1, 3, loss, 3e-4, 12_345.0, 61.0))

@@ -1,4 +1,4 @@
-"""Where a configuration comes from, and how its mistakes are told."""
+"""Where a configuration comes from, and how its mistakes are reported."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from semilla.commands.config import to_json, to_shell
+from semilla.configuration.loading import MAX_FILE_BYTES, NO_VALUE, load_configuration
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.configuration.settings import list_settings, suggest_name, to_command, to_toml
-from semilla.configuration.sources import MAX_FILE_BYTES, NO_VALUE, load_configuration
 from semilla.errors import InvalidConfigError
 
 OTHER_VALUES = {
@@ -86,14 +86,14 @@ def other() -> PipelineConfiguration:
 
 
 def test_values_cover_every_setting():
-    """The table of this file names every setting, each with a value that is not the default."""
+    """The table in this file has a non-default value for every setting."""
     defaults = PipelineConfiguration().flatten()
     assert set(OTHER_VALUES) == set(list_settings()) == set(defaults)
     assert [name for name in defaults if defaults[name] == OTHER_VALUES[name]] == []
 
 
 def test_flags_win_over_environment_over_file_over_defaults(tmp_path):
-    """Each source wins over the next one, and every value knows its origin."""
+    """Each source overrides the next, and every value has its origin."""
     file = write_toml(tmp_path, "num_layers = 4\nbatch_size = 4\nnum_epochs = 4\n")
     environment = {"SEMILLA_NUM_LAYERS": "5", "SEMILLA_BATCH_SIZE": "5", "HOME": "/x"}
     loaded = load(flags={"num_layers": "6"}, environment=environment, file=file)
@@ -106,7 +106,7 @@ def test_flags_win_over_environment_over_file_over_defaults(tmp_path):
 
 
 def test_every_setting_can_come_from_the_environment():
-    """A variable per setting is read, lists with commas or white space between their items."""
+    """Every setting has a variable; list items are separated by commas or white space."""
     environment = {
         list_settings()[name].variable: ", ".join(value) if isinstance(value, list) else str(value)
         for name, value in OTHER_VALUES.items()
@@ -117,14 +117,14 @@ def test_every_setting_can_come_from_the_environment():
 
 
 def test_toml_takes_groups_as_tables_or_flat(tmp_path):
-    """A grouped field may stand in its table or at the top level, after a byte order mark too."""
+    """A grouped field may be in its table or at the top level, also after a byte order mark."""
     file = write_toml(tmp_path, "\ufeffnum_heads = 2\n[model_architecture]\nnum_layers = 3\n")
     shape = load(file=file).config.model_architecture
     assert (shape.num_heads, shape.num_layers) == (2, 3)
 
 
 def test_toml_round_trips(tmp_path, other):
-    """What ``config show --format toml`` writes is the same configuration again, groups as tables."""
+    """The TOML of ``config show`` loads as the same configuration, with groups as tables."""
     file = write_toml(tmp_path, to_toml(other))
     assert load(file=file).config == other
     assert tomllib.loads(file.read_text(encoding="utf-8"))["model_architecture"]["num_layers"] == 3
@@ -136,7 +136,7 @@ def test_json_round_trips(other):
 
 
 def test_shell_round_trips(other):
-    """A shell that sources the exports hands on the same configuration."""
+    """A shell that sources the exports passes on the same configuration."""
     script = to_shell(other) + "\nenv -0"
     output = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True, env={}).stdout
     pairs = [entry.partition("=") for entry in output.split("\0") if entry]
@@ -144,7 +144,7 @@ def test_shell_round_trips(other):
 
 
 def test_command_gives_the_configuration_again(other):
-    """The command for the next attempt says every setting that is not at its default, quoted for a shell."""
+    """The next command has every setting that is not at its default, quoted for a shell."""
     words = shlex.split(to_command(other, batch_size=8))
     assert words[:2] == ["semilla", "run"]
     assert len(words) == 2 + len(OTHER_VALUES)
@@ -153,7 +153,7 @@ def test_command_gives_the_configuration_again(other):
     assert shlex.split(to_command(PipelineConfiguration())) == ["semilla", "run"]
 
 
-def test_all_mistakes_are_told_at_once(tmp_path):
+def test_all_mistakes_are_reported_together(tmp_path):
     """Unknown names, wrong values of every source and the cross-field rule are reported together."""
     file = write_toml(tmp_path, "num_layerz = 3\n[training_hyperparameters]\nbatch_size = 300\n")
     mistakes = list_mistakes(
@@ -201,8 +201,8 @@ def test_wrong_values_name_the_nearest_valid_one(name, value, nearest):
 
 
 @pytest.mark.parametrize("value", ["abc", "", "nan", "9" * 5000, "\udc80", "doce", "2**3"])
-def test_values_that_are_no_numbers_are_mistakes(value):
-    """What is no number is refused with the range, shortened when it is long."""
+def test_values_that_are_not_numbers_are_mistakes(value):
+    """A value that is not a number is refused with the range, and shortened if long."""
     text = list_mistakes(flags={"num_layers": value})["num_layers"]
     assert "an integer from 1 to 12" in text
     assert len(text) < 300
@@ -216,7 +216,7 @@ def test_values_that_are_no_numbers_are_mistakes(value):
         ("model_architecture = 3", "model_architecture", "must be a table"),
         ("[training_hyperparameters]\nnum_layers = 3", "num_layers", "belongs in [model_architecture]"),
         ("[model_architecture]\nseed = 3", "seed", "belongs at the top level"),
-        ("num_layers = 3\n[model_architecture]\nnum_layers = 3", "num_layers", "stands twice"),
+        ("num_layers = 3\n[model_architecture]\nnum_layers = 3", "num_layers", "is set twice"),
         ("num_layers = [1]", "num_layers", "an integer from 1 to 12"),
         ("seed = 1979-05-27", "seed", "an integer"),
         ("num_layers = = 3", "config", "must be a TOML file"),
@@ -225,24 +225,24 @@ def test_values_that_are_no_numbers_are_mistakes(value):
     ],
 )
 def test_wrong_files_are_mistakes(tmp_path, text, field, reason):
-    """A file that is no TOML, or puts a setting where it does not belong, is refused with the reason."""
+    """A file that is not TOML, or has a setting in the wrong place, is refused with the reason."""
     assert reason in list_mistakes(file=write_toml(tmp_path, text))[field]
 
 
 def test_missing_file_names_a_close_one(tmp_path):
-    """A misspelt ``--config`` suggests the file that is there."""
+    """A misspelt ``--config`` suggests the existing file."""
     write_toml(tmp_path, "")
     with pytest.raises(InvalidConfigError, match=r"did you mean .*run\.toml"):
         load(file=tmp_path / "runn.toml")
 
 
 def test_mistakes_of_overridden_values_do_not_matter():
-    """A wrong variable is ignored when a flag wins over it."""
+    """A wrong variable is ignored when a flag overrides it."""
     assert load(flags={"seed": "3"}, environment={"SEMILLA_SEED": "x"}).config.seed == 3
 
 
 def test_cross_field_rule_names_both_values_and_a_way_out():
-    """Heads that do not divide the width are told together with the width and the nearest fitting number."""
+    """The error names the heads, the width and the nearest number of heads that fits."""
     text = list_mistakes(flags={"num_heads": "5"}, environment={"SEMILLA_D_MODEL": "192"})["num_heads"]
     assert "must divide d_model = 192" in text
     assert "SEMILLA_D_MODEL and --num-heads" in text
@@ -262,13 +262,13 @@ def test_cross_field_rule_names_both_values_and_a_way_out():
     ],
 )
 def test_unknown_flags_suggest_what_was_meant(unknown, meant):
-    """A word of the name, a near spelling or its initials lead to the flag; nonsense leads nowhere."""
+    """A word of the name, a similar spelling or its initials lead to the flag; nonsense does not."""
     assert suggest_name(unknown, [setting.flag for setting in list_settings().values()]) == meant
 
 
 @given(st.dictionaries(st.sampled_from(sorted(list_settings())), st.text(max_size=30)))
 def test_any_text_gives_a_configuration_or_its_mistakes(flags):
-    """Whatever text stands in a flag, the result is a valid configuration or a list of mistakes."""
+    """Any text in any flag gives a valid configuration or a list of mistakes."""
     try:
         outcome = load(flags=flags)
     except InvalidConfigError as error:
@@ -282,7 +282,7 @@ def test_any_text_gives_a_configuration_or_its_mistakes(flags):
 
 
 def test_settings_are_json():
-    """The flat view of a configuration is plain JSON, sets sorted."""
+    """A flattened configuration is plain JSON, with sets sorted."""
     config = load(flags={"skip_phases": ["tokenizer_training,corpus_download"]}).config
     assert json.loads(json.dumps(config.flatten()))["skip_phases"] == [
         "corpus_download",

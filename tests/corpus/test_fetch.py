@@ -513,7 +513,7 @@ def test_the_pause_counts_from_the_end_of_a_request_and_over_redirects(
 
 def test_interruption_of_a_stalled_download() -> None:
     """A signal ends a download that waits for a silent server, without waiting for the timeout."""
-    with LoopbackServer({"/book": stall}) as server, interrupts.granted():
+    with LoopbackServer({"/book": stall}) as server, interrupts.catch_signals():
         timer = threading.Timer(0.3, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT))
         timer.start()
         began_s = time.monotonic()

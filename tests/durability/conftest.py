@@ -1,4 +1,4 @@
-"""Corpus and tokenizer are made once; each test gets a copy that is ready for training."""
+"""Corpus and tokenizer are made once; each test gets a copy ready for training."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def _prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def directory(_prepared: Path, tmp_path: Path) -> Path:
-    """An output directory that is ready for training."""
+    """An output directory ready for training."""
     shutil.copy(_prepared.parent / "libro.txt", tmp_path)
     return Path(shutil.copytree(_prepared, tmp_path / "run"))
 
 
 @pytest.fixture(scope="session")
 def whole(_prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What a training that nothing disturbed ends in."""
+    """The result of an undisturbed training."""
     directory = shutil.copytree(_prepared, tmp_path_factory.mktemp("whole") / "run")
     torch.set_num_threads(1)
     train(directory)
@@ -73,6 +73,6 @@ def _trained(_prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def trained(_trained: Path, tmp_path: Path) -> Path:
-    """An output directory whose training is finished and whose validation is not."""
+    """An output directory with a finished training and no validation."""
     shutil.copy(_trained.parent / "libro.txt", tmp_path)
     return Path(shutil.copytree(_trained, tmp_path / "run"))

@@ -1,4 +1,4 @@
-"""Rows D of the catalogue of faults: a disk that is full, broken, read-only, gone or odd."""
+"""Rows D of the fault catalogue: a disk that is full, broken, read-only, gone or unusual."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ def assert_newest_is_whole(directory: Path) -> None:
         (errno.EROFS, PermissionDeniedError),
     ],
 )
-def test_a_disk_that_fails_while_training_costs_nothing_once_it_works(
+def test_training_recovers_from_a_disk_that_failed(
     directory: Path, whole: dict[str, Any], number: int, kind: type[SemillaError], is_lasting: bool
 ) -> None:
-    """D2, D6: at a write, a sync or a name; the error has its category, and the training goes on to the same end."""
+    """D2, D6: a write, sync or rename fails; the error has its category, and resuming gives the same result."""
     at = {errno.ENOSPC: 11, errno.EDQUOT: 17, errno.EIO: 14, errno.EROFS: 12}[number]
     faults = DiskFaults(
-        at=at, act=fail_with(number), only=["write", "sync", "replace"], is_lasting=is_lasting
+        at=at, act=fail_with(number), only=["write", "fsync", "replace"], is_lasting=is_lasting
     )
     with faults, pytest.raises(kind):
         train(directory)
@@ -65,7 +65,7 @@ def test_a_disk_that_fails_while_training_costs_nothing_once_it_works(
 def test_a_disk_filled_by_others_leaves_the_old_checkpoint(
     directory: Path, whole: dict[str, Any], tmp_path: Path
 ) -> None:
-    """D3: no older checkpoint goes before a newer one stands; with room again, the same end is reached."""
+    """D3: old checkpoints stay until a newer one is complete; with space again, the result is the same."""
     with mount(tmp_path / "disco", "size=64m") as disk:
         place = Path(shutil.copytree(directory, disk / "run"))
 
@@ -81,10 +81,10 @@ def test_a_disk_filled_by_others_leaves_the_old_checkpoint(
         assert describe_end(place) == whole
 
 
-def test_a_disk_too_full_for_the_status_is_told_and_recovered_from(
+def test_a_disk_too_full_for_the_status_is_reported_and_recovered_from(
     directory: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """D4: the error is printed with its exit code though nothing can be recorded; the next start makes up for it."""
+    """D4: the error and exit code appear even though nothing can be recorded; the next start recovers."""
     with mount(tmp_path / "disco", "size=160m") as disk:
         place = Path(shutil.copytree(directory, disk / "run"))
         shutil.copy(directory.parent / "libro.txt", disk)
@@ -105,7 +105,7 @@ def test_a_disk_too_full_for_the_status_is_told_and_recovered_from(
 
 
 def test_a_limit_on_file_size_is_a_full_disk(directory: Path, whole: dict[str, Any]) -> None:
-    """D6: ``ulimit -f``, met by the first checkpoint."""
+    """D6: the first checkpoint exceeds ``ulimit -f``."""
 
     def act() -> int:
         resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
@@ -122,7 +122,7 @@ def test_a_limit_on_file_size_is_a_full_disk(directory: Path, whole: dict[str, A
 
 
 def test_a_folder_on_another_file_system_gets_its_files_there(trained: Path) -> None:
-    """D14: the bundle's folder is mounted; a temporary file stands beside its final name, so no rename crosses over."""
+    """D14: the bundle folder is a mount; temporary files are next to their final names, so renames work."""
     with mount(trained / names.BUNDLE, "size=16m"):
         status = run_pipeline(configure(trained, num_epochs=1))
         assert status.run_state == "complete"
@@ -130,7 +130,7 @@ def test_a_folder_on_another_file_system_gets_its_files_there(trained: Path) -> 
 
 
 def test_a_rename_across_file_systems_is_never_made_a_copy(directory: Path, whole: dict[str, Any]) -> None:
-    """D14: EXDEV is an error like any other; nothing gets the name."""
+    """D14: EXDEV is an ordinary error, and no file gets the name."""
     with (
         DiskFaults(at=1, act=fail_with(errno.EXDEV), only=["replace"]),
         pytest.raises(StorageError) as caught,
@@ -143,7 +143,7 @@ def test_a_rename_across_file_systems_is_never_made_a_copy(directory: Path, whol
 
 
 def test_a_disk_that_turns_read_only_keeps_the_last_checkpoint(directory: Path, tmp_path: Path) -> None:
-    """D10: remounted while the run trains: ``permission``, exit 4, and nothing was touched."""
+    """D10: remounted read-only during training: ``permission``, exit 4, and no file changes."""
     with mount(tmp_path / "disco", "size=64m") as disk:
         place = Path(shutil.copytree(directory, disk / "run"))
         lock = [*"mount -o remount,ro".split(), str(disk)]
@@ -152,10 +152,10 @@ def test_a_disk_that_turns_read_only_keeps_the_last_checkpoint(directory: Path, 
         assert_newest_is_whole(place)
 
 
-def test_a_directory_removed_while_running_is_not_made_anew(
+def test_a_directory_removed_while_running_is_not_recreated(
     directory: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """D11: the next write says that it vanished, with exit 4, and writes nothing anywhere."""
+    """D11: the next write reports it with exit 4 and writes nothing anywhere."""
     with pytest.raises(StorageError, match="vanished") as caught:
         run_pipeline(configure(directory), listeners=[On(EpochDone, lambda: shutil.rmtree(directory))])
     assert caught.value.status == 4
@@ -165,7 +165,7 @@ def test_a_directory_removed_while_running_is_not_made_anew(
 def test_files_we_did_not_write_are_neither_taken_nor_removed(
     directory: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """D13: a name a run would take is a clash, 64; any other file stays, also inside our folders, also after clean."""
+    """D13: a file under a name the run needs is exit 64; other files stay, in our folders and after clean."""
     foreign = tmp_path / "ajeno"
     foreign.mkdir()
     (foreign / "best_model.pt").write_bytes(b"mine")
@@ -187,7 +187,7 @@ def test_files_we_did_not_write_are_neither_taken_nor_removed(
 
 
 def test_a_directory_of_an_earlier_run_is_ours(directory: Path) -> None:
-    """D13: by its lock file, or, copied without it, by its status; an empty one and one with other names are free."""
+    """D13: its lock file or its status shows that; an empty directory or unrelated files are fine too."""
     refuse_foreign_files(directory)
     (directory / names.LOCK).unlink()
     with pytest.raises(InvalidConfigError):
@@ -218,27 +218,27 @@ def test_a_run_works_under_any_name(directory: Path, name: str, capsys: pytest.C
 
 
 @pytest.mark.parametrize("name", ["dos\nlíneas", "x" * 256])
-def test_a_name_that_cannot_be_is_a_wrong_setting(
+def test_an_impossible_name_is_a_wrong_setting(
     tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """D15: a line break, 256 bytes: 64, before anything is made."""
+    """D15: a line break or 256 bytes is exit 64, before anything is created."""
     assert cli.main(["run", "--output-dir", str(tmp_path / name), "--corpus-source", "sample"]) == 64
     assert "error[invalid_config]" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_disk_that_cannot_sync_directories_is_told_once(directory: Path) -> None:
-    """D18: the run goes on, and its status says that durability is reduced."""
+def test_a_disk_that_cannot_sync_directories_is_reported_once(directory: Path) -> None:
+    """D18: the run continues, and its status says that durability is reduced."""
     heard = On(Warned, lambda: None)
-    with DiskFaults(at=1, act=fail_with(errno.EINVAL), only=["sync_directory"], is_lasting=True):
+    with DiskFaults(at=1, act=fail_with(errno.EINVAL), only=["fsync_directory"], is_lasting=True):
         status = run_pipeline(configure(directory, num_epochs=1), listeners=[heard])
     assert status.durability == "reduced"
-    told = [event for event in heard.events if isinstance(event, Warned) and event.topic == "durability"]
-    assert len(told) == 1
+    reported = [event for event in heard.events if isinstance(event, Warned) and event.topic == "durability"]
+    assert len(reported) == 1
 
 
-def test_others_may_not_write_where_they_may_not(directory: Path, tmp_path: Path) -> None:
-    """D9: as a user without rights, the directory is refused in phase 1, and nothing is written."""
+def test_a_directory_without_write_permission_is_refused(directory: Path, tmp_path: Path) -> None:
+    """D9: without write permission the directory is refused in phase 1, and nothing is written."""
     if os.geteuid() != 0:
         pytest.skip("needs root, to become somebody else")
     before = sorted(directory.rglob("*"))

@@ -1,4 +1,4 @@
-"""Rows K of the catalogue of faults: killed, stopped, hung up, cut off; the end is that of a run never disturbed."""
+"""Rows K of the fault catalogue: kills, stops and hang-ups give the same result as an undisturbed run."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ EACH_STEP = {"checkpoint_seconds": 1e-9}
 """A step checkpoint after every step."""
 
 
-def test_killed_inside_an_epoch_the_training_ends_in_the_same_bits(
+def test_killed_within_an_epoch_the_training_ends_in_the_same_bits(
     directory: Path, whole: dict[str, Any]
 ) -> None:
-    """K1, K7: five kills at steps of every kind, each resumed from the last step and killed again."""
+    """K1, K7: five kills at different kinds of steps, each resumed from the last checkpoint."""
     for steps in (3, 1, 13, 16, 2):
         die = On(StepDone, kill, nth=steps)
         assert in_child(lambda die=die: resume(directory, progress=die, **EACH_STEP)) == -signal.SIGKILL
@@ -49,11 +49,11 @@ def test_killed_inside_an_epoch_the_training_ends_in_the_same_bits(
     assert record.details["departures"] == []
 
 
-@pytest.mark.parametrize("call", ["replace", "sync", "unlink"])
+@pytest.mark.parametrize("call", ["replace", "fsync", "unlink"])
 def test_killed_while_saving_the_training_ends_in_the_same_bits(
     directory: Path, whole: dict[str, Any], call: str
 ) -> None:
-    """K2, K4, K5: within a write, before a name, between a new checkpoint and the pruning; nothing unfinished stays."""
+    """K2, K4, K5: kills during a write, before a rename and before pruning leave no temporary files."""
     for at in (2, 9, 5):
         with DiskFaults(at=at, act=kill, only=[call]):
             assert in_child(lambda: resume(directory, **EACH_STEP)) == -signal.SIGKILL
@@ -66,7 +66,7 @@ def test_killed_while_saving_the_training_ends_in_the_same_bits(
 def test_a_kill_loses_no_more_than_the_time_between_checkpoints(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At any step, what is not on the disk began less than ``checkpoint_seconds`` and one step ago."""
+    """At any step, unsaved work is younger than ``checkpoint_seconds`` plus one step."""
     clock = iter(float(second) for second in range(10**6))
     monkeypatch.setattr(persistence.time, "monotonic", lambda: next(clock))
     unsaved, longest = 0, 0
@@ -85,7 +85,7 @@ def test_a_kill_loses_no_more_than_the_time_between_checkpoints(
 
 
 def test_a_signal_at_the_end_of_an_epoch_loses_no_step(directory: Path, whole: dict[str, Any]) -> None:
-    """K8: also where only every hundredth epoch is to be saved."""
+    """K8: even if only every hundredth epoch is saved."""
     with pytest.raises(InterruptedRunError):
         train(directory, progress=On(StepDone, send_to_self(signal.SIGINT), nth=25), checkpoint_every=100)
     (newest, *_), _ = find_checkpoints(directory)
@@ -100,7 +100,7 @@ def test_a_signal_at_the_end_of_an_epoch_loses_no_step(directory: Path, whole: d
 def test_ctrl_c_in_every_phase_and_the_run_still_ends_the_same(
     directory: Path, whole: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """K8, R11: exit 130, and the status says interrupted; after five of them the run is done."""
+    """K8, R11: exit 130 and status interrupted each time; after five of them the run is complete."""
     words = ["run", "--config", str(write_configuration(directory)), "--resume"]
     for phase in PHASES:
         code = in_child(
@@ -127,7 +127,7 @@ def write_configuration(directory: Path) -> Path:
 
 
 def run_with(words: list[str], listener: Callable[[Any], None]) -> int:
-    """The command, with one more listener."""
+    """Run the command with an additional listener."""
     import semilla.pipeline.main_job
 
     def run(config: Any, *, listeners: Any, **options: Any) -> Any:
@@ -140,8 +140,8 @@ def run_with(words: list[str], listener: Callable[[Any], None]) -> int:
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 143), (signal.SIGINT, 130)]
 )
-def test_a_signal_is_granted_after_the_step(directory: Path, number: signal.Signals, code: int) -> None:
-    """K8, K10: the step it came in is on the disk."""
+def test_a_signal_stops_the_run_after_the_step(directory: Path, number: signal.Signals, code: int) -> None:
+    """K8, K10: the step in which the signal arrived is saved."""
     before = signal.signal(number, signal.default_int_handler)  # under nohup SIGHUP is ignored, rightly
     try:
         with pytest.raises(InterruptedRunError) as caught:
@@ -153,7 +153,7 @@ def test_a_signal_is_granted_after_the_step(directory: Path, number: signal.Sign
 
 
 def test_a_second_signal_leaves_at_once_without_harm(directory: Path, whole: dict[str, Any]) -> None:
-    """K8: in the middle of a save, with half a file written; the next run collects it and ends the same."""
+    """K8: during a save, with half a file written; the next run removes it and gives the same result."""
 
     def ask_twice() -> None:
         os.kill(os.getpid(), signal.SIGINT)
@@ -167,7 +167,7 @@ def test_a_second_signal_leaves_at_once_without_harm(directory: Path, whole: dic
 
 
 def test_stopped_and_continued_the_run_simply_goes_on(directory: Path, whole: dict[str, Any]) -> None:
-    """K10: Ctrl-Z and fg."""
+    """K10: Ctrl-Z, then fg."""
     child = fork()
     if child == 0:
         os.setpgrp()  # in a group whose leader is gone nobody could continue it, so it would not be stopped
@@ -185,7 +185,7 @@ def test_what_nohup_ignores_stays_ignored() -> None:
 
     def act() -> int:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        with interrupts.granted():
+        with interrupts.catch_signals():
             os.kill(os.getpid(), signal.SIGHUP)
             return 1 if interrupts.requested() else 0
 
@@ -193,7 +193,7 @@ def test_what_nohup_ignores_stays_ignored() -> None:
 
 
 def test_a_reader_that_leaves_does_not_end_the_run(directory: Path) -> None:
-    """K13: ``semilla run | head -1``: the pipe breaks at the first lines, and the run is finished all the same."""
+    """K13: ``semilla run | head -1`` breaks the pipe at the first lines, and the run still finishes."""
     words = ["run", "--config", str(write_configuration(directory))]
     reader, writer = os.pipe()
     error_path = directory.parent / "stderr"

@@ -1,4 +1,4 @@
-"""A finished model outlives the training of the next, wherever that is killed, and the next ends in the same bits."""
+"""A finished model survives the training of the next one, wherever it is killed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from semilla.errors import OutOfMemoryError, SemillaError
 from semilla.pipeline.main_job import run_pipeline
 from semilla.pipeline.phases import validation
 from semilla.records import names
-from semilla.records.models import list_models
+from semilla.records.archive import list_models
 from semilla.records.status import PipelineStatus, read_status
 from semilla.training.checkpoints.seal import read_sealed
 
@@ -28,12 +28,12 @@ def run_out(*arguments: object, **keywords: object) -> None:
 
 @pytest.fixture(autouse=True)
 def _no_validation(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Training is what is killed here; the validation, which fails, takes longer than all else."""
+    """Fail the validation at once: only the training matters here."""
     monkeypatch.setattr(validation, "run", run_out)
 
 
 def retrain(directory: Path, **changes: Any) -> PipelineStatus:
-    """Another training in the directory of ``trained``, up to the validation."""
+    """Train again in the directory of ``trained``, up to the validation."""
     with pytest.raises(OutOfMemoryError):
         run_pipeline(configure(directory, num_epochs=2, learning_rate=1e-3, **changes), resume=True)
     status = read_status(directory)
@@ -50,7 +50,7 @@ def hash_models(folder: Path) -> dict[str, Any]:
 
 @pytest.fixture
 def retrained(trained: Path, tmp_path: Path) -> Path:
-    """What a retraining that nothing disturbed leaves."""
+    """The files of an undisturbed retraining."""
     whole = Path(shutil.copytree(trained, tmp_path / "whole"))
     retrain(whole)
     return whole
@@ -59,8 +59,8 @@ def retrained(trained: Path, tmp_path: Path) -> Path:
 def test_a_killed_retraining_costs_neither_the_earlier_model_nor_a_bit_of_the_next(
     trained: Path, retrained: Path, tmp_path: Path
 ) -> None:
-    """Kills while the model is put aside and all through the training; the same command again ends as without them."""
-    first, wanted = hash_models(trained), describe_end(retrained)
+    """Kills during the copy and the training; repeating the command gives the undisturbed result."""
+    first, expected = hash_models(trained), describe_end(retrained)
     with DiskFaults() as rehearsal:
         retrain(Path(shutil.copytree(trained, tmp_path / "rehearsal")))
     calls = len(rehearsal.names)
@@ -77,14 +77,14 @@ def test_a_killed_retraining_costs_neither_the_earlier_model_nor_a_bit_of_the_ne
         assert hash_models(kept[0] if kept else place) == first
         status = retrain(place)
         assert status.model_version == "1.0.1"
-        assert describe_end(place) == wanted
+        assert describe_end(place) == expected
         assert [model.version for model in list_models(place)] == ["1.0.0"]
         assert hash_models(place / "models" / "1.0.0") == first
         assert not list(place.rglob(".semilla-*"))[1:]  # but for the lock
 
 
-def test_the_version_stands_in_every_checkpoint_of_the_training(retrained: Path) -> None:
-    """And in the models, so that a file alone tells which model it belongs to."""
+def test_every_checkpoint_of_the_training_contains_the_version(retrained: Path) -> None:
+    """The models contain it as well, so each file says which model it belongs to."""
     paths = [
         retrained / names.BEST_MODEL,
         retrained / names.FINAL_MODEL,
@@ -94,7 +94,7 @@ def test_the_version_stands_in_every_checkpoint_of_the_training(retrained: Path)
 
 
 def test_a_lost_status_does_not_begin_the_versions_again(retrained: Path) -> None:
-    """The models that were kept still tell the last one."""
+    """The kept models still show the last version."""
     (retrained / names.STATUS).write_text("{}")
     status = retrain(retrained, seed=5)
     assert status.model_version == "1.0.1"
@@ -102,7 +102,7 @@ def test_a_lost_status_does_not_begin_the_versions_again(retrained: Path) -> Non
 
 
 def test_a_model_that_was_not_changed_after_all_is_not_kept_twice(trained: Path) -> None:
-    """A text that is gone makes everything stale; once it is back, the same model is reused under its version."""
+    """A missing text makes everything stale; once it is back, the same model is reused."""
     source = trained.parent / "libro.txt"
     text = source.read_bytes()
     source.unlink()
@@ -121,8 +121,8 @@ def retrain_the_same(directory: Path) -> PipelineStatus:
     return status
 
 
-def test_with_none_to_keep_the_earlier_model_is_told_to_go(trained: Path) -> None:
-    """keep_models 0 makes no folder."""
+def test_with_keep_models_0_a_note_says_that_the_model_is_not_kept(trained: Path) -> None:
+    """With keep_models 0 no folder is made."""
     status = retrain(trained, keep_models=0)
     assert status.model_version == "1.0.1"
     assert not (trained / names.MODELS).exists()

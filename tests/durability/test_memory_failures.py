@@ -1,4 +1,4 @@
-"""Rows M of the catalogue of faults: memory that runs out, by exception and by the kernel, or creeps; one slow core."""
+"""Rows M of the fault catalogue: out of memory by exception or kernel, memory growth, and one slow core."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ NO_MEMORY = RuntimeError("[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocato
 
 @pytest.fixture
 def small_group() -> Iterator[Path]:
-    """A control group that can hold 900 MB; skips where there is no such thing."""
+    """A control group limited to 900 MB; skip the test where there is none."""
     group = GROUPS / f"semilla-test-{os.getpid()}"
     try:
         group.mkdir()
@@ -52,7 +52,7 @@ def small_group() -> Iterator[Path]:
 def test_the_kernel_kills_and_the_next_command_says_why(
     directory: Path, whole: dict[str, Any], small_group: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """M2: ``status`` and the resumed run tell that memory ran out, and the end is the same."""
+    """M2: ``status`` and the resumed run say that memory ran out, and the result is the same."""
 
     def devour() -> None:
         hoard = []
@@ -65,15 +65,13 @@ def test_the_kernel_kills_and_the_next_command_says_why(
 
     assert in_child(act) == -signal.SIGKILL
     assert cli.main(["status", str(directory)]) == 0
-    told = capsys.readouterr().out
-    assert "Its process is gone: it was killed, likely because memory ran out: semilla guide oom" in told
-    assert "--resume" in told
+    reported = capsys.readouterr().out
+    assert "Its process is gone: it was killed, likely because memory ran out: semilla guide oom" in reported
+    assert "--resume" in reported
     listener = On(Warned, lambda: None)
     run_pipeline(configure(directory), resume=True, listeners=[listener])
     (warned,) = [event for event in listener.events if isinstance(event, Warned) and event.topic == "oom"]
-    assert (
-        warned.text == "the last attempt ended without a word: it was killed, likely because memory ran out"
-    )
+    assert warned.text == "the last attempt ended unexpectedly: it was killed, likely because memory ran out"
     assert describe_end(directory) == whole
 
 
@@ -81,10 +79,10 @@ def test_the_kernel_kills_and_the_next_command_says_why(
     ("marks", "cause", "lacked_memory"),
     [
         ({"boot_id": "a", "oom_kills": 3}, "it was killed, likely because memory ran out", True),
-        ({"boot_id": "b", "oom_kills": 3}, "the machine was restarted or lost its power", False),
+        ({"boot_id": "b", "oom_kills": 3}, "the machine was restarted or lost power", False),
         (
             {"boot_id": "a", "oom_kills": 4},
-            "it crashed or was killed; not by the kernel for want of memory",
+            "it crashed or was killed, but not because memory ran out",
             False,
         ),
         ({}, "it crashed or was killed, likely because memory ran out", True),
@@ -93,13 +91,13 @@ def test_the_kernel_kills_and_the_next_command_says_why(
 def test_a_process_that_vanished_is_explained(
     monkeypatch: pytest.MonkeyPatch, marks: dict[str, Any], cause: str, lacked_memory: bool
 ) -> None:
-    """M2: by what the kernel counted since, or by the machine's own start."""
+    """M2: the kernel's OOM count and the boot id explain it."""
     monkeypatch.setattr(machine, "read_marks", lambda: {"boot_id": "a", "oom_kills": 4})
     assert explain_vanishing(marks) == (cause, lacked_memory)
 
 
-def test_a_killed_run_is_told_when_it_is_resumed(directory: Path) -> None:
-    """M2, K1: by a note where memory was not the cause."""
+def test_resuming_a_killed_run_says_so(directory: Path) -> None:
+    """M2, K1: a note explains it when memory was not the cause."""
     die = On(StepDone, lambda: os.kill(os.getpid(), signal.SIGKILL), nth=2)
     assert (
         in_child(lambda: run_pipeline(configure(directory, num_epochs=1), listeners=[die])) == -signal.SIGKILL
@@ -108,14 +106,14 @@ def test_a_killed_run_is_told_when_it_is_resumed(directory: Path) -> None:
     run_pipeline(configure(directory, num_epochs=1), resume=True, listeners=[listener])
     notes = [event.text for event in listener.events if isinstance(event, Note)]
     assert any(
-        note.startswith("The last attempt ended without a word: it crashed or was killed") for note in notes
+        note.startswith("The last attempt ended unexpectedly: it crashed or was killed") for note in notes
     )
 
 
 def test_memory_that_runs_out_in_the_tokenizer_ends_its_child_alone(
     directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """M3: ``oom``, exit 3, with a way out; this process lives on, and the corpus stays."""
+    """M3: ``oom``, exit 3 and a next command; this process survives, and the corpus stays."""
     popen = tokenizer.subprocess.Popen
 
     def start(command: list[str], **options: Any) -> Any:
@@ -137,7 +135,7 @@ def test_memory_that_runs_out_in_the_tokenizer_ends_its_child_alone(
 def test_memory_that_runs_out_while_serialising_touches_no_file(
     directory: Path, whole: dict[str, Any], monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    """M4: the checkpoint is laid out in memory first, so the older ones are all there; the same end is reached."""
+    """M4: checkpoints are serialized in memory first, so the older ones stay; the result is the same."""
 
     def refuse(*arguments: object) -> None:
         raise error
@@ -157,7 +155,7 @@ def test_memory_that_runs_out_while_serialising_touches_no_file(
 
 
 def exhaust_memory() -> list[bytearray]:
-    """Forbid this process any further memory, and take what it still has; it comes back when the result is cleared."""
+    """Use up the memory this process may have; clearing the returned list frees it."""
     hoard = [bytearray()] * 2**16
     virtual_kb = int(Path("/proc/self/status").read_text().split("VmSize:")[1].split()[0])
     resource.setrlimit(resource.RLIMIT_AS, (virtual_kb << 10, resource.RLIM_INFINITY))
@@ -173,7 +171,7 @@ def exhaust_memory() -> list[bytearray]:
 def test_a_checkpoint_that_does_not_fit_into_memory_is_not_begun(
     directory: Path, whole: dict[str, Any], tmp_path: Path
 ) -> None:
-    """M4: under a real limit, with just what training itself needs; ``oom``, and every file is as it was."""
+    """M4: under a real limit that just fits the training: ``oom``, and no file changes."""
 
     def act() -> int:
         real = checkpoint.seal
@@ -204,7 +202,7 @@ def test_a_checkpoint_that_does_not_fit_into_memory_is_not_begun(
 
 
 def test_a_validation_that_does_not_fit_into_memory_keeps_the_model(trained: Path) -> None:
-    """M5: under a real limit, met while the best model is measured; exit 5, and the next run only validates."""
+    """M5: under a real limit, reached while measuring the best model: exit 5; the next run only validates."""
 
     def act() -> int:
         real = validation.evaluate
@@ -235,7 +233,7 @@ def test_a_validation_that_does_not_fit_into_memory_keeps_the_model(trained: Pat
 def test_memory_that_runs_out_in_the_validation_keeps_the_model(
     trained: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, place: str
 ) -> None:
-    """M5: ``oom``, exit 5; training is not repeated."""
+    """M5: ``oom``, exit 5, and training is not repeated."""
 
     def refuse(*arguments: object, **keywords: object) -> None:
         raise error
@@ -253,7 +251,7 @@ def test_memory_that_runs_out_in_the_validation_keeps_the_model(
 
 
 def test_memory_does_not_creep(directory: Path) -> None:
-    """M7: from the second epoch on, less than 1 % an epoch, checkpoints and samples included."""
+    """M7: from the second epoch, less than 1 % growth per epoch, checkpoints and samples included."""
     output = directory.parent / "rss"
 
     def act() -> None:
@@ -276,7 +274,7 @@ def test_memory_does_not_creep(directory: Path) -> None:
 
 
 def test_one_slow_core_changes_nothing_but_the_time(directory: Path, whole: dict[str, Any]) -> None:
-    """M8: pinned to a single processor, behind everybody else, with two that never rest beside it."""
+    """M8: pinned to one core at low priority, beside two busy processes."""
 
     def act() -> None:
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
@@ -296,7 +294,7 @@ def test_one_slow_core_changes_nothing_but_the_time(directory: Path, whole: dict
 def test_the_prediction_of_too_little_memory_does_not_wait_for_anything(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """M6: a shape that is too large is refused by arithmetic alone, while the packages are still being looked at."""
+    """M6: a shape that is too large is refused by arithmetic, before the packages are checked."""
 
     class SlowPackages(KnownPackages):
         def list_checks(self) -> Any:

@@ -1,4 +1,4 @@
-"""Rows L of the catalogue of faults: numbers that are none never become weights, best models or figures."""
+"""Rows L of the fault catalogue: NaN and infinity never become weights, best models or figures."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from semilla.training.state import build_state
 
 
 def break_at(step: int, monkeypatch: pytest.MonkeyPatch, *, loss: float, norm: float) -> None:
-    """Let the loss or the gradient of one step be no number; steps are counted from the next."""
+    """Make the loss or gradient of one step NaN or infinite; steps count from the next one."""
     compute, steps = loop.compute_gradients, count(1)
 
     def compute_gradients(*arguments: Any, **keywords: Any) -> tuple[float, float]:
@@ -48,7 +48,7 @@ def test_training_stops_before_the_update(
     directory: Path, monkeypatch: pytest.MonkeyPatch, loss: float, norm: float, named: str,
     whole: dict[str, Any], capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    """L1, L9: ``diverged``, exit 4; log and metrics have the step, its batch, the norm, and null for what is none."""
+    """L1, L9: ``diverged``, exit 4; log and metrics have the step, batch and norm, with null for NaN."""
     with monkeypatch.context() as patch:
         break_at(20, patch, loss=loss, norm=norm)
         with pytest.raises(
@@ -72,10 +72,10 @@ def test_training_stops_before_the_update(
     assert describe_end(directory) == whole
 
 
-def test_a_validation_loss_that_is_no_number_is_never_best(
+def test_a_nan_validation_loss_is_never_best(
     directory: Path, monkeypatch: pytest.MonkeyPatch, whole: dict[str, Any]
 ) -> None:
-    """L4: not at the first epoch, where nothing is better yet, nor later; ``validation_failure``, and all is kept."""
+    """L4: neither at the first epoch nor later; ``validation_failure``, and everything is kept."""
     bad = Evaluation(math.nan, {"all": 1.0})
     for number in (1, 2):
         with monkeypatch.context() as patch:
@@ -104,8 +104,8 @@ def test_a_validation_loss_that_is_no_number_is_never_best(
     assert describe_end(directory) == whole
 
 
-def test_a_model_with_numbers_that_are_none_is_not_validated(directory: Path) -> None:
-    """L3: sealed and whole, and still refused at load; exit 5."""
+def test_a_model_with_nan_weights_is_not_validated(directory: Path) -> None:
+    """L3: an intact file with NaN weights is refused at load: exit 5."""
     train(directory, num_epochs=1)
     path = directory / names.BEST_MODEL
     content = read_sealed(path)
@@ -121,7 +121,7 @@ def test_a_model_with_numbers_that_are_none_is_not_validated(directory: Path) ->
     ids=["one token", "two tokens", "the first and the last id"],
 )
 def test_uniform_text_keeps_every_figure_finite(tokens: np.ndarray, tmp_path: Path) -> None:
-    """L7: also with a language that has nothing held out, and with weights so small that they are denormal."""
+    """L7: also for a language without held-out text, and for denormal weights."""
     config = configure(tmp_path / "run", batch_size=4, num_epochs=1)
     stream = tokens.astype(np.int32)
     held_out = (HeldOutText("es", stream[:100], 300), HeldOutText("en", stream[:0], 0))
@@ -138,7 +138,7 @@ def test_uniform_text_keeps_every_figure_finite(tokens: np.ndarray, tmp_path: Pa
 
 @pytest.mark.parametrize("seed", [0, 2**63 - 1])
 def test_the_smallest_and_the_largest_seed_work(directory: Path, seed: int) -> None:
-    """L8: through batches, dropout, sampling and samples."""
+    """L8: in batches, dropout, sampled softmax and samples."""
     record = train(directory, seed=seed, num_epochs=1)
     assert math.isfinite(record.details["best_validation_loss"])
 
@@ -147,14 +147,14 @@ def test_the_smallest_and_the_largest_seed_work(directory: Path, seed: int) -> N
 def test_other_seeds_are_a_wrong_setting(
     tmp_path: Path, seed: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """L8: 64, with what is allowed."""
+    """L8: exit 64, with the valid range."""
     words = ["run", "--output-dir", str(tmp_path / "run"), "--corpus-source", "sample", f"--seed={seed}"]
     assert cli.main(words) == 64
     assert "error[invalid_config]" in capsys.readouterr().err
 
 
-def test_what_is_no_number_becomes_null_and_is_named() -> None:
-    """L9: what was not measured is null and not named."""
+def test_nan_becomes_null_and_is_named() -> None:
+    """L9: a figure that was not measured is null and not named."""
     stopped = StoppedEpoch.describe(epoch_number=1, step=2, loss=math.inf, gradient_norm=math.nan)
     assert (stopped.loss, stopped.gradient_norm, stopped.validation_loss) == (None, None, None)
     assert stopped.not_finite == ["loss", "gradient_norm"]

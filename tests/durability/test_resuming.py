@@ -1,4 +1,4 @@
-"""Rows R of the catalogue of faults: what a resume takes, what it refuses, and what it says before it starts."""
+"""Rows R of the fault catalogue: what a resume uses, refuses and reports before it starts."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ from semilla.events import Note, StepDone, Warned, silent
 from semilla.pipeline.main_job import run_pipeline
 from semilla.pipeline.phases import corpus_download
 from semilla.records import files, names
-from semilla.records.configuration import read_run_configuration
 from semilla.records.metrics import read_metrics
+from semilla.records.run_configuration import read_run_configuration
 from semilla.records.status import PipelineStatus, read_status, write_status
 from semilla.training.checkpoints.seal import read_sealed, seal
 
 
 def stop_after(directory: Path, *, steps: int, **changes: Any) -> None:
-    """Leave a training after some steps, saved as Ctrl-C would."""
+    """Stop a training after some steps, saved as by Ctrl-C."""
     with pytest.raises(InterruptedRunError):
         resume(directory, progress=On(StepDone, send_to_self(signal.SIGINT), nth=steps), **changes)
 
@@ -48,7 +48,7 @@ def stop_after(directory: Path, *, steps: int, **changes: Any) -> None:
 def test_the_newest_checkpoint_that_verifies_is_taken(
     directory: Path, whole: dict[str, Any], damage: str
 ) -> None:
-    """R1, R4: a damaged newer one is told with its reason, and gone once a new one stands."""
+    """R1, R4: a damaged newer one is reported with the reason, and removed once a new one is complete."""
     stop_after(directory, steps=20)
     newest = directory / "checkpoint_step_20.pt"
     good = newest.read_bytes()
@@ -58,16 +58,16 @@ def test_the_newest_checkpoint_that_verifies_is_taken(
     write_status(directory, PipelineStatus(artifacts_created=[newest.name]))
     listener = On(Warned, lambda: None)
     record = resume(directory, progress=listener)
-    told = [event for event in listener.events if isinstance(event, Warned)]
-    assert [event.topic for event in told] == ["integrity"]
-    assert "skipped checkpoint_step_20.pt" in told[0].text
-    assert record.warnings == [told[0].text]
+    reported = [event for event in listener.events if isinstance(event, Warned)]
+    assert [event.topic for event in reported] == ["integrity"]
+    assert "skipped checkpoint_step_20.pt" in reported[0].text
+    assert record.warnings == [reported[0].text]
     assert describe_end(directory) == whole
     assert list_checkpoints(directory) == {f"checkpoint_epoch_{n}.pt" for n in (1, 2, 3)}
 
 
-def test_when_none_verifies_nothing_is_started(directory: Path) -> None:
-    """R3: ``integrity``; the files stay as they are, and the way to start over is named."""
+def test_without_a_valid_checkpoint_nothing_is_started(directory: Path) -> None:
+    """R3: ``integrity``; no file changes, and the error says how to start over."""
     stop_after(directory, steps=20)
     for path in directory.glob("checkpoint_*.pt"):
         path.write_bytes(path.read_bytes()[:-1])
@@ -78,8 +78,8 @@ def test_when_none_verifies_nothing_is_started(directory: Path) -> None:
     assert {path.name: path.read_bytes() for path in directory.iterdir() if path.is_file()} == before
 
 
-def test_starting_over_keeps_the_old_checkpoints_until_a_new_one_stands(directory: Path) -> None:
-    """K5: a new lineage is counted from the first step, whatever numbers the old files have."""
+def test_starting_over_keeps_the_old_checkpoints_until_a_new_one_is_complete(directory: Path) -> None:
+    """K5: a new lineage starts at step 1, whatever numbers the old files have."""
     stop_after(directory, steps=30)
     old = list_checkpoints(directory)
     seen: list[set[str]] = []
@@ -89,7 +89,7 @@ def test_starting_over_keeps_the_old_checkpoints_until_a_new_one_stands(director
 
 
 def test_a_checkpoint_of_another_text_is_refused(directory: Path, tmp_path: Path) -> None:
-    """R6: copied in from another run; what differs is named, old and new."""
+    """R6: copied from another run; the error names each difference with both values."""
     other = tmp_path / "otro" / "run"
     shutil.copytree(directory, other)
     (other.parent / "libro.txt").write_text("El niño no quiere más. ¿Y tú?\n" * 4000, encoding="utf-8")
@@ -100,8 +100,8 @@ def test_a_checkpoint_of_another_text_is_refused(directory: Path, tmp_path: Path
         resume(other)
 
 
-def test_what_keeps_a_resume_from_being_exact_is_said_first_and_remembered(directory: Path) -> None:
-    """R7: before the first step, in the status, and in every later checkpoint of the run."""
+def test_changes_that_prevent_an_exact_resume_are_reported_and_recorded(directory: Path) -> None:
+    """R7: before the first step, in the status, and in all later checkpoints of the run."""
     stop_after(directory, steps=5)
     events: list[Any] = []
     stop = On(StepDone, send_to_self(signal.SIGINT))
@@ -124,7 +124,7 @@ def test_what_keeps_a_resume_from_being_exact_is_said_first_and_remembered(direc
     "name", ["torch_version", "numpy_version", "cpu_capability", "processor", "num_threads"]
 )
 def test_another_machine_is_noticed(directory: Path, name: str) -> None:
-    """R7: whatever bits depend on beside the settings is recorded, and a change of it is said."""
+    """R7: everything else that affects the bits is recorded, and a change is reported."""
     stop_after(directory, steps=3)
     path = directory / "checkpoint_step_3.pt"
     content = read_sealed(path)
@@ -151,15 +151,15 @@ def train_a_step(directory: Path, listener: On) -> None:
 def test_order_comes_from_counts_and_never_from_file_times(
     directory: Path, whole: dict[str, Any], times: str
 ) -> None:
-    """R14: the newest is the one with most steps, be its file as old as the others or the oldest of all."""
+    """R14: the newest checkpoint is the one with the most steps, whatever its file time."""
     stop_after(directory, steps=20, checkpoint_seconds=1e-9)
     for path in directory.glob("checkpoint_*.pt"):
         age_s = int(path.stem.split("_")[2]) if times == "reversed" else 0
         os.utime(path, (10**9 - age_s, 10**9 - age_s))
     listener = On(Note, lambda: None)
     resume(directory, progress=listener)
-    told = next(event.text for event in listener.events if isinstance(event, Note))
-    assert "Continuing from checkpoint_step_20.pt" in told
+    reported = next(event.text for event in listener.events if isinstance(event, Note))
+    assert "Continuing from checkpoint_step_20.pt" in reported
     assert describe_end(directory) == whole
 
 
@@ -189,7 +189,7 @@ run_pipeline(
 
 @pytest.mark.skipif(not FAKETIME, reason="libfaketime is not installed")
 def test_a_clock_that_jumps_changes_no_bit_and_no_duration(directory: Path, whole: dict[str, Any]) -> None:
-    """R14: nor does another time zone; what the run says it took is no more than what really passed."""
+    """R14: nor does a time zone; the reported duration is at most the real one."""
     stop_after(directory, steps=20, checkpoint_seconds=1e-9)
     before_s = sum(row.elapsed_seconds for row in read_metrics(directory / names.METRICS).epoch_history)
     jumping = {
@@ -221,7 +221,7 @@ def test_a_clock_that_jumps_changes_no_bit_and_no_duration(directory: Path, whol
 def test_metrics_and_models_follow_the_checkpoint(
     directory: Path, whole: dict[str, Any], tmp_path: Path, age: str
 ) -> None:
-    """R16: whatever they are, they are made anew from the one file that counts, before the first step."""
+    """R16: they are rebuilt from the checkpoint before the first step."""
     stop_after(directory, steps=20)
     early = {name: (directory / name).read_bytes() for name in (names.METRICS, names.BEST_MODEL)}
     if age == "newer":
@@ -243,7 +243,7 @@ def test_metrics_and_models_follow_the_checkpoint(
 
 
 def test_a_fresh_start_empties_the_metrics_of_the_run_before(directory: Path) -> None:
-    """R16: they never tell of epochs that the training under way has not done."""
+    """R16: they never contain epochs that this training has not done."""
     train(directory, num_epochs=2)
     seen: list[int] = []
     listener = On(StepDone, lambda: seen.append(len(read_metrics(directory / names.METRICS).epoch_history)))
@@ -251,10 +251,10 @@ def test_a_fresh_start_empties_the_metrics_of_the_run_before(directory: Path) ->
     assert seen == [0]
 
 
-def test_resuming_where_nothing_is_starts_and_says_so(
+def test_resuming_without_checkpoints_starts_and_says_so(
     directory: Path, whole: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """R11, R12: without a terminal and with standard input closed nobody is asked. R9: once done, no byte changes."""
+    """R11, R12: no question without a terminal or with closed standard input. R9: then no byte changes."""
     config = configure(directory)
     (directory.parent / "ajustes.toml").write_text(to_toml(config), encoding="utf-8")
     output = directory.parent / "stdout"
@@ -275,15 +275,17 @@ def test_resuming_where_nothing_is_starts_and_says_so(
 
 
 def read_all(directory: Path) -> dict[str, bytes]:
-    """Every file by its name, without the log and the lock."""
+    """Every file by name, without log, lock and heartbeat."""
     paths = [
-        path for path in directory.rglob("*") if path.is_file() and path.name not in {names.LOG, names.LOCK}
+        path
+        for path in directory.rglob("*")
+        if path.is_file() and path.name not in {names.LOG, names.LOCK, names.HEARTBEAT}
     ]
     return {path.name: path.read_bytes() for path in paths}
 
 
-def test_a_status_that_was_lost_is_written_anew(directory: Path, whole: dict[str, Any]) -> None:
-    """R16: gone or damaged, the run goes on from its checkpoints; it is a new run by its id."""
+def test_a_lost_status_is_rebuilt(directory: Path, whole: dict[str, Any]) -> None:
+    """R16: missing or damaged, the run continues from its checkpoints under a new run id."""
     stop_after(directory, steps=20)
     (directory / names.STATUS).write_bytes(b"{")
     status = run_pipeline(configure(directory), resume=True)
@@ -292,7 +294,7 @@ def test_a_status_that_was_lost_is_written_anew(directory: Path, whole: dict[str
 
 
 def test_ten_thousand_reads_while_it_is_written(directory: Path) -> None:
-    """R20: whoever reads sees one whole status or another, never none."""
+    """R20: a reader always sees a complete status, old or new."""
     write_status(directory, PipelineStatus())
 
     def write_for_ever() -> None:
@@ -312,7 +314,7 @@ def test_ten_thousand_reads_while_it_is_written(directory: Path) -> None:
 
 @pytest.mark.parametrize("name", [names.STATUS, names.METRICS, names.CONFIGURATION])
 def test_a_flipped_bit_in_a_record_is_found(trained: Path, name: str) -> None:
-    """R2: any of five hundred, and any cut, of the files that hold the hashes of the others, too."""
+    """R2: any of five hundred flips and any truncation, also in the files that hold the other files' hashes."""
     path = trained / name
     good = path.read_bytes()
     read = {

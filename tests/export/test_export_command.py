@@ -148,7 +148,7 @@ def test_files_that_were_added_are_not_replaced(own_run: Path, capsys: pytest.Ca
     note.write_text("mine")
     capsys.readouterr()
     assert export(own_run, "--to", "onnx") == 64
-    assert "notes.md in it is not from an export" in read_error(capsys)
+    assert "contains notes.md, which is not from an export" in read_error(capsys)
     assert note.read_text() == "mine"
 
 
@@ -186,7 +186,7 @@ def keep_bundle_alone(directory: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "code", "message"),
     [
-        (damage_model, 65, "best_model.pt is not what was recorded"),
+        (damage_model, 65, "best_model.pt has changed"),
         (lambda run: (run / "best_model.pt").unlink(), 65, "best_model.pt is missing"),
         (lambda run: (run / "bilingual_1k.model").write_bytes(b""), 65, "bilingual_1k.model is not what was"),
         (lambda run: (run / "corpus_bilingual.txt").write_bytes(b"x"), 65, "corpus_bilingual.txt is not what"),

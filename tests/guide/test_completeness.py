@@ -9,7 +9,7 @@ import pytest
 from semilla.configuration.settings import list_settings
 from semilla.guide.documentation import IDS, describe, load_documentation
 from semilla.records.metrics import EpochMetrics, FinalMetrics, StoppedEpoch
-from semilla.records.status import InferenceMetrics, ValidationResults
+from semilla.records.results import InferenceMetrics, ValidationResults
 
 GUIDE = load_documentation()
 RECORDS = (EpochMetrics, FinalMetrics, StoppedEpoch, InferenceMetrics, ValidationResults)

@@ -1,4 +1,4 @@
-"""Phase 2 as the pipeline runs it: each kind of source, what it leaves, what it depends on."""
+"""Phase 2 as the pipeline runs it: each kind of source, its artifacts and its inputs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Run:
-    """The phase in a directory of its own, its events kept."""
+    """Runs the phase in its own directory and keeps its events."""
 
     def __init__(self, folder: Path) -> None:
         self.output = folder / "salida"
@@ -55,7 +55,7 @@ class Run:
         return corpus_download.run(config, progress=self.events.append, policy=QUICK)
 
     @property
-    def told(self) -> list[str]:
+    def reported(self) -> list[str]:
         return [event.text for event in self.events if isinstance(event, Note | Warned)]
 
 
@@ -78,7 +78,7 @@ def library() -> Iterator[LoopbackServer]:
 
 
 def test_file(run: Run, tmp_path: Path) -> None:
-    """A local file becomes a corpus whose artifacts verify and whose languages are told."""
+    """A local file becomes a corpus with valid artifacts and detected languages."""
     path = tmp_path / "mis notas, con ñ 🌱.txt"
     path.write_text(SPANISH, encoding="utf-8")
     record = run(path)
@@ -93,18 +93,18 @@ def test_file(run: Run, tmp_path: Path) -> None:
 
 
 def test_folder(run: Run, tmp_path: Path) -> None:
-    """Each text of a folder becomes a document, in order; an empty one is left out, and that is told."""
+    """Each text in a folder becomes a document, in order; a warning names an empty one."""
     for name, text in (("b.txt", ENGLISH), ("a.txt", SPANISH), ("leer.txt", "\n")):
         (tmp_path / name).write_text(text, encoding="utf-8")
     record = run(tmp_path)
     documents = read_documents(run.output)
     assert [(document.title, document.language) for document in documents] == [("a", "es"), ("b", "en")]
     assert set(record.details["language_shares"]) == {"en", "es"}
-    assert any("leer.txt is empty" in text for text in run.told)
+    assert any("leer.txt is empty" in text for text in run.reported)
 
 
 def test_bad_file_in_a_folder(run: Run, tmp_path: Path) -> None:
-    """One text that cannot be decoded stops the phase with its name: nothing is dropped in silence."""
+    """A text that cannot be decoded fails the phase by name; it is not dropped silently."""
     (tmp_path / "a.txt").write_text(SPANISH, encoding="utf-8")
     (tmp_path / "b.txt").write_bytes("¿mañana?".encode("cp1252"))
     with pytest.raises(InvalidCorpusError, match=r"b\.txt is not UTF-8"):
@@ -113,14 +113,14 @@ def test_bad_file_in_a_folder(run: Run, tmp_path: Path) -> None:
 
 
 def test_given_encoding(run: Run, tmp_path: Path) -> None:
-    """The encoding of the configuration reads a file that declares none."""
+    """The configured encoding is used for a file that declares none."""
     (tmp_path / "a.txt").write_bytes(SPANISH.replace("🌱", "").encode("cp1252"))
     run(tmp_path / "a.txt", corpus_encoding="cp1252")
     assert read_manifest(run.output).documents[0].provenance.encoding == "cp1252"
 
 
 def test_sample(run: Run) -> None:
-    """The sample is made on the spot, in both languages and of the size asked for, the same every time."""
+    """The sample is generated in both languages and the requested size, identically every time."""
     record = run("sample", corpus_size_mb=1, corpus_seed=7)
     assert set(record.details["language_shares"]) == {"en", "es"}
     assert record.details["bytes"] == pytest.approx(1 << 20, rel=0.05)
@@ -129,15 +129,15 @@ def test_sample(run: Run) -> None:
 
 
 def test_catalogue_name_wins_over_a_file(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file named like a catalogue entry is not read, and a note tells how to have it read."""
+    """A file named like a catalogue entry is not read, and a note says how to read it."""
     monkeypatch.chdir(tmp_path)
     Path("sample").write_text(SPANISH, encoding="utf-8")
     run("sample", corpus_size_mb=1)
-    assert any("./sample" in text for text in run.told)
+    assert any("./sample" in text for text in run.reported)
 
 
 def test_address(run: Run) -> None:
-    """An address of a text file is fetched and kept for the next run."""
+    """The text at a URL is downloaded and kept for the next run."""
     with LoopbackServer({"/nota.txt": send(SPANISH.encode())}) as server:
         for _ in range(2):
             run(f"{server.url}/nota.txt")
@@ -146,7 +146,7 @@ def test_address(run: Run) -> None:
 
 
 def test_catalogue_of_books(run: Run, library: LoopbackServer) -> None:
-    """The three books are fetched wherever the mirror keeps them; provenance and drift are recorded and told."""
+    """Books are found wherever the mirror has them; provenance and drift are recorded and reported."""
     record = run("gutenberg", corpus_mirrors=(library.url,))
     manifest = read_manifest(run.output)
     assert [document.provenance.book_id for document in manifest.documents] == [1342, 11, 2000]
@@ -160,14 +160,14 @@ def test_catalogue_of_books(run: Run, library: LoopbackServer) -> None:
 
 
 def test_every_file_is_announced(run: Run, library: LoopbackServer) -> None:
-    """Every file the phase leaves is announced, downloads and their records too, so that it can be removed."""
+    """Every file is announced, downloads and their records included, so that clean can remove it."""
     run("gutenberg", corpus_mirrors=(library.url,))
     written = {event.path for event in run.events if isinstance(event, ArtifactWritten)}
     assert written == {path for path in run.output.rglob("*") if path.is_file()}
 
 
 def test_one_book_missing(run: Run, library: LoopbackServer) -> None:
-    """Without one of its books the corpus is not pretended; what was fetched is kept for the next attempt."""
+    """A missing book fails the phase; the other downloads are kept for the next attempt."""
     del library.routes["/2/0/0/2000/2000-8.txt"]
     with pytest.raises(NetworkError, match="book 2000"):
         run("gutenberg", corpus_mirrors=(library.url,))
@@ -179,7 +179,7 @@ def test_one_book_missing(run: Run, library: LoopbackServer) -> None:
 
 
 def test_a_book_may_be_missing_where_that_is_allowed(run: Run, library: LoopbackServer) -> None:
-    """The corpus is made of the others; manifest, record and warning say which book is not in it and why (N26)."""
+    """The other books make the corpus; manifest, record and warning name the missing one and why (N26)."""
     del library.routes["/2/0/0/2000/2000-8.txt"]
     record = run("gutenberg", corpus_mirrors=(library.url,), allow_partial=True)
     manifest = read_manifest(run.output)
@@ -192,14 +192,14 @@ def test_a_book_may_be_missing_where_that_is_allowed(run: Run, library: Loopback
 
 
 def test_all_books_may_not_be_missing(run: Run) -> None:
-    """A corpus of no book at all is a failed download, whatever is allowed (N26)."""
+    """A corpus without any book is a failed download, even with allow_partial (N26)."""
     with LoopbackServer() as server, pytest.raises(NetworkError, match="every book is missing"):
         run("gutenberg", corpus_mirrors=(server.url,), allow_partial=True)
     assert not (run.output / names.CORPUS).exists()
 
 
 def test_drift_can_be_refused(run: Run, library: LoopbackServer) -> None:
-    """A book that is not the known one fails the phase where that was asked for; the downloads stay (N22)."""
+    """With corpus_drift refuse, a changed book fails the phase; the downloads stay (N22)."""
     with pytest.raises(IntegrityError, match="corpus drift") as caught:
         run("gutenberg", corpus_mirrors=(library.url,), corpus_drift="refuse")
     assert caught.value.next_command == "semilla guide corpus_drift"
@@ -208,14 +208,14 @@ def test_drift_can_be_refused(run: Run, library: LoopbackServer) -> None:
 
 
 def test_a_partial_corpus_is_not_reused_once_it_is_not_allowed(run: Run) -> None:
-    """What may be missing and what may differ belong to what the corpus depends on (N22, N26)."""
+    """allow_partial and corpus_drift are inputs of the phase (N22, N26)."""
     plain = read_inputs(run, "gutenberg")
     assert read_inputs(run, "gutenberg", allow_partial=True) != plain
     assert read_inputs(run, "gutenberg", corpus_drift="refuse") != plain
 
 
 def test_dead_mirror_then_a_good_one(run: Run, library: LoopbackServer) -> None:
-    """A mirror that is down costs its four attempts once, not once a book."""
+    """A mirror that is down costs its four attempts once, not once per book."""
     dead = f"http://127.0.0.1:{find_closed_port()}"
     run("gutenberg", corpus_mirrors=(dead, library.url))
     documents = read_manifest(run.output).documents
@@ -223,7 +223,7 @@ def test_dead_mirror_then_a_good_one(run: Run, library: LoopbackServer) -> None:
 
 
 def test_page_instead_of_a_book(run: Run) -> None:
-    """An HTML page is never taken for a corpus, whatever it is labelled."""
+    """An HTML page is never accepted as a text, whatever its content type."""
     page = send(b"<!DOCTYPE html><p>" + SPANISH.encode())
     with LoopbackServer(otherwise=page) as server, pytest.raises(NetworkError, match="HTML page"):
         run(f"{server.url}/libro.txt")
@@ -247,7 +247,7 @@ def test_unusable_file(run: Run, tmp_path: Path, content: bytes, words: str) -> 
 
 
 def test_file_too_small_for_the_sequence(run: Run, tmp_path: Path) -> None:
-    """The least size depends on the length of the sequences, and the error names it."""
+    """The minimum size depends on the sequence length, and the error names it."""
     (tmp_path / "libro.txt").write_text(SPANISH, encoding="utf-8")
     with pytest.raises(InvalidCorpusError, match="at least 20,480"):
         run(tmp_path / "libro.txt", training_hyperparameters={"max_sequence_length": 2048})
@@ -294,7 +294,7 @@ def test_inputs_of_the_catalogue(run: Run) -> None:
 
 
 def test_adopting_a_corpus(run: Run, tmp_path: Path) -> None:
-    """A corpus that is there is adopted as it was recorded, and not when it is damaged or absent."""
+    """An existing corpus is adopted as recorded; a damaged or missing one is refused."""
     (tmp_path / "libro.txt").write_text(SPANISH, encoding="utf-8")
     record = run(tmp_path / "libro.txt")
     config = run.configure("nowhere")
@@ -309,7 +309,7 @@ def test_adopting_a_corpus(run: Run, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not MIRROR.is_dir(), reason="needs the real books in ../shared/gutenberg-mirror")
 def test_real_books(run: Run) -> None:
-    """The default corpus, fetched from a mirror, is the one the catalogue knows, about 3 MB in two languages."""
+    """The default corpus matches the catalogue: about 3 MB in two languages."""
     with LoopbackServer(folder=MIRROR) as server:
         record = run("gutenberg", corpus_mirrors=(server.url,))
     assert not record.details["corpus_drift"]

@@ -1,4 +1,4 @@
-"""Every way a run can fail, provoked through the command line, and all that it must leave: code, lines, status."""
+"""Every way a run can fail, tried through the command line: its exit code, four lines and status."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ from semilla.prerequisites import memory
 from semilla.prerequisites import source as source_check
 from semilla.prerequisites.check import Check
 from semilla.records import names
-from semilla.records.configuration import read_run_configuration
 from semilla.records.lock import hold_lock
 from semilla.records.log import STDERR_LINES
+from semilla.records.run_configuration import read_run_configuration
 from semilla.system.memory import measure_available_mb
 from semilla.tokenizer import training
 
@@ -46,7 +46,7 @@ NUM_ATTEMPTS = 4
 
 
 class _KnownPackages:
-    """Stands in for the check of the packages, which takes seconds and has tests of its own."""
+    """Replaces the package check, which takes seconds and has its own tests."""
 
     def __init__(self, config: PipelineConfiguration) -> None: ...
 
@@ -66,7 +66,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waits and timeouts of a test, not of a user; how often is asked stays as it is."""
+    """Use short waits and timeouts; the number of attempts stays."""
     policy = FetchPolicy(connect_timeout_s=0.5, read_timeout_s=0.3, sleep=lambda seconds: None)
     monkeypatch.setattr(gather, "FetchPolicy", lambda: policy)
     monkeypatch.setattr(source_check, "TIMEOUT_S", 0.3)
@@ -85,7 +85,7 @@ def read_status(directory: Path) -> dict[str, Any]:
 def assert_failed(
     directory: Path, stderr: str, *, category: str, phase: str, leaves: set[str] | None = None
 ) -> str:
-    """Check all that a failed run must say and leave; return the cause as it was told."""
+    """Check everything a failed run must print and leave; return the cause as printed."""
     cause = assert_four_lines(stderr, category=category, phase=phase)
     status = read_status(directory)
     assert status["current_phase"] == status["run_state"] == "failed"
@@ -101,7 +101,7 @@ def assert_failed(
 
 @contextmanager
 def mount(directory: Path, options: str) -> Iterator[None]:
-    """Mount a small file system in memory; skips where that is not allowed."""
+    """Mount a small file system in memory; skip the test where that is not allowed."""
     directory.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(directory)]
     try:
@@ -118,7 +118,7 @@ def mount(directory: Path, options: str) -> Iterator[None]:
 
 
 def test_a_full_disk_fails_before_any_download(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The message says what is needed, what there is and where; nothing was downloaded."""
+    """The message says what is needed, what is available and where; nothing was downloaded."""
     disk = tmp_path / "disco"
     with LoopbackServer(otherwise=send(BOOK)) as server, mount(disk, "size=4m"):
         assert run(disk, server.url) == 1
@@ -129,10 +129,10 @@ def test_a_full_disk_fails_before_any_download(tmp_path: Path, capsys: pytest.Ca
     assert f"needs 104 MB of disk space and there are 4 MB at {disk}" in cause
 
 
-def test_a_directory_that_cannot_be_written_is_told(
+def test_an_unwritable_directory_is_reported(
     tmp_path: Path, text: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A read-only file system is a matter of permission, found before anything else."""
+    """A read-only file system is a permission error, found before anything else."""
     with mount(tmp_path / "disco", "ro"):
         assert run(tmp_path / "disco", text) == 1
         assert not list((tmp_path / "disco").iterdir())
@@ -143,7 +143,7 @@ def test_a_directory_that_cannot_be_written_is_told(
 def test_a_missing_text_is_found_in_phase_1(
     tmp_path: Path, text: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And the file that was meant is suggested."""
+    """The error suggests the file that was probably meant."""
     assert run(tmp_path / "run", text.with_name("libro n.txt")) == 1
     error = capsys.readouterr().err
     cause = assert_failed(tmp_path / "run", error, category="invalid_corpus", phase="prerequisite_check")
@@ -163,7 +163,7 @@ sys.exit(cli.main(sys.argv[1:]))
     reason="needs 3 GB of free memory, so that the limit of 2 GB is what counts",
 )
 def test_predicted_lack_of_memory_suggests_a_batch_that_fits(tmp_path: Path, text: Path) -> None:
-    """Phase 1 refuses what will not fit, and under the same limit passes the batch size it suggested."""
+    """Phase 1 refuses a batch that will not fit; the size it suggests passes under the same limit."""
     options = ["--output-dir", str(tmp_path / "run"), "--corpus-source", str(text), *SMALL]
     large = ["--num-layers", "12", "--num-heads", "16", "--d-model", "512", "--max-sequence-length", "128"]
 
@@ -186,7 +186,7 @@ def test_predicted_lack_of_memory_suggests_a_batch_that_fits(tmp_path: Path, tex
 def test_the_largest_shape_does_not_fit_and_says_so(
     tmp_path: Path, text: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Ten GB are refused where there are four, before anything is read, without trying."""
+    """A need of 10 GB is refused with 4 GB available, before anything is read."""
     monkeypatch.setattr(memory, "measure_available_mb", lambda: 4000.0)
     shape = "--batch-size 128 --max-sequence-length 2048 --tokenizer-vocab-size 32000 --num-heads 16 --d-model 512"
     assert run(tmp_path / "run", text, *shape.split(), "--num-layers", "12") == 1
@@ -211,7 +211,7 @@ def test_the_largest_shape_does_not_fit_and_says_so(
 def test_a_failing_server_is_asked_four_times(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], reply: Callable[..., None], reason: str
 ) -> None:
-    """One request, three retries, and no part of a file is left."""
+    """One request, three retries, and no partial file remains."""
     with LoopbackServer(otherwise=reply) as server:
         assert run(tmp_path / "run", f"{server.url}/libro.txt") == 2
         assert sum(head.startswith(b"GET /libro.txt ") for head in server.heads) == NUM_ATTEMPTS
@@ -225,7 +225,7 @@ def test_a_failing_server_is_asked_four_times(
 def test_a_server_that_refuses_is_asked_four_times(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Nobody listens: told after the retries, mirror by mirror."""
+    """When no server listens, the error after the retries lists every mirror."""
     mirrors = [f"http://127.0.0.1:{find_closed_port()}" for _ in range(2)]
     assert run(tmp_path / "run", "gutenberg", "--corpus-mirrors", *mirrors) == 2
     error = capsys.readouterr().err
@@ -247,10 +247,10 @@ def test_a_server_that_refuses_is_asked_four_times(
     ],
     ids=["empty", "blank", "PNG", "ZIP", "gzip", "binary", "HTML", "small"],
 )
-def test_a_file_that_is_no_text_is_refused(
+def test_a_file_that_is_not_text_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes, reason: str
 ) -> None:
-    """Phase 2 says what the file is, and leaves no corpus."""
+    """Phase 2 says what the file is and leaves no corpus."""
     path = tmp_path / "libro.txt"
     path.write_bytes(content)
     assert run(tmp_path / "run", path) == 2
@@ -260,10 +260,10 @@ def test_a_file_that_is_no_text_is_refused(
     )
 
 
-def test_undecodable_bytes_are_told_with_their_place(
+def test_undecodable_bytes_are_reported_with_their_offset(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The message has offset and encoding, and its command is this run again with that encoding."""
+    """The message has offset and encoding, and its command repeats the run with the right encoding."""
     path = tmp_path / "cañón.txt"
     path.write_bytes(b"El fin de la ma\xf1ana.\n" * 900)
     assert run(tmp_path / "run", path) == 2
@@ -283,7 +283,7 @@ def test_undecodable_bytes_are_told_with_their_place(
 def test_a_vocabulary_too_large_for_the_text_fails_the_tokenizer(
     tmp_path: Path, text: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The message names the largest that is possible; the corpus stays."""
+    """The message names the largest possible size; the corpus stays."""
     assert run(tmp_path / "run", text, "--tokenizer-vocab-size", "30000") == 3
     error = capsys.readouterr().err
     corpus = {names.CORPUS, names.CORPUS_MANIFEST}
@@ -297,7 +297,7 @@ def test_a_vocabulary_too_large_for_the_text_fails_the_tokenizer(
 def test_a_vocabulary_too_small_for_the_text_fails_the_tokenizer(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The message names the least that is possible, and so does the command to go on with (T2)."""
+    """The message and its next command name the smallest possible size (T2)."""
     source = tmp_path / "漢字.txt"
     source.write_text(make_many_characters(1500), encoding="utf-8")
     assert run(tmp_path / "run", source) == 3
@@ -325,7 +325,7 @@ def test_a_tokenizer_training_that_hangs_or_dies_fails_its_phase(
     category: str,
     words: str,
 ) -> None:
-    """The child is given up after its time, none is left running, and the corpus stays (T9)."""
+    """The child process is stopped after its time limit, and the corpus stays (T9)."""
     child, place = tmp_path / "child", tmp_path / "pid"
     child.write_text(f"#!/bin/sh\necho $$ > {place}\n{ending}\n")
     child.chmod(0o755)
@@ -353,7 +353,7 @@ def test_a_tokenizer_training_that_hangs_or_dies_fails_its_phase(
 def test_running_out_of_memory_proposes_this_run_with_a_smaller_batch(
     tmp_path: Path, text: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The command names the same source, directory and shape: it can be pasted, and it works."""
+    """The command has the same source, directory and shape, and works when pasted."""
 
     def fail(*arguments: object, **keywords: object) -> None:
         raise MemoryError
@@ -376,7 +376,7 @@ def test_running_out_of_memory_proposes_this_run_with_a_smaller_batch(
 def test_strict_lets_a_missed_target_fail(
     tmp_path: Path, text: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What is a warning otherwise is exit 5; the model is kept and passes again without --strict."""
+    """A missed target is exit 5 instead of a warning; the kept model passes again without --strict."""
     monkeypatch.setattr(validation, "OVERFITTING_GAP", -1000.0)
     assert run(tmp_path / "run", text, "--strict", "--num-epochs", "1") == 5
     error = capsys.readouterr().err
@@ -396,24 +396,24 @@ def test_strict_lets_a_missed_target_fail(
 # ---- everywhere
 
 
-def test_all_mistakes_of_a_command_line_are_told_at_once(
+def test_all_mistakes_of_a_command_line_are_reported_together(
     tmp_path: Path, text: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Nothing is started, nothing is created, and each mistake names its field, value, range and nearest value."""
+    """Nothing is started or created; each mistake has its field, value, range and nearest value."""
     wrong = "--num-layers 99 --batch-size 0 --learning-rate 7 --num-epoch 3 --d-model 100 --num-heads 16"
     assert run(tmp_path / "run", text, *wrong.split()) == 64
     cause = assert_four_lines(capsys.readouterr().err, category="invalid_config", phase="run")
-    told = [line.split(" ")[2] for line in cause.splitlines()[1:]]
-    assert sorted(told) == ["--num-epoch", "batch_size", "learning_rate", "num_heads", "num_layers"]
+    reported = [line.split(" ")[2] for line in cause.splitlines()[1:]]
+    assert sorted(reported) == ["--num-epoch", "batch_size", "learning_rate", "num_heads", "num_layers"]
     (num_layers,) = (line for line in cause.splitlines() if line.startswith("  num_layers = '99' "))
     assert "12; nearest valid value: 12" in num_layers
     assert not (tmp_path / "run").exists()
 
 
-def test_an_unforeseen_exception_is_internal_and_told_in_the_log(
+def test_an_unexpected_exception_is_internal_and_logged(
     tmp_path: Path, text: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Exit 70, the traceback in semilla.log alone, its last 50 lines in the status; --debug shows it."""
+    """Exit 70: the traceback is only in semilla.log, its last 50 lines in the status; --debug shows it."""
 
     def fail(depth: int = 40) -> None:
         if depth == 0:
@@ -439,7 +439,7 @@ def test_an_unforeseen_exception_is_internal_and_told_in_the_log(
 def test_a_held_directory_is_left_alone(
     tmp_path: Path, text: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Exit 75, whichever phase it is; the holder's directory gets no file from the second run."""
+    """Exit 75 in any phase; the second run adds no file to the directory."""
     directory = tmp_path / "run"
     directory.mkdir()
     with hold_lock(directory):
@@ -449,12 +449,12 @@ def test_a_held_directory_is_left_alone(
     assert str(os.getpid()) in cause
 
 
-def test_status_tells_of_a_failure(tmp_path: Path, text: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Whoever comes later reads phase, category and cause."""
+def test_status_shows_a_failure(tmp_path: Path, text: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The status later shows phase, category and cause."""
     run(tmp_path / "run", text.with_name("nada.txt"))
     capsys.readouterr()
     assert cli.main(["status", str(tmp_path / "run")]) == 0
-    told = capsys.readouterr().out
-    assert "invalid_corpus" in told
-    assert "prerequisite_check" in told
-    assert "nada.txt" in told
+    reported = capsys.readouterr().out
+    assert "invalid_corpus" in reported
+    assert "prerequisite_check" in reported
+    assert "nada.txt" in reported

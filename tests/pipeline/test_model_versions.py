@@ -1,4 +1,4 @@
-"""Models trained one after another in a directory, as a user meets them: numbered, kept, told of, compared, cleaned."""
+"""Models trained one after another in a directory: versions, kept copies, status, comparison, clean."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tiny_training import KnownPackages
 from semilla import cli
 from semilla.evaluation import gates
 from semilla.pipeline.phases import prerequisite_check
-from semilla.records.models import list_models
+from semilla.records.archive import list_models
 
 STEPS = {
     "1.0.0": (),
@@ -27,7 +27,7 @@ STEPS = {
 
 @pytest.fixture(scope="module")
 def history(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """A directory after four trainings, with the hashes of what each had left."""
+    """A directory after four trainings, with the hashes of the files after each."""
     place = tmp_path_factory.mktemp("history")
     source, directory = write_text(place / "libro.txt"), place / "run"
     left = {}
@@ -53,7 +53,7 @@ def directory(history: dict[str, Any], tmp_path: Path) -> Path:
 
 
 def test_each_earlier_model_is_kept_as_it_was(history: dict[str, Any]) -> None:
-    """Byte for byte, in its folder, but for its status, which had to list the folder; the third of two has gone."""
+    """Byte for byte, except its status, which lists the folder; of three earlier models, two are kept."""
     assert [model.version for model in list_models(history["directory"])] == ["1.1.0", "1.0.1"]
     for model in list_models(history["directory"]):
         kept = hash_tree(model.directory)
@@ -64,24 +64,24 @@ def test_each_earlier_model_is_kept_as_it_was(history: dict[str, Any]) -> None:
         )
 
 
-def test_the_version_stands_in_the_bundle(history: dict[str, Any]) -> None:
-    """Of the model that is there and of the earlier ones."""
+def test_the_bundle_contains_its_version(history: dict[str, Any]) -> None:
+    """Both the current and the earlier bundles contain their versions."""
     folders = [history["directory"], *(model.directory for model in list_models(history["directory"]))]
     versions = [json.loads((one / "bundle" / "bundle.json").read_bytes())["model_version"] for one in folders]
     assert versions == ["2.0.0", "1.1.0", "1.0.1"]
 
 
 def test_text_is_generated_from_an_earlier_model(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """By the name of its folder, and the answer says which it is."""
+    """Its folder name selects it, and the output says which version it is."""
     words = ["generate", "Había", "--model", str(directory / "models" / "1.0.1"), "--seed", "1", "--json"]
     assert cli.main(words) == 0
     assert json.loads(capsys.readouterr().out)["model_version"] == "1.0.1"
 
 
-def test_status_tells_the_version_and_the_earlier_ones(
+def test_status_shows_the_version_and_the_earlier_ones(
     directory: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """In words with what each reached, and as JSON."""
+    """It lists each earlier model with its result, as text and as JSON."""
     assert cli.main(["status", str(directory)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].endswith(", model 2.0.0")
@@ -94,8 +94,8 @@ def test_status_tells_the_version_and_the_earlier_ones(
     assert [model["version"] for model in content["earlier_models"]] == ["1.1.0", "1.0.1"]
 
 
-def test_the_report_tells_the_version_and_the_earlier_ones(directory: Path) -> None:
-    """Beside its title, and in a table."""
+def test_the_report_shows_the_version_and_the_earlier_ones(directory: Path) -> None:
+    """The title shows the version, and a table lists the earlier models."""
     assert cli.main(["report", str(directory)]) == 0
     page = (directory / "report.html").read_text(encoding="utf-8")
     assert "model 2.0.0" in page
@@ -104,7 +104,7 @@ def test_the_report_tells_the_version_and_the_earlier_ones(directory: Path) -> N
 
 
 def test_a_model_is_compared_with_the_one_before(directory: Path, tmp_path: Path) -> None:
-    """A folder of an earlier model is as good as a run's."""
+    """The folder of an earlier model works like a run's directory."""
     page = tmp_path / "comparison.html"
     words = ["report", str(directory / "models" / "1.0.1"), str(directory / "models" / "1.1.0")]
     assert cli.main([*words, "--output", str(page)]) == 0
@@ -114,7 +114,7 @@ def test_a_model_is_compared_with_the_one_before(directory: Path, tmp_path: Path
 def test_cleaning_removes_the_earlier_models_and_nothing_of_anybody_else(
     directory: Path, tmp_path: Path
 ) -> None:
-    """With what a report on one of them left there."""
+    """Files that a report on an earlier model left are removed, too."""
     assert cli.main(["report", str(directory / "models" / "1.0.1")]) == 0
     (directory / "models" / "mine.pt").write_text("mine")
     assert cli.main(["clean", str(directory), "--yes"]) == 0
@@ -125,7 +125,7 @@ def test_cleaning_removes_the_earlier_models_and_nothing_of_anybody_else(
 
 
 def test_judging_again_keeps_version_and_folder(directory: Path) -> None:
-    """Only the verdict changes, so there is nothing to put aside."""
+    """Only the validation changes, so no copy is kept."""
     before = {name for name in hash_tree(directory) if name.startswith("models/")}
     words = ["validate", str(directory), "--max-validation-loss", "19"]
     assert cli.main(words) == 0

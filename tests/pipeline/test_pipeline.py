@@ -1,4 +1,4 @@
-"""The main job from end to end, on a text small enough for seconds: artifacts, reuse, resume, and every way to fail."""
+"""The main job from end to end on a small text: artifacts, reuse, resume and failures."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LONGER = ["--num-epochs", "6", "--checkpoint-every", "5"]
 
 
 def outcomes(directory: Path) -> str:
-    """First letters of what happened to phases 2 to 5: done, reused, skipped."""
+    """First letters of the outcomes of phases 2 to 5: done, reused, skipped."""
     records = read(directory)["phase_records"]
     return "".join(records[phase]["outcome"][0] for phase in PHASES[1:])
 
@@ -47,7 +47,7 @@ def copy(finished: Path, tmp_path: Path) -> Path:
 
 
 def test_a_run_leaves_every_artifact_of_the_specification(finished: Path) -> None:
-    """And lists each of them, none empty."""
+    """The status lists each artifact, and none is empty."""
     expected = {
         "corpus_bilingual.txt", "corpus_manifest.json", "bilingual_1k.model", "bilingual_1k.vocab", "best_model.pt",
         "final_model.pt", "checkpoint_epoch_1.pt", "checkpoint_epoch_2.pt", "training_metrics.json",
@@ -58,14 +58,14 @@ def test_a_run_leaves_every_artifact_of_the_specification(finished: Path) -> Non
     assert all((finished / name).stat().st_size > 0 for name in created)
 
 
-def test_the_bundle_tells_its_licence(finished: Path) -> None:
-    """Somebody who is handed the folder alone can read on what terms it came."""
+def test_the_bundle_contains_its_licence(finished: Path) -> None:
+    """The bundle folder alone says under which licence it is."""
     description = json.loads((finished / "bundle" / "bundle.json").read_text(encoding="utf-8"))
     assert "whoever trained the model" in description["licence"]
 
 
 def test_the_status_is_as_specified(finished: Path) -> None:
-    """Every field, with the phases in order and the figures of the validation."""
+    """The status has every field, the phases in order and the validation results."""
     status = read(finished)
     assert status["current_phase"] == status["run_state"] == "complete"
     assert status["completed_phases"] == list(PHASES)
@@ -82,7 +82,7 @@ def test_the_status_is_as_specified(finished: Path) -> None:
 
 
 def test_the_metrics_are_as_specified(finished: Path) -> None:
-    """One row an epoch, with every field, and the totals."""
+    """The metrics have one complete row per epoch, and a summary."""
     metrics = read(finished, "training_metrics.json")
     assert metrics["run_id"] == read(finished)["pipeline_id"]
     assert [row["epoch_number"] for row in metrics["epoch_history"]] == [1, 2]
@@ -97,7 +97,7 @@ def test_the_metrics_are_as_specified(finished: Path) -> None:
 
 
 def test_a_second_run_with_nothing_changed_touches_nothing(copy: Path, source: Path, capsys) -> None:
-    """Not a byte, and it says so."""
+    """No byte changes, and a note says so."""
     before = hash_tree(copy)
     assert run(copy, source) == 0
     assert hash_tree(copy) == before
@@ -116,13 +116,13 @@ def test_a_second_run_with_nothing_changed_touches_nothing(copy: Path, source: P
 def test_a_changed_input_reruns_exactly_what_depends_on_it(
     copy: Path, source: Path, change: tuple[str, str], expected: str
 ) -> None:
-    """Later phases run again, earlier ones are reused."""
+    """Later phases run again and earlier ones are reused."""
     assert run(copy, source, *change) == 0
     assert outcomes(copy) == expected
 
 
 def test_a_changed_text_reruns_everything(finished: Path, tmp_path: Path, source: Path) -> None:
-    """The same path with another content is another input."""
+    """The same path with different content is a different input."""
     directory = shutil.copytree(finished, tmp_path / "run")
     original = source.read_bytes()
     try:
@@ -134,7 +134,7 @@ def test_a_changed_text_reruns_everything(finished: Path, tmp_path: Path, source
 
 
 def test_a_damaged_artifact_is_made_again(copy: Path, source: Path) -> None:
-    """One flipped byte in the tokenizer, and it is trained anew; the same bytes come out, so the rest is reused."""
+    """After a flipped byte the tokenizer is trained again; its bytes are the same, so the rest is reused."""
     path = copy / "bilingual_1k.model"
     good = path.read_bytes()
     path.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
@@ -143,8 +143,8 @@ def test_a_damaged_artifact_is_made_again(copy: Path, source: Path) -> None:
     assert read(copy)["current_phase"] == "complete"
 
 
-def test_skipped_phases_take_what_is_there(copy: Path, source: Path) -> None:
-    """The source may be gone: skipped is skipped."""
+def test_skipped_phases_use_the_existing_artifacts(copy: Path, source: Path) -> None:
+    """A skipped phase does not need its source."""
     options = ("--skip-phases", "corpus_download", "tokenizer_training", "--num-epochs", "1")
     assert run(copy, source.with_name("gone.txt"), *options) == 0
     assert outcomes(copy) == "ssdd"
@@ -157,7 +157,7 @@ def test_skipped_phases_take_what_is_there(copy: Path, source: Path) -> None:
 def test_a_skipped_phase_with_stale_artifacts_is_an_error(
     copy: Path, source: Path, phase: str, name: str, code: int, is_missing: bool, capsys
 ) -> None:
-    """Damaged or missing, it is never trained on (E6)."""
+    """A damaged or missing artifact is never used for training (E6)."""
     (copy / name).unlink() if is_missing else (copy / name).write_bytes(b"something else")
     assert run(copy, source, "--skip-phases", phase, "--num-epochs", "1") == code
     assert "error[integrity]" in capsys.readouterr().err
@@ -166,12 +166,12 @@ def test_a_skipped_phase_with_stale_artifacts_is_an_error(
 def test_a_skipped_phase_with_sound_but_stale_artifacts_is_an_error(
     copy: Path, tmp_path: Path, capsys
 ) -> None:
-    """A tokenizer of another text is whole, and still not the one asked for; the command given makes it anew (E6)."""
+    """A valid tokenizer of a different text is refused; the next command trains a new one (E6)."""
     other = write_text(tmp_path / "otro.txt", seed=1)
     assert run(copy, other, "--skip-phases", "tokenizer_training", "--num-epochs", "1") == 3
     error = capsys.readouterr().err
     assert "error[integrity] tokenizer_training: tokenizer_training cannot be skipped: " in error
-    assert "corpus became another" in error
+    assert "corpus changed since it ran" in error
     command = next(line for line in error.splitlines() if line.startswith("next: "))
     assert "--skip-phases" not in command
     assert cli.main(shlex.split(command)[2:]) == 0
@@ -179,7 +179,7 @@ def test_a_skipped_phase_with_sound_but_stale_artifacts_is_an_error(
 
 
 def test_a_missed_gate_is_exit_5_and_keeps_the_model(copy: Path, source: Path, capsys) -> None:
-    """The error says which figure missed by how much; validating again with a fair limit passes."""
+    """The error names the figure and by how much it missed; validating with a fair limit passes."""
     assert run(copy, source, "--max-validation-loss", "0.5") == 5
     error = capsys.readouterr().err
     assert "error[validation_failure] validation: " in error
@@ -197,7 +197,7 @@ def test_a_missed_gate_is_exit_5_and_keeps_the_model(copy: Path, source: Path, c
 
 
 def test_a_run_killed_after_its_last_phase_keeps_its_verdict(copy: Path, source: Path) -> None:
-    """The validation is reused, and so are the figures that it found."""
+    """The validation and its results are reused."""
     status = read_status(copy)
     assert status is not None
     results, status.run_state, status.current_phase = status.validation_results, "running", "validation"
@@ -211,7 +211,7 @@ def test_a_run_killed_after_its_last_phase_keeps_its_verdict(copy: Path, source:
 
 
 def test_a_text_made_again_to_the_same_bytes_keeps_the_verdict(copy: Path, source: Path) -> None:
-    """A lost corpus is made again, the tokenizer as well; the model they lead to is the same, and was validated."""
+    """A lost corpus and tokenizer come out byte-identical, so the model and its validation are reused."""
     before = read_status(copy)
     assert before is not None
     assert before.validation_results is not None
@@ -225,7 +225,7 @@ def test_a_text_made_again_to_the_same_bytes_keeps_the_verdict(copy: Path, sourc
 
 
 def test_validate_measures_again_without_training(copy: Path) -> None:
-    """The model's bytes stay, the verdict is new."""
+    """The model does not change, and the validation results are new."""
     before = hash_tree(copy)
     assert cli.main(["validate", str(copy)]) == 0
     after = hash_tree(copy)
@@ -246,14 +246,14 @@ def test_resuming_with_another_shape_is_refused_with_both_values(
 
 
 def test_hyperparameters_may_differ_on_resume(copy: Path, source: Path, capsys) -> None:
-    """Two epochs done, a third asked for: one more is trained, and the loss of bit-identity is said."""
+    """After two epochs a third is requested: one more is trained, and a note says bit-identity is lost."""
     assert run(copy, source, "--num-epochs", "3", "--resume") == 0
     assert [row["epoch_number"] for row in read(copy, "training_metrics.json")["epoch_history"]] == [1, 2, 3]
     assert "num_epochs 2 -> 3" in capsys.readouterr().out
 
 
 def test_unfinished_checkpoints_and_no_choice_is_a_usage_error(copy: Path, source: Path, capsys) -> None:
-    """Without a terminal nobody is asked, and both ways on are named."""
+    """Without a terminal there is no question; the error names both flags."""
     assert run(copy, source, "--num-epochs", "1") == 0
     status = read_status(copy)
     assert status is not None
@@ -269,7 +269,7 @@ def test_unfinished_checkpoints_and_no_choice_is_a_usage_error(copy: Path, sourc
 
 
 def test_damaged_checkpoints_never_mean_a_silent_fresh_start(copy: Path, source: Path, capsys) -> None:
-    """The newest that verifies is taken; when none does, the run stops and names --no-resume."""
+    """The newest valid checkpoint is used; when none is valid, the run stops and names --no-resume."""
     newest = copy / "checkpoint_epoch_2.pt"
     newest.write_bytes(newest.read_bytes()[:-1])
     assert run(copy, source, "--num-epochs", "3", "--resume") == 0
@@ -283,7 +283,7 @@ def test_damaged_checkpoints_never_mean_a_silent_fresh_start(copy: Path, source:
 
 
 def test_running_out_of_memory_suggests_a_batch_size_that_runs(tmp_path: Path, source: Path) -> None:
-    """A real allocation fails under a limit set once training begins; the size in the message fits under it."""
+    """A real allocation fails under a limit set during training; the suggested size fits under it."""
     directory = tmp_path / "run"
     script = """
 import resource, sys
@@ -317,7 +317,7 @@ sys.exit(cli.main(sys.argv[1:]))
         command = [sys.executable, "-c", script, *options, *more]
         return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
-    # Sixteen sequences of 128 are one shard, and twelve layers of it need more than is left.
+    # Sixteen sequences of 128 are one worker batch, and twelve layers of it need more than is left.
     big = ("--batch-size", "16", "--max-sequence-length", "128", "--num-layers", "12")
     failed = attempt(*big)
     assert failed.returncode == 4, failed.stderr
@@ -339,7 +339,7 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory, source: Path) -> Pat
 def test_interrupted_and_resumed_the_run_ends_in_the_same_bits(
     tmp_path: Path, source: Path, uninterrupted: Path, number: signal.Signals, code: int
 ) -> None:
-    """A signal in the middle of training: the step is finished and saved, and nothing is lost."""
+    """After a signal during training the step is finished and saved, and nothing is lost."""
     whole, cut = uninterrupted, tmp_path / "cut"
     command = [sys.executable, "-m", "semilla", *list_words(cut, source)]
     with subprocess.Popen(
@@ -371,7 +371,7 @@ def test_interrupted_and_resumed_the_run_ends_in_the_same_bits(
 
 
 def test_a_second_run_in_the_same_directory_is_refused(copy: Path, source: Path, capsys) -> None:
-    """Exit 75, and the first is not harmed."""
+    """The second run exits with 75, and the first is not affected."""
     code = "import sys, time, pathlib; from semilla.records.lock import hold_lock\n" \
            "with hold_lock(pathlib.Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"  # fmt: skip
     before = hash_tree(copy)
@@ -387,7 +387,7 @@ def test_a_second_run_in_the_same_directory_is_refused(copy: Path, source: Path,
 
 
 def test_the_status_is_valid_at_every_instant(tmp_path: Path, source: Path) -> None:
-    """A reader in a loop sees nothing but whole documents in allowed states."""
+    """A reader in a loop sees only complete documents in valid states."""
     directory = tmp_path / "run"
     command = [sys.executable, "-m", "semilla", *list_words(directory, source)]
     seen, num_reads = [], 0

@@ -1,4 +1,4 @@
-"""Several runs over lists of values: each what it would be alone, all of them again after any stop."""
+"""Sweeps: each run is the same as on its own, and a stopped sweep continues."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from small_runs import write_text
 from tiny_training import KnownPackages, describe_end, in_child
 
 from semilla import cli
+from semilla.configuration.loading import load_configuration
 from semilla.configuration.schema import PipelineConfiguration
-from semilla.configuration.sources import load_configuration
 from semilla.errors import DivergedError, InvalidConfigError, NetworkError
 from semilla.events import silent
 from semilla.pipeline import sweep
 from semilla.pipeline.main_job import run_pipeline
 from semilla.pipeline.phases import PhaseRecord, model_training, prerequisite_check, validation
-from semilla.pipeline.sweep import Outcome, Trial, combine, is_listable, name_trial, plan_trials, run_trials
+from semilla.pipeline.sweep import Outcome, Trial, is_listable, name_trial, plan_trials, run_trials
 from semilla.records import names
 from semilla.records.status import read_status
 
@@ -43,7 +43,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is validated and how is tested elsewhere, and takes longer than the training."""
+    """Skip the validation, which is tested elsewhere and takes longer than the training."""
     monkeypatch.setattr(prerequisite_check, "PackageProbe", KnownPackages)
     monkeypatch.setattr(validation, "run", lambda config, *, progress: PhaseRecord("validation"))
     torch.set_num_threads(1)
@@ -69,7 +69,7 @@ def run_all(trials: list[Trial]) -> list[Outcome]:
 
 
 def outcomes(trial: Trial) -> str:
-    """First letters of what happened to corpus, tokenizer and training: done, reused."""
+    """First letters of the outcomes of corpus, tokenizer and training: done, reused."""
     status = read_status(trial.directory)
     assert status
     assert (status.run_state, status.attempt) == ("complete", 1)
@@ -77,14 +77,14 @@ def outcomes(trial: Trial) -> str:
     return "".join(status.phase_records[phase].outcome[0] for phase in phases)
 
 
-def test_every_combination_is_a_run_and_the_last_list_changes_fastest() -> None:
-    """As the digits of a number do."""
-    found = [tuple(one.values()) for one in combine({"num_layers": ["1", "2"], "seed": ["1", "2", "3"]})]
-    assert found == [("1", "1"), ("1", "2"), ("1", "3"), ("2", "1"), ("2", "2"), ("2", "3")]
+def test_every_combination_is_a_run_and_the_last_list_changes_fastest(plan: Plan) -> None:
+    """Combinations count up like the digits of a number."""
+    found = [tuple(trial.values.values()) for trial in plan(num_layers="1,2", seed="1,2,3")]
+    assert found == [(1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (2, 3)]
 
 
 def test_a_run_has_a_directory_named_by_its_values(plan: Plan, tmp_path: Path) -> None:
-    """However a value was written; one that is given twice is tried once."""
+    """The way a value is written does not matter, and a repeated value runs once."""
     trials = plan(num_layers="1,2", learning_rate="3e-4,0.0003,0.001")
     assert [trial.directory.name for trial in trials] == [
         "num-layers-1_learning-rate-0.0003", "num-layers-1_learning-rate-0.001",
@@ -102,25 +102,25 @@ def test_a_run_has_a_directory_named_by_its_values(plan: Plan, tmp_path: Path) -
     ("corpus_mirrors", False), ("output_directory", False), ("strict", False),
 ])  # fmt: skip
 def test_a_comma_divides_numbers_and_choices_only(name: str, listed: bool) -> None:
-    """A name of a file may hold one."""
+    """A file name may contain a comma."""
     assert is_listable(name) is listed
 
 
-def test_one_wrong_value_is_told_before_anything_runs(plan: Plan, tmp_path: Path) -> None:
-    """The third of three would otherwise be found after hours."""
+def test_a_wrong_value_is_reported_before_anything_runs(plan: Plan, tmp_path: Path) -> None:
+    """Otherwise a mistake in the third run would appear after hours."""
     with pytest.raises(InvalidConfigError, match="num_layers = '99'"):
         plan(num_layers="1,2,99")
     assert not (tmp_path / "sweep").exists()
 
 
-def test_where_nothing_varies_nothing_is_swept(plan: Plan) -> None:
-    """It would be a run."""
-    with pytest.raises(InvalidConfigError, match="nothing varies"):
+def test_a_sweep_needs_something_to_vary(plan: Plan) -> None:
+    """That would be a single run."""
+    with pytest.raises(InvalidConfigError, match="nothing to vary"):
         plan(num_layers="1")
 
 
 def test_a_run_of_a_sweep_ends_in_the_bits_of_the_same_run_alone(plan: Plan, tmp_path: Path) -> None:
-    """Text and tokenizer were taken from the first, and nothing else passes from run to run."""
+    """Text and tokenizer are copied from the first run, and nothing else is shared."""
     trials = plan(seed="1,2")
     assert [outcome.error for outcome in run_all(trials)] == [None, None]
     assert [outcomes(trial) for trial in trials] == ["ddd", "rrd"]
@@ -129,8 +129,8 @@ def test_a_run_of_a_sweep_ends_in_the_bits_of_the_same_run_alone(plan: Plan, tmp
     assert describe_end(trials[1].directory) == describe_end(tmp_path / "alone")
 
 
-def test_what_depends_on_a_value_is_made_for_each(plan: Plan) -> None:
-    """Another vocabulary needs another tokenizer; the text is the same."""
+def test_artifacts_that_depend_on_a_value_are_made_for_each(plan: Plan) -> None:
+    """A different vocabulary size needs a new tokenizer, but not a new text."""
     trials = plan(tokenizer_vocab_size="1000,1050")
     run_all(trials)
     assert [outcomes(trial) for trial in trials] == ["ddd", "rdd"]
@@ -138,7 +138,7 @@ def test_what_depends_on_a_value_is_made_for_each(plan: Plan) -> None:
 
 
 def test_a_sweep_killed_anywhere_ends_as_if_it_had_not_been(plan: Plan, tmp_path: Path) -> None:
-    """The same command again: what was finished stays, what was not goes on, the rest follows."""
+    """The same command keeps finished runs, continues the unfinished one and starts the rest."""
     with DiskFaults() as rehearsal:
         whole = plan(tmp_path / "whole", seed="1,2")
         run_all(whole)
@@ -153,12 +153,12 @@ def test_a_sweep_killed_anywhere_ends_as_if_it_had_not_been(plan: Plan, tmp_path
 
         assert in_child(die) == -9
         assert [outcome.error for outcome in run_all(trials)] == [None, None]
-        for trial, wanted in zip(trials, whole, strict=True):
-            assert describe_end(trial.directory) == describe_end(wanted.directory)
+        for trial, expected in zip(trials, whole, strict=True):
+            assert describe_end(trial.directory) == describe_end(expected.directory)
 
 
 def test_a_finished_run_is_not_touched_again_and_a_longer_list_adds_to_it(plan: Plan) -> None:
-    """Not a byte of it."""
+    """Not one byte of it changes."""
     first = plan(seed="1,2")
     run_all(first)
     before = {path: path.stat().st_mtime_ns for path in first[0].directory.rglob("*.pt")}
@@ -167,10 +167,10 @@ def test_a_finished_run_is_not_touched_again_and_a_longer_list_adds_to_it(plan: 
     assert outcomes(plan(seed="1,2,3")[2]) == "rrd"
 
 
-def test_a_failure_that_says_something_about_the_values_does_not_stop_the_sweep(
+def test_a_failure_caused_by_the_values_does_not_stop_the_sweep(
     plan: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A learning rate at which training diverges is a finding."""
+    """A learning rate that makes training diverge is a result."""
     train = model_training.run
 
     def diverge(config: PipelineConfiguration, **keywords: Any) -> PhaseRecord:
@@ -185,10 +185,8 @@ def test_a_failure_that_says_something_about_the_values_does_not_stop_the_sweep(
     assert found == ["diverged", None]
 
 
-def test_a_failure_that_would_meet_the_next_run_as_well_stops_the_sweep(
-    plan: Plan, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """There is no sense in asking a dead network three times."""
+def test_any_other_failure_stops_the_sweep(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network failure would hit every run, so the sweep stops."""
 
     def fail(config: PipelineConfiguration, **keywords: Any) -> PhaseRecord:
         raise NetworkError("unplugged")
@@ -202,7 +200,7 @@ def test_a_failure_that_would_meet_the_next_run_as_well_stops_the_sweep(
 
 @pytest.fixture(scope="module")
 def swept(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A sweep over two widths and two seeds, by the command line."""
+    """A sweep over two widths and two seeds, run from the command line."""
     root = tmp_path_factory.mktemp("swept") / "anchura"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(prerequisite_check, "PackageProbe", KnownPackages)
@@ -225,7 +223,7 @@ def swept(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_command_leaves_the_runs_and_a_page_that_compares_them(swept: Path) -> None:
-    """Each run's directory is like any other."""
+    """Each trial's directory is a normal run directory."""
     runs = sorted(path.name for path in swept.iterdir() if path.is_dir())
     assert runs == [f"dim-feedforward-{width}_seed-{seed}" for width in (128, 192) for seed in (1, 2)]
     assert (swept / "comparison.html").is_file()
@@ -236,7 +234,7 @@ def test_the_command_leaves_the_runs_and_a_page_that_compares_them(swept: Path) 
 def test_the_table_has_a_row_for_each_run_and_says_which_is_better(
     swept: Path, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With the values in its first columns; the same command again has nothing to do and shows it again."""
+    """The first columns are the values. Repeating the command only shows the table again."""
     place = shutil.copytree(swept, tmp_path / "anchura")
     words = [
         f"--{name.replace('_', '-')}={value}" for name, value in FLAGS.items() if name != "dim_feedforward"
@@ -252,7 +250,7 @@ def test_the_table_has_a_row_for_each_run_and_says_which_is_better(
 
 
 def test_without_a_directory_a_sweep_has_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Not data/, where a single run stands."""
+    """It does not use data/, the default of a single run."""
     seen: list[Trial] = []
 
     def note(trials: list[Trial], **keywords: Any) -> Iterator[Outcome]:

@@ -1,4 +1,4 @@
-"""Phase 3 when it is skipped: a tokenizer of unknown origin is taken only where the user vouches for it (T4)."""
+"""Phase 3 when skipped: a tokenizer of unknown origin is used only if the user trusts it (T4)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from semilla.pipeline.phases import corpus_download, tokenizer_training
 
 @pytest.fixture
 def output(tmp_path: Path) -> Path:
-    """A directory with a corpus, and a tokenizer that somebody copied there."""
+    """A directory with a corpus and a tokenizer copied from elsewhere."""
     text, output = tmp_path / "libro.txt", tmp_path / "salida"
     text.write_text(
         "".join(f"{n}: {sentence}" for n in range(40) for sentence in SENTENCES), encoding="utf-8"
@@ -36,7 +36,7 @@ def adopt(output: Path, *, trust_tokenizer: bool) -> object:
 
 
 def test_a_foreign_tokenizer_needs_to_be_trusted(output: Path) -> None:
-    """Without the word for it the error names the flag, and the command to repeat the run with it."""
+    """Without --trust-tokenizer the error names the flag and the command to repeat the run with it."""
     with pytest.raises(IntegrityError, match="--trust-tokenizer") as caught:
         adopt(output, trust_tokenizer=False)
     assert caught.value.next_command is not None
@@ -44,8 +44,8 @@ def test_a_foreign_tokenizer_needs_to_be_trusted(output: Path) -> None:
     assert adopt(output, trust_tokenizer=True)
 
 
-def test_trust_does_not_open_what_crashes_the_parser(output: Path) -> None:
-    """The checks stay: trust is about where a file is from, not about what it does to this process."""
+def test_a_trusted_tokenizer_is_still_checked(output: Path) -> None:
+    """The checks stay: trust covers where a file comes from, not whether it crashes the parser."""
     path = output / "bilingual_8k.model"
     path.write_bytes(path.read_bytes() + encode_piece("a" * 200_000))
     with pytest.raises(IntegrityError, match="a piece has"):

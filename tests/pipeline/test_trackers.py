@@ -1,4 +1,4 @@
-"""Trackers: figures for other programs, told by the same events as everything else."""
+"""Trackers pass a run's figures to other programs through the usual events."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ STEP = StepDone(3, 10, 1, 2, 5.5, 3e-4, 20_000.0, 7.0)
 
 
 def test_the_documented_tracker_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The code of docs/trackers.md, run as it stands, keeps a row for each epoch; only the training is played."""
+    """The code in docs/trackers.md keeps a row per epoch when its events come from a simulated training."""
     monkeypatch.chdir(tmp_path)
 
     def play(config: PipelineConfiguration, *, listeners: list[Any]) -> None:
@@ -52,14 +52,14 @@ def test_the_documented_tracker_works(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_the_documented_tracker_has_twenty_lines() -> None:
-    """Its class, as the text promises: small."""
+    """The page promises a small class."""
     text = DOCUMENT.read_text(encoding="utf-8")
     body = text[text.index("class CsvTracker") : text.index("config = semilla")]
     assert len(body.strip().splitlines()) <= 20
 
 
 def test_no_tracker_is_the_default(tmp_path: Path) -> None:
-    """Nothing is imported, nothing is made."""
+    """By default no tracker package is imported and no file is created."""
     with open_tracker(PipelineConfiguration(output_directory=str(tmp_path)), tell=print) as trackers:
         assert trackers == ()
     assert list(tmp_path.iterdir()) == []
@@ -80,16 +80,16 @@ def read_scalars(path: Path) -> dict[tuple[str, int], float]:
 
 
 def test_tensorboard_gets_steps_and_epochs(tmp_path: Path) -> None:
-    """Losses, rates and bits per byte by language; the file is listed among what the run left."""
+    """It gets losses, learning rates and bits per byte per language; its file is listed as an artifact."""
     pytest.importorskip("tensorboard", reason="the extra tensorboard is not installed")
     config = PipelineConfiguration(output_directory=str(tmp_path), tracker="tensorboard")
-    told: list[Event] = []
-    with open_tracker(config, tell=told.append) as (tracker,):
+    reported: list[Event] = []
+    with open_tracker(config, tell=reported.append) as (tracker,):
         assert list(tmp_path.iterdir()) == []
         tracker(STEP)
         tracker(EpochDone(METRICS, is_best=True))
     (path,) = (tmp_path / "tensorboard").iterdir()
-    assert told == [ArtifactWritten(path)]
+    assert reported == [ArtifactWritten(path)]
     scalars = read_scalars(path)
     assert scalars["step/loss", 3] == 5.5
     assert scalars["epoch/validation_loss", 1] == 4.75
@@ -97,7 +97,7 @@ def test_tensorboard_gets_steps_and_epochs(tmp_path: Path) -> None:
 
 
 def test_tensorboard_pulls_in_neither_torch_nor_tensorflow() -> None:
-    """Importing what the tracker imports brings no second framework along."""
+    """The tracker's imports load no other framework."""
     pytest.importorskip("tensorboard", reason="the extra tensorboard is not installed")
     code = (
         "import sys\n"

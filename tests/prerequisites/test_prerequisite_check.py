@@ -103,7 +103,7 @@ def test_advice_begins_where_it_should(place, changes, advised):
 def test_a_name_too_long_ends_with_64(place, capsys):
     """What the configuration alone decides is 64, also when phase 1 finds it."""
     assert cli.main(["check", "--corpus-source", "sample", "--output-dir", "x" * 300]) == 64
-    assert "error[invalid_config] check: no file can have this name" in capsys.readouterr().err
+    assert "error[invalid_config] check: this path cannot be used" in capsys.readouterr().err
 
 
 def test_a_corpus_of_the_same_source_counts_as_there(place):

@@ -19,10 +19,10 @@ from semilla.prerequisites.storage import (
     check_directory,
     check_disk,
     list_file_sizes,
-    make_directory,
     measure_artifacts,
     reckon_need_bytes,
 )
+from semilla.records.folders import make_directories
 
 
 def make_config(directory: Path, **changes) -> PipelineConfiguration:
@@ -80,10 +80,10 @@ def test_a_name_too_long_is_a_wrong_setting(tmp_path):
     assert check_directory(make_config(tmp_path / ("x" * 255))).ok
 
 
-def test_make_directory_returns_what_it_created(tmp_path):
+def test_make_directories_returns_what_it_created(tmp_path):
     """Created folders are listed outermost first, so that they can be removed again."""
-    assert make_directory(tmp_path / "a" / "b") == [tmp_path / "a", tmp_path / "a" / "b"]
-    assert make_directory(tmp_path / "a" / "b") == []
+    assert make_directories(tmp_path / "a" / "b") == [tmp_path / "a", tmp_path / "a" / "b"]
+    assert make_directories(tmp_path / "a" / "b") == []
 
 
 def test_a_read_only_disk_is_a_matter_of_permission(mount_tmpfs):

@@ -1,4 +1,4 @@
-"""Artifacts are complete under their final name, or absent, and known by their hash."""
+"""Artifacts are complete under their final name, or absent, and identified by their hash."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from semilla.errors import DiskSpaceError, IntegrityError, PermissionDeniedError
 from semilla.records import disk, files
 
 
-def test_what_is_written_is_read_back(tmp_path: Path) -> None:
-    """Bytes and JSON, with accents."""
+def test_files_are_read_back_as_written(tmp_path: Path) -> None:
+    """Bytes and JSON come back as they were, accents included."""
     files.write_json(tmp_path / "a.json", {"niño": "¿qué?"})
     assert files.read_json(tmp_path / "a.json") == {"niño": "¿qué?"}
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
@@ -25,7 +25,7 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("call", ["fsync", "replace"])
 def test_a_write_that_fails_leaves_the_old_file_and_no_trace(tmp_path: Path, monkeypatch, call: str) -> None:
-    """A full disk, met late, changes nothing."""
+    """A disk that fills up during the write changes nothing."""
     path = tmp_path / "model.pt"
     files.write_bytes(path, b"old")
 
@@ -47,7 +47,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_trace(tmp_path: Path, mon
 def test_operating_system_errors_find_their_category(
     tmp_path: Path, monkeypatch, number: int, kind: type
 ) -> None:
-    """Full, over quota, too large; read-only, forbidden; broken, vanished."""
+    """Each kind of ``OSError`` gets the error class that says what the user can do."""
     monkeypatch.setattr(
         os, "fsync", lambda descriptor: (_ for _ in ()).throw(OSError(number, os.strerror(number)))
     )
@@ -56,7 +56,7 @@ def test_operating_system_errors_find_their_category(
 
 
 def test_files_obey_the_umask(tmp_path: Path) -> None:
-    """Others may read what the user lets them read."""
+    """The umask decides who may read a file."""
     previous = os.umask(0o027)
     try:
         files.write_bytes(tmp_path / "x", b"")
@@ -65,8 +65,8 @@ def test_files_obey_the_umask(tmp_path: Path) -> None:
     assert (tmp_path / "x").stat().st_mode & 0o777 == 0o640
 
 
-def test_json_without_numbers_that_are_none(tmp_path: Path) -> None:
-    """NaN never reaches a file."""
+def test_nan_is_refused_in_json(tmp_path: Path) -> None:
+    """NaN is refused before anything is written."""
     with pytest.raises(ValueError, match="not JSON compliant"):
         files.write_json(tmp_path / "x.json", {"loss": float("nan")})
     assert not (tmp_path / "x.json").exists()
@@ -74,14 +74,14 @@ def test_json_without_numbers_that_are_none(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[" * 100_000])
 def test_damaged_json_is_an_integrity_error(tmp_path: Path, content: bytes) -> None:
-    """Whatever is wrong with it."""
+    """Any JSON that does not parse raises IntegrityError."""
     (tmp_path / "x.json").write_bytes(content)
     with pytest.raises(IntegrityError):
         files.read_json(tmp_path / "x.json")
 
 
 def test_an_artifact_that_changed_is_noticed(tmp_path: Path) -> None:
-    """By size, by content, by absence."""
+    """A changed size, changed content and a missing file are all found."""
     path = tmp_path / "best_model.pt"
     files.write_bytes(path, b"weights")
     artifact = files.describe_artifact(path, root=tmp_path)
@@ -93,8 +93,8 @@ def test_an_artifact_that_changed_is_noticed(tmp_path: Path) -> None:
         assert not files.is_intact(artifact, root=tmp_path)
 
 
-def test_what_killed_writers_left_is_collected(tmp_path: Path) -> None:
-    """Our temporary files go, the user's stay."""
+def test_temporary_files_of_killed_writers_are_removed(tmp_path: Path) -> None:
+    """Our temporary files are removed, the user's files stay."""
     (tmp_path / ".semilla-0011.tmp").touch()
     (tmp_path / "notes.tmp").touch()
     files.collect_garbage(tmp_path)
@@ -102,7 +102,7 @@ def test_what_killed_writers_left_is_collected(tmp_path: Path) -> None:
 
 
 def test_json_on_disk_is_readable_by_people(tmp_path: Path) -> None:
-    """Indented, accents as they are."""
+    """JSON is indented, and accents are not escaped."""
     files.write_json(tmp_path / "x.json", {"a": "ñ"})
     text = (tmp_path / "x.json").read_text(encoding="utf-8")
     assert "ñ" in text
@@ -114,7 +114,7 @@ def test_json_on_disk_is_readable_by_people(tmp_path: Path) -> None:
 
 
 def write_everything(directory: Path) -> None:
-    """One of each: a directory, a file in it, a file replaced, a file and a directory removed."""
+    """Make a directory and a file in it, replace a file, and remove a file and a directory."""
     files.make_directory(directory / "bundle")
     files.write_bytes(directory / "bundle" / "model", b"new" * 1000)
     files.write_bytes(directory / "status", b"new")
@@ -137,7 +137,7 @@ def list_calls(tmp_path: Path) -> list[str]:
 
 
 def test_every_kind_of_call_is_made(tmp_path: Path) -> None:
-    """So that the tests below leave none out."""
+    """The tests below therefore cover every call."""
     assert set(list_calls(tmp_path)) == set(disk.CALLS)
 
 
@@ -145,7 +145,7 @@ def test_every_kind_of_call_is_made(tmp_path: Path) -> None:
     "number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EXDEV]
 )
 def test_whichever_call_fails_files_are_whole_and_no_draft_is_left(tmp_path: Path, number: int) -> None:
-    """D2, D6, D14: full, over quota, too large, broken, read-only, another file system; then it works again."""
+    """D2, D6, D14: whichever call fails and why, files are whole; once the disk works, so does the write."""
     for at in range(1, len(list_calls(tmp_path)) + 1):
         directory = prepare(tmp_path / str(at))
         with DiskFaults(at=at, act=fail_with(number)) as calls, suppress(SemillaError):
@@ -160,7 +160,7 @@ def test_whichever_call_fails_files_are_whole_and_no_draft_is_left(tmp_path: Pat
 
 
 def test_killed_at_any_call_files_are_whole(tmp_path: Path) -> None:
-    """K2: before each call, and with half of the bytes written; the next start collects the draft."""
+    """K2: a kill before each call, or halfway through a write; the next start removes the draft."""
     for at in range(1, len(list_calls(tmp_path)) + 1):
         directory = prepare(tmp_path / str(at))
         child = os.fork()
@@ -175,16 +175,16 @@ def test_killed_at_any_call_files_are_whole(tmp_path: Path) -> None:
 
 
 def test_nothing_is_named_before_it_is_on_the_disk(tmp_path: Path) -> None:
-    """K11: synced, then named, then the name synced; a new directory's own name too, and that a file is gone."""
+    """K11: sync the file, rename it, sync the directory; new directories and removals are synced as well."""
     names = list_calls(tmp_path)
-    removal = ["unlink", "sync_directory", "remove_directory"]
-    draft = ["open_new", "write", "flush", "sync", "replace", "sync_directory"]
-    assert names == ["make_directory", "sync_directory", *draft, *draft, *removal]
+    removal = ["unlink", "fsync_directory", "rmdir"]
+    draft = ["open_new", "write", "flush", "fsync", "replace", "fsync_directory"]
+    assert names == ["mkdir", "fsync_directory", *draft, *draft, *removal]
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
-def test_modes_are_what_the_umask_leaves_of_the_usual(tmp_path: Path, umask: int) -> None:
-    """D16: 0644 and 0755 at most, so nobody else writes even where the umask would let them."""
+def test_file_modes_are_the_usual_ones_minus_the_umask(tmp_path: Path, umask: int) -> None:
+    """D16: at most 0644 and 0755, so others cannot write even if the umask would allow it."""
     previous = os.umask(umask)
     try:
         files.make_directory(tmp_path / "bundle")
@@ -195,18 +195,18 @@ def test_modes_are_what_the_umask_leaves_of_the_usual(tmp_path: Path, umask: int
     assert (tmp_path / "bundle" / "model").stat().st_mode & 0o777 == 0o644 & ~umask
 
 
-def test_a_file_system_that_cannot_sync_directories_is_told_apart(tmp_path: Path) -> None:
-    """D18: EINVAL there is no failure of the write, and can be asked for; a real error is one."""
-    with DiskFaults(at=1, act=fail_with(errno.EINVAL), only=["sync_directory"], is_lasting=True):
+def test_a_file_system_that_cannot_sync_directories_is_recognized(tmp_path: Path) -> None:
+    """D18: EINVAL from a directory sync is reported, not raised; a real error is raised."""
+    with DiskFaults(at=1, act=fail_with(errno.EINVAL), only=["fsync_directory"], is_lasting=True):
         files.write_bytes(tmp_path / "x", b"whole")
         assert not files.sync_directory(tmp_path)
     assert files.sync_directory(tmp_path)
-    with DiskFaults(at=1, act=fail_with(errno.EIO), only=["sync_directory"]), pytest.raises(StorageError):
+    with DiskFaults(at=1, act=fail_with(errno.EIO), only=["fsync_directory"]), pytest.raises(StorageError):
         files.write_bytes(tmp_path / "x", b"whole")
 
 
-def test_a_directory_that_vanished_is_told_as_that(tmp_path: Path) -> None:
-    """D11: not as a missing file, and nothing is made anew."""
-    with pytest.raises(StorageError, match=r"gone vanished"):
+def test_a_directory_that_disappeared_is_reported_as_such(tmp_path: Path) -> None:
+    """D11: the error says that the directory disappeared, and nothing is created."""
+    with pytest.raises(StorageError, match=r"gone disappeared"):
         files.write_bytes(tmp_path / "gone" / "x", b"")
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""A folder is complete under its name or absent, and nothing of anybody else's is touched."""
+"""A folder is complete under its name or absent, and files of others are never touched."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def list_tree(directory: Path) -> list[str]:
 
 
 def test_a_folder_appears_when_all_in_it_is_written(tmp_path: Path) -> None:
-    """Under another name until then, with the folders above it made on the way."""
+    """Until then it has another name. Missing parents are created."""
     with stage_folder(tmp_path / "a" / "b" / "ñandú") as staged:
         (staged / "text.txt").touch()
         assert not (tmp_path / "a" / "b" / "ñandú").exists()
@@ -33,7 +33,7 @@ def test_a_folder_appears_when_all_in_it_is_written(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
-    """Nothing of the earlier one stays."""
+    """No file of the earlier folder remains."""
     with stage_folder(tmp_path / "it") as staged:
         (staged / "old.txt").touch()
     write_folder(tmp_path / "it")
@@ -41,7 +41,7 @@ def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
 
 
 def test_an_exception_leaves_everything_as_it_was(tmp_path: Path) -> None:
-    """The earlier folder keeps its name and content, and nothing half-done stays beside it."""
+    """The earlier folder keeps its name and content, and no temporary folder remains."""
     write_folder(tmp_path / "it")
     with pytest.raises(ZeroDivisionError), stage_folder(tmp_path / "it") as staged:
         (staged / "text.txt").write_text(str(1 / 0))
@@ -49,8 +49,8 @@ def test_an_exception_leaves_everything_as_it_was(tmp_path: Path) -> None:
     check_replaceable(tmp_path / "it", name=SEAL)
 
 
-def test_every_failing_call_leaves_a_whole_folder_or_none(tmp_path: Path) -> None:
-    """Whichever system call fails, the name stands for the old folder, the new one, or nothing, never for a part."""
+def test_a_failing_call_leaves_a_complete_folder_or_none(tmp_path: Path) -> None:
+    """Whichever system call fails, the name belongs to the old folder, the new one or nothing, never to a part."""
     with DiskFaults() as rehearsal:
         write_folder(tmp_path / "rehearsal")
         write_folder(tmp_path / "rehearsal", "otra")
@@ -71,8 +71,8 @@ def test_every_failing_call_leaves_a_whole_folder_or_none(tmp_path: Path) -> Non
         assert list_tree(path.parent) == ["it", f"it/{SEAL}", "it/text.txt"]
 
 
-def test_what_a_killed_writer_left_is_removed_by_the_next(tmp_path: Path) -> None:
-    """What it staged for this name; what was staged for another may still be in the making."""
+def test_the_next_writer_removes_what_a_killed_one_left(tmp_path: Path) -> None:
+    """Only folders staged for the same name are removed: another writer may still use the others."""
     other = stage_folder(tmp_path / "other")
     kept = other.__enter__()
     killed = stage_folder(tmp_path / "it")
@@ -83,7 +83,7 @@ def test_what_a_killed_writer_left_is_removed_by_the_next(tmp_path: Path) -> Non
 
 
 def test_a_sealed_folder_may_be_replaced(tmp_path: Path) -> None:
-    """As may an empty one, and what is not there."""
+    """An empty folder and a missing one may be replaced, too."""
     write_folder(tmp_path / "it")
     (tmp_path / "empty").mkdir()
     for name in ("it", "empty", "absent"):
@@ -93,16 +93,19 @@ def test_a_sealed_folder_may_be_replaced(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
-        (lambda folder: (folder / "notes.md").touch(), r"notes\.md in it is not from an export"),
-        (lambda folder: (folder / "text.txt").write_text("mine"), r"text\.txt in it was changed since"),
-        (lambda folder: (folder / SEAL).unlink(), "holds files, and no seal"),
-        (lambda folder: (folder / SEAL).write_text("[1]"), "holds files, and no seal"),
+        (lambda folder: (folder / "notes.md").touch(), r"contains notes\.md, which is not from an export"),
+        (
+            lambda folder: (folder / "text.txt").write_text("mine"),
+            r"text\.txt in it has changed since the export",
+        ),
+        (lambda folder: (folder / SEAL).unlink(), "holds files but no seal"),
+        (lambda folder: (folder / SEAL).write_text("[1]"), "holds files but no seal"),
         (lambda folder: (folder / SEAL).write_text('{"files": []}'), "its kind is None"),
     ],
     ids=["foreign file", "changed file", "no seal", "another seal", "another kind"],
 )
-def test_what_somebody_put_there_is_not_replaced(tmp_path: Path, damage: object, reason: str) -> None:
-    """A file more, a file changed, a folder of another origin: each is refused with its reason."""
+def test_a_folder_with_other_content_is_not_replaced(tmp_path: Path, damage: object, reason: str) -> None:
+    """An added file, a changed file and a folder of other origin are each refused with the reason."""
     write_folder(tmp_path / "it")
     damage(tmp_path / "it")  # type: ignore[operator]
     with pytest.raises(InvalidConfigError, match=reason):
@@ -110,7 +113,7 @@ def test_what_somebody_put_there_is_not_replaced(tmp_path: Path, damage: object,
 
 
 def test_a_file_in_the_folders_place_is_not_replaced(tmp_path: Path) -> None:
-    """Nor is a link that leads nowhere."""
+    """A dangling symbolic link is not replaced either."""
     (tmp_path / "file").touch()
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
     for name in ("file", "link"):

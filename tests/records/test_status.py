@@ -1,4 +1,4 @@
-"""The status follows the phases in order, whatever happens, and its file is true or refused."""
+"""The status follows the phases in order, and its file is correct or refused."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from semilla.errors import IntegrityError, LockedError
+from semilla.errors import PHASES, IntegrityError, LockedError
 from semilla.records import names
 from semilla.records.lock import hold_lock, is_locked
 from semilla.records.metrics import EpochMetrics, summarize
-from semilla.records.status import PHASES, ErrorDetails, PhaseEntry, PipelineStatus, read_status, write_status
+from semilla.records.status import ErrorDetails, PhaseEntry, PipelineStatus, read_status, write_status
 
 
 def test_a_run_passes_through_all_phases_in_order() -> None:
-    """Each phase is entered once, and complete comes last."""
+    """Each phase is entered once, and the run ends as complete."""
     status = PipelineStatus()
     for phase in PHASES:
         status.enter(phase)
@@ -35,7 +35,7 @@ def test_no_phase_can_be_jumped_to(phase: str) -> None:
 
 
 def test_a_failed_run_goes_no_further_until_the_next_attempt() -> None:
-    """The next attempt keeps the run's identity and begins at the first phase."""
+    """The next attempt keeps the run's id and begins at the first phase."""
     status = PipelineStatus()
     status.enter("prerequisite_check")
     details = ErrorDetails(
@@ -52,7 +52,7 @@ def test_a_failed_run_goes_no_further_until_the_next_attempt() -> None:
 
 
 def test_the_file_comes_back_as_it_was(tmp_path: Path) -> None:
-    """And a damaged one is refused, not guessed at."""
+    """What was written is read back, and a damaged file is refused."""
     status = PipelineStatus(artifacts_created=["corpus_bilingual.txt"])
     write_status(tmp_path, status)
     assert read_status(tmp_path) == status
@@ -63,7 +63,7 @@ def test_the_file_comes_back_as_it_was(tmp_path: Path) -> None:
 
 
 def test_one_run_at_a_time(tmp_path: Path) -> None:
-    """A second process is refused while the first lives, and not after it was killed."""
+    """A second process is refused while the first lives, but not after it was killed."""
     assert not is_locked(tmp_path)
     code = "import sys, time, pathlib; from semilla.records.lock import hold_lock\n" \
            "with hold_lock(pathlib.Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"  # fmt: skip

@@ -1,4 +1,4 @@
-"""What a model's version says: another vocabulary, another architecture, or another training."""
+"""A model's version says whether the vocabulary, the architecture or the training changed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from semilla.records.versions import FinishedModel, choose_version, parse_versio
 
 
 def list_inputs(**changes: Any) -> dict[str, Any]:
-    """As the training phase lists them."""
+    """Inputs in the form the training phase records."""
     config = PipelineConfiguration()
     shape = config.model_architecture.model_dump()
     settings = config.training_hyperparameters.model_dump(exclude={"num_threads"})
@@ -31,18 +31,18 @@ def list_inputs(**changes: Any) -> dict[str, Any]:
     ({"tokenizer": "t1", "num_layers": 3, "seed": 1}, "3.0.0"),
 ])  # fmt: skip
 def test_the_largest_change_counts(changes: dict[str, Any], version: str) -> None:
-    """Vocabulary before architecture before training; the numbers behind it begin again; no change, no new version."""
+    """Vocabulary counts before architecture before training, and lower numbers restart; no change, same version."""
     last = FinishedModel(version="2.3.4", inputs=list_inputs())
     assert choose_version(list_inputs(**changes), last) == version
 
 
 def test_the_first_model_of_a_directory_is_1_0_0() -> None:
-    """Nothing was there to compare with."""
+    """There is no earlier model to compare with."""
     assert choose_version(list_inputs(), None) == "1.0.0"
 
 
 def test_a_model_of_before_a_setting_was_renamed_or_added_is_the_same_model() -> None:
-    """Its inputs are compared under the present names, what it is older than at the default."""
+    """Inputs are compared under current names, with defaults for newer settings."""
     old = list_inputs()
     old["sampled_output"] = old.pop("sampled_output_fraction")
     del old["dropout"]
@@ -60,7 +60,7 @@ def test_versions_are_compared_as_numbers() -> None:
 @pytest.mark.parametrize(
     "text", ["1.0", "1.0.0.0", "01.0.0", "1.0.x", "", "1.0.0\n", "-1.0.0", "1.0." + "9" * 5000]
 )
-def test_what_is_no_version_is_refused(text: str) -> None:
-    """Names of folders come from outside."""
-    with pytest.raises(ValueError, match="is no version"):
+def test_invalid_versions_are_refused(text: str) -> None:
+    """Folder names are untrusted."""
+    with pytest.raises(ValueError, match="is not a model version"):
         parse_version(text)

@@ -15,16 +15,8 @@ from semilla.errors import PHASES
 from semilla.records import names
 from semilla.records.files import hash_file
 from semilla.records.metrics import EpochMetrics, TrainingMetrics, write_metrics
-from semilla.records.status import (
-    Finding,
-    GrammarResults,
-    InferenceMetrics,
-    PairAccuracy,
-    PhaseEntry,
-    PipelineStatus,
-    ValidationResults,
-    write_status,
-)
+from semilla.records.results import Finding, GrammarResults, InferenceMetrics, PairAccuracy, ValidationResults
+from semilla.records.status import PhaseEntry, PipelineStatus, write_status
 from semilla.report.runs import RecordedRun, read_run
 
 DETAILS = {

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from semilla.records.status import Finding, InferenceMetrics, PipelineStatus, ValidationResults
+from semilla.records.results import Finding, InferenceMetrics, ValidationResults
+from semilla.records.status import PipelineStatus
 from semilla.terminal.summary import list_commands, pair_samples, print_summary
 
 

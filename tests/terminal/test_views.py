@@ -13,7 +13,7 @@ from semilla.errors import PHASES, NetworkError
 from semilla.events import EpochDone, PhaseFinished, PhaseStarted, StepDone
 from semilla.pipeline.phases import PhaseRecord
 from semilla.records import names
-from semilla.records.heartbeat import open_pulse
+from semilla.records.heartbeat import open_heartbeat
 from semilla.records.lock import hold_lock
 from semilla.records.metrics import TrainingMetrics, write_metrics
 from semilla.records.status import ErrorDetails, PhaseEntry, PipelineStatus
@@ -60,7 +60,7 @@ def read(directory: Path) -> RunView:
     status = make_status()
     metrics = make_epoch(2, samples=("Once upon", "Había una vez")).metrics
     write_metrics(directory / names.METRICS, TrainingMetrics(run_id="1", epoch_history=[metrics]))
-    with hold_lock(directory), open_pulse(directory) as tell:
+    with hold_lock(directory), open_heartbeat(directory) as tell:
         tell._last_s = -1e9
         tell(STEP)
         view = read_view(directory, status)

@@ -71,9 +71,9 @@ class Recorder:
                 self.watcher.note_write(arguments[0])
             case "unlink":
                 self.watcher.note_removal(arguments[0])
-            case "sync":
+            case "fsync":
                 self.watcher.note_sync(arguments[0])
-            case "sync_directory":
+            case "fsync_directory":
                 self.watcher.keep_names(arguments[0])
         return result
 

@@ -47,7 +47,7 @@ def list_gates(directory: Path) -> list[Gate]:
     gates = [
         Gate(directory / artifact.path, "recorded hash", partial(verify_artifact, artifact, root=directory))
         for entry in status.phase_records.values()
-        for artifact in entry.list_artifacts()
+        for artifact in entry.artifacts
     ]
     gates += [
         Gate(path, "seal", lambda path=path: checkpoint.read_sealed(path)) for path in directory.glob("*.pt")

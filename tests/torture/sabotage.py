@@ -36,12 +36,12 @@ def write_in_place() -> None:
 
 def skip_file_sync() -> None:
     """No file is synced before it gets its name."""
-    disk.sync = lambda file: None
+    disk.fsync = lambda file: None
 
 
 def skip_directory_sync() -> None:
     """No directory is synced after a rename."""
-    disk.sync_directory = lambda directory: None
+    disk.fsync_directory = lambda directory: None
 
 
 def trust_seals() -> None:

@@ -28,11 +28,19 @@ FOREIGN = {
 }
 """Files of somebody else in the output directory, some with names close to ours."""
 OWN_PLACES = (
-    names.STATUS, names.CONFIGURATION, names.LOG, names.LOCK, names.CORPUS, names.CORPUS_MANIFEST, names.METRICS,
-    names.BEST_MODEL, names.FINAL_MODEL, names.REPORT, names.CHECKPOINT_PATTERN,
+    names.STATUS, names.CONFIGURATION, names.LOG, names.LOCK, names.HEARTBEAT, names.CORPUS, names.CORPUS_MANIFEST,
+    names.METRICS, names.BEST_MODEL, names.FINAL_MODEL, names.REPORT, names.CHECKPOINT_PATTERN,
     "bilingual_8k.model", "bilingual_8k.vocab", f"{names.BUNDLE}/*", f"{names.DOWNLOADS}/*",
 )  # fmt: skip
-UNSEALED = {names.STATUS, names.CONFIGURATION, names.LOG, names.LOCK, names.METRICS, names.REPORT}
+UNSEALED = {
+    names.STATUS,
+    names.CONFIGURATION,
+    names.LOG,
+    names.LOCK,
+    names.HEARTBEAT,
+    names.METRICS,
+    names.REPORT,
+}
 """Files that tell the time, so they differ between runs; the two that matter are read and compared field by field."""
 
 
@@ -194,8 +202,6 @@ def find_lies(directory: Path, reference: Reference) -> Iterator[str]:
     if status.run_state not in {"interrupted", "complete"}:
         yield f"the status of a killed run says {status.run_state}"
     for phase in status.completed_phases:
-        damaged = [
-            a.path for a in status.phase_records[phase].list_artifacts() if not is_intact(a, root=directory)
-        ]
+        damaged = [a.path for a in status.phase_records[phase].artifacts if not is_intact(a, root=directory)]
         if damaged:
             yield f"{phase} is said to be done, but {', '.join(damaged)} is not what it left"

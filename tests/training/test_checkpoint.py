@@ -139,7 +139,7 @@ def test_pruning_keeps_the_newest(tmp_path: Path) -> None:
         (tmp_path / f"checkpoint_step_{number}.pt").touch()
     with DiskFaults() as calls:
         prune_checkpoints(tmp_path)
-    assert calls.names == ["unlink", "unlink", "unlink", "sync_directory"]
+    assert calls.names == ["unlink", "unlink", "unlink", "fsync_directory"]
     left = sorted(path.name for path in tmp_path.iterdir())
     assert left == [
         "checkpoint_epoch_10.pt", "checkpoint_epoch_11.pt", "checkpoint_epoch_9.pt",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from semilla.configuration.flags import add_settings, load_arguments
-from semilla.pipeline.phases.prerequisite_check import check_all, has_corpus, raise_failed
+from semilla.pipeline.phases.prerequisite_check import check_all, raise_failed
 from semilla.terminal.console import print_json, print_text
 from semilla.terminal.tables import print_table
 
@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     config = load_arguments(arguments).config
-    checks = check_all(config, reuses_corpus=has_corpus(config))
+    checks = check_all(config)
     if arguments.json:
         print_json([check.as_json() for check in checks])
     else:

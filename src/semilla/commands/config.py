@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from semilla.configuration.flags import add_settings, load_arguments
+from semilla.configuration.loading import LoadedConfiguration, check_content, read_file_text
 from semilla.configuration.migrations import SCHEMA_KEY, SCHEMA_VERSION, migrate_text
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.configuration.settings import list_settings, to_toml
-from semilla.configuration.sources import LoadedConfiguration, check_content, read_file_text
 from semilla.errors import InvalidConfigError
 from semilla.formatting import quote
 from semilla.records import names

@@ -9,9 +9,9 @@ from semilla.commands.status import read_true_status
 from semilla.errors import LockedError
 from semilla.formatting import quote
 from semilla.records import names
-from semilla.records.configuration import read_run_configuration
 from semilla.records.files import write_text
 from semilla.records.lock import hold_lock
+from semilla.records.run_configuration import read_run_configuration
 from semilla.records.status import read_status, write_status
 from semilla.report.runs import RecordedRun, read_run
 from semilla.terminal.console import print_text

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from semilla.configuration.settings import to_command
-from semilla.errors import PASSING, PHASES, InvalidConfigError, SemillaError
+from semilla.errors import PHASES, RETRYABLE, InvalidConfigError, SemillaError
 from semilla.events import EpochDone
 from semilla.formatting import describe_epoch, describe_step, draw_sparkline, format_duration, quote
 from semilla.records import names
-from semilla.records.configuration import read_run_configuration
+from semilla.records.archive import EarlierModel, list_models
 from semilla.records.lock import is_locked
-from semilla.records.models import EarlierModel, list_models
+from semilla.records.run_configuration import read_run_configuration
 from semilla.records.status import PipelineStatus, read_status
 from semilla.system.memory import explain_vanishing
 from semilla.terminal.console import fold_lines, print_json, print_text
@@ -146,7 +146,7 @@ def print_status(status: PipelineStatus, view: RunView, *, directory: Path, vani
         cause, lacked_memory = explain_vanishing(status.machine)
         print_text(f"Its process is gone: {cause}{': semilla guide oom' if lacked_memory else ''}")
     if status.run_state == "interrupted" or (
-        status.error_details and status.error_details.error_type in PASSING
+        status.error_details and status.error_details.error_type in RETRYABLE
     ):
         print_text(f"next: {describe_resuming(directory)}")
 

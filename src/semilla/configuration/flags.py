@@ -1,4 +1,4 @@
-"""The settings as command-line flags: kept as text, so that every mistake can be told at once."""
+"""The settings as command-line flags. Values stay text here, so that all mistakes can be reported together."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from semilla.configuration.loading import NO_VALUE, LoadedConfiguration, load_configuration
 from semilla.configuration.settings import Setting, list_settings
-from semilla.configuration.sources import NO_VALUE, LoadedConfiguration, load_configuration
 
 
 def add_settings(parser: argparse.ArgumentParser, *, only: Collection[str] | None = None) -> None:
-    """Add ``--config`` and a flag per setting, grouped as the configuration is; or flags of ``only`` some."""
+    """Add ``--config`` and a flag per setting, grouped like the configuration; with ``only``, just those flags."""
     if only is None:
-        help_text = "TOML file with settings; flags and variables win over it"
+        help_text = "TOML file with settings; flags and environment variables override it"
         parser.add_argument("--config", type=Path, metavar="FILE", help=help_text)
     sections: dict[str | None, Any] = {}
     for setting in list_settings().values():
@@ -28,9 +28,9 @@ def add_settings(parser: argparse.ArgumentParser, *, only: Collection[str] | Non
 
 
 def load_arguments(arguments: argparse.Namespace, **changes: str) -> LoadedConfiguration:
-    """Make the configuration from parsed flags, ``os.environ`` and ``--config``; ``changes`` stand for other flags."""
+    """Load the configuration from flags, ``os.environ`` and ``--config``; ``changes`` replace flags."""
     flags = {name: value for name, value in vars(arguments).items() if name in list_settings()}
-    given = {name: _mark_missing(value) for name, value in flags.items() if value is not None}
+    given = {name: NO_VALUE if value == [] else value for name, value in flags.items() if value is not None}
     return load_configuration(
         flags={**given, **changes, **_pair_unknown(arguments.unknown)},
         environment=os.environ,
@@ -39,43 +39,33 @@ def load_arguments(arguments: argparse.Namespace, **changes: str) -> LoadedConfi
 
 
 def _add_flag(section: Any, setting: Setting) -> None:
-    text = _describe(setting)
+    options: dict[str, Any]
     if setting.kind == "boolean":
-        action = argparse.BooleanOptionalAction
-        section.add_argument(setting.flag, dest=setting.name, action=action, default=None, help=text)
-        return
-    many = (
-        {"nargs": "*", "action": "extend"} if setting.kind == "array" else {"nargs": "?", "const": NO_VALUE}
-    )
-    section.add_argument(setting.flag, dest=setting.name, metavar=_name_value(setting), help=text, **many)
+        options = {"action": argparse.BooleanOptionalAction, "default": None}
+    elif setting.kind == "array":
+        options = {"metavar": "ITEM", "nargs": "*", "action": "extend"}
+    else:
+        placeholder = {"integer": "N", "number": "X", "string": "TEXT"}[setting.kind]
+        choices = "{" + ",".join(setting.choices) + "}"
+        options = {"metavar": choices if setting.choices else placeholder, "nargs": "?", "const": NO_VALUE}
+    section.add_argument(setting.flag, dest=setting.name, help=_describe(setting), **options)
 
 
 def _describe(setting: Setting) -> str:
-    """Write the help: what it is, its range, its default (a lone % would start a format)."""
+    """Write a flag's help: its meaning, range and default."""
     shown = setting.default
     if setting.kind == "boolean":
         shown = "yes" if setting.default else "no"
     elif setting.kind == "array":
         shown = " ".join(setting.default) or "none"
-    # The choices of a single value stand in its place holder already.
+    # The placeholder of a single value already shows its choices.
     has_range = setting.kind in {"integer", "number", "array"}
-    return f"{setting.help} [{setting.allowed + '; ' if has_range else ''}default: {shown}]".replace(
-        "%", "%%"
-    )
-
-
-def _name_value(setting: Setting) -> str:
-    if setting.choices and setting.kind != "array":
-        return "{" + ",".join(setting.choices) + "}"
-    return {"integer": "N", "number": "X", "string": "TEXT", "array": "ITEM"}[setting.kind]
-
-
-def _mark_missing(value: Any) -> Any:
-    return NO_VALUE if value == [] else value
+    text = f"{setting.help} [{setting.allowed + '; ' if has_range else ''}default: {shown}]"
+    return text.replace("%", "%%")  # argparse expands a lone %
 
 
 def _pair_unknown(words: list[str]) -> dict[str, Any]:
-    """Give each unknown flag the word that follows it, so that one mistake is reported once."""
+    """Pair each unknown flag with the word after it, so that one mistake is reported once."""
     unknown: dict[str, Any] = {}
     last = None
     for word in words:

@@ -1,10 +1,10 @@
-"""What settings were once called, so that an old configuration is understood and can be brought up to date.
+"""Earlier names of settings, so that old configurations can be read and updated.
 
-A setting that is renamed or removed gets a row in ``CHANGES`` and raises ``SCHEMA_VERSION``; a new one, which has a
-default, needs neither. Files without a ``schema_version`` have version 1.
+Renaming or removing a setting adds a row to ``CHANGES`` and raises ``SCHEMA_VERSION``. A new setting has a default and
+needs neither. A file without a ``schema_version`` has version 1.
 
-Records of runs (configuration, checkpoints, the inputs of phases) are read by their present names without a word. A
-file of the user's is never read so: it is told what changed, and ``semilla config migrate`` rewrites it.
+Records of runs (configuration, checkpoints, inputs of phases) are converted silently. A user's own file is not: an
+error says what changed, and ``semilla config migrate`` rewrites the file.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _WRITTEN_VERSION = re.compile(rf"^{SCHEMA_KEY}[ \t]*=[^\r\n]*(\r?\n)?", re.M)
 
 @dataclass(frozen=True)
 class Change:
-    """A setting that had the name ``name`` until ``release``; ``new_name`` is None where it was removed."""
+    """A setting called ``name`` before ``release``; ``new_name`` is None if it was removed."""
 
     name: str
     new_name: str | None
@@ -44,15 +44,15 @@ CHANGES: dict[str, Change] = {
             "sampled_output",
             "sampled_output_fraction",
             release="0.1.0",
-            reason="it is a share of the steps, as warmup_fraction is",
+            reason="it is a fraction of the steps, like warmup_fraction",
         ),
     )
 }
-"""Old name -> what became of it."""
+"""Old name -> its change."""
 
 
 def bring_up_to_date(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Give recorded settings, flat or in groups, their present names; those that were removed are left out."""
+    """Rename recorded settings, flat or in groups, to their current names and drop removed ones."""
     return {
         name: _rename(value) if isinstance(value, Mapping) else value
         for name, value in _rename(values).items()
@@ -65,25 +65,28 @@ def _rename(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def take_version(content: dict[str, Any], *, place: str) -> int:
-    """Take the schema version out of a file's content; raises InvalidConfigError when this program is older."""
+    """Remove the schema version from a file's content and return it.
+
+    Raises InvalidConfigError when the file is for a newer Semilla.
+    """
     version = content.pop(SCHEMA_KEY, 1)
     if type(version) is not int or version < 1:
         raise InvalidConfigError(f"{place}: {SCHEMA_KEY} must be a number such as {SCHEMA_VERSION}")
     if version > SCHEMA_VERSION:
         raise InvalidConfigError(
-            f"{place} was written for a newer Semilla: its {SCHEMA_KEY} is {version}, this one reads up to "
-            f"{SCHEMA_VERSION}",
+            f"{place} was written for a newer Semilla: its {SCHEMA_KEY} is {version}, and this version reads "
+            f"up to {SCHEMA_VERSION}",
             next_command="pip install --upgrade semilla",
         )
     return version
 
 
 def migrate_text(text: str, *, place: str) -> tuple[str, list[str]]:
-    """Bring a configuration file up to date and say what was changed; comments and order stay as they are.
+    """Update the text of a configuration file and list the changes. Comments and order stay.
 
-    The names are changed in the text, and the result is parsed and compared with the same change made to the
-    content. Raises IncompatibleError where they differ, because a name stands in a place that is no plain key, and
-    ValueError when ``text`` is not TOML.
+    Names are replaced in the text. The result is parsed and compared with the same change applied to the content.
+    Raises IncompatibleError when they differ, because a name also occurs where it is not a key, and ValueError when
+    ``text`` is not TOML.
     """
     content = tomllib.loads(text)
     version = take_version(content, place=place)
@@ -94,12 +97,12 @@ def migrate_text(text: str, *, place: str) -> tuple[str, list[str]]:
     if version < SCHEMA_VERSION:
         migrated = f"{SCHEMA_KEY} = {SCHEMA_VERSION}\n{_WRITTEN_VERSION.sub('', migrated, count=1)}"
         notes.append(f"{SCHEMA_KEY} is {SCHEMA_VERSION}")
-    _prove(migrated, content, place=place)
+    _check_migration(migrated, content, place=place)
     return migrated, notes
 
 
 def _list_changes(content: Mapping[str, Any]) -> Iterator[Change]:
-    """The changes that concern a file, at its top level or in one of its tables."""
+    """List the changes that affect a file, at its top level or in one of its tables."""
     tables = [value for value in content.values() if isinstance(value, Mapping)]
     used = {name for table in (content, *tables) for name in table}
     return (change for name, change in CHANGES.items() if name in used)
@@ -112,12 +115,12 @@ def _rewrite(text: str, change: Change) -> str:
     return re.sub(rf"(?<![\w-]){change.name}(?=[\"']?[ \t]*=)", change.new_name, text)
 
 
-def _prove(migrated: str, content: Mapping[str, Any], *, place: str) -> None:
-    wanted = {SCHEMA_KEY: SCHEMA_VERSION, **bring_up_to_date(content)}
+def _check_migration(migrated: str, content: Mapping[str, Any], *, place: str) -> None:
+    expected = {SCHEMA_KEY: SCHEMA_VERSION, **bring_up_to_date(content)}
     try:
-        is_proven = tomllib.loads(migrated) == wanted
+        is_correct = tomllib.loads(migrated) == expected
     except tomllib.TOMLDecodeError:
-        is_proven = False
-    if not is_proven:
+        is_correct = False
+    if not is_correct:
         changes = "; ".join(f"{change.name} is {change}" for change in _list_changes(content))
-        raise IncompatibleError(f"{place} must be changed by hand: {changes}", kept="the file as it is")
+        raise IncompatibleError(f"{place} must be changed by hand: {changes}", kept="the unchanged file")

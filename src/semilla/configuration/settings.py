@@ -1,6 +1,6 @@
-"""Every field of the configuration as a setting: its flag, its variable, its range, its nearest valid value.
+"""Every field of the configuration as a setting: its flag, variable, range and nearest valid value.
 
-All of it is read from the JSON schema of ``PipelineConfiguration``, so nothing is declared twice.
+Everything is read from the JSON schema of ``PipelineConfiguration``, so nothing is declared twice.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ Kind = Literal["integer", "number", "boolean", "string", "array"]
 
 ENVIRONMENT_PREFIX = "SEMILLA_"
 _FLAGS = {"output_directory": "--output-dir", "resume_from_checkpoint": "--resume"}
-"""The two flags that are not simply the field's name."""
+"""The two flags that differ from their field's name."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One field; ``minimum`` and ``maximum`` are inclusive unless ``is_open`` names the bound."""
+    """One field. ``maximum`` is inclusive, and so is ``minimum`` unless ``has_open_minimum``."""
 
     name: str
     group: str | None
@@ -51,7 +51,7 @@ class Setting:
 
     @property
     def allowed(self) -> str:
-        """The valid values in words, such as ``an integer from 1 to 12``."""
+        """Describe the valid values, such as ``an integer from 1 to 12``."""
         if self.kind in {"integer", "number"}:
             return f"{'an integer' if self.kind == 'integer' else 'a number'} {self._describe_bounds()}"
         if self.kind == "boolean":
@@ -61,13 +61,13 @@ class Setting:
         return f"each matching {self.pattern}" if self.pattern else "text on one line, not empty"
 
     def find_nearest(self, value: object) -> object:
-        """Return the valid value closest to a wrong one, or None when nothing is near."""
+        """Return the valid value closest to a wrong one, or None when none is close."""
         if self.kind in {"integer", "number"}:
             return self._clamp(value)
         return next(iter(get_close_matches(str(value).lower(), self.choices, n=1, cutoff=0.4)), None)
 
     def split(self, text: str) -> str | list[str]:
-        """Cut the text of a flag or a variable at commas and white space where the setting is a list."""
+        """Split the text of a flag or variable at commas and white space if the setting is a list."""
         return text.replace(",", " ").split() if self.kind == "array" else text
 
     def _describe_bounds(self) -> str:
@@ -93,14 +93,14 @@ class Setting:
 
 
 def _format(number: float | None) -> str:
-    """Write a bound as people do: 1e-5 rather than 1e-05, 12 rather than 12.0."""
+    """Format a bound: 1e-5 rather than 1e-05, 12 rather than 12.0."""
     assert number is not None
     return str(number) if isinstance(number, int) else f"{number:g}".replace("e-0", "e-")
 
 
 @cache
 def list_settings() -> dict[str, Setting]:
-    """Every setting by its flat name, in the order of the configuration."""
+    """List every setting by name, in the order of the configuration."""
     schema = PipelineConfiguration.model_json_schema()
     settings: dict[str, Setting] = {}
     for name, field in schema["properties"].items():
@@ -113,34 +113,26 @@ def list_settings() -> dict[str, Setting]:
 
 
 def to_toml(config: PipelineConfiguration) -> str:
-    """Write the configuration as TOML, groups as tables; ``semilla.configuration.sources`` reads the same one back.
+    """Write the configuration as TOML with groups as tables; ``load_configuration`` reads it back.
 
-    Names and passwords in addresses are not written, nor characters that could act on a terminal.
+    User names and passwords in URLs are removed, and characters that could act on a terminal are escaped.
     """
     content = {SCHEMA_KEY: SCHEMA_VERSION, **config.model_dump(mode="json")}
-    content["skip_phases"] = sorted(content["skip_phases"])
     return escape_controls(redact_credentials(tomli_w.dumps(content)))
 
 
 def recall_settings(recorded: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    """What a record, flat, says under the present names, and the defaults of ``names`` that it is older than.
+    """Convert recorded settings to current names, and add the defaults of ``names`` that are newer than the record.
 
-    A new setting's default is what was done before there was one.
+    A new setting's default reproduces the behaviour before the setting existed.
     """
-    current, settings = bring_up_to_date(recorded), list_settings()
-    unknown = [name for name in names if name in settings and name not in current]
-    return current | {name: settings[name].default for name in unknown}
+    settings = list_settings()
+    defaults = {name: settings[name].default for name in names if name in settings}
+    return defaults | bring_up_to_date(recorded)
 
 
 def _describe(name: str, group: str | None, field: dict[str, Any]) -> Setting:
     item = field.get("items", field)
-    minimum, maximum = field.get("minimum"), field.get("maximum")
-    is_integer = field["type"] == "integer"
-    if is_integer and "exclusiveMinimum" in field:
-        minimum = int(field["exclusiveMinimum"]) + 1
-    if is_integer and "exclusiveMaximum" in field:
-        maximum = int(field["exclusiveMaximum"]) - 1
-    has_open_minimum = not is_integer and "exclusiveMinimum" in field
     return Setting(
         name=name,
         group=group,
@@ -149,31 +141,31 @@ def _describe(name: str, group: str | None, field: dict[str, Any]) -> Setting:
         default=field["default"],
         choices=tuple(item.get("enum", ())),
         pattern=item.get("pattern"),
-        minimum=field["exclusiveMinimum"] if has_open_minimum else minimum,
-        maximum=maximum,
-        has_open_minimum=has_open_minimum,
+        minimum=field.get("exclusiveMinimum", field.get("minimum")),
+        maximum=field.get("maximum"),
+        has_open_minimum="exclusiveMinimum" in field,
     )
 
 
 def suggest_name(unknown: str, names: list[str]) -> str | None:
-    """Return the name most likely meant: with all the given words, spelled alike, or with those initials."""
-    wanted = reduce_name(unknown)
+    """Return the name most likely meant: one with these initials, with all these words, or with similar spelling."""
+    given = reduce_name(unknown)
     by_key = {reduce_name(name): name for name in names}
-    words = set(wanted.split("_")) - {""}
+    words = set(given.split("_")) - {""}
+    initials = [key for key in by_key if "".join(word[0] for word in key.split("_") if word) == given]
     containing = [key for key in by_key if words and words <= set(key.split("_"))]
-    alike = get_close_matches(wanted, list(by_key), n=1, cutoff=0.55)
-    initials = [key for key in by_key if "".join(word[0] for word in key.split("_") if word) == wanted]
-    found = [*initials, *sorted(containing, key=len), *alike]
+    similar = get_close_matches(given, list(by_key), n=1, cutoff=0.55)
+    found = [*initials, *sorted(containing, key=len), *similar]
     return by_key[found[0]] if found else None
 
 
 def reduce_name(name: str) -> str:
-    """Bring flags, variables and field names to one spelling."""
+    """Convert a flag, variable or field name to the field's spelling."""
     return name.removeprefix(ENVIRONMENT_PREFIX).strip("-").replace("-", "_").lower()
 
 
 def to_command(config: PipelineConfiguration, **changes: object) -> str:
-    """Write the ``semilla run`` command that gives this configuration, with some values changed."""
+    """Write the ``semilla run`` command for this configuration with some values changed."""
     values = {**config.flatten(), **changes}
     words = ["semilla", "run"]
     for name, setting in list_settings().items():

@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError
 from semilla.errors import IncompatibleError, IntegrityError, from_os_error
 from semilla.records import names
 from semilla.records.files import read_json, write_json
-from semilla.records.metrics import Record
+from semilla.records.record import Record
 
 SCHEMA_VERSION = 1
 

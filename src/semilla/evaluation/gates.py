@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from semilla.records.metrics import OVERFITTING_GAP
-from semilla.records.status import Comparison, Finding, Kind
+from semilla.records.results import Comparison, Finding, Kind
 from semilla.runtime.budgets import BUDGETS
 
 NATS = "nats per token"

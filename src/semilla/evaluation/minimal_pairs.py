@@ -19,7 +19,7 @@ from torch.nn.functional import cross_entropy
 
 from semilla.corpus.manifest import Document
 from semilla.model.transformer import Transformer
-from semilla.records.status import GrammarResults, PairAccuracy
+from semilla.records.results import GrammarResults, PairAccuracy
 from semilla.stories.minimal_pairs import MinimalPair, make_pairs
 from semilla.stories.terms import LANGUAGES, Language
 from semilla.tokenizer.tokenizer import NEWLINE_ID, Tokenizer

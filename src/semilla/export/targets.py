@@ -56,7 +56,7 @@ def export_model(
     folder = (output or directory / names.EXPORTS / name).absolute()
     kind = {"target": target, "quantization": quantization}
     check_replaceable(folder, name=names.EXPORT_REPORT, **kind)
-    with interrupts.granted():
+    with interrupts.catch_signals():
         trained, facts = read_run(directory)
         form = open_format(target, quantization=quantization)
         with stage_folder(folder) as staged:

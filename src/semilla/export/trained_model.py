@@ -20,10 +20,10 @@ from semilla.export.float32_graph import Weights, check_weights
 from semilla.export.vocabulary import Vocabulary, read_vocabulary
 from semilla.model.transformer import Transformer, describe_llama
 from semilla.records import names
-from semilla.records.configuration import read_run_configuration
 from semilla.records.files import verify_artifact
 from semilla.records.lock import is_locked
 from semilla.records.metrics import TrainingMetrics, read_metrics
+from semilla.records.run_configuration import read_run_configuration
 from semilla.records.status import PipelineStatus, read_status
 from semilla.runtime.bundle import DESCRIPTION
 from semilla.tokenizer.tokenizer import Tokenizer
@@ -146,9 +146,7 @@ def _open_run(directory: Path) -> tuple[PipelineConfiguration, PipelineStatus]:
 def _verify(directory: Path, status: PipelineStatus, required: tuple[str, ...]) -> Mapping[str, str]:
     """Verify files against the hashes that the run recorded, and return the hashes."""
     recorded = {
-        artifact.path: artifact
-        for entry in status.phase_records.values()
-        for artifact in entry.list_artifacts()
+        artifact.path: artifact for entry in status.phase_records.values() for artifact in entry.artifacts
     }
     for name in required:
         if name not in recorded:

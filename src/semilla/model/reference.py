@@ -22,26 +22,29 @@ class ReferenceTransformer(nn.Module):
 
     def __init__(self, architecture: ModelArchitecture, *, vocab_size: int) -> None:
         super().__init__()
-        width = architecture.d_model
-        layers = (Layer(architecture) for _ in range(architecture.num_layers))
-        self.model = nn.ModuleDict(
-            {
-                "embed_tokens": nn.Embedding(vocab_size, width),
-                "layers": nn.ModuleList(layers),
-                "norm": nn.RMSNorm(width, eps=NORM_EPSILON),
-            }
-        )
+        self.model = Decoder(architecture, vocab_size=vocab_size)
         if not architecture.tie_embeddings:
-            self.lm_head = nn.Linear(width, vocab_size, bias=False)
+            self.lm_head = nn.Linear(architecture.d_model, vocab_size, bias=False)
 
     def forward(self, ids_BT: Tensor) -> Tensor:
-        embedding = self.model["embed_tokens"]
-        hidden_BTD = embedding(ids_BT)
-        for layer in self.model["layers"]:
+        output = self.lm_head if hasattr(self, "lm_head") else self.model.embed_tokens
+        return F.linear(self.model(ids_BT), output.weight)
+
+
+class Decoder(nn.Module):
+    """Token ids in, hidden states [B, T, D] out."""
+
+    def __init__(self, architecture: ModelArchitecture, *, vocab_size: int) -> None:
+        super().__init__()
+        self.embed_tokens = nn.Embedding(vocab_size, architecture.d_model)
+        self.layers = nn.ModuleList(Layer(architecture) for _ in range(architecture.num_layers))
+        self.norm = nn.RMSNorm(architecture.d_model, eps=NORM_EPSILON)
+
+    def forward(self, ids_BT: Tensor) -> Tensor:
+        hidden_BTD = self.embed_tokens(ids_BT)
+        for layer in self.layers:
             hidden_BTD = layer(hidden_BTD)
-        hidden_BTD = self.model["norm"](hidden_BTD)
-        output = self.lm_head if hasattr(self, "lm_head") else embedding
-        return F.linear(hidden_BTD, output.weight)
+        return self.norm(hidden_BTD)  # type: ignore[no-any-return]
 
 
 class Layer(nn.Module):
@@ -57,7 +60,8 @@ class Layer(nn.Module):
 
     def forward(self, hidden_BTD: Tensor) -> Tensor:
         hidden_BTD = hidden_BTD + self.self_attn(self.input_layernorm(hidden_BTD))
-        return hidden_BTD + self.mlp(self.post_attention_layernorm(hidden_BTD))
+        hidden_BTD = hidden_BTD + self.mlp(self.post_attention_layernorm(hidden_BTD))
+        return hidden_BTD
 
 
 class Attention(nn.Module):

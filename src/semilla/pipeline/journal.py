@@ -1,6 +1,6 @@
-"""Keeps the status file in step with a run: true at every instant, whatever ends it.
+"""Keeps the status file current, so that it is true at every instant, however the run ends.
 
-The journal is what the phases report to; it notes what concerns the status and passes every event on to the listeners.
+Phases report events to the journal. It records those that concern the status and passes all of them to the listeners.
 """
 
 from __future__ import annotations
@@ -8,12 +8,12 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from semilla.errors import PHASES, IntegrityError, InterruptedRunError, SemillaError
+from semilla.errors import PHASES, IntegrityError, InterruptedRunError, Phase, SemillaError
 from semilla.events import (
     ArtifactRemoved,
     ArtifactWritten,
@@ -28,13 +28,12 @@ from semilla.events import (
 )
 from semilla.pipeline.phases import PhaseRecord
 from semilla.records import names
+from semilla.records.archive import list_models
 from semilla.records.files import sync_directory
 from semilla.records.log import ErrorTail
-from semilla.records.models import list_models
 from semilla.records.status import (
     ErrorDetails,
     Outcome,
-    Phase,
     PhaseEntry,
     PipelineStatus,
     now,
@@ -43,13 +42,13 @@ from semilla.records.status import (
 )
 from semilla.system.memory import explain_vanishing, read_marks
 
-REDUCED = "the file system of the output directory cannot sync directories: a file may be lost in a power cut"
+REDUCED = "the output directory's file system cannot sync directories: a power cut may lose a file"
 
 logger = logging.getLogger("semilla")
 
 
 class Journal:
-    """The status of one run directory, from reading what an earlier run left to the end of this one."""
+    """The status of one run directory, from what an earlier run left to the end of this one."""
 
     def __init__(self, directory: Path, *, tail: ErrorTail, listeners: tuple[Progress, ...]) -> None:
         self.directory = directory
@@ -62,8 +61,8 @@ class Journal:
             self.previous = read_status(directory)
         except IntegrityError as error:
             self.previous = None
-            self.tell(Note(f"{error}; it is written anew, and every phase is checked again."))
-        # Whoever keeps a journal holds the lock: a run that still says "running" is gone.
+            self.tell(Note(f"{error}. The status starts over, and every phase is checked again."))
+        # The caller holds the lock, so a status that still says "running" belongs to a dead process.
         self.vanished = self.previous is not None and self.previous.run_state == "running"
         self.status = self.previous or self._recover_status()
         self.status.recall_finished_model()
@@ -73,16 +72,15 @@ class Journal:
         """True when the directory held a finished run before this one."""
         return self.previous is not None and self.previous.run_state == "complete"
 
-    @property
-    def is_trained(self) -> bool:
-        """True when the directory holds a model whose training came to its end."""
-        return "model_training" in self.status.phase_records
-
     def tell(self, event: Event) -> None:
-        """Note what an event means for the status, then pass it on."""
+        """Record what an event means for the status, then pass it to the listeners."""
         match event:
             case ArtifactWritten(path):
-                self._list_artifact(path.relative_to(self.directory).as_posix())
+                name = path.relative_to(self.directory).as_posix()
+                if name not in self.status.artifacts_created:
+                    self.status.artifacts_created.append(name)
+                    if self.started:
+                        self._save()
             case ArtifactRemoved(path):
                 with suppress(ValueError):
                     self.status.artifacts_created.remove(path.relative_to(self.directory).as_posix())
@@ -100,7 +98,7 @@ class Journal:
             listener(event)
 
     def start_attempt(self) -> None:
-        """Write down that phases are about to run: after a complete run a new one, else the next attempt."""
+        """Record that phases are about to run: a new run after a complete one, otherwise the next attempt."""
         if self.was_complete:
             before = self.status
             self.status = PipelineStatus(
@@ -119,42 +117,44 @@ class Journal:
         self._clock_s = time.monotonic()
         self._save()
         if self.vanished:
-            self._explain_vanishing(marks)
+            cause, ran_out_of_memory = explain_vanishing(marks)
+            text = f"the last attempt ended unexpectedly: {cause}"
+            self.tell(Warned(text, "oom") if ran_out_of_memory else Note(f"{text[0].upper()}{text[1:]}."))
         if not sync_directory(self.directory):
             self.status.durability = "reduced"
             self.tell(Warned(REDUCED, "durability"))
 
     def enter(self, phase: Phase) -> None:
-        """Begin a phase: the one after the last completed."""
+        """Begin the phase after the last completed one."""
         self.phase, self._clock_s = phase, time.monotonic()
         self.status.enter(phase)
         self._save()
         self.tell(PhaseStarted(phase))
 
     def forget(self, phase: Phase) -> None:
-        """Drop what an earlier run recorded of a phase that is about to run again."""
+        """Drop the record of a phase that is about to run again."""
         if self.status.forget(phase):
             self._save()
 
     def plan_model(self, inputs: dict[str, Any]) -> None:
-        """Number the model that is about to be trained."""
+        """Choose the version of the model that is about to be trained."""
         self.status.plan_model(inputs)
         self._save()
         self.tell(Note(f"The model will be version {self.status.model_version}."))
 
-    def list_artifacts(self, names: Iterable[str]) -> None:
-        """Write files down as the run's before they are there: whatever ends the process, ``clean`` finds them."""
+    def list_artifacts(self, paths: Iterable[str]) -> None:
+        """Record files before they are written, so that ``clean`` finds them however the process ends."""
         known = self.status.artifacts_created
-        known += [name for name in dict.fromkeys(names) if name not in known]
+        known += [path for path in dict.fromkeys(paths) if path not in known]
         self._save()
 
     def complete(
         self, phase: Phase, record: PhaseRecord, *, inputs: dict[str, Any], outcome: Outcome
     ) -> None:
-        """Record what a phase left, and how it came about."""
+        """Record the result of a phase, and whether it was done, reused or skipped."""
         entry = PhaseEntry(
             inputs=inputs,
-            artifacts=[artifact.as_json() for artifact in record.artifacts],
+            artifacts=record.artifacts,
             details=record.details,
             warnings=record.warnings,
             outcome=outcome,
@@ -172,7 +172,7 @@ class Journal:
         self._save()
 
     def record_failure(self, failure: SemillaError, cause: BaseException) -> None:
-        """Write the failure into log and status; a disk too full for that must not hide it."""
+        """Write a failure to the log and the status. If the disk is too full for that, the failure still counts."""
         failure.phase = failure.phase or self.phase
         failure.kept = failure.kept or self._describe_kept()
         logger.error("%s: %s", failure.category, ascii(failure.message)[1:-1], exc_info=cause)
@@ -196,27 +196,21 @@ class Journal:
             self._save()
 
     def list_records(self) -> dict[str, PhaseRecord]:
-        """What each phase completed in this attempt left."""
+        """Return the results of the phases completed in this attempt."""
         return {phase: restore_record(self.status, phase) for phase in self.status.completed_phases}
 
+    def list_checkpoints(self) -> list[Path]:
+        """List the directory's checkpoints, sound or damaged."""
+        found = self.directory.glob(names.CHECKPOINT_PATTERN)
+        return [path for path in found if names.is_checkpoint(path.name)]
+
     def _recover_status(self) -> PipelineStatus:
-        """A new status; where an earlier one was lost, the models kept beside it still tell the last version."""
+        """Make a new status. If an earlier one was lost, the kept models still know the last version."""
         status = PipelineStatus()
         for model in reversed(list_models(self.directory)):
             status.finished_model = model.status.finished_model
             status.artifacts_created += model.list_parts()
         return status
-
-    def _explain_vanishing(self, marks: Mapping[str, Any]) -> None:
-        cause, lacked_memory = explain_vanishing(marks)
-        text = f"the last attempt ended without a word: {cause}"
-        self.tell(Warned(text, "oom") if lacked_memory else Note(f"{text[0].upper()}{text[1:]}."))
-
-    def _list_artifact(self, name: str) -> None:
-        if name not in self.status.artifacts_created:
-            self.status.artifacts_created.append(name)
-            if self.started:
-                self._save()
 
     def _stop_clock(self) -> None:
         if self.phase:
@@ -227,10 +221,10 @@ class Journal:
     def _describe_kept(self) -> str:
         done = [phase for phase in self.status.completed_phases if phase != PHASES[0]]
         kept = [f"the results of {', '.join(done)}"] if done else []
-        if any(names.is_checkpoint(path.name) for path in self.directory.glob(names.CHECKPOINT_PATTERN)):
+        if self.list_checkpoints():
             kept.append("every checkpoint")
         return (
-            f"{' and '.join(kept)} in {self.directory}" if kept else "nothing was made yet, nothing is lost"
+            f"{' and '.join(kept)} in {self.directory}" if kept else "nothing existed yet, so nothing is lost"
         )
 
     def _save(self) -> None:
@@ -238,6 +232,6 @@ class Journal:
 
 
 def restore_record(status: PipelineStatus, phase: str) -> PhaseRecord:
-    """What the status remembers of a phase, as the phase returned it."""
+    """Return what the status records about a phase, in the form the phase returned it."""
     entry = status.phase_records[phase]
-    return PhaseRecord(phase, entry.list_artifacts(), entry.details, entry.warnings)
+    return PhaseRecord(phase, entry.artifacts, entry.details, entry.warnings)

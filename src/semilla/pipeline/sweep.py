@@ -1,7 +1,7 @@
-"""A few runs over lists of values, one after the other, each in a directory that its values name.
+"""Run every combination of lists of values, one after the other, each in a directory named after its values.
 
-A run is what it would be alone: the same configuration ends in the same bits. So a sweep that was stopped anywhere goes
-on when it is started again, longer lists only add runs, and what is finished stays.
+Each run is the same as on its own: the same configuration gives the same bits. So a stopped sweep continues when it is
+started again, longer lists only add runs, and finished runs stay.
 """
 
 from __future__ import annotations
@@ -15,24 +15,25 @@ from typing import Any
 
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.configuration.settings import list_settings
-from semilla.errors import InvalidConfigError, SemillaError
+from semilla.errors import InvalidConfigError, Phase, SemillaError
 from semilla.events import Progress
-from semilla.pipeline.main_job import find_reusable, load_phase, run_pipeline
-from semilla.pipeline.phases import PhaseRecord
-from semilla.prerequisites.storage import make_directory
+from semilla.pipeline.main_job import run_pipeline
+from semilla.pipeline.phases import PhaseRecord, load_phase
+from semilla.pipeline.reuse import find_reusable
 from semilla.records import names
 from semilla.records.files import copy_file
+from semilla.records.folders import make_directories
 from semilla.records.lock import hold_lock
-from semilla.records.status import Phase, PhaseEntry, PipelineStatus, read_status, write_status
+from semilla.records.status import PhaseEntry, PipelineStatus, read_status, write_status
 
-LENT_PHASES: tuple[Phase, ...] = ("corpus_download", "tokenizer_training")
-FINDINGS = {"validation_failure", "diverged", "oom"}
-"""Failures that say something about the values; any other would meet the next run as well."""
+SHARED_PHASES: tuple[Phase, ...] = ("corpus_download", "tokenizer_training")
+RESULTS = {"validation_failure", "diverged", "oom"}
+"""Failures caused by the values, which are results of the sweep. Any other failure would hit the next run as well."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One run of a sweep: the values that are its own, and all its settings."""
+    """One run of a sweep: the values that vary, and its whole configuration."""
 
     values: Mapping[str, Any]
     config: PipelineConfiguration
@@ -44,38 +45,33 @@ class Trial:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a trial ended; ``error`` is None where it is complete."""
+    """How a trial ended; ``error`` is None when it is complete."""
 
     trial: Trial
     error: SemillaError | None
 
 
 def is_listable(name: str) -> bool:
-    """Tell whether a comma divides values of this setting: in numbers and words to choose from, not in text."""
+    """Return whether a comma separates values of this setting: in numbers and choices, but not in text."""
     setting = list_settings()[name]
     return setting.kind in {"integer", "number"} or (setting.kind == "string" and bool(setting.choices))
-
-
-def combine(lists: Mapping[str, Sequence[str]]) -> Iterator[dict[str, str]]:
-    """Every combination of the lists' values, the last list's changing fastest."""
-    for values in itertools.product(*lists.values()):
-        yield dict(zip(lists, values, strict=True))
 
 
 def plan_trials(
     lists: Mapping[str, Sequence[str]], *, root: Path, configure: Callable[..., PipelineConfiguration]
 ) -> list[Trial]:
-    """Make the trials, all of them valid, before the first begins; a value that is given twice is tried once.
+    """Plan and validate all trials before the first begins. The last list varies fastest; repeated values run once.
 
-    ``configure`` makes a configuration of settings by their names, as text, and raises InvalidConfigError.
+    ``configure`` makes a configuration from settings given as text, and raises InvalidConfigError.
     """
     if not any(len(values) > 1 for values in lists.values()):
         raise InvalidConfigError(
-            "nothing varies: give a setting several values, as in --seed 1,2,3",
+            "nothing to vary: give a setting several values, as in --seed 1,2,3",
             next_command="semilla sweep --help",
         )
     trials: dict[str, Trial] = {}
-    for texts in combine(lists):
+    for combination in itertools.product(*lists.values()):
+        texts = dict(zip(lists, combination, strict=True))
         flat = configure(**texts).flatten()
         values = {name: flat[name] for name in lists}
         place = root / name_trial(values)
@@ -84,7 +80,7 @@ def plan_trials(
 
 
 def name_trial(values: Mapping[str, Any]) -> str:
-    """The directory of a trial: ``num-layers-2_learning-rate-0.0003``."""
+    """Name a trial's directory: ``num-layers-2_learning-rate-0.0003``."""
     return "_".join(f"{name.replace('_', '-')}-{value}" for name, value in values.items())
 
 
@@ -94,70 +90,70 @@ def run_trials(
     resume: bool | None = None,
     show: Callable[[Trial], AbstractContextManager[Progress]],
 ) -> Iterator[Outcome]:
-    """Run one trial after the other and tell how each ended; ``show`` opens what listens to it.
+    """Run the trials one after the other and yield how each ended; ``show`` opens a trial's listener.
 
-    A failure that is no finding about the trial's values is raised.
+    A failure that the trial's values did not cause is raised.
     """
-    finished: list[Trial] = []
+    first: Trial | None = None
     for trial in trials:
         error = None
-        for lender in finished[:1]:
-            borrow_phases(trial.config, lender=lender.directory)
+        if first:
+            copy_phases(trial.config, source=first.directory)
         try:
             with show(trial) as progress:
                 run_pipeline(trial.config, resume=choose_resume(trial, resume), listeners=[progress])
         except SemillaError as failure:
-            if failure.category not in FINDINGS:
+            if failure.category not in RESULTS:
                 raise
             error = failure
-        finished.append(trial)
+        first = first or trial
         yield Outcome(trial, error)
 
 
 def choose_resume(trial: Trial, resume: bool | None) -> bool:
-    """Go on from a trial's checkpoints unless it is finished, or the user said something else."""
+    """Continue from a trial's checkpoints unless its training is finished or the user decided otherwise."""
     if resume is not None:
         return resume
     status = read_status(trial.directory)
-    is_finished = status is not None and "model_training" in status.phase_records
-    return not is_finished and any(trial.directory.glob(names.CHECKPOINT_PATTERN))
+    is_trained = status is not None and status.is_trained
+    return not is_trained and any(trial.directory.glob(names.CHECKPOINT_PATTERN))
 
 
-def borrow_phases(config: PipelineConfiguration, *, lender: Path) -> None:
-    """Begin a directory with the text and the tokenizer of another run, as far as they would become the same.
+def copy_phases(config: PipelineConfiguration, *, source: Path) -> None:
+    """Start a new directory with another run's text and tokenizer, if the same ones would be made again.
 
-    The run itself verifies them, by the inputs and the hashes that are recorded with them.
+    The new run verifies them by the recorded inputs and hashes.
     """
-    directory, status = Path(config.output_directory), read_status(lender)
+    directory, status = Path(config.output_directory), read_status(source)
     if status is None or (directory / names.STATUS).exists():
         return
-    entries = list_lendable(config, status, lender=lender)
-    artifacts = [artifact for entry in entries.values() for artifact in entry.list_artifacts()]
+    entries = list_shared(config, status, source=source)
+    artifacts = [artifact for entry in entries.values() for artifact in entry.artifacts]
     if not artifacts:
         return
-    make_directory(directory)
+    make_directories(directory)
     with hold_lock(directory):
-        # The status first: whatever is copied after it is known for ours.
-        created = [artifact.path for artifact in artifacts]
-        write_status(
-            directory,
-            PipelineStatus(
-                run_state="interrupted", attempt=0, phase_records=dict(entries), artifacts_created=created
-            ),
+        # The status comes first, so that it lists every file copied after it.
+        copied = PipelineStatus(
+            run_state="interrupted",
+            attempt=0,
+            phase_records=dict(entries),
+            artifacts_created=[artifact.path for artifact in artifacts],
         )
+        write_status(directory, copied)
         for artifact in artifacts:
-            copy_file(lender / artifact.path, directory / artifact.path)
+            copy_file(source / artifact.path, directory / artifact.path)
 
 
-def list_lendable(
-    config: PipelineConfiguration, status: PipelineStatus, *, lender: Path
+def list_shared(
+    config: PipelineConfiguration, status: PipelineStatus, *, source: Path
 ) -> dict[Phase, PhaseEntry]:
-    """What another run recorded of the first phases whose inputs are those of ``config``, and still has."""
+    """List another run's records of the first phases whose results ``config`` can reuse."""
     entries: dict[Phase, PhaseEntry] = {}
     records: dict[str, PhaseRecord] = {}
-    for phase in LENT_PHASES:
+    for phase in SHARED_PHASES:
         inputs = load_phase(phase).read_inputs(config, records)
-        record = find_reusable(phase, status, inputs=inputs, directory=lender)
+        record = find_reusable(phase, status, inputs=inputs, directory=source)
         if record is None:
             break
         entries[phase], records[phase] = status.phase_records[phase], record

@@ -1,7 +1,7 @@
-"""Trackers: listeners that hand a run's figures to a program that draws them; none is on by default.
+"""Trackers: listeners that pass a run's figures to a program that draws them. None is on by default.
 
-A tracker is whatever takes the events of ``semilla.events``: ``semilla.run(config, listeners=[mine])`` is all one
-of your own needs (docs/trackers.md). ``--tracker tensorboard`` turns on the one that is built in.
+A tracker is any callable that takes the events of ``semilla.events``; ``semilla.run(config, listeners=[mine])`` adds
+your own (docs/trackers.md). ``--tracker tensorboard`` turns on the built-in one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from semilla.records import names
 
 @contextmanager
 def open_tracker(config: PipelineConfiguration, *, tell: Progress) -> Iterator[tuple[Progress, ...]]:
-    """The trackers that the configuration asks for, closed at the end; ``tell`` hears of the files they make."""
+    """Open the tracker the configuration asks for and close it at the end; ``tell`` hears about its files."""
     if config.tracker == "none":
         yield ()
         return
@@ -31,9 +31,9 @@ def open_tracker(config: PipelineConfiguration, *, tell: Progress) -> Iterator[t
 
 
 class TensorBoardTracker:
-    """Writes TensorBoard's event files with the package ``tensorboard`` alone; it imports neither torch nor TensorFlow.
+    """Writes TensorBoard event files with the package ``tensorboard`` alone, without torch or TensorFlow.
 
-    The folder is made at the first figure, so that a run with nothing to do leaves nothing.
+    The folder is created at the first figure, so a run with nothing to do leaves no folder.
     """
 
     def __init__(self, folder: Path, *, tell: Progress) -> None:
@@ -44,32 +44,25 @@ class TensorBoardTracker:
     def __call__(self, event: Event) -> None:
         match event:
             case StepDone():
-                figures = {
-                    "step/loss": event.loss,
-                    "step/learning_rate": event.learning_rate,
-                    "step/tokens_per_second": event.tokens_per_second,
-                }
-                self.write(event.step, figures)
+                fields = ("loss", "learning_rate", "tokens_per_second")
+                self.write(event.step, {f"step/{name}": getattr(event, name) for name in fields})
             case EpochDone(metrics):
-                epoch = {
-                    "epoch/train_loss": metrics.train_loss,
-                    "epoch/validation_loss": metrics.validation_loss,
-                    "epoch/gradient_norm": metrics.gradient_norm,
-                    **{f"bits_per_byte/{key}": bits for key, bits in metrics.bits_per_byte.items()},
-                }
-                self.write(metrics.epoch_number, epoch)
+                fields = ("train_loss", "validation_loss", "gradient_norm")
+                figures = {f"epoch/{name}": getattr(metrics, name) for name in fields}
+                bits = {f"bits_per_byte/{key}": value for key, value in metrics.bits_per_byte.items()}
+                self.write(metrics.epoch_number, figures | bits)
             case _:
                 pass
 
     def write(self, step: int, figures: Mapping[str, float]) -> None:
-        from tensorboard.compat.proto.event_pb2 import Event as Row  # noqa: PLC0415 - only where it is wanted
+        from tensorboard.compat.proto.event_pb2 import Event as Row  # noqa: PLC0415 - an optional package
         from tensorboard.compat.proto.summary_pb2 import Summary  # noqa: PLC0415
 
         values = [Summary.Value(tag=tag, simple_value=value) for tag, value in figures.items()]
         self._open().add_event(Row(step=step, summary=Summary(value=values), wall_time=time.time()))
 
     def close(self) -> None:
-        """Write what is still held back, and list the file among what the run left."""
+        """Write what is still buffered."""
         if self._writer:
             self._writer.close()
 

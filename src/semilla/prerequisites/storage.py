@@ -18,12 +18,12 @@ from semilla.errors import (
     InvalidConfigError,
     PermissionDeniedError,
     SemillaError,
-    StorageError,
     from_os_error,
 )
 from semilla.model.shape import PARAMETER_BYTES, count_parameters
 from semilla.prerequisites.check import Check, fail_check, pass_check
-from semilla.records import files, models, names
+from semilla.records import archive, files, names
+from semilla.records.folders import make_directories
 from semilla.records.status import read_status
 
 MIB = 2**20
@@ -61,6 +61,7 @@ RESERVED_PATTERNS = (
     names.CONFIGURATION,
     names.METRICS,
     names.LOG,
+    names.HEARTBEAT,
     names.REPORT,
     f"{names.BUNDLE}/bundle.json",
 )
@@ -73,7 +74,7 @@ def check_directory(config: PipelineConfiguration) -> Check:
     needed = "a folder that can be written"
     created: list[Path] = []
     try:
-        created = make_directory(directory)
+        created = make_directories(directory)
         probe_path = files.name_temporary(directory)
         files.write_bytes(probe_path, b"semilla")
         files.remove_file(probe_path)
@@ -83,18 +84,6 @@ def check_directory(config: PipelineConfiguration) -> Check:
         for folder in reversed(created):
             files.remove_directory(folder)
     return pass_check("output_directory", found=str(directory), needed=needed)
-
-
-def make_directory(directory: Path) -> list[Path]:
-    """Create a directory with its parents and return what was created, outermost first."""
-    folders = [directory, *directory.parents]
-    missing = [folder for folder in reversed(folders) if not os.path.lexists(folder)]
-    in_the_way = [folder for folder in folders if os.path.lexists(folder) and not _is_directory(folder)]
-    if in_the_way:
-        raise StorageError(f"{in_the_way[0]} is in the way: it is not a folder")
-    for folder in missing:
-        files.make_directory(folder)
-    return missing
 
 
 def refuse_foreign_files(directory: Path) -> None:
@@ -191,7 +180,7 @@ def measure_finished_model(directory: Path, *, keep: int) -> int:
         if not keep or status is None or "model_training" not in status.phase_records:
             return 0
         status.recall_finished_model()
-        return models.measure_model(directory, status)
+        return archive.measure_model(directory, status)
     except SemillaError:
         return 0
 

@@ -1,7 +1,7 @@
-"""The system calls that make, name and remove artifacts, one function each; ``records.files`` alone uses them.
+"""The system calls that create, name and remove artifacts, one function each, for ``records.files`` alone.
 
-Nothing here decides anything. Whoever replaces one of these functions, as the tests do, stands exactly between two
-system calls of the writer: there a disk may fill, fail or lose its power.
+Nothing here decides anything. A test that replaces one of these functions stands between two system calls of the
+writer, where a disk may fill up, fail or lose power.
 """
 
 from __future__ import annotations
@@ -10,32 +10,22 @@ import os
 from pathlib import Path
 from typing import BinaryIO
 
-CALLS = (
-    "open_new",
-    "write",
-    "flush",
-    "sync",
-    "replace",
-    "sync_directory",
-    "unlink",
-    "make_directory",
-    "remove_directory",
-)
-"""Every function here that a fault could strike."""
+CALLS = ("open_new", "write", "flush", "fsync", "replace", "fsync_directory", "unlink", "mkdir", "rmdir")
+"""Every function here that a fault could hit."""
 
 FILE_MODE = 0o644
 DIRECTORY_MODE = 0o755
-"""What the umask may still narrow: others read, only the owner writes."""
+"""The umask may narrow these further: others may read, only the owner writes."""
+
+
+def open_regular(path: str, flags: int) -> int:
+    """Opener for ``open``: the usual mode whatever the umask allows, and symbolic links are not followed."""
+    return os.open(path, flags | os.O_NOFOLLOW, FILE_MODE)
 
 
 def open_new(path: Path) -> BinaryIO:
-    """Create a file that must not be there yet."""
-    return open(path, "xb", opener=with_usual_mode)
-
-
-def with_usual_mode(path: str, flags: int) -> int:
-    """Open for ``open``, which would let the umask alone decide who may write."""
-    return os.open(path, flags, FILE_MODE)
+    """Create a file that must not exist yet."""
+    return open(path, "xb", opener=open_regular)
 
 
 def write(file: BinaryIO, data: bytes | memoryview) -> None:
@@ -46,15 +36,15 @@ def flush(file: BinaryIO) -> None:
     file.flush()
 
 
-def sync(file: BinaryIO) -> None:
+def fsync(file: BinaryIO) -> None:
     os.fsync(file.fileno())
 
 
 def replace(source: Path, target: Path) -> None:
-    os.replace(source, target)  # noqa: PTH105 - the durable rename, named as the manual names it
+    os.replace(source, target)  # noqa: PTH105 - the durable rename, under the name the manual uses
 
 
-def sync_directory(directory: Path) -> None:
+def fsync_directory(directory: Path) -> None:
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -66,9 +56,9 @@ def unlink(path: Path) -> None:
     path.unlink()
 
 
-def make_directory(path: Path) -> None:
+def mkdir(path: Path) -> None:
     path.mkdir(DIRECTORY_MODE)
 
 
-def remove_directory(path: Path) -> None:
+def rmdir(path: Path) -> None:
     path.rmdir()

@@ -1,8 +1,8 @@
-"""The only writer of artifacts: complete under its final name, or absent.
+"""The only writer of artifacts. Each file is complete under its final name, or absent.
 
-Each write goes to a temporary file in the same directory, is flushed and synced, takes its final name by
-``os.replace``, and the directory is synced so that the name itself survives a power cut. Directories are made and
-files removed here too; every system call goes through ``records.disk``.
+A write goes to a temporary file in the same directory, which is flushed and synced, and then takes its final name by
+``os.replace``. Then the directory is synced, so that the name survives a power cut. Directories are made and files
+removed here too. Every system call goes through ``records.disk``.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _CANNOT_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}
 
 @dataclass(frozen=True)
 class Artifact:
-    """A file a run left behind: its path relative to the output directory, SHA-256 and size."""
+    """A file a run left: its path relative to the output directory, its SHA-256 and its size."""
 
     path: str
     sha256: str
@@ -42,36 +42,33 @@ class Artifact:
 
 
 class Draft:
-    """A file on its way to the name ``path``; what is written to it stands under no name that counts."""
+    """An open temporary file that becomes ``path``. Its methods translate any ``OSError`` to a Semilla error."""
 
     def __init__(self, file: BinaryIO, path: Path) -> None:
         self.file = file
         self.path = path
 
     def write(self, data: bytes | memoryview) -> None:
-        """Append ``data``; raises the error tree's translation of any ``OSError``."""
+        """Append ``data``."""
         with _translated(self.path):
             disk.write(self.file, data)
 
     def clear(self) -> None:
-        """Drop what was written so far."""
+        """Discard what was written so far."""
         with _translated(self.path):
             self.file.seek(0)
             self.file.truncate()
 
     def sync(self) -> None:
-        """Wait until all of it is on the disk."""
+        """Wait until everything is on the disk."""
         with _translated(self.path):
             disk.flush(self.file)
-            disk.sync(self.file)
+            disk.fsync(self.file)
 
 
 @contextmanager
 def open_atomic(path: Path) -> Iterator[Draft]:
-    """Write ``path`` through a temporary file; on any exception the final name stays as it was.
-
-    Raises the error tree's translation of any ``OSError`` met while writing.
-    """
+    """Write ``path`` through a temporary file. On any exception, ``path`` stays as it was."""
     temp_path = name_temporary(path.parent)
     try:
         with _translated(path):
@@ -81,7 +78,7 @@ def open_atomic(path: Path) -> Iterator[Draft]:
             yield draft
             draft.sync()
         finally:
-            with suppress(OSError):  # what a full disk refused above, closing would try once more
+            with suppress(OSError):  # after a failed write on a full disk, closing would try again and fail
                 file.close()
         with _translated(path):
             disk.replace(temp_path, path)
@@ -93,92 +90,87 @@ def open_atomic(path: Path) -> Iterator[Draft]:
 
 
 def name_temporary(directory: Path) -> Path:
-    """A new name in ``directory`` that ``collect_garbage`` knows for ours."""
+    """Return a new name in ``directory`` that ``collect_garbage`` recognizes."""
     return directory / f"{TEMP_PREFIX}{os.urandom(8).hex()}{TEMP_SUFFIX}"
 
 
 def write_bytes(path: Path, data: bytes | memoryview) -> None:
-    with open_atomic(path) as file:
-        file.write(data)
-
-
-def copy_file(source: Path, target: Path) -> None:
-    """Write what ``source`` holds to ``target``, a piece at a time."""
-    with open_atomic(target) as draft, _translated(source), source.open("rb") as file:
-        while piece := file.read(_PIECE_BYTES):
-            draft.write(piece)
+    with open_atomic(path) as draft:
+        draft.write(data)
 
 
 def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode("utf-8"))
 
 
+def copy_file(source: Path, target: Path) -> None:
+    """Copy ``source`` to ``target``, one piece at a time."""
+    with open_atomic(target) as draft, _translated(source), source.open("rb") as file:
+        while piece := file.read(_PIECE_BYTES):
+            draft.write(piece)
+
+
 def write_json(path: Path, value: object) -> None:
-    """Write readable JSON; NaN and infinities are refused, for no strict reader accepts them.
-
-    Characters that could act on a terminal are escaped, lone surrogates of undecodable names too.
-    """
-    write_text(path, _format(value))
+    """Write readable JSON. NaN and infinities are refused; characters that could act on a terminal are escaped."""
+    write_text(path, _format_json(value))
 
 
-def _format(value: object) -> str:
-    return escape_controls(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False)) + "\n"
+def read_json(path: Path) -> Any:
+    """Read JSON; raises IntegrityError when it does not parse."""
+    with _translated(path):
+        return _parse_json(path.read_bytes(), path)
 
 
 def write_record(path: Path, value: Mapping[str, Any]) -> None:
-    """Write readable JSON that carries the SHA-256 of its own bytes, taken with zeros in the hash's place."""
-    text = _format({**value, "sha256": _NO_HASH})
+    """Write JSON that carries the SHA-256 of its own bytes, computed with zeros in place of the hash."""
+    text = _format_json({**value, "sha256": _NO_HASH})
     head, _, tail = text.rpartition(_NO_HASH)
     write_text(path, f"{head}{_hash(text.encode())}{tail}")
 
 
 def read_record(path: Path) -> dict[str, Any]:
     """Verify and read what ``write_record`` wrote; raises IntegrityError when it is damaged."""
-    try:
+    with _translated(path):
         data = path.read_bytes()
-    except OSError as error:
-        raise from_os_error(error, path) from error
     found = _HASH_AT_END.search(data)
     blank = data[: found.start(1)] + _NO_HASH.encode() + data[found.end(1) :] if found else b""
     if not found or _hash(blank).encode() != found[1]:
-        raise IntegrityError(f"{path} is not what was written: its SHA-256 differs")
-    try:
-        content: dict[str, Any] = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        # Forged: a hash tells that a file is whole, not who wrote it.
-        raise IntegrityError(f"{path} is not readable JSON: {error}") from error
+        raise IntegrityError(f"{path} has changed since it was written: its SHA-256 differs")
+    # It may still be forged: the hash shows that the file is complete, not who wrote it.
+    content: dict[str, Any] = _parse_json(data, path)
     content.pop("sha256")
     return content
 
 
-def read_json(path: Path) -> Any:
-    """Read JSON written by ``write_json``; raises IntegrityError when it does not parse."""
+def _format_json(value: object) -> str:
+    return escape_controls(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False)) + "\n"
+
+
+def _parse_json(data: bytes, path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise from_os_error(error, path) from error
+        return json.loads(data.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise IntegrityError(f"{path} is not readable JSON: {error}") from error
 
 
 def rename(source: Path, target: Path) -> None:
-    """Give a file or a folder another name on the same file system, which survives a power cut."""
+    """Durably rename a file or folder within one file system."""
     with _translated(target):
         disk.replace(source, target)
     sync_directory(target.parent)
 
 
 def sync_file(path: Path) -> None:
-    """Wait until a file that another library wrote is on the disk."""
+    """Wait until a file written by another library is on the disk."""
     with _translated(path), path.open("rb") as file:
-        disk.sync(file)
+        disk.fsync(file)
 
 
 def make_directory(directory: Path) -> None:
-    """Make one directory inside an existing one, if it is not there yet, and let its name survive a power cut."""
+    """Durably create one directory inside an existing one, unless it exists."""
     with _translated(directory):
         try:
-            disk.make_directory(directory)
+            disk.mkdir(directory)
         except FileExistsError:
             if directory.is_dir():
                 return
@@ -189,20 +181,19 @@ def make_directory(directory: Path) -> None:
 def remove_directory(directory: Path) -> None:
     """Remove a directory if it is empty."""
     with suppress(OSError):
-        disk.remove_directory(directory)
+        disk.rmdir(directory)
 
 
 def remove_file(path: Path) -> None:
-    """Remove a file, which may be gone already."""
+    """Remove a file if it exists."""
     with _translated(path), suppress(FileNotFoundError):
         disk.unlink(path)
 
 
 def remove_files(paths: Collection[Path]) -> None:
-    """Remove artifacts for good, before anything else is written.
+    """Durably remove artifacts.
 
-    Until its directory is synced a power cut may bring a name back, and what is written meanwhile may go where the
-    file's bytes were.
+    Until the directory is synced, a power cut may bring back a name whose blocks already hold newer data.
     """
     for path in paths:
         remove_file(path)
@@ -211,10 +202,10 @@ def remove_files(paths: Collection[Path]) -> None:
 
 
 def sync_directory(directory: Path) -> bool:
-    """Make new names inside ``directory`` survive a power cut; False where its file system does not offer that."""
+    """Make new names in ``directory`` survive a power cut. Returns False if its file system cannot do that."""
     with _translated(directory):
         try:
-            disk.sync_directory(directory)
+            disk.fsync_directory(directory)
         except OSError as error:
             if error.errno in _CANNOT_SYNC:
                 return False
@@ -223,34 +214,31 @@ def sync_directory(directory: Path) -> bool:
 
 
 def _hash(data: bytes) -> str:
-    import hashlib  # noqa: PLC0415 - OpenSSL, 3.5 MB that a device can do without
+    import hashlib  # noqa: PLC0415 - loads OpenSSL, 3.5 MB, which the runtime does without
 
     return hashlib.sha256(data).hexdigest()
 
 
 def hash_file(path: Path) -> str:
-    """SHA-256 of the file, in hexadecimal."""
-    import hashlib  # noqa: PLC0415 - as above
+    """Return the SHA-256 of a file in hexadecimal."""
+    import hashlib  # noqa: PLC0415 - see _hash
 
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise from_os_error(error, path) from error
+    with _translated(path), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def describe_artifact(path: Path, *, root: Path) -> Artifact:
-    """Hash ``path``, a file somewhere below ``root``."""
+    """Hash ``path``, a file below ``root``."""
     return Artifact(path.relative_to(root).as_posix(), hash_file(path), path.stat().st_size)
 
 
 def verify_artifact(artifact: Artifact, *, root: Path) -> None:
-    """Raise IntegrityError unless the file is there and is, byte for byte, what was recorded."""
+    """Raise IntegrityError unless the file exists and is, byte for byte, what was recorded."""
     path = root / artifact.path
     if not path.is_file():
         raise IntegrityError(f"{path} is missing")
     if path.stat().st_size != artifact.size_bytes or hash_file(path) != artifact.sha256:
-        raise IntegrityError(f"{path} is not what was recorded: its size or SHA-256 differs")
+        raise IntegrityError(f"{path} has changed: its size or SHA-256 is not the recorded one")
 
 
 def is_intact(artifact: Artifact, *, root: Path) -> bool:
@@ -262,7 +250,7 @@ def is_intact(artifact: Artifact, *, root: Path) -> bool:
 
 
 def collect_garbage(directory: Path) -> list[Path]:
-    """Remove the temporary files that killed writers left in ``directory``; call it only while holding its lock."""
+    """Remove temporary files left by killed writers. Call it only while holding the directory's lock."""
     removed = list(directory.glob(f"{TEMP_PREFIX}*{TEMP_SUFFIX}"))
     for path in removed:
         remove_file(path)
@@ -271,10 +259,10 @@ def collect_garbage(directory: Path) -> list[Path]:
 
 @contextmanager
 def _translated(path: Path) -> Iterator[None]:
-    """Raise the error tree's translation of an ``OSError`` met while working on ``path``."""
+    """Translate an ``OSError`` raised while working on ``path`` to a Semilla error."""
     try:
         yield
     except OSError as error:
         if error.errno == errno.ENOENT and not path.parent.is_dir():
-            raise StorageError(f"the directory {path.parent} vanished while it was in use") from error
+            raise StorageError(f"the directory {path.parent} disappeared during use") from error
         raise from_os_error(error, path) from error

@@ -1,7 +1,7 @@
-"""Where a run is between two records: a line in the lock file, for whoever watches from another terminal.
+"""What a run is doing right now, for ``semilla status --watch``: one line in a file of its own.
 
-Nothing here is durable or has to be: the line lives as long as the lock does, costs no sync, and a reader that meets it
-half written takes none. What must survive stands in the status and the metrics.
+The line is written about once a second and never synced. It carries a checksum, so a reader ignores one that is half
+written. The file is removed when the run ends. One left by a killed run is ignored, because nothing holds the lock.
 """
 
 from __future__ import annotations
@@ -14,24 +14,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-from semilla.errors import from_os_error
+from semilla.errors import SemillaError, from_os_error
 from semilla.events import Event, PhaseFinished, PhaseStarted, StepDone, Transferred
 from semilla.records import names
+from semilla.records.disk import open_regular
+from semilla.records.files import remove_file
 
 BEAT_S = 1.0
-"""Between two lines at least."""
-PLACE_BYTES = 512
-"""Where the line begins: behind what the lock file says of its holder."""
-SIZE_BYTES = 4096 - PLACE_BYTES
-"""The line keeps to one page of the file."""
+"""Shortest time between two lines."""
+MAX_BYTES = 4096
+"""A line fits in one page."""
 KEPT_LOSSES = 60
-"""Enough for a line as wide as a terminal draws it."""
+"""Enough for a curve as wide as a terminal draws it."""
 
 
 class Trace:
-    """The course of a value in at most ``2 * KEPT_LOSSES`` means, however long it is followed."""
+    """The course of a value as at most ``2 * KEPT_LOSSES`` means, however long the run is."""
 
     def __init__(self) -> None:
         self.means: list[float] = []
@@ -59,11 +58,8 @@ class Beat:
     transfer: Transferred | None = None
     losses: tuple[float, ...] = ()
 
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
 
-
-class Pulse:
+class Heartbeat:
     """A listener that keeps the line current."""
 
     def __init__(self, descriptor: int) -> None:
@@ -95,37 +91,34 @@ class Pulse:
     def _write(self) -> None:
         self._last_s = time.monotonic()
         losses = tuple(round(loss, 4) for loss in self._trace.means)
-        line = json.dumps(Beat(self._step, self._transfer, losses).as_json()).encode()
-        # A reader may come between two bytes: the checksum tells.
+        line = json.dumps(asdict(Beat(self._step, self._transfer, losses))).encode()
         content = b"%08x %s\n" % (zlib.crc32(line), line)
-        if len(content) <= SIZE_BYTES:
-            with suppress(OSError):  # a full disk; the run has better places to say so
-                os.pwrite(self._descriptor, content, PLACE_BYTES)
+        if len(content) <= MAX_BYTES:
+            with suppress(OSError):  # a full disk is reported by the writer of artifacts
+                os.pwrite(self._descriptor, content, 0)
 
 
 @contextmanager
-def open_pulse(directory: Path) -> Iterator[Pulse]:
-    """A pulse in the lock file of a directory that the caller holds."""
-    path = directory / names.LOCK
+def open_heartbeat(directory: Path) -> Iterator[Heartbeat]:
+    """Keep the heartbeat of a directory whose lock the caller holds."""
+    path = directory / names.HEARTBEAT
     try:
-        descriptor = os.open(path, os.O_WRONLY)
+        descriptor = open_regular(str(path), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     except OSError as error:
         raise from_os_error(error, path) from error
     try:
-        yield Pulse(descriptor)
+        yield Heartbeat(descriptor)
     finally:
         os.close(descriptor)
+        with suppress(SemillaError):
+            remove_file(path)
 
 
-def read_beat(directory: Path) -> Beat | None:
-    """The last line of a run; None where there is none, or none whole."""
+def read_heartbeat(directory: Path) -> Beat | None:
+    """Read a run's last line; None when there is none, or it is not complete."""
     try:
-        with (directory / names.LOCK).open("rb") as file:
-            file.seek(PLACE_BYTES)
-            digest, _, line = file.read(SIZE_BYTES).partition(b"\n")[0].partition(b" ")
-    except OSError:
-        return None
-    try:
+        with (directory / names.HEARTBEAT).open("rb") as file:
+            digest, _, line = file.read(MAX_BYTES).partition(b"\n")[0].partition(b" ")
         if int(digest, 16) != zlib.crc32(line):
             return None
         content = json.loads(line)
@@ -135,5 +128,5 @@ def read_beat(directory: Path) -> Beat | None:
             Transferred(**transfer) if transfer else None,
             tuple(map(float, content["losses"])),
         )
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None

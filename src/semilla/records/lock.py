@@ -1,4 +1,4 @@
-"""One run at a time in an output directory: an advisory lock that the kernel drops when its holder dies."""
+"""One run at a time in an output directory: an advisory lock that the kernel releases when its holder dies."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from typing import Any, TextIO
 
 from semilla.errors import LockedError, from_os_error
 from semilla.records import names
-from semilla.records.disk import with_usual_mode
+from semilla.records.disk import open_regular
 from semilla.records.status import now
 
 _TRIES = 5
 _PAUSE_S = 0.05
-"""A reader that asks whether the directory is held takes the lock for an instant; that must not look like a run.
-Nor must a child process of a killed run, which has the lock until its program is loaded."""
+"""A reader takes the lock for an instant to see whether it is held, and a child process that a killed run was just
+starting keeps it until its program is loaded. Neither may look like a run, so everyone tries a few times."""
 
 
 @contextmanager
 def hold_lock(directory: Path) -> Iterator[None]:
-    """Hold the directory for the length of a run; raises LockedError with the holder's pid and start time."""
+    """Hold the directory for the length of a run; raises LockedError with the holder's process and start time."""
     path = directory / names.LOCK
     try:
         file = _open_locked(path)
@@ -32,7 +32,7 @@ def hold_lock(directory: Path) -> Iterator[None]:
         raise from_os_error(error, path) from error
     if file is None:
         raise LockedError(
-            f"another run holds {directory} ({_describe_holder(directory)})",
+            f"another run is using {directory} ({_describe_holder(directory)})",
             next_command=f"semilla status {directory}",
         )
     with file:
@@ -43,12 +43,12 @@ def hold_lock(directory: Path) -> Iterator[None]:
 
 
 def _open_locked(path: Path) -> TextIO | None:
-    """Open and lock the file that now stands at ``path``; None when it stays locked by somebody else."""
+    """Open and lock the file at ``path``; None when someone else keeps it locked."""
     for _ in range(_TRIES):
-        file = open(path, "a+", opener=with_usual_mode)  # noqa: SIM115 - Path.open takes no opener
+        file = open(path, "a+", opener=open_regular)  # noqa: SIM115 - Path.open takes no opener
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _stands_at(path, file):
+            if _is_still_at(path, file):
                 return file
         except BlockingIOError:
             time.sleep(_PAUSE_S)
@@ -59,8 +59,8 @@ def _open_locked(path: Path) -> TextIO | None:
     return None
 
 
-def _stands_at(path: Path, file: TextIO) -> bool:
-    """Tell whether the open file still has its name: whoever held it before may have cleaned the directory."""
+def _is_still_at(path: Path, file: TextIO) -> bool:
+    """Return whether the file at ``path`` is still this one; its last holder may have cleaned the directory."""
     try:
         return os.path.samestat(path.stat(), os.fstat(file.fileno()))
     except FileNotFoundError:
@@ -68,11 +68,10 @@ def _stands_at(path: Path, file: TextIO) -> bool:
 
 
 def is_locked(directory: Path) -> bool:
-    """Is a living run holding the directory? A stale file of a killed run is not a lock.
+    """Return whether a living run holds the directory. The leftover file of a killed run is not a lock.
 
-    A run that is killed while it starts a child process leaves the lock to that child until the child's program is
-    loaded. So where the process that took the lock is gone, the answer is asked for again; its number alone decides
-    nothing, for it may belong to somebody else by now.
+    When the process that took the lock is gone, ask again: a child it was starting may hold the lock for a moment.
+    A process number alone proves nothing, because another process may have it by now.
     """
     for _ in range(_TRIES):
         if not _is_taken(directory / names.LOCK):
@@ -100,7 +99,7 @@ def _is_alive(process_id: object) -> bool:
     except (ValueError, OverflowError, ProcessLookupError):
         return False
     except PermissionError:
-        return True
+        pass  # it runs under another user
     return True
 
 
@@ -113,9 +112,9 @@ def _describe_holder(directory: Path) -> str:
 
 
 def _read_holder(directory: Path) -> dict[str, Any]:
-    """What the holder wrote about itself; nothing while it has not come to it yet."""
+    """What the holder wrote about itself; empty until it has. Only the first line: earlier versions wrote a second."""
     try:
         with (directory / names.LOCK).open(encoding="utf-8") as file:
-            return dict(json.loads(file.readline()))  # what follows is the pulse
+            return dict(json.loads(file.readline()))
     except (OSError, ValueError, TypeError):
         return {}

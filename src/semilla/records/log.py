@@ -1,7 +1,8 @@
-"""The log file of a run, and the last lines of its error output for the status."""
+"""The log file of a run, and the last lines of its error output for the status file."""
 
 from __future__ import annotations
 
+import io
 import logging
 from collections import deque
 from collections.abc import Iterator
@@ -10,15 +11,16 @@ from pathlib import Path
 
 from semilla.escape import escape_controls, redact_credentials
 from semilla.records import names
+from semilla.records.disk import open_regular
 
 STDERR_LINES = 50
-"""How much error output the status keeps, as the specification asks."""
+"""Lines of error output that the status keeps, as the specification asks."""
 
 logger = logging.getLogger("semilla")
 
 
 class SafeFormatter(logging.Formatter):
-    """Escapes what a message or a traceback may carry from outside, and indents all but a record's first line."""
+    """Escapes control characters, hides passwords, and indents every line of a record after its first."""
 
     def format(self, record: logging.LogRecord) -> str:
         first, *rest = escape_controls(super().format(record)).split("\n")
@@ -41,17 +43,26 @@ class ErrorTail(logging.Handler):
 
 
 class QuietFileHandler(logging.FileHandler):
-    """A log line that cannot be written (a full disk) must not hide the error it tells of."""
+    """Ignores failures to write: a full disk must not hide the error being logged."""
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name logging gives it
+    def _open(self) -> io.TextIOWrapper:
+        return open(self.baseFilename, "a", encoding="utf-8", errors="backslashreplace", opener=open_regular)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            super().emit(record)
+        except OSError:  # raised by _open only; logging hands the others to handleError
+            self.handleError(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         pass
 
 
 @contextmanager
 def record_log(directory: Path) -> Iterator[ErrorTail]:
-    """Write ``semilla.log`` in ``directory`` for the length of a run (appending: attempts follow each other)."""
+    """Append to ``semilla.log`` in ``directory`` for the length of a run."""
     tail = ErrorTail()
-    file = QuietFileHandler(directory / names.LOG, encoding="utf-8", errors="backslashreplace", delay=True)
+    file = QuietFileHandler(directory / names.LOG, delay=True)
     formatter = SafeFormatter("%(asctime)s %(levelname)s %(message)s")
     previous = logger.level, logger.propagate
     logger.setLevel(logging.INFO)

@@ -1,4 +1,4 @@
-"""TrainingMetrics of the specification: one row per epoch, and what they add up to."""
+"""The specification's TrainingMetrics: one entry per epoch, and a summary."""
 
 from __future__ import annotations
 
@@ -8,25 +8,18 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import pvariance
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from semilla.errors import IntegrityError
-from semilla.records.files import read_record, write_record
+from semilla.records.record import Record
 
 CONVERGENCE_VARIANCE = 1e-3
-"""Training has converged when the last three validation losses vary less than this (nats squared)."""
+"""Training has converged when the variance of the last three validation losses is below this (nats squared)."""
 OVERFITTING_GAP = 0.5
-"""Overfitting: the validation loss exceeds the training loss by more than this at the last epoch (nats)."""
-
-
-class Record(BaseModel):
-    """Base of everything written as JSON: NaN and infinities are refused."""
-
-    model_config = ConfigDict(allow_inf_nan=False)
+"""Overfitting: at the last epoch the validation loss exceeds the training loss by more than this (nats)."""
 
 
 class EpochMetrics(Record):
-    """One epoch. Losses in nats per token; ``learning_rate`` the base rate at its last step."""
+    """One epoch. Losses are in nats per token. ``learning_rate`` is the base rate of the last step."""
 
     epoch_number: int = Field(ge=1)
     train_loss: float
@@ -37,11 +30,11 @@ class EpochMetrics(Record):
     gradient_norm: float
     tokens_per_second: float
     bits_per_byte: dict[str, float]
-    """Validation bits per byte, per language and for all text together (``all``)."""
+    """Validation bits per byte, per language and for all text (``all``)."""
 
 
 class StoppedEpoch(Record):
-    """Where training stopped because a figure was not a finite number: it is null here, and named."""
+    """Where training stopped because a figure was NaN or infinite. Such a figure is null and named."""
 
     epoch_number: int
     step: int
@@ -49,30 +42,24 @@ class StoppedEpoch(Record):
     """Training loss of the step."""
     gradient_norm: float | None = None
     validation_loss: float | None = None
-    windows: list[int] = []
-    """First tokens of the windows in the step's batch."""
+    windows: list[int] = Field(default_factory=list)
+    """Positions of the first tokens of the sequences in the step's batch."""
     not_finite: list[str]
-    """The figures that were NaN or infinite; one that is null and not listed was not measured."""
+    """Figures that were NaN or infinite. A figure that is null and not listed was not measured."""
 
     @classmethod
     def describe(
         cls, *, epoch_number: int, step: int, windows: Sequence[int] = (), **figures: float
     ) -> StoppedEpoch:
-        not_finite = [name for name, value in figures.items() if not math.isfinite(value)]
-        finite = {name: value for name, value in figures.items() if name not in not_finite}
-        return cls.model_validate(
-            {
-                "epoch_number": epoch_number,
-                "step": step,
-                "windows": windows,
-                "not_finite": not_finite,
-                **finite,
-            }
+        finite = {name: value for name, value in figures.items() if math.isfinite(value)}
+        not_finite = [name for name in figures if name not in finite]
+        return cls(
+            epoch_number=epoch_number, step=step, windows=list(windows), not_finite=not_finite, **finite
         )
 
 
 class FinalMetrics(Record):
-    """What the epochs add up to; ``total_training_time`` in seconds."""
+    """Summary of all epochs; ``total_training_time`` is in seconds."""
 
     total_training_time: float
     best_epoch: int
@@ -81,7 +68,7 @@ class FinalMetrics(Record):
 
 
 class TrainingMetrics(Record):
-    """The whole history of one run, as kept in ``training_metrics.json``."""
+    """The whole history of one run, kept in ``training_metrics.json``."""
 
     run_id: str
     epoch_history: list[EpochMetrics]
@@ -90,7 +77,7 @@ class TrainingMetrics(Record):
 
 
 def summarize(history: list[EpochMetrics], *, total_training_time: float) -> FinalMetrics:
-    """Aggregate a finished history (at least one epoch)."""
+    """Summarize a finished history of at least one epoch."""
     assert all(before.epoch_number + 1 == after.epoch_number for before, after in pairwise(history))
     losses = [epoch.validation_loss for epoch in history]
     return FinalMetrics(
@@ -102,15 +89,9 @@ def summarize(history: list[EpochMetrics], *, total_training_time: float) -> Fin
 
 
 def write_metrics(path: Path, metrics: TrainingMetrics) -> None:
-    write_record(path, metrics.model_dump(mode="json"))
+    metrics.write(path)
 
 
 def read_metrics(path: Path) -> TrainingMetrics:
     """Read ``training_metrics.json``; raises IntegrityError when it is damaged."""
-    content = read_record(path)
-    try:
-        return TrainingMetrics.model_validate(content)
-    except ValidationError as error:
-        raise IntegrityError(
-            f"{path} holds no training metrics: {error.error_count()} fields are wrong"
-        ) from error
+    return TrainingMetrics.read(path)

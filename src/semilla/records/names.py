@@ -1,4 +1,4 @@
-"""The name of every file a run leaves in its output directory, in one place."""
+"""The name of every file in a run's output directory."""
 
 from __future__ import annotations
 
@@ -8,30 +8,32 @@ STATUS = "pipeline_status.json"
 CONFIGURATION = "configuration.toml"
 LOG = "semilla.log"
 LOCK = ".semilla.lock"
+HEARTBEAT = ".semilla.heartbeat"
+"""What the run is doing right now; there only while it goes on."""
 
 CORPUS = "corpus_bilingual.txt"
 CORPUS_MANIFEST = "corpus_manifest.json"
 DOWNLOADS = "downloads"
-"""Folder of verified downloads, reused when a run is repeated."""
+"""Folder of verified downloads, reused by later runs."""
 
 METRICS = "training_metrics.json"
 BEST_MODEL = "best_model.pt"
 FINAL_MODEL = "final_model.pt"
 REPORT = "report.html"
 BUNDLE = "bundle"
-"""Folder with the model as it ships to a device."""
+"""Folder with the model for the small machine."""
 TENSORBOARD = "tensorboard"
-"""Folder with TensorBoard's files, where that tracker is on."""
+"""Folder with TensorBoard's files, when that tracker is on."""
 MODELS = "models"
-"""Folder of the earlier finished models, each in a folder named by its version."""
+"""Folder of earlier finished models, one folder per version."""
 EXPORTS = "exports"
-"""Folder of the exports, one folder each; they are the user's, no artifacts of the run."""
+"""Folder of exports, one folder each. They belong to the user and are not artifacts of the run."""
 EXPORT_REPORT = "export.json"
-"""In each export: what it is, its files with their hashes, and the figures of its parity check."""
+"""In each export: its format, its files with their hashes, and the results of its parity check."""
 
 
 def name_tokenizer(vocab_size: int) -> str:
-    """Stem of the tokenizer's files from the requested size: 8000 -> bilingual_8k, 2500 -> bilingual_2500."""
+    """Stem of the tokenizer's files, from the requested size: 8000 -> bilingual_8k, 2500 -> bilingual_2500."""
     size = f"{vocab_size // 1000}k" if vocab_size % 1000 == 0 else str(vocab_size)
     return f"bilingual_{size}"
 
@@ -42,7 +44,7 @@ def name_tokenizer_model(vocab_size: int) -> str:
 
 
 CHECKPOINT_PATTERN = "checkpoint_*_*.pt"
-"""Finds every checkpoint and perhaps a file of somebody else's, which ``is_checkpoint`` tells apart."""
+"""Glob for checkpoints. It may match other files; ``is_checkpoint`` decides."""
 
 
 def is_checkpoint(name: str) -> bool:

@@ -1,8 +1,7 @@
-"""MAJOR.MINOR.PATCH of a model, by what changed since the last finished model of its directory.
+"""MAJOR.MINOR.PATCH of a model, by what changed since the last finished model in its directory.
 
-Another vocabulary raises MAJOR: its tokens mean something else, even where there are as many, so whoever kept the old
-tokenizer would read nonsense. Another architecture raises MINOR; any other change, which is another training of the
-same network, PATCH. A model is finished when its training is.
+A new vocabulary raises MAJOR: the same token numbers mean different text, so decoding with the old tokenizer gives
+nonsense. A new architecture raises MINOR. Any other change is a retraining of the same network and raises PATCH.
 """
 
 from __future__ import annotations
@@ -13,23 +12,23 @@ from typing import Any
 
 from semilla.configuration.schema import ModelArchitecture
 from semilla.configuration.settings import recall_settings
-from semilla.records.metrics import Record
+from semilla.records.record import Record
 
 FIRST_VERSION = "1.0.0"
 _PATTERN = re.compile(r"(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})")
 
 
 class FinishedModel(Record):
-    """A model whose training came to its end: its version, and what its weights depend on."""
+    """A model whose training finished: its version, and what its weights depend on."""
 
     version: str
     inputs: dict[str, Any]
 
 
 def choose_version(inputs: Mapping[str, Any], last: FinishedModel | None) -> str:
-    """The version of what is trained from ``inputs`` after ``last``, if there was one; the same if nothing changed.
+    """Choose the version of the model trained from ``inputs`` after ``last``; unchanged if nothing changed.
 
-    ``inputs`` are those of the training phase: the tokenizer by its SHA-256, the settings by their names.
+    ``inputs`` are those of the training phase: the tokenizer's SHA-256, and the settings by name.
     """
     if last is None:
         return FIRST_VERSION
@@ -46,9 +45,9 @@ def choose_version(inputs: Mapping[str, Any], last: FinishedModel | None) -> str
 
 
 def parse_version(text: str) -> tuple[int, int, int]:
-    """Read ``1.0.2``; raises ValueError when it is no version."""
+    """Parse ``1.0.2``; raises ValueError when the text is not a version."""
     match = _PATTERN.fullmatch(text)
     if match is None:
-        raise ValueError(f"{text!r} is no version of a model")
+        raise ValueError(f"{text!r} is not a model version")
     major, minor, patch = match.groups()
     return int(major), int(minor), int(patch)

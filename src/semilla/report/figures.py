@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from semilla.formatting import format_duration
-from semilla.records.status import Finding, InferenceMetrics, ValidationResults
+from semilla.records.results import Finding, InferenceMetrics, ValidationResults
 from semilla.report.runs import RecordedRun
 
 BAR_HEADROOM = 1.15

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import takewhile
 
-from semilla.records.status import GrammarResults, PairAccuracy
+from semilla.records.results import GrammarResults, PairAccuracy
 from semilla.stories.minimal_pairs import make_pairs
 from semilla.stories.terms import LANGUAGES
 

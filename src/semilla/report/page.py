@@ -18,7 +18,8 @@ from semilla.errors import PHASES
 from semilla.escape import escape_controls
 from semilla.formatting import format_duration
 from semilla.records.files import Artifact
-from semilla.records.status import GrammarResults, PipelineStatus, ValidationResults
+from semilla.records.results import GrammarResults, ValidationResults
+from semilla.records.status import PipelineStatus
 from semilla.report.charts import format_number
 from semilla.report.curves import list_charts, list_samples
 from semilla.report.figures import group_measures, list_figures
@@ -158,4 +159,4 @@ def list_provenance(run: RecordedRun) -> list[tuple[str, str]]:
 
 def list_artifacts(run: RecordedRun) -> list[Artifact]:
     """List the artifacts whose hashes the phases recorded."""
-    return [artifact for entry in run.status.phase_records.values() for artifact in entry.list_artifacts()]
+    return [artifact for entry in run.status.phase_records.values() for artifact in entry.artifacts]

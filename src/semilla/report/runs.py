@@ -12,9 +12,10 @@ from semilla.configuration.schema import PipelineConfiguration
 from semilla.corpus.manifest import CorpusManifest, read_manifest
 from semilla.errors import IncompatibleError, IntegrityError
 from semilla.records import names
+from semilla.records.archive import EarlierModel, list_models
 from semilla.records.metrics import EpochMetrics, TrainingMetrics, read_metrics
-from semilla.records.models import EarlierModel, list_models
-from semilla.records.status import PipelineStatus, ValidationResults
+from semilla.records.results import ValidationResults
+from semilla.records.status import PipelineStatus
 
 Record = TypeVar("Record")
 

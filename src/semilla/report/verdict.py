@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from semilla.configuration.settings import to_command
-from semilla.errors import PASSING, PHASES
+from semilla.errors import PHASES, RETRYABLE
 from semilla.formatting import quote
 from semilla.report.figures import describe_miss
 from semilla.report.runs import RecordedRun
@@ -45,7 +45,7 @@ def _describe_failure(run: RecordedRun) -> Verdict:
     is_trained = error.failed_phase == PHASES[-1]
     headline = "Trained, but not ready to ship" if is_trained else f"Stopped in {error.failed_phase}"
     command = f"semilla guide {error.error_type}"
-    if error.error_type in PASSING:
+    if error.error_type in RETRYABLE:
         command = to_command(run.config, resume_from_checkpoint=True)
     return Verdict("bad", headline, [error.error_message], command)
 

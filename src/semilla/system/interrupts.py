@@ -1,6 +1,6 @@
-"""Ctrl-C and SIGTERM as a request that the run grants at its next safe point.
+"""Ctrl-C and SIGTERM as a request that the run obeys at its next safe point.
 
-The first signal asks, the second leaves at once; nothing is lost then either, for artifacts are complete or absent.
+The first signal asks the run to stop, the second exits at once. Neither loses an artifact: each is complete or absent.
 """
 
 from __future__ import annotations
@@ -18,33 +18,33 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _requested: int | None = None
 
-farewell: Callable[[], None] | None = None
-"""What the second signal still does before it leaves: the live display gives the cursor back."""
+before_exit: Callable[[], None] | None = None
+"""Called when the second signal exits; the live display uses it to show the cursor again."""
 
 
 def requested() -> bool:
-    """True once a signal has asked the run to stop."""
+    """Return whether a signal asked the run to stop."""
     return _requested is not None
 
 
 def check() -> None:
-    """Raise InterruptedRunError if a signal asked the run to stop; call it where stopping loses nothing."""
+    """Raise InterruptedRunError if a signal asked the run to stop. Call it where stopping loses nothing."""
     if _requested is not None:
         raise InterruptedRunError(_requested)
 
 
 @contextmanager
-def granted() -> Iterator[None]:
-    """Install the handlers for the length of a run; outside the main thread signals are left alone."""
-    global _requested  # noqa: PLW0603 - a signal handler has nowhere else to leave its word
+def catch_signals() -> Iterator[None]:
+    """Install the handlers for the length of a run. Outside the main thread signals are left alone."""
+    global _requested  # noqa: PLW0603 - a signal handler has nowhere else to store the request
     if threading.current_thread() is not threading.main_thread():
-        # Nor is a request forgotten that the main thread's run has yet to grant.
+        # The request to the run in the main thread must not be reset either.
         yield
         return
     _requested = None
-    # What is ignored stays so: nohup ignores SIGHUP, a shell without job control the Ctrl-C of what it runs behind.
-    heard = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
-    previous = {number: signal.signal(number, _remember) for number in heard}
+    # Ignored signals stay ignored: nohup ignores SIGHUP, and some shells ignore Ctrl-C for background jobs.
+    handled = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    previous = {number: signal.signal(number, _handle) for number in handled}
     try:
         yield
     finally:
@@ -53,12 +53,12 @@ def granted() -> Iterator[None]:
         _requested = None
 
 
-def _remember(number: int, _frame: FrameType | None) -> None:
+def _handle(number: int, _frame: FrameType | None) -> None:
     global _requested  # noqa: PLW0603
     if number == signal.SIGHUP:
         number = signal.SIGTERM
     if _requested is not None:
-        if farewell:
-            farewell()
+        if before_exit:
+            before_exit()
         os._exit(128 + number)
     _requested = number

@@ -1,4 +1,4 @@
-"""The machine below: how much memory this process can have, and what became of one that vanished."""
+"""How much memory this process can use, and why an earlier process may have been killed."""
 
 from __future__ import annotations
 
@@ -14,17 +14,15 @@ CGROUP_ROOT = Path("/sys/fs/cgroup")
 
 
 def measure_available_mb() -> float:
-    """Memory this process can have in MiB, what it holds already included."""
+    """Return the memory this process can use in MiB, including what it already holds."""
     held = psutil.Process().memory_info().rss
-    rooms = [psutil.virtual_memory().available, *_list_cgroup_rooms()]
+    free = min(psutil.virtual_memory().available, *_list_cgroup_free(), 2**60)
     limits = [resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA)]
-    return (
-        min(min(rooms) + held, *(limit for limit in limits if limit != resource.RLIM_INFINITY), 2**60) / 2**20
-    )
+    return min(free + held, *(limit for limit in limits if limit != resource.RLIM_INFINITY), 2**60) / 2**20
 
 
-def _list_cgroup_rooms() -> Iterator[int]:
-    """Room left in each control group around this process, both versions of the interface."""
+def _list_cgroup_free() -> Iterator[int]:
+    """Free memory in each control group around this process, for both versions of the interface."""
     try:
         lines = Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -39,19 +37,19 @@ def _list_cgroup_rooms() -> Iterator[int]:
 
 
 def _climb(root: Path, path: str, *, limit: str, usage: str) -> Iterator[int]:
-    # In a container the path may be the host's, and only the root of the mount is visible.
+    # In a container the path may be the host's; then only the root of the mount is visible.
     folder = root / path.lstrip("/")
     for group in [folder, *folder.parents]:
         if group.is_relative_to(root):
             try:
-                room = int((group / limit).read_text()) - int((group / usage).read_text())
-                yield room + _read_reclaimable(group)
+                free = int((group / limit).read_text()) - int((group / usage).read_text())
+                yield free + _read_reclaimable(group)
             except (OSError, ValueError):
-                continue  # no such file here, or the limit is "max"
+                continue  # the file does not exist, or the limit is "max"
 
 
 def _read_reclaimable(group: Path) -> int:
-    """Bytes of file cache that count as used but make way when memory is wanted."""
+    """Bytes of file cache that count as used but are freed when memory is needed."""
     for line in (group / "memory.stat").read_text().splitlines():
         name, _, value = line.partition(" ")
         if name in {"inactive_file", "total_inactive_file"}:
@@ -60,7 +58,7 @@ def _read_reclaimable(group: Path) -> int:
 
 
 def read_marks() -> dict[str, Any]:
-    """What tells later why a process ended without a word: the machine's start, and how often memory ran out."""
+    """Read what later explains a silent death: the identity of this boot, and the kernel's count of OOM kills."""
     marks: dict[str, Any] = {}
     with suppress(OSError):
         marks["boot_id"] = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
@@ -71,15 +69,15 @@ def read_marks() -> dict[str, Any]:
 
 
 def explain_vanishing(before: Mapping[str, Any]) -> tuple[str, bool]:
-    """Say what most likely ended a process that read the marks ``before``; True when it was want of memory.
+    """Say what most likely ended a process that read the marks ``before``, and whether it ran out of memory.
 
-    Killed processes leave no message; but the kernel counts those that it killed for memory.
+    A killed process leaves no message, but the kernel counts its OOM kills.
     """
     now = read_marks()
     if {"boot_id", "oom_kills"} - now.keys() or before.keys() != now.keys():
         return "it crashed or was killed, likely because memory ran out", True
     if before["boot_id"] != now["boot_id"]:
-        return "the machine was restarted or lost its power", False
+        return "the machine was restarted or lost power", False
     if before["oom_kills"] != now["oom_kills"]:
         return "it was killed, likely because memory ran out", True
-    return "it crashed or was killed; not by the kernel for want of memory", False
+    return "it crashed or was killed, but not because memory ran out", False

@@ -38,14 +38,14 @@ class LiveProgress:
         )
 
     def __enter__(self) -> LiveProgress:
-        interrupts.farewell = show_cursor
+        interrupts.before_exit = show_cursor
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         # If the terminal is gone, the outcome of the run must still be reported.
-        interrupts.farewell = None
+        interrupts.before_exit = None
         with suppress(OSError):
             self.live.stop()
 

@@ -14,7 +14,7 @@ import psutil
 from semilla.errors import PHASES
 from semilla.events import EpochDone, Event, PhaseFinished, PhaseStarted, StepDone, Transferred
 from semilla.records import names
-from semilla.records.heartbeat import Trace, read_beat
+from semilla.records.heartbeat import Trace, read_heartbeat
 from semilla.records.metrics import EpochMetrics, read_metrics
 from semilla.records.status import PipelineStatus
 
@@ -78,7 +78,7 @@ def read_view(directory: Path, status: PipelineStatus) -> RunView:
     path = directory / names.METRICS
     history = read_metrics(path).epoch_history if path.is_file() else []
     is_running = status.run_state == "running"
-    beat = read_beat(directory) if is_running else None
+    beat = read_heartbeat(directory) if is_running else None
     best = min(history, key=lambda epoch: epoch.validation_loss, default=None)
     return RunView(
         title=str(directory),

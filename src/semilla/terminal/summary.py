@@ -8,7 +8,8 @@ from pathlib import Path
 from semilla.formatting import quote
 from semilla.records import names
 from semilla.records.metrics import read_metrics
-from semilla.records.status import PipelineStatus, ValidationResults
+from semilla.records.results import ValidationResults
+from semilla.records.status import PipelineStatus
 from semilla.terminal.console import fold_lines, print_text
 from semilla.terminal.tables import print_table
 

@@ -72,7 +72,7 @@ def take_step(
     logits_BTV = model(inputs_BT)
     loss = F.cross_entropy(logits_BTV.flatten(0, 1), targets_BT.flatten())
     model.zero_grad()
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     norm = nn.utils.clip_grad_norm_(model.parameters(), max_norm)
     for optimizer in optimizers.values():
         optimizer.step()
@@ -112,7 +112,7 @@ def orthogonalize(matrix: Tensor) -> Tensor:
     """Bring the singular values close to one without computing them (Amsel et al. 2025, Polar Express)."""
     if matrix.shape[0] > matrix.shape[1]:
         return orthogonalize(matrix.T).T
-    x = matrix / matrix.norm().clamp_min(1e-7)
+    x: Tensor = matrix / matrix.norm().clamp_min(1e-7)
     for a, b, c in POLYNOMIALS:
         gram = x @ x.T
         x = a * x + (b * gram + c * gram @ gram) @ x

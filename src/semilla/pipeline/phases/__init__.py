@@ -2,32 +2,28 @@
 
 Every module offers the same functions::
 
-    def read_inputs(config, records) -> dict     # what the phase's result depends on; unchanged inputs: reused
-    def run(config, *, progress) -> PhaseRecord  # do the work, leave artifacts in the output directory
-    def adopt(config) -> PhaseRecord             # take what is there as the result (phases that can be skipped)
+    def read_inputs(config, records) -> dict     # what the result depends on; unchanged inputs: the result is reused
+    def run(config, *, progress) -> PhaseRecord  # do the work and leave artifacts in the output directory
+    def adopt(config) -> PhaseRecord             # use existing artifacts as the result (phases that can be skipped)
 
-``records`` maps the earlier phases to what they left, so that inputs can name artifacts by their SHA-256.
+``records`` maps each earlier phase to its result, so that inputs can name artifacts by their SHA-256.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
+from types import ModuleType
 from typing import Any
 
-from semilla.errors import PHASES
+from semilla.errors import Phase
 from semilla.records.files import Artifact
-
-__all__ = ["PHASES", "PhaseRecord", "get_sha256"]
 
 
 @dataclass
 class PhaseRecord:
-    """What a phase did.
-
-    ``artifacts`` are the files it left, ``details`` its figures as JSON values, ``warnings`` what the user should
-    look into.
-    """
+    """The result of a phase: its artifacts, figures as JSON values, and warnings for the user."""
 
     phase: str
     artifacts: list[Artifact] = field(default_factory=list)
@@ -35,8 +31,13 @@ class PhaseRecord:
     warnings: list[str] = field(default_factory=list)
 
 
+def load_phase(phase: Phase) -> ModuleType:
+    """Import a phase's module; heavy packages are loaded only by the phases that run."""
+    return import_module(f"semilla.pipeline.phases.{phase}")
+
+
 def get_sha256(records: Mapping[str, PhaseRecord], phase: str, path: str) -> str | None:
-    """SHA-256 of an artifact an earlier phase left, None when it left no such file."""
+    """Return the SHA-256 of an earlier phase's artifact, or None when it left no such file."""
     if phase not in records:
         return None
     return next((artifact.sha256 for artifact in records[phase].artifacts if artifact.path == path), None)

@@ -1,4 +1,4 @@
-"""Phase 2: what the corpus source names becomes one clean text, cut in two parts, with a manifest."""
+"""Phase 2: turn the corpus source into one clean text with a training and a held-out part, and a manifest."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from semilla.records import names
 from semilla.records.files import describe_artifact
 
 PHASE = "corpus_download"
+ARTIFACTS = (names.CORPUS, names.CORPUS_MANIFEST)
 
 
 def read_inputs(config: PipelineConfiguration, records: Mapping[str, PhaseRecord]) -> dict[str, Any]:  # noqa: ARG001
-    """Tell what the corpus depends on; local files by their content, so that an edited one is read again."""
+    """List what the corpus depends on. Local files count by content, so an edited file is read again."""
     source = resolve_source(config.corpus_source)
     inputs: dict[str, Any] = {
         "source": source.shown,
         "encoding": config.corpus_encoding,
         "languages": list(config.corpus_languages),
     }
-    if source.kind in {"file", "folder"}:
-        return inputs | {"files": fingerprint_files(source)}
     if source.kind == "url":
         return inputs
-    books = [book.book_id for book in CATALOGUE[source.value].books]
-    if books:
+    if source.kind in {"file", "folder"}:
+        return inputs | {"files": fingerprint_files(source)}
+    if books := [book.book_id for book in CATALOGUE[source.value].books]:
         return inputs | {
             "books": books,
             "mirrors": [redact_credentials(one) for one in list_mirrors(config)],
@@ -48,9 +48,9 @@ def read_inputs(config: PipelineConfiguration, records: Mapping[str, PhaseRecord
 def run(
     config: PipelineConfiguration, *, progress: Progress, policy: FetchPolicy | None = None
 ) -> PhaseRecord:
-    """Make the corpus; ``policy`` is how patient downloads are.
+    """Make the corpus; ``policy`` sets the timeouts and retries of downloads.
 
-    Raises NetworkError, InvalidCorpusError, or what the file system says.
+    Raises NetworkError, InvalidCorpusError, or an error of the file system.
     """
     assembly = Assembly(
         Path(config.output_directory),
@@ -66,7 +66,7 @@ def run(
 
 
 def adopt(config: PipelineConfiguration) -> PhaseRecord:
-    """Take the corpus that is there, once it is what its manifest describes; raises IntegrityError."""
+    """Use the existing corpus; raises IntegrityError when it differs from its manifest."""
     directory = Path(config.output_directory)
     read_documents(directory)
     return _record(config, read_manifest(directory))
@@ -76,10 +76,7 @@ def _record(config: PipelineConfiguration, manifest: CorpusManifest) -> PhaseRec
     directory = Path(config.output_directory)
     return PhaseRecord(
         PHASE,
-        artifacts=[
-            describe_artifact(directory / name, root=directory)
-            for name in (names.CORPUS, names.CORPUS_MANIFEST)
-        ],
+        artifacts=[describe_artifact(directory / name, root=directory) for name in ARTIFACTS],
         details={
             "documents": len(manifest.documents),
             "bytes": manifest.corpus_bytes,

@@ -1,4 +1,4 @@
-"""Phase 1: find out what would stop the run, before anything is downloaded. Always run, never reused."""
+"""Phase 1: find what would stop the run before anything is downloaded. It always runs and is never reused."""
 
 from __future__ import annotations
 
@@ -22,24 +22,22 @@ from semilla.prerequisites.source import check_source
 from semilla.prerequisites.storage import check_directory, check_disk
 from semilla.system import interrupts
 
-__all__ = ["Check", "check_all", "has_corpus", "raise_failed", "read_inputs", "run"]
-
 WARNING_TOPICS = {"corpus_source": "network"}
-"""Topic of the guide where it is not simply the check's name."""
+"""Guide topics that differ from the name of their check."""
 
 
 def read_inputs(config: PipelineConfiguration, records: Mapping[str, PhaseRecord]) -> dict[str, Any]:  # noqa: ARG001
-    """Return nothing: a machine changes without telling, so this phase is never reused."""
+    """Return nothing: the machine may change at any time, so this phase is never reused."""
     return {}
 
 
 def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
-    """Make every check; raises the error of the first that failed, with the other failures in its message.
+    """Make every check; raises the error of the first failed one, with the other failures in its message.
 
-    What the machine and the settings alone decide is told without waiting for the packages.
+    Checks that need no packages fail first, because importing packages takes seconds.
     """
     with probe_packages(config) as probe:
-        checks = check_machine(config, reuses_corpus=has_corpus(config))
+        checks = check_machine(config)
         raise_failed(checks)
         checks += probe.list_checks()
     interrupts.check()
@@ -54,10 +52,10 @@ def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
     )
 
 
-def check_all(config: PipelineConfiguration, *, reuses_corpus: bool = False) -> list[Check]:
-    """Make every check, also when some fail; takes a few seconds, most of them for importing torch elsewhere."""
+def check_all(config: PipelineConfiguration) -> list[Check]:
+    """Make every check even if some fail. Takes a few seconds, mostly to import torch in a child process."""
     with probe_packages(config) as probe:
-        python, *others = check_machine(config, reuses_corpus=reuses_corpus)
+        python, *others = check_machine(config)
         checks = [python, *probe.list_checks(), *others]
     if all(check.ok for check in checks if check.required):
         checks.append(check_duration(config))
@@ -66,7 +64,7 @@ def check_all(config: PipelineConfiguration, *, reuses_corpus: bool = False) -> 
 
 @contextmanager
 def probe_packages(config: PipelineConfiguration) -> Iterator[PackageProbe]:
-    """Look at the packages beside everything else; however the checks end, the child ends too."""
+    """Check the packages in a child process in the background, and stop it at the end."""
     probe = PackageProbe(config)
     try:
         yield probe
@@ -74,14 +72,14 @@ def probe_packages(config: PipelineConfiguration) -> Iterator[PackageProbe]:
         probe.stop()
 
 
-def check_machine(config: PipelineConfiguration, *, reuses_corpus: bool) -> list[Check]:
-    """Make the checks that take no time."""
+def check_machine(config: PipelineConfiguration) -> list[Check]:
+    """Make the fast checks."""
     return [
         check_python(),
         check_directory(config),
         check_disk(config),
         check_memory(config),
-        check_source(config, reuses_corpus=reuses_corpus),
+        check_source(config, reuses_corpus=has_corpus(config)),
         check_shape(config),
         check_corpus_size(config),
         check_learning_rate(config),
@@ -89,7 +87,7 @@ def check_machine(config: PipelineConfiguration, *, reuses_corpus: bool) -> list
 
 
 def raise_failed(checks: list[Check]) -> None:
-    """Raise the error of the first failed check; the others are told in its message."""
+    """Raise the error of the first failed check, with the other failures in its message."""
     errors = [check.error for check in checks if check.required and check.error]
     if not errors:
         return
@@ -101,7 +99,7 @@ def raise_failed(checks: list[Check]) -> None:
 
 
 def has_corpus(config: PipelineConfiguration) -> bool:
-    """Tell whether a corpus of this source is already there, so that nothing will be fetched."""
+    """Return whether a corpus from this source exists already, so that nothing will be downloaded."""
     try:
         return (
             read_manifest(Path(config.output_directory)).source == resolve_source(config.corpus_source).shown

@@ -20,7 +20,7 @@ from semilla.tokenizer.training import VocabularySizeError, train_tokenizer
 
 
 def read_inputs(config: PipelineConfiguration, records: Mapping[str, PhaseRecord]) -> dict[str, Any]:
-    """What the tokenizer depends on: the text, the size and the algorithm."""
+    """List what the tokenizer depends on: the text, the size and the algorithm."""
     return {
         "corpus": get_sha256(records, "corpus_download", names.CORPUS),
         "tokenizer_vocab_size": config.tokenizer_vocab_size,
@@ -29,7 +29,7 @@ def read_inputs(config: PipelineConfiguration, records: Mapping[str, PhaseRecord
 
 
 def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
-    """Train, check the round trip on held-out text, and report bytes per token for each language."""
+    """Train, check the round trip on held-out text, and report bytes per token per language."""
     documents = read_documents(Path(config.output_directory))
     try:
         trained = train_tokenizer(
@@ -61,18 +61,18 @@ def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
 
 
 def adopt(config: PipelineConfiguration) -> PhaseRecord:
-    """Take a tokenizer that no run in this directory made, where the user trusts it.
+    """Use a tokenizer that no run in this directory made, if the user trusts it.
 
-    Raises IntegrityError when there is none, when it is not trusted, and when a child process cannot load it.
+    Raises IntegrityError when there is none, when it is not trusted, or when a child process cannot load it.
     """
     model_path, vocabulary_path = _locate(config)
     if not model_path.is_file() or not vocabulary_path.is_file():
         raise IntegrityError(
-            f"tokenizer_training cannot be skipped: {model_path} and its .vocab are not both there"
+            f"tokenizer_training cannot be skipped: {model_path} and its .vocab file must both exist"
         )
     if not config.trust_tokenizer:
         raise IntegrityError(
-            f"{model_path} was made by no run in this directory: say --trust-tokenizer if you know where it is from",
+            f"no run in this directory made {model_path}: use --trust-tokenizer if you know where it comes from",
             next_command=to_command(config, trust_tokenizer=True),
         )
     model = model_path.read_bytes()

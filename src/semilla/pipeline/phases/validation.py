@@ -23,14 +23,8 @@ from semilla.pipeline.phases import PhaseRecord, get_sha256
 from semilla.records import names
 from semilla.records.files import describe_artifact
 from semilla.records.metrics import TrainingMetrics, read_metrics
-from semilla.records.status import (
-    Finding,
-    GrammarResults,
-    InferenceMetrics,
-    PipelineStatus,
-    ValidationResults,
-    read_status,
-)
+from semilla.records.results import Finding, GrammarResults, InferenceMetrics, ValidationResults
+from semilla.records.status import PipelineStatus, read_status
 from semilla.runtime.budgets import BUDGETS, measure_in_child
 from semilla.runtime.bundle import BUNDLE_VERSION
 from semilla.runtime.limits import find_limit

@@ -1,4 +1,7 @@
-"""Where a configuration comes from (flags > environment > TOML file > defaults); mistakes told at once."""
+"""Load a configuration: flags override environment variables, which override a TOML file and the defaults.
+
+The mistakes of all sources are collected in one list and reported together.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +24,11 @@ from semilla.errors import InvalidConfigError, Mistake, from_os_error
 Origin = Literal["flag", "environment", "file", "default"]
 
 MAX_FILE_BYTES = 1_000_000
-"""A configuration is a page; something larger is another kind of file (or ``/dev/zero``)."""
-MAX_SHOWN_CHARACTERS = 120
+"""A configuration takes about a page, so a larger file is something else (or ``/dev/zero``)."""
 
 
 class _NoValue:
-    """Stands where a flag was given without its value, so that it is reported with the other mistakes."""
+    """Marks a flag given without a value, which is reported with the other mistakes."""
 
     def __repr__(self) -> str:
         return "(no value)"
@@ -37,14 +39,14 @@ NO_VALUE = _NoValue()
 
 @dataclass(frozen=True)
 class LoadedConfiguration:
-    """A valid configuration, and for each flat field name where its value came from."""
+    """A valid configuration, and where the value of each field came from."""
 
     config: PipelineConfiguration
     origins: dict[str, Origin]
 
     @property
     def explicit(self) -> frozenset[str]:
-        """Fields that somebody set, to whatever value."""
+        """Fields that the user set."""
         return frozenset(name for name, origin in self.origins.items() if origin != "default")
 
 
@@ -60,8 +62,8 @@ def load_configuration(
 ) -> LoadedConfiguration:
     """Merge the sources and validate the result.
 
-    ``flags`` maps flat field names to text, lists of text or booleans; a name that is no field is reported
-    with the nearest flag. Raises InvalidConfigError that lists every mistake of every source.
+    ``flags`` maps field names to text, lists of text or booleans. An unknown name is reported with the nearest flag.
+    Raises InvalidConfigError, which lists every mistake.
     """
     mistakes: list[Mistake] = []
     given = _read_file(file, mistakes)
@@ -77,7 +79,7 @@ def load_configuration(
 
 
 def check_content(content: dict[str, Any], *, place: str) -> None:
-    """Raise InvalidConfigError, listing every mistake, unless a file of this content makes a configuration."""
+    """Raise InvalidConfigError, listing every mistake, unless this file content is a valid configuration."""
     mistakes: list[Mistake] = []
     _validate(_read_content(content, mistakes, place=place), mistakes)
     _raise_mistakes(mistakes)
@@ -88,7 +90,7 @@ def _read_flags(flags: Mapping[str, Any], mistakes: list[Mistake]) -> dict[str, 
     given = {}
     for name, value in flags.items():
         if name not in settings:
-            mistakes.append(_name_unknown(name, value, "flag", [one.flag for one in settings.values()]))
+            mistakes.append(_describe_unknown(name, value, "flag", [one.flag for one in settings.values()]))
         elif value is NO_VALUE:
             mistakes.append(Mistake(name, value, settings[name].allowed, origin=settings[name].flag))
         else:
@@ -106,7 +108,7 @@ def _read_environment(environment: Mapping[str, str], mistakes: list[Mistake]) -
             setting = by_variable[variable]
             given[setting.name] = _Given(setting.split(text), "environment", variable)
         elif variable.startswith(ENVIRONMENT_PREFIX):
-            mistakes.append(_name_unknown(variable, text, "environment variable", list(by_variable)))
+            mistakes.append(_describe_unknown(variable, text, "environment variable", list(by_variable)))
     return given
 
 
@@ -124,7 +126,7 @@ def _read_file(path: Path | None, mistakes: list[Mistake]) -> dict[str, _Given]:
 def _read_content(content: dict[str, Any], mistakes: list[Mistake], *, place: str) -> dict[str, _Given]:
     take_version(content, place=place)
     given: dict[str, _Given] = {}
-    for group, name, value in _dissolve_groups(content):
+    for group, name, value in _flatten(content):
         mistake = _find_misplaced(group, name, value, is_repeated=name in given)
         if mistake:
             mistakes.append(replace(mistake, origin=place))
@@ -134,7 +136,7 @@ def _read_content(content: dict[str, Any], mistakes: list[Mistake], *, place: st
 
 
 def read_file_text(path: Path) -> str:
-    """Read a configuration file; raises InvalidConfigError when there is none, ValueError when it is none."""
+    """Read a configuration file; raises InvalidConfigError when it is missing, ValueError when it is not text."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)
@@ -149,7 +151,7 @@ def read_file_text(path: Path) -> str:
     return data.decode("utf-8-sig")
 
 
-def _dissolve_groups(content: dict[str, Any]) -> Iterator[tuple[str | None, str, Any]]:
+def _flatten(content: dict[str, Any]) -> Iterator[tuple[str | None, str, Any]]:
     for name, value in content.items():
         if name in GROUPS and isinstance(value, dict):
             yield from ((name, inner, inner_value) for inner, inner_value in value.items())
@@ -160,40 +162,36 @@ def _dissolve_groups(content: dict[str, Any]) -> Iterator[tuple[str | None, str,
 def _find_misplaced(group: str | None, name: str, value: object, *, is_repeated: bool) -> Mistake | None:
     settings = list_settings()
     if name in GROUPS:
-        return Mistake(name, _shorten(value), "must be a table of settings")
+        return Mistake(name, value, "must be a table of settings")
     if name not in settings:
-        return _name_unknown(name, value, "setting", list(settings))
+        return _describe_unknown(name, value, "setting", list(settings))
     setting = settings[name]
     if group is not None and group != setting.group:
         home = f"in [{setting.group}]" if setting.group else "at the top level"
-        return Mistake(name, _shorten(value), f"belongs {home}")
+        return Mistake(name, value, f"belongs {home}")
     if is_repeated:
-        return Mistake(name, _shorten(value), f"stands twice: at the top level and in [{setting.group}]")
-    # pydantic would read true as the number 1.
+        return Mistake(name, value, f"is set twice: at the top level and in [{setting.group}]")
+    # pydantic accepts true as the number 1.
     if isinstance(value, bool) and setting.kind != "boolean":
         return Mistake(name, value, setting.allowed)
     return None
 
 
-def _name_unknown(name: str, value: object, kind: str, names: list[str]) -> Mistake:
+def _describe_unknown(name: str, value: object, kind: str, names: list[str]) -> Mistake:
     change = CHANGES.get(reduce_name(name))
     if change:
-        return Mistake(name, _shorten(value), str(change))
+        return Mistake(name, value, str(change))
     near = suggest_name(name, names)
-    return Mistake(name, _shorten(value), f"no such {kind}" + (f"; did you mean {near}?" if near else ""))
+    return Mistake(name, value, f"no such {kind}" + (f"; did you mean {near}?" if near else ""))
 
 
 def _raise_mistakes(mistakes: list[Mistake], *, file: Path | None = None) -> None:
-    if mistakes:
-        count = "a mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
-        command = _suggest_migration(file, mistakes)
-        raise InvalidConfigError(f"the configuration has {count}", mistakes=mistakes, next_command=command)
-
-
-def _suggest_migration(file: Path | None, mistakes: list[Mistake]) -> str | None:
-    """The command that mends a file whose names are of another time."""
+    if not mistakes:
+        return
+    count = "a mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
     is_old = any(mistake.field in CHANGES and mistake.origin == str(file) for mistake in mistakes)
-    return f"semilla config migrate {shlex.quote(str(file))}" if is_old else None
+    command = f"semilla config migrate {shlex.quote(str(file))}" if is_old else None
+    raise InvalidConfigError(f"the configuration has {count}", mistakes=mistakes, next_command=command)
 
 
 def _validate(given: dict[str, _Given], mistakes: list[Mistake]) -> PipelineConfiguration | None:
@@ -206,7 +204,7 @@ def _validate(given: dict[str, _Given], mistakes: list[Mistake]) -> PipelineConf
     try:
         config = PipelineConfiguration.model_validate(nested)
     except ValidationError as error:
-        # A group's cross-field check is silent while one of its fields is wrong; it is asked below instead.
+        # A group skips its cross-field check while one of its fields is wrong, so that check is made below.
         errors = [one for one in error.errors() if not (len(one["loc"]) == 1 and one["loc"][0] in GROUPS)]
     mistakes += [_describe_error(error, given) for error in errors]
     mistakes += _find_cross_mistakes(given, wrong={mistake.field for mistake in mistakes})
@@ -218,7 +216,7 @@ def _describe_error(error: ErrorDetails, given: dict[str, _Given]) -> Mistake:
     setting, value = list_settings()[name], error["input"]
     reason = str(error["msg"]).removeprefix("Value error, ")
     allowed = reason if error["type"] == "value_error" else setting.allowed
-    return Mistake(name, _shorten(value), allowed, setting.find_nearest(value), given[name].place)
+    return Mistake(name, value, allowed, setting.find_nearest(value), given[name].place)
 
 
 def _find_cross_mistakes(given: dict[str, _Given], *, wrong: set[str]) -> list[Mistake]:
@@ -230,9 +228,3 @@ def _find_cross_mistakes(given: dict[str, _Given], *, wrong: set[str]) -> list[M
     mistake = find_head_mistake(*map(TypeAdapter(int).validate_python, values))
     places = " and ".join(given[name].place for name in pair if name in given)
     return [replace(mistake, origin=places)] if mistake else []
-
-
-def _shorten(value: object) -> object:
-    if isinstance(value, str) and len(value) > MAX_SHOWN_CHARACTERS:
-        return value[:MAX_SHOWN_CHARACTERS] + "…"
-    return value

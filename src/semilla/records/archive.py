@@ -1,8 +1,8 @@
-"""Earlier finished models of a directory, each whole in ``models/X.Y.Z/`` or not there.
+"""Earlier finished models of a run's directory, each complete in ``models/X.Y.Z/`` or absent.
 
-Such a folder is laid out like a run's: text is generated from it, and it can be reported on and compared. The corpus
-and the checkpoints are not in it. The model is copied there before anything of it is changed, and its own files stay
-until a training replaces them, so there is no instant at which a kill could leave it in neither place.
+Such a folder is laid out like a run's directory, without the corpus and the checkpoints: it can generate text, and be
+reported on and compared. A model is copied there before any of its files change. Its original files stay until a
+training replaces them, so a kill at any instant leaves it complete in at least one place.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from semilla.records.versions import parse_version
 
 _RECORDS = (names.STATUS, names.CONFIGURATION, names.METRICS, names.CORPUS_MANIFEST, names.REPORT)
 _LATER = (names.REPORT, names.LOCK)
-"""What a report on an earlier model adds to its folder."""
+"""Files that a report on an earlier model adds to its folder."""
 
 
 @dataclass(frozen=True)
 class EarlierModel:
-    """A model that was kept when another training began; ``status`` is its run's, as it was then."""
+    """A model kept when another training began; ``status`` is the status of its run at that time."""
 
     version: str
     directory: Path
@@ -32,22 +32,22 @@ class EarlierModel:
 
     @property
     def bits_per_byte(self) -> float | None:
-        """Of its best epoch, over all held-out text; None where it was not validated."""
+        """Of its best epoch, over all held-out text; None when it was not validated."""
         results = self.status.validation_results
         return results.bits_per_byte.get("all") if results else None
 
     @property
     def trained_at(self) -> str:
-        """When its training ended, in ISO 8601."""
+        """When its training finished, in ISO 8601."""
         return self.status.phase_records["model_training"].finished_at
 
     def list_parts(self) -> list[str]:
-        """Its files, and those that may join them, relative to the run's directory."""
+        """All its files, and those a report may add, relative to the run's directory."""
         return [f"{names.MODELS}/{self.version}/{name}" for name in name_parts(self.directory, self.status)]
 
 
 def list_models(directory: Path, *, except_for: str | None = None) -> list[EarlierModel]:
-    """The earlier models of a run's directory, the newest first; a folder that does not verify is none."""
+    """List the earlier models of a run's directory, newest first; folders with a damaged status are left out."""
     found = []
     for folder in _list_folders(directory):
         try:
@@ -61,14 +61,14 @@ def list_models(directory: Path, *, except_for: str | None = None) -> list[Earli
 
 
 def name_parts(directory: Path, status: PipelineStatus) -> list[str]:
-    """Every file of the finished model that is kept, and those that may join it, relative to its folder."""
+    """Name every file of the finished model to keep, and those a report may add, relative to its folder."""
     folders = [f"{names.BUNDLE}/{path.name}" for path in sorted((directory / names.BUNDLE).glob("[!.]*"))]
     recorded = [artifact.path for artifact in _list_recorded(status)]
     return list(dict.fromkeys([*recorded, *folders, *_RECORDS, *_LATER]))
 
 
 def measure_model(directory: Path, status: PipelineStatus) -> int:
-    """Bytes that keeping the finished model takes; 0 when it is kept already."""
+    """Return how many bytes it takes to keep the finished model; 0 when it is kept already."""
     if _locate(directory, status).is_dir():
         return 0
     paths = [directory / name for name in name_parts(directory, status)]
@@ -76,24 +76,24 @@ def measure_model(directory: Path, status: PipelineStatus) -> int:
 
 
 def is_kept(directory: Path, status: PipelineStatus) -> bool:
-    """Tell whether the finished model is kept already; raises InvalidConfigError when its folder is somebody else's."""
+    """Return whether the finished model is kept already; raises InvalidConfigError if its folder is not ours."""
     folder = _locate(directory, status)
     if not folder.exists():
         return False
-    trained = status.phase_records["model_training"].list_artifacts()
+    trained = status.phase_records["model_training"].artifacts
     if all(files.is_intact(artifact, root=folder) for artifact in trained):
         return True
     if (folder / names.STATUS).relative_to(directory).as_posix() not in status.artifacts_created:
         raise InvalidConfigError(
-            f"{folder} is in the way of an earlier model, and no run put it there. Move it away, or say "
-            "--keep-models 0",
-            kept="it, and the finished model",
+            f"{folder} is in the way: the finished model would be kept there, and no run made this folder. "
+            "Move it, or use --keep-models 0",
+            kept="that folder and the finished model",
         )
     return False
 
 
 def keep_model(directory: Path, status: PipelineStatus) -> None:
-    """Copy the finished model to its folder; raises IntegrityError when its files are not what was recorded."""
+    """Copy the finished model to its folder; raises IntegrityError when its files have changed."""
     folder = _locate(directory, status)
     with stage_folder(folder) as staged:
         for name in name_parts(directory, status):
@@ -105,7 +105,7 @@ def keep_model(directory: Path, status: PipelineStatus) -> None:
 
 
 def list_surplus(directory: Path, status: PipelineStatus, *, keep: int) -> list[Path]:
-    """The folders of earlier models beyond the newest ``keep``; none that holds a file no run put there."""
+    """List the folders of earlier models beyond the newest ``keep``, except those that hold files of others."""
     ours = set(status.artifacts_created)
     files_of = {
         folder: {path.relative_to(directory).as_posix() for path in folder.rglob("*") if path.is_file()}
@@ -115,7 +115,7 @@ def list_surplus(directory: Path, status: PipelineStatus, *, keep: int) -> list[
 
 
 def drop_model(folder: Path) -> list[Path]:
-    """Remove an earlier model, all of it at once, and return the files it had."""
+    """Remove an earlier model in one step and return its files."""
     removed = [path for path in folder.rglob("*") if path.is_file()]
     remove_folder(folder)
     return removed
@@ -142,10 +142,10 @@ def _is_version(name: str) -> bool:
 
 
 def _list_recorded(status: PipelineStatus) -> list[Artifact]:
-    """What the training left, and its tokenizer unless another has taken its place; the bundle has its own hashes."""
-    trained = status.phase_records["model_training"].list_artifacts()
+    """Artifacts of the training, and its tokenizer unless it was replaced; the bundle records its own hashes."""
+    trained = status.phase_records["model_training"].artifacts
     tokenizer = status.phase_records.get("tokenizer_training")
-    learned = tokenizer.list_artifacts() if tokenizer else []
+    learned = tokenizer.artifacts if tokenizer else []
     assert status.finished_model
     is_its_own = status.finished_model.inputs.get("tokenizer") in {artifact.sha256 for artifact in learned}
     return [*trained, *(learned if is_its_own else [])]

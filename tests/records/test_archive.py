@@ -1,10 +1,11 @@
-"""Earlier finished models: each whole in its folder or not there, whatever ends the process that keeps it."""
+"""Each earlier model is complete in its folder or absent, however the process ends."""
 
 from __future__ import annotations
 
 import errno
 import hashlib
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from disk_faults import DiskFaults, fail_with, kill
 from tiny_training import in_child
 
 from semilla.errors import IntegrityError, InvalidConfigError, SemillaError
-from semilla.records import models, names
+from semilla.records import archive, names
 from semilla.records.files import describe_artifact, is_intact
 from semilla.records.folders import collect_folders
 from semilla.records.status import PhaseEntry, PipelineStatus, read_status, write_status
@@ -25,18 +26,16 @@ NOT_KEPT = ("corpus_bilingual.txt", "checkpoint_epoch_2.pt", "semilla.log", "not
 
 
 def write_run(directory: Path, *, version: str = "1.0.0", content: str = "una semilla 🌱") -> PipelineStatus:
-    """Leave what a finished run leaves, each file its own name and ``content``."""
+    """Write the files of a finished run, each with its own name and ``content``."""
     for name in (*TRAINED, *TOKENIZER, *OTHERS, *NOT_KEPT):
         (directory / name).parent.mkdir(parents=True, exist_ok=True)
         (directory / name).write_text(f"{name}: {content}", encoding="utf-8")
     (directory / "bundle" / ".semilla-00.tmp").touch()
     entries = {
-        phase: PhaseEntry(
-            artifacts=[describe_artifact(directory / name, root=directory).as_json() for name in files]
-        )
+        phase: PhaseEntry(artifacts=[describe_artifact(directory / name, root=directory) for name in files])
         for phase, files in {"tokenizer_training": TOKENIZER, "model_training": TRAINED}.items()
     }
-    sha256 = entries["tokenizer_training"].artifacts[0]["sha256"]
+    sha256 = entries["tokenizer_training"].artifacts[0].sha256
     status = PipelineStatus(
         run_state="complete",
         phase_records=entries,
@@ -44,7 +43,7 @@ def write_run(directory: Path, *, version: str = "1.0.0", content: str = "una se
         finished_model=FinishedModel(version=version, inputs={"tokenizer": sha256}),
     )
     status.artifacts_created = [
-        f"{names.MODELS}/{version}/{name}" for name in models.name_parts(directory, status)
+        f"{names.MODELS}/{version}/{name}" for name in archive.name_parts(directory, status)
     ]
     write_status(directory, status)
     return status
@@ -63,33 +62,33 @@ def directory(tmp_path: Path) -> Path:
 
 
 def test_a_kept_model_is_laid_out_like_a_run(directory: Path) -> None:
-    """Byte for byte what stood there, without corpus, checkpoints and anybody else's files."""
+    """It holds the same bytes, without the corpus, the checkpoints and the files of others."""
     status = write_run(directory)
-    models.keep_model(directory, status)
+    archive.keep_model(directory, status)
     kept = hash_folder(directory / "models" / "1.0.0")
     assert set(kept) == {*TRAINED, *TOKENIZER, *OTHERS, names.STATUS}
     assert kept.items() <= hash_folder(directory).items()
-    assert models.is_kept(directory, status)
+    assert archive.is_kept(directory, status)
 
 
 def test_earlier_models_are_listed_newest_first(directory: Path) -> None:
-    """By their numbers; folders that are no versions, and damaged ones, are left out."""
+    """Versions sort as numbers. Folders that are not versions, or are damaged, are left out."""
     for version in ("1.0.9", "1.0.10", "2.0.0", "1.1.0"):
-        models.keep_model(directory, write_run(directory, version=version))
+        archive.keep_model(directory, write_run(directory, version=version))
     (directory / "models" / "mine").mkdir()
     (directory / "models" / "1.2.3").mkdir()
     (directory / "models" / "2.0.0" / names.STATUS).write_text("{}")
-    listed = models.list_models(directory, except_for="1.1.0")
+    listed = archive.list_models(directory, except_for="1.1.0")
     assert [model.version for model in listed] == ["1.0.10", "1.0.9"]
     assert listed[0].status == read_status(directory / "models" / "1.0.10")
 
 
 def test_a_kill_between_any_two_system_calls_leaves_both_models_whole(directory: Path) -> None:
-    """In its folder it is whole or absent, in the directory it is whole, and the next attempt finishes the work."""
+    """The copy is complete or absent, the original is complete, and the next attempt finishes."""
     status = write_run(directory)
     with DiskFaults() as rehearsal:
-        models.keep_model(directory, status)
-    wanted, folder = hash_folder(directory / "models" / "1.0.0"), directory / "models" / "1.0.0"
+        archive.keep_model(directory, status)
+    expected, folder = hash_folder(directory / "models" / "1.0.0"), directory / "models" / "1.0.0"
     here = {name: sha for name, sha in hash_folder(directory).items() if not name.startswith("models/")}
     assert len(rehearsal.names) > 60
     seen = set()
@@ -98,14 +97,14 @@ def test_a_kill_between_any_two_system_calls_leaves_both_models_whole(directory:
 
         def die(at: int = at) -> None:
             with DiskFaults(at=at, act=kill):
-                models.keep_model(directory, status)
+                archive.keep_model(directory, status)
 
         assert in_child(die) == -9
-        assert not folder.exists() or hash_folder(folder) == wanted
+        assert not folder.exists() or hash_folder(folder) == expected
         seen.add(folder.exists())
-        if not models.is_kept(directory, status):
-            models.keep_model(directory, status)
-        assert hash_folder(folder) == wanted
+        if not archive.is_kept(directory, status):
+            archive.keep_model(directory, status)
+        assert hash_folder(folder) == expected
         collect_folders(directory / "models")
         assert sorted(path.name for path in (directory / "models").iterdir()) == ["1.0.0"]
         assert {
@@ -115,97 +114,98 @@ def test_a_kill_between_any_two_system_calls_leaves_both_models_whole(directory:
 
 
 def test_a_kill_while_an_earlier_model_is_removed_leaves_it_whole_or_gone(directory: Path) -> None:
-    """Never a part of it under its name."""
+    """A part of it never has its name."""
     status = write_run(directory)
-    models.keep_model(directory, status)
+    archive.keep_model(directory, status)
     folder = directory / "models" / "1.0.0"
-    wanted = hash_folder(folder)
+    expected = hash_folder(folder)
     shutil.copytree(folder, directory / "copy")
     with DiskFaults() as rehearsal:
-        models.drop_model(folder)
+        archive.drop_model(folder)
     for at in range(1, len(rehearsal.names) + 1):
         shutil.copytree(directory / "copy", folder, dirs_exist_ok=True)
 
         def die(at: int = at) -> None:
             with DiskFaults(at=at, act=kill):
-                models.drop_model(folder)
+                archive.drop_model(folder)
 
         assert in_child(die) == -9
-        assert not folder.exists() or hash_folder(folder) == wanted
+        assert not folder.exists() or hash_folder(folder) == expected
         collect_folders(directory / "models")
         assert [path.name for path in (directory / "models").iterdir()] in ([], ["1.0.0"])
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
 def test_a_disk_that_fails_leaves_no_part_of_a_model(directory: Path, number: int) -> None:
-    """At any call; what was there before stays, and nothing half-done beside it."""
+    """Whichever call fails, existing files stay and no temporary folder remains."""
     status = write_run(directory)
     with DiskFaults() as rehearsal:
-        models.keep_model(directory, status)
+        archive.keep_model(directory, status)
     whole = hash_folder(directory)
     for at in range(1, len(rehearsal.names) + 1, 3):
         shutil.rmtree(directory / "models", ignore_errors=True)
         try:
             with DiskFaults(at=at, act=fail_with(number)):
-                models.keep_model(directory, status)
+                archive.keep_model(directory, status)
         except SemillaError:
             found = hash_folder(directory)
             assert found == whole or not any(name.startswith("models/") for name in found)
 
 
 def test_a_damaged_model_is_not_kept(directory: Path) -> None:
-    """What is kept is what was recorded, or nothing."""
+    """Only files that match their recorded hashes are kept."""
     status = write_run(directory)
     (directory / "best_model.pt").write_text("something else")
     with pytest.raises(IntegrityError, match=r"best_model\.pt"):
-        models.keep_model(directory, status)
+        archive.keep_model(directory, status)
     assert not (directory / "models" / "1.0.0").exists()
 
 
 def test_a_model_that_is_kept_stays_when_its_tokenizer_was_replaced_since(directory: Path) -> None:
-    """The copy from before the change is the good one; without one, the new tokenizer is not taken for its own."""
+    """The copy made before the change stays. Without a copy, the new tokenizer is not kept with the old model."""
     status = write_run(directory)
-    status.phase_records["tokenizer_training"].artifacts[0]["sha256"] = "0" * 64
-    models.keep_model(directory, status)
+    learned = status.phase_records["tokenizer_training"]
+    learned.artifacts[0] = replace(learned.artifacts[0], sha256="0" * 64)
+    archive.keep_model(directory, status)
     assert not {*TOKENIZER} & set(hash_folder(directory / "models" / "1.0.0"))
-    assert models.is_kept(directory, status)
+    assert archive.is_kept(directory, status)
 
 
-def test_a_folder_of_somebody_else_is_not_taken(directory: Path) -> None:
-    """No run put it there: it is an error that says so, and the folder stays."""
+def test_a_folder_of_another_origin_is_not_used(directory: Path) -> None:
+    """No run made it, so an error says so and the folder stays."""
     status = write_run(directory)
     status.artifacts_created = []
     (directory / "models" / "1.0.0").mkdir(parents=True)
     (directory / "models" / "1.0.0" / "mine.pt").write_text("mine")
     with pytest.raises(InvalidConfigError, match="in the way"):
-        models.is_kept(directory, status)
+        archive.is_kept(directory, status)
     assert (directory / "models" / "1.0.0" / "mine.pt").read_text() == "mine"
 
 
 def test_a_copy_of_ours_that_is_damaged_is_made_again(directory: Path) -> None:
-    """From the model in the directory, as long as it is there."""
+    """It is copied again while the original exists."""
     status = write_run(directory)
-    models.keep_model(directory, status)
+    archive.keep_model(directory, status)
     (directory / "models" / "1.0.0" / "final_model.pt").write_text("flipped")
-    assert not models.is_kept(directory, status)
-    models.keep_model(directory, status)
+    assert not archive.is_kept(directory, status)
+    archive.keep_model(directory, status)
     assert all(
         is_intact(artifact, root=directory / "models" / "1.0.0")
-        for artifact in status.phase_records["model_training"].list_artifacts()
+        for artifact in status.phase_records["model_training"].artifacts
     )
 
 
 def test_surplus_is_the_oldest_and_never_a_folder_with_files_of_others(directory: Path) -> None:
-    """A note that somebody put beside a model keeps the model."""
+    """A model folder that contains a user's file is not removed."""
     created: list[str] = []
     for version in ("1.0.0", "1.0.1", "1.0.2", "1.0.3"):
         status = write_run(directory, version=version)
-        models.keep_model(directory, status)
+        archive.keep_model(directory, status)
         created += status.artifacts_created
     status.artifacts_created = created
     (directory / "models" / "1.0.1" / "notas.txt").write_text("mine")
-    assert [path.name for path in models.list_surplus(directory, status, keep=2)] == ["1.0.0"]
-    assert [path.name for path in models.list_surplus(directory, status, keep=0)] == [
+    assert [path.name for path in archive.list_surplus(directory, status, keep=2)] == ["1.0.0"]
+    assert [path.name for path in archive.list_surplus(directory, status, keep=0)] == [
         "1.0.3",
         "1.0.2",
         "1.0.0",

@@ -1,4 +1,4 @@
-"""The configuration a run resolved to, as it stands in the run's directory."""
+"""``configuration.toml`` in a run's directory: the configuration the run resolved to."""
 
 from __future__ import annotations
 
@@ -8,19 +8,28 @@ from pathlib import Path
 
 from semilla.configuration.migrations import bring_up_to_date, take_version
 from semilla.configuration.schema import PipelineConfiguration
+from semilla.configuration.settings import to_toml
 from semilla.errors import IntegrityError, from_os_error
 from semilla.records import names
+from semilla.records.files import write_text
 from semilla.records.status import read_status
 
 
+def write_run_configuration(directory: Path, config: PipelineConfiguration) -> str:
+    """Write a run's configuration and return the file's SHA-256."""
+    text = to_toml(config)
+    write_text(directory / names.CONFIGURATION, text)
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
 def read_run_configuration(directory: Path) -> PipelineConfiguration:
-    """The configuration a run resolved to, with the directory it stands in now."""
+    """Read a run's configuration; ``output_directory`` is where the run's directory is now."""
     path = directory / names.CONFIGURATION
     status = read_status(directory)
     try:
         data = path.read_bytes()
         if status and status.configuration_sha256 not in {"", hashlib.sha256(data).hexdigest()}:
-            raise IntegrityError(f"{path} is not what the run wrote: its SHA-256 differs")
+            raise IntegrityError(f"{path} has changed since the run wrote it: its SHA-256 differs")
         values = tomllib.loads(data.decode("utf-8"))
         take_version(values, place=str(path))
         values = bring_up_to_date(values)

@@ -1,0 +1,113 @@
+"""The specification's ValidationResults: what the validation measured, and how each figure was judged."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable
+from typing import Literal
+
+from pydantic import Field
+
+from semilla.records.record import Record
+
+Kind = Literal["gate", "target"]
+Comparison = Literal["<", "<=", ">", ">="]
+
+_COMPARISONS: dict[Comparison, Callable[[float, float], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+class InferenceMetrics(Record):
+    """The model on the small machine: one next-token step at full context, and the memory of a fresh process (MiB)."""
+
+    latency_p95_ms: int
+    latency_p95_us: float
+    latency_p50_us: float
+    latency_p99_us: float
+    first_token_ms: float
+    tokens_per_sec: float
+    rss_mb: int
+    peak_mb: int
+
+
+class Finding(Record):
+    """One gate or target: a measured value and its threshold."""
+
+    name: str
+    kind: Kind
+    value: float | None
+    threshold: float
+    comparison: Comparison
+    unit: str = ""
+    passed: bool
+
+    @classmethod
+    def judge(
+        cls, name: str, kind: Kind, value: float, comparison: Comparison, threshold: float, *, unit: str = ""
+    ) -> Finding:
+        """Compare ``value`` with its threshold. NaN and infinity count as not measured, and do not pass."""
+        is_measured = math.isfinite(value)
+        return cls(
+            name=name,
+            kind=kind,
+            value=value if is_measured else None,
+            threshold=threshold,
+            comparison=comparison,
+            unit=unit,
+            passed=is_measured and _COMPARISONS[comparison](value, threshold),
+        )
+
+    @property
+    def miss(self) -> str:
+        """Distance between the value and its threshold."""
+        return "an unknown amount" if self.value is None else f"{abs(self.value - self.threshold):.4g}"
+
+    @property
+    def topic(self) -> str:
+        """The guide entry that explains a miss: ``language.en`` -> language, ``int8_cost`` -> int8."""
+        head = self.name.split(".")[0]
+        return head if head == "minimal_pairs" else head.split("_")[0]
+
+    def __str__(self) -> str:
+        value = "not measured" if self.value is None else f"{self.value:.4g}"
+        needed = f"{self.comparison} {self.threshold:g} {self.unit}".rstrip()
+        return f"{self.name} = {value} (needs {needed})"
+
+
+class PairAccuracy(Record):
+    """Share of minimal pairs in which the model prefers the grammatical sentence, with its 95 % Wilson interval."""
+
+    accuracy: float
+    low: float
+    high: float
+    num_pairs: int
+
+
+class GrammarResults(PairAccuracy):
+    """Minimal-pair results of one language, in total and per phenomenon."""
+
+    coverage: float
+    """Share of the pairs whose words all occur in the training text. Only these pairs count."""
+    phenomena: dict[str, PairAccuracy]
+
+
+class ValidationResults(Record):
+    """Quality checks after training. Losses are in nats per token."""
+
+    sample_generations: list[str]
+    final_train_loss: float
+    final_val_loss: float
+    inference_metrics: InferenceMetrics
+    constitutional_compliance: bool
+    best_val_loss: float
+    bits_per_byte: dict[str, float]
+    findings: list[Finding]
+    minimal_pairs: dict[str, GrammarResults] = Field(default_factory=dict)
+    """Per language. A language is missing when the training text lacks the words."""
+    copying_longest: int | None = None
+    """Tokens of the longest passage of training text copied in a sample; None in runs that did not record it."""
