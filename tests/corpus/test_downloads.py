@@ -12,7 +12,8 @@ from servers import LoopbackServer, Reply, find_closed_port, send, send_raw, sta
 
 from semilla.corpus.catalogue import Book
 from semilla.corpus.fetching.downloads import Download, Downloader
-from semilla.corpus.fetching.fetch import Fetcher, FetchPolicy
+from semilla.corpus.fetching.fetcher import Fetcher
+from semilla.corpus.fetching.policy import FetchPolicy
 from semilla.errors import DiskSpaceError, InvalidConfigError, InvalidCorpusError, NetworkError
 from semilla.events import ArtifactWritten, Event, Note
 
@@ -42,7 +43,7 @@ class Bench:
 
     def obtain(self, *servers: LoopbackServer | str, book: Book = BOOK) -> Download:
         mirrors = [server if isinstance(server, str) else server.url for server in servers]
-        return self.downloader.obtain_book(book, mirrors=mirrors)
+        return self.downloader.download_book(book, mirrors=mirrors)
 
     def read(self, download: Download) -> bytes:
         return (self.folder / download.file_name).read_bytes()
@@ -87,6 +88,33 @@ def test_retries_end(bench: Bench) -> None:
         assert bad.requests == [NEWEST] * 4
     assert download.mirror == good.url
     assert download.attempts == 5
+
+
+@pytest.mark.parametrize(
+    ("status", "asked", "waited_s"),
+    [
+        ("503 Service Unavailable", "7", 7.0),
+        ("429 Too Many Requests", "7", 7.0),
+        ("503 Service Unavailable", "0", 1.0),
+        ("503 Service Unavailable", "soon", 1.0),
+    ],
+)
+def test_retry_after_is_waited_for(bench: Bench, status: str, asked: str, waited_s: float) -> None:
+    """A server that says when to come back is asked again then, but not sooner than any other (N15)."""
+    busy = send(b"later", status=status, headers={"Retry-After": asked})
+    with LoopbackServer({NEWEST: [busy, send(TEXT)]}) as server:
+        assert bench.obtain(server).attempts == 2
+    assert sum(bench.waits_s) == pytest.approx(waited_s)
+
+
+@pytest.mark.parametrize("asked", ["61", "9" * 30, "Fri, 31 Dec 2399 23:59:59 GMT"])
+def test_a_long_retry_after_sends_us_to_the_next_mirror(bench: Bench, asked: str) -> None:
+    """A server that asks for more than a minute is left alone, and the next mirror is asked at once (N15)."""
+    busy = send(b"later", status="503 Service Unavailable", headers={"Retry-After": asked})
+    with LoopbackServer({NEWEST: busy}) as bad, LoopbackServer({NEWEST: send(TEXT)}) as good:
+        assert bench.obtain(bad, good).mirror == good.url
+        assert bad.requests == [NEWEST]
+    assert bench.waits_s == []
 
 
 @pytest.mark.parametrize("status", ["403 Forbidden", "429 Too Many Requests"])
@@ -163,7 +191,7 @@ def test_defeat_leaves_nothing_behind(bench: Bench) -> None:
 def test_defeat_mentions_the_proxy(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the environment names a proxy the error says so, without its password."""
     monkeypatch.setenv("http_proxy", f"http://ana:secreto@127.0.0.1:{find_closed_port()}")
-    with pytest.raises(NetworkError, match=r"prescribes a proxy \(http://\*\*\*@127") as caught:
+    with pytest.raises(NetworkError, match=r"sets a proxy \(http://\*\*\*@127") as caught:
         bench.obtain("http://mirror.example.org")
     assert "secreto" not in str(caught.value)
 
@@ -226,7 +254,10 @@ def test_foreign_file_is_left_alone(bench: Bench) -> None:
     """A file of that name which no record of ours describes is never overwritten."""
     bench.folder.mkdir()
     (bench.folder / "pg2000.txt").write_text("mi tesis", encoding="utf-8")
-    with LoopbackServer({NEWEST: send(TEXT)}) as server, pytest.raises(InvalidConfigError, match="not ours"):
+    with (
+        LoopbackServer({NEWEST: send(TEXT)}) as server,
+        pytest.raises(InvalidConfigError, match="not downloaded by Semilla"),
+    ):
         bench.obtain(server)
     assert (bench.folder / "pg2000.txt").read_text(encoding="utf-8") == "mi tesis"
 
@@ -260,7 +291,7 @@ def test_page_name_never_comes_from_the_server(bench: Bench) -> None:
     """The file of an address is named after a hash of the address, and its record hides the password."""
     with LoopbackServer(otherwise=send(TEXT, headers={"Content-Disposition": "filename=../../x"})) as server:
         url = f"{server.url}/../../etc/passwd?x=%2e%2e".replace("//", "//ana:secreto@", 1)
-        download = bench.downloader.obtain_page(url)
+        download = bench.downloader.download_page(url)
     assert download.file_name.startswith("page-")
     assert bench.read(download) == TEXT
     record = (bench.folder / f"{download.file_name}.json").read_text(encoding="utf-8")

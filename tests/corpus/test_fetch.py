@@ -29,8 +29,9 @@ from servers import (
 )
 
 from semilla import __version__
-from semilla.corpus.fetching.fetch import Fetched, Fetcher, FetchFailure, FetchPolicy
+from semilla.corpus.fetching.fetcher import Fetched, Fetcher
 from semilla.corpus.fetching.partial import PartialFile
+from semilla.corpus.fetching.policy import FetchFailure, FetchPolicy
 from semilla.errors import InterruptedRunError
 from semilla.events import Event, Transferred
 from semilla.system import interrupts
@@ -184,7 +185,7 @@ def test_an_answer_without_end_of_its_head_is_given_up_early(reply: Reply) -> No
     """The head of an answer has a limit of its own, far below that of a large file on a slow line (N3, N4, N29)."""
     failure = fail(reply, head_timeout_s=0.4, deadline_s=60.0, read_timeout_s=20.0)
     assert failure.kind == "retry"
-    assert "not done within 0.4 s" in failure.reason
+    assert "not finished within 0.4 s" in failure.reason
 
 
 @pytest.mark.parametrize(
@@ -200,7 +201,7 @@ def test_deadline(reply: Reply) -> None:
     """Whatever part of the answer has no end, the deadline ends it."""
     failure = fail(reply, deadline_s=0.5, read_timeout_s=20.0, rate_window_s=60.0)
     assert failure.kind == "retry"
-    assert "not done within 0.5 s" in failure.reason
+    assert "not finished within 0.5 s" in failure.reason
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import numpy as np
 
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.corpus.manifest import Document, read_documents, read_manifest
-from semilla.corpus.openings import find_openings
+from semilla.corpus.prompts import find_prompts
 from semilla.errors import IntegrityError, ValidationFailureError
 from semilla.evaluation.minimal_pairs import assess_grammar, judge_grammar
 from semilla.evaluation.runtime_loss import measure_loss
@@ -185,7 +185,7 @@ def _draw_samples(
             opening + model.generate(opening, seed=(config.seed + i) % 2**63, max_tokens=SAMPLE_TOKENS)
             for i, opening in enumerate(openings)
         ]
-        for language, openings in find_openings(documents, per_language=SAMPLES_PER_LANGUAGE).items()
+        for language, openings in find_prompts(documents, per_language=SAMPLES_PER_LANGUAGE).items()
     }
 
 

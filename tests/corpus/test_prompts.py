@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from semilla.corpus.manifest import Document
-from semilla.corpus.openings import find_openings
+from semilla.corpus.prompts import find_prompts
 
 PROSE = "\n".join(f"La niña número {n} mira el río y no dice nada a nadie." for n in range(10))
 
@@ -15,7 +15,7 @@ def make_document(language: str, held_out: str) -> Document:
 def test_openings_are_spread_over_the_text_of_each_language() -> None:
     """The first line, which may begin in the middle of a sentence, is not among them."""
     documents = [make_document("es", PROSE), make_document("en", "short\n" + "one two three four five " * 3)]
-    assert find_openings(documents, per_language=3) == {
+    assert find_prompts(documents, per_language=3) == {
         "es": ["La niña número 1", "La niña número 4", "La niña número 7"],
         "en": ["one two three four"],
     }
@@ -24,4 +24,4 @@ def test_openings_are_spread_over_the_text_of_each_language() -> None:
 def test_a_text_of_short_lines_gives_its_first_words() -> None:
     """Verse has no prose, and is sampled all the same."""
     verse = "Verde que te quiero\nverde. Verde viento.\nVerdes ramas. ¡Ay!\n"
-    assert find_openings([make_document("es", verse)], per_language=20) == {"es": ["Verde que te quiero"]}
+    assert find_prompts([make_document("es", verse)], per_language=20) == {"es": ["Verde que te quiero"]}

@@ -6,7 +6,8 @@ import gzip
 
 import pytest
 
-from semilla.corpus.cleaning.decode import decode_text, find_declared_encoding, looks_like_html
+from semilla.corpus.formats.detect import looks_like_html
+from semilla.corpus.formats.plain_text import decode_text, find_declared_encoding
 from semilla.errors import InvalidCorpusError
 
 TEXT = "¿Mañana? — “Sí”, dijo el niño. 🌱\n"
@@ -84,13 +85,13 @@ def test_given_encoding(encoding: str) -> None:
 
 def test_given_encoding_that_does_not_fit() -> None:
     """Bytes the given encoding does not define are an error that names both encodings tried."""
-    with pytest.raises(InvalidCorpusError, match=r"not UTF-8 nor cp1252.*looks like latin-1"):
+    with pytest.raises(InvalidCorpusError, match=r"neither UTF-8 nor cp1252.*looks like latin-1"):
         decode_text(b"ma\xf1ana \x81", name="f", encoding="cp1252")
 
 
 def test_damaged_unicode() -> None:
     """A file that carries a byte order mark and breaks its promise is an error with the place."""
-    with pytest.raises(InvalidCorpusError, match="marked as utf-8, which byte 7 does not fit"):
+    with pytest.raises(InvalidCorpusError, match="byte order mark says utf-8, but byte 7 is not utf-8"):
         decode_text(b"\xef\xbb\xbfma\xc3\xb1\xf1ana", name="f")
 
 

@@ -1,8 +1,8 @@
-"""One file over HTTP: bounded in time, size, rate and redirects, complete or refused.
+"""One file over HTTP: limited in time, size, rate and redirects; complete or refused.
 
-A server may stall, dribble, lie about lengths, redirect into a private network, compress a bomb or send an
-error page as a book. Each request ends with the whole file or with a ``FetchFailure`` that says how to go
-on.
+A server may stall, send a byte now and then, lie about lengths, redirect into a private network, send a compression
+bomb, or send an error page instead of a book. Each request ends with the whole file or with a ``FetchFailure`` that
+says what to do next.
 """
 
 from __future__ import annotations
@@ -11,27 +11,18 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 import urllib3
+from urllib3.exceptions import InvalidHeader
+from urllib3.util import Retry
 
-from semilla.corpus.cleaning.decode import looks_like_html
-from semilla.corpus.fetching.addresses import (
-    RefusedRedirectError,
-    escape_unprintable,
-    find_host,
-    resolve_redirect,
-)
+from semilla.corpus.fetching.addresses import escape_unprintable, find_host, resolve_redirect
 from semilla.corpus.fetching.pace import Pace
 from semilla.corpus.fetching.partial import PartialFile
-from semilla.corpus.fetching.transport import (
-    FetchFailure,
-    FetchPolicy,
-    Watchdog,
-    describe_failure,
-    open_response,
-)
+from semilla.corpus.fetching.policy import FetchFailure, FetchPolicy
+from semilla.corpus.fetching.transport import describe_failure, list_headers, open_response
+from semilla.corpus.fetching.watchdog import Watchdog
+from semilla.corpus.formats.detect import looks_like_html
 from semilla.events import Progress, Transferred, silent
 from semilla.system import interrupts
-
-__all__ = ["FetchFailure", "FetchPolicy", "Fetched", "Fetcher"]
 
 _CHUNK_BYTES = 1 << 16
 _REPORT_BYTES = 1 << 18
@@ -41,7 +32,7 @@ _REDIRECTS = {301, 302, 303, 307, 308}
 
 @dataclass(frozen=True)
 class Fetched:
-    """A complete file: the address it finally came from, its size and its SHA-256."""
+    """A complete file: the address that finally sent it, its size and its SHA-256."""
 
     url: str
     size_bytes: int
@@ -50,9 +41,9 @@ class Fetched:
 
 @dataclass
 class Fetcher:
-    """Fetches files one after another, at the pace their hosts are owed.
+    """Fetches files one after another, with a polite pause between requests to the same host.
 
-    ``typed_hosts`` are the hosts the user named: a redirect may lead there even when they are private.
+    ``typed_hosts`` are the hosts the user named. A redirect may lead there even when they are private.
     """
 
     policy: FetchPolicy = field(default_factory=FetchPolicy)
@@ -61,7 +52,7 @@ class Fetcher:
     pace: Pace = field(default_factory=Pace)
 
     def fetch(self, url: str, part: PartialFile, *, name: str) -> Fetched:
-        """Complete ``part`` with what ``url`` serves; raises FetchFailure, or InterruptedRunError on a signal."""
+        """Complete ``part`` with what ``url`` serves; raises FetchFailure, or InterruptedRunError after a signal."""
         address, began_in_public = url, False
         with Watchdog(deadline_s=self.policy.deadline_s) as watchdog:
             for hop in range(self.policy.max_redirects + 1):
@@ -70,16 +61,15 @@ class Fetcher:
                     self._take_turn(host),
                     open_response(
                         address,
+                        headers={**list_headers(address, with_credentials=hop == 0), **part.range_headers},
                         policy=self.policy,
                         watchdog=watchdog,
                         allow_private=not began_in_public or host in self.typed_hosts,
-                        with_credentials=hop == 0,
-                        headers=part.range_headers,
                     ) as (response, is_public),
                 ):
                     location = response.headers.get("Location")
                     if response.status not in _REDIRECTS or location is None:
-                        _check_answer(response, part, max_bytes=self.policy.max_bytes)
+                        self._check_headers(response, part)
                         self._receive(response, part, watchdog, name=name)
                         return Fetched(address, part.size_bytes, part.digest.hexdigest())
                     began_in_public = began_in_public or is_public
@@ -87,7 +77,7 @@ class Fetcher:
         raise FetchFailure(f"more than {self.policy.max_redirects} redirects", kind="stop")
 
     def pause(self, seconds: float) -> None:
-        """Wait, in slices short enough for Ctrl-C to be granted at once."""
+        """Wait, in slices short enough for Ctrl-C to act at once."""
         while seconds > 0:
             interrupts.check()
             self.policy.sleep(min(seconds, _SLICE_S))
@@ -98,17 +88,45 @@ class Fetcher:
         policy = self.policy
         return self.pace.take_turn(host, pause_s=policy.pause_s, wait=self.pause, clock=policy.clock)
 
+    def _check_headers(self, response: urllib3.BaseHTTPResponse, part: PartialFile) -> None:
+        """Accept a plain 200 with a text, or the rest of ``part``; refuse any other answer."""
+        if part.range_headers and response.status in {206, 416}:
+            if response.status == 416 or not part.accepts(response.headers):
+                part.forget()
+                raise FetchFailure("sent a part of another file", kind="retry")
+        else:
+            self._refuse_status(response)
+            part.begin(response.headers, total_bytes=_read_length(response))
+        encoding = response.headers.get("Content-Encoding", "").strip()
+        if encoding.lower() not in {"", "identity"}:
+            shown = escape_unprintable(encoding)
+            raise FetchFailure(f"sent a compressed file ({shown}) though asked not to", kind="stop")
+        if "html" in response.headers.get("Content-Type", "").lower():
+            raise FetchFailure("sent an HTML page instead of a text", kind="stop")
+        self._refuse_size(part.total_bytes or 0)
+
+    def _refuse_status(self, response: urllib3.BaseHTTPResponse) -> None:
+        status = f"HTTP {response.status} {escape_unprintable(response.reason or '')}".strip()
+        if response.status in {404, 410}:
+            raise FetchFailure(status, kind="gone")
+        wait_s = _read_retry_after(response)
+        if wait_s > self.policy.max_retry_after_s:
+            raise FetchFailure(f"{status}, and asks to wait {wait_s:,.0f} s", kind="stop")
+        if response.status == 408 or response.status >= 500 or wait_s:
+            raise FetchFailure(status, kind="retry", retry_after_s=wait_s)
+        if response.status != 200:
+            raise FetchFailure(status, kind="stop")
+
     def _receive(
         self, response: urllib3.BaseHTTPResponse, part: PartialFile, watchdog: Watchdog, *, name: str
     ) -> None:
-        """Add the body to ``part`` until it is whole."""
+        """Add the body to ``part`` until the file is whole."""
         reported_bytes = part.size_bytes
         rate = _RateGauge(self.policy)
-        # read1 returns what is there: read would wait for a full chunk from a server that dribbles.
+        # read1 returns what has arrived. read would wait for a full chunk from a server that sends single bytes.
         while chunk := response.read1(_CHUNK_BYTES, decode_content=False):
             interrupts.check()
-            if part.size_bytes + len(chunk) > self.policy.max_bytes:
-                raise _refuse_size(self.policy.max_bytes)
+            self._refuse_size(part.size_bytes + len(chunk))
             part.add(chunk)
             rate.add(len(chunk))
             if part.size_bytes - reported_bytes >= _REPORT_BYTES:
@@ -118,15 +136,17 @@ class Fetcher:
         # A connection cut by the watchdog looks like the end of a body of unknown length.
         if watchdog.expired_s is not None:
             raise describe_failure(TimeoutError(), policy=self.policy, expired_s=watchdog.expired_s)
-        if part.total_bytes not in {None, part.size_bytes}:
-            part.forget()
-            raise FetchFailure("sent another length than it announced", kind="retry")
-        _check_body(part.head)
+        _check_body(part)
         self.progress(Transferred(name, part.size_bytes, part.total_bytes))
+
+    def _refuse_size(self, size_bytes: int) -> None:
+        if size_bytes > self.policy.max_bytes:
+            limit_mb = self.policy.max_bytes / (1 << 20)
+            raise FetchFailure(f"the file is larger than {limit_mb:g} MB", kind="stop")
 
 
 class _RateGauge:
-    """Raises FetchFailure when a whole window brought fewer bytes than the policy asks for."""
+    """Raises FetchFailure when fewer bytes arrive in a window of time than the policy asks for."""
 
     def __init__(self, policy: FetchPolicy) -> None:
         self.policy = policy
@@ -147,47 +167,28 @@ def _read_length(response: urllib3.BaseHTTPResponse) -> int | None:
     return int(length) if length.isascii() and length.isdigit() and len(length) < 20 else None
 
 
-def _check_answer(response: urllib3.BaseHTTPResponse, part: PartialFile, *, max_bytes: int) -> None:
-    """Refuse every answer but a plain 200 with a body of text, or the rest of ``part``; make it ready for either."""
-    if part.range_headers and response.status in {206, 416}:
-        if response.status == 416 or not part.accepts(response.headers):
-            part.forget()
-            raise FetchFailure("sent a part of another file", kind="retry")
-    else:
-        _refuse_status(response)
-        part.begin(response.headers, total_bytes=_read_length(response))
-    if response.headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}:
-        encoding = escape_unprintable(response.headers["Content-Encoding"])
-        raise FetchFailure(f"sent a compressed file ({encoding}) though asked not to", kind="stop")
-    if "html" in response.headers.get("Content-Type", "").lower():
-        raise FetchFailure("sent an HTML page instead of a text", kind="stop")
-    if (part.total_bytes or 0) > max_bytes:
-        raise _refuse_size(max_bytes)
+def _read_retry_after(response: urllib3.BaseHTTPResponse) -> float:
+    """Seconds the server asks to wait, 0 when it does not say (RFC 9110, section 10.2.3)."""
+    if response.status not in Retry.RETRY_AFTER_STATUS_CODES:
+        return 0.0
+    try:
+        return Retry().get_retry_after(response) or 0.0
+    except (InvalidHeader, ValueError, OverflowError):
+        return 0.0
 
 
-def _refuse_status(response: urllib3.BaseHTTPResponse) -> None:
-    status = f"HTTP {response.status} {escape_unprintable(response.reason or '')}".strip()
-    if response.status in {404, 410}:
-        raise FetchFailure(status, kind="gone")
-    if response.status == 408 or response.status >= 500:
-        raise FetchFailure(status, kind="retry")
-    if response.status != 200:
-        raise FetchFailure(status, kind="stop")
-
-
-def _check_body(head: bytes) -> None:
-    if not head.strip():
+def _check_body(part: PartialFile) -> None:
+    if part.total_bytes not in {None, part.size_bytes}:
+        part.forget()
+        raise FetchFailure("sent another length than it announced", kind="retry")
+    if not part.head.strip():
         raise FetchFailure("sent an empty file", kind="empty")
-    if looks_like_html(head):
+    if looks_like_html(part.head):
         raise FetchFailure("sent an HTML page instead of a text", kind="stop")
-
-
-def _refuse_size(max_bytes: int) -> FetchFailure:
-    return FetchFailure(f"the file is larger than {max_bytes / (1 << 20):g} MB", kind="stop")
 
 
 def _follow(address: str, location: str) -> str:
     try:
         return resolve_redirect(address, location)
-    except RefusedRedirectError as error:
+    except ValueError as error:
         raise FetchFailure(f"a redirect is refused: {error}", kind="stop") from error
