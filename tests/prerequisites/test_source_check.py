@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 import time
 from pathlib import Path
 
 import pytest
+import urllib3.connection
 from servers import LoopbackServer, dribble, find_closed_port, redirect, send, stall
 
 from semilla.configuration.schema import PipelineConfiguration
@@ -174,7 +174,7 @@ def test_the_download_waits_after_the_check(monkeypatch):
     waits = []
     monkeypatch.setattr(PACE, "_free_at_s", {})
     monkeypatch.setattr(source, "find_proxy", lambda address: None)
-    monkeypatch.setattr(http.client.HTTPConnection, "connect", refuse_connection)
+    monkeypatch.setattr(urllib3.connection.HTTPConnection, "connect", refuse_connection)
     assert check("http://mirror.example.org/libro.txt").advice
     with PACE.take_turn("mirror.example.org", wait=waits.append):
         pass

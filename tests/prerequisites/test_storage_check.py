@@ -18,10 +18,10 @@ from semilla.prerequisites.storage import (
     allocate,
     check_directory,
     check_disk,
+    create_with_parents,
+    estimate_need_bytes,
     list_file_sizes,
-    make_directory,
     measure_artifacts,
-    reckon_need_bytes,
 )
 
 
@@ -80,10 +80,10 @@ def test_a_name_too_long_is_a_wrong_setting(tmp_path):
     assert check_directory(make_config(tmp_path / ("x" * 255))).ok
 
 
-def test_make_directory_returns_what_it_created(tmp_path):
+def test_create_with_parents_returns_what_it_created(tmp_path):
     """Created folders are listed outermost first, so that they can be removed again."""
-    assert make_directory(tmp_path / "a" / "b") == [tmp_path / "a", tmp_path / "a" / "b"]
-    assert make_directory(tmp_path / "a" / "b") == []
+    assert create_with_parents(tmp_path / "a" / "b") == [tmp_path / "a", tmp_path / "a" / "b"]
+    assert create_with_parents(tmp_path / "a" / "b") == []
 
 
 def test_a_read_only_disk_is_a_matter_of_permission(mount_tmpfs):
@@ -98,7 +98,7 @@ def test_a_disk_that_is_too_small_is_told_with_need_have_and_place(mount_tmpfs):
     place = mount_tmpfs("size=64k")
     error = check_disk(make_config(place / "data")).error
     assert isinstance(error, DiskSpaceError)
-    need = reckon_need_bytes(PipelineConfiguration()) / MIB
+    need = estimate_need_bytes(PipelineConfiguration()) / MIB
     assert f"needs {need:,.0f} MB" in error.message
     assert f"0 MB at {place}" in error.message
     assert error.next_command == f"df -h {place}"
@@ -107,7 +107,7 @@ def test_a_disk_that_is_too_small_is_told_with_need_have_and_place(mount_tmpfs):
 
 def test_space_of_earlier_artifacts_counts_as_available(mount_tmpfs):
     """A directory that was full of a run's own files has room for the same run again."""
-    need_bytes = reckon_need_bytes(PipelineConfiguration())
+    need_bytes = estimate_need_bytes(PipelineConfiguration())
     place = mount_tmpfs(f"size={need_bytes + 2 * MIB}")
     (place / "checkpoint_epoch_1.pt").write_bytes(b"x" * (20 * MIB))
     assert check_disk(make_config(place)).ok
@@ -131,7 +131,7 @@ def test_a_disk_that_promises_too_much_is_found_out(mount_tmpfs, monkeypatch):
 def test_a_disk_without_free_names_is_full(mount_tmpfs):
     """D1: a volume that has run out of inodes, or nearly, is as full as one without bytes."""
     nearly = mount_tmpfs("size=300m,nr_inodes=20")
-    assert "no room for as many names" in str(check_disk(make_config(nearly)).error)
+    assert "too few free inodes" in str(check_disk(make_config(nearly)).error)
     place = mount_tmpfs("size=300m,nr_inodes=2")
     (place / "last").write_text("")
     with pytest.raises(DiskSpaceError):
@@ -166,10 +166,10 @@ def test_the_need_is_the_specified_formula_or_more():
     """The larger of corpus + 3 checkpoints + 100 MB and of what the files add up to is asked for."""
     small = PipelineConfiguration(tokenizer_vocab_size=1000)
     weights_bytes = (1000 * 128 + 328_192 + 128) * 4
-    assert reckon_need_bytes(small) == 3 * MIB + 3 * weights_bytes + 100 * MIB
+    assert estimate_need_bytes(small) == 3 * MIB + 3 * weights_bytes + 100 * MIB
     large = PipelineConfiguration(tokenizer_vocab_size=32000, model_architecture={"d_model": 512})
-    assert reckon_need_bytes(large) == sum(list_file_sizes(large))
-    assert reckon_need_bytes(large) > 24 * 32000 * 512 * 4
+    assert estimate_need_bytes(large) == sum(list_file_sizes(large))
+    assert estimate_need_bytes(large) > 24 * 32000 * 512 * 4
 
 
 def test_a_local_text_counts_with_its_real_size(tmp_path):

@@ -27,7 +27,7 @@ from semilla.pipeline.archive import forget_kept_model, keep_finished_model
 from semilla.pipeline.journal import Journal, restore_record
 from semilla.pipeline.phases import PhaseRecord
 from semilla.pipeline.trackers import open_tracker
-from semilla.prerequisites.storage import make_directory, refuse_foreign_files
+from semilla.prerequisites.storage import create_with_parents, refuse_foreign_files
 from semilla.records import names
 from semilla.records.configuration import read_run_configuration
 from semilla.records.files import collect_garbage, hash_file, is_intact, verify_artifact, write_text
@@ -223,7 +223,7 @@ def open_run(config: PipelineConfiguration, *, listeners: Iterable[Progress]) ->
     directory = Path(config.output_directory)
     with ExitStack() as stack:
         with _blame_first_phase(directory):
-            make_directory(directory)
+            create_with_parents(directory)
             refuse_foreign_files(directory)
             stack.enter_context(hold_lock(directory))
             for folder in (directory, directory / names.DOWNLOADS, directory / names.BUNDLE):

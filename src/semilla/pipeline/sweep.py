@@ -19,7 +19,7 @@ from semilla.errors import InvalidConfigError, SemillaError
 from semilla.events import Progress
 from semilla.pipeline.main_job import find_reusable, load_phase, run_pipeline
 from semilla.pipeline.phases import PhaseRecord
-from semilla.prerequisites.storage import make_directory
+from semilla.prerequisites.storage import create_with_parents
 from semilla.records import names
 from semilla.records.files import copy_file
 from semilla.records.lock import hold_lock
@@ -135,7 +135,7 @@ def borrow_phases(config: PipelineConfiguration, *, lender: Path) -> None:
     artifacts = [artifact for entry in entries.values() for artifact in entry.list_artifacts()]
     if not artifacts:
         return
-    make_directory(directory)
+    create_with_parents(directory)
     with hold_lock(directory):
         # The status first: whatever is copied after it is known for ours.
         created = [artifact.path for artifact in artifacts]

@@ -6,7 +6,7 @@ A record is written before the file gets its name. A file without a record is no
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from urllib.request import getproxies
@@ -44,14 +44,6 @@ class Download:
     sha256: str
 
 
-@dataclass(frozen=True)
-class Route:
-    """A server and the addresses to try there, best first."""
-
-    mirror: str
-    urls: tuple[str, ...]
-
-
 @dataclass
 class _Attempts:
     """The requests made for one file so far, and why each server failed."""
@@ -75,22 +67,20 @@ class Downloader:
 
         Raises NetworkError when no mirror delivers it, InvalidCorpusError when every mirror's file is empty.
         """
-        routes = [
-            Route(mirror, tuple(f"{mirror.rstrip('/')}/{path}" for path in book.list_paths()))
-            for mirror in mirrors
-        ]
-        return self._download(book.file_name, routes, label=f"book {book.book_id} ({book.title})")
+        urls = {mirror: [f"{mirror.rstrip('/')}/{path}" for path in book.list_paths()] for mirror in mirrors}
+        return self._download(book.file_name, urls, label=f"book {book.book_id} ({book.title})")
 
     def download_page(self, url: str) -> Download:
         """Download the text file at ``url``, or reuse an earlier download; raises like ``download_book``."""
         # The file's name never comes from the server or its address.
         digest = hashlib.sha256(url.encode("utf-8")).hexdigest()[:16]
-        return self._download(f"page-{digest}.txt", [Route(url, (url,))], label=redact_credentials(url))
+        return self._download(f"page-{digest}.txt", {url: [url]}, label=redact_credentials(url))
 
-    def _download(self, file_name: str, routes: list[Route], *, label: str) -> Download:
+    def _download(self, file_name: str, urls: Mapping[str, Sequence[str]], *, label: str) -> Download:
+        """Download from the first server that has the file; ``urls`` lists the addresses to try on each."""
         make_directory(self.directory)
         collect_garbage(self.directory)
-        known = self._find_reusable(file_name, routes)
+        known = self._find_reusable(file_name, mirrors=urls)
         if known:
             self.fetcher.progress(
                 Note(
@@ -99,29 +89,31 @@ class Downloader:
             )
             return known
         attempts = _Attempts(label)
-        for route in routes:
-            download = self._try_server(file_name, route, attempts)
+        for mirror in urls:
+            download = self._try_server(file_name, mirror, urls[mirror], attempts)
             if download:
                 return download
         raise _describe_defeat(attempts)
 
-    def _try_server(self, file_name: str, route: Route, attempts: _Attempts) -> Download | None:
+    def _try_server(
+        self, file_name: str, mirror: str, urls: Sequence[str], attempts: _Attempts
+    ) -> Download | None:
         """Ask one server, at its next address when it has nothing at the last one."""
-        host = find_host(route.mirror)
-        if route.mirror in self._given_up:
-            attempts.reasons.append(f"{host}: not asked again ({self._given_up[route.mirror]})")
+        host = find_host(mirror)
+        if mirror in self._given_up:
+            attempts.reasons.append(f"{host}: not asked again ({self._given_up[mirror]})")
             return None
         before, failure = attempts.num_requests, None
-        for url in route.urls:
+        for url in urls:
             try:
-                return self._try_address(file_name, route, url, attempts)
+                return self._try_address(file_name, mirror, url, attempts)
             except FetchFailure as error:
                 failure = error
             if failure.kind != "gone":
                 break
         assert failure is not None
         if failure.kind in {"retry", "stop"}:
-            self._given_up[route.mirror] = failure.reason
+            self._given_up[mirror] = failure.reason
         attempts.num_empty += failure.kind == "empty"
         count = attempts.num_requests - before
         attempts.reasons.append(
@@ -129,7 +121,7 @@ class Downloader:
         )
         return None
 
-    def _try_address(self, file_name: str, route: Route, url: str, attempts: _Attempts) -> Download:
+    def _try_address(self, file_name: str, mirror: str, url: str, attempts: _Attempts) -> Download:
         """Fetch from one address, with the retries of the policy, and write the record."""
         path, record_path = self.directory / file_name, self._locate_record(file_name)
         with open_atomic(path) as file:
@@ -137,7 +129,7 @@ class Downloader:
             download = Download(
                 file_name=file_name,
                 url=redact_credentials(fetched.url),
-                mirror=redact_credentials(route.mirror),
+                mirror=redact_credentials(mirror),
                 attempts=attempts.num_requests,
                 size_bytes=fetched.size_bytes,
                 sha256=fetched.sha256,
@@ -162,7 +154,7 @@ class Downloader:
             self.fetcher.pause(pause_s)
         raise AssertionError("the last attempt returns or raises")
 
-    def _find_reusable(self, file_name: str, routes: list[Route]) -> Download | None:
+    def _find_reusable(self, file_name: str, *, mirrors: Iterable[str]) -> Download | None:
         """Find an earlier download that is intact and came from one of these servers."""
         path, record_path = self.directory / file_name, self._locate_record(file_name)
         if not record_path.is_file():
@@ -176,7 +168,7 @@ class Downloader:
             download = Download(**read_json(record_path))
         except (SemillaError, TypeError):
             return None
-        is_from_here = download.mirror in {redact_credentials(route.mirror) for route in routes}
+        is_from_here = download.mirror in map(redact_credentials, mirrors)
         is_intact = (
             path.is_file()
             and path.stat().st_size == download.size_bytes

@@ -1,4 +1,4 @@
-"""One GET request with urllib3: guarded connections, proxies, and network errors in plain words."""
+"""One HTTP request with urllib3: guarded connections, proxies, and network errors in plain words."""
 
 from __future__ import annotations
 
@@ -33,7 +33,6 @@ from semilla.corpus.fetching.addresses import (
 )
 from semilla.corpus.fetching.policy import FetchFailure, FetchPolicy
 from semilla.corpus.fetching.watchdog import Watchdog
-from semilla.system import interrupts
 
 USER_AGENT = f"semilla/{__version__} (trains small language models; fetches a few books, one at a time)"
 
@@ -55,8 +54,9 @@ def open_response(
     policy: FetchPolicy,
     watchdog: Watchdog,
     allow_private: bool,
+    method: str = "GET",
 ) -> Iterator[tuple[urllib3.BaseHTTPResponse, bool]]:
-    """Send one GET request; give the response, its body unread, and whether a public host sent it.
+    """Send one request; give the response, its body unread, and whether a public host sent it.
 
     Network errors, also those inside the block, become FetchFailure, or InterruptedRunError after a signal.
     """
@@ -80,7 +80,7 @@ def open_response(
             # urllib3's Retry stays off: its waits ignore signals, it retries no cut body, and it follows redirects
             # into private networks.
             response = manager.request(
-                "GET",
+                method,
                 strip_credentials(url),
                 headers=headers,
                 timeout=Timeout(connect=policy.connect_timeout_s, read=policy.read_timeout_s),
@@ -128,22 +128,18 @@ def _open_manager(proxy: str | None, on_connect: Callable[[socket.socket], None]
 
 @contextmanager
 def _translated(policy: FetchPolicy, watchdog: Watchdog, *kinds: type[Exception]) -> Iterator[None]:
-    """Raise FetchFailure in place of these network errors, or InterruptedRunError when a signal caused them."""
+    """Raise FetchFailure in place of these network errors, or InterruptedRunError after a signal."""
     try:
         yield
     except kinds as error:
-        interrupts.check()
-        raise describe_failure(error, policy=policy, expired_s=watchdog.expired_s) from error
+        watchdog.check()
+        raise _describe_failure(error, policy) from error
 
 
-def describe_failure(
-    error: Exception, *, policy: FetchPolicy, expired_s: float | None = None
-) -> FetchFailure:
+def _describe_failure(error: Exception, policy: FetchPolicy) -> FetchFailure:
     """Describe a network error in plain words, and say whether a retry may help."""
-    if expired_s is not None:
-        return FetchFailure(f"not finished within {expired_s:g} s", kind="retry")
     if isinstance(error, ProxyError):
-        inner = describe_failure(error.original_error, policy=policy)
+        inner = _describe_failure(error.original_error, policy)
         return FetchFailure(f"the proxy does not work: {inner.reason}", kind="retry")
     if isinstance(error, SSLError):
         shown = escape_unprintable(str(error))

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from semilla.corpus.fetching.policy import FetchFailure
 from semilla.system import interrupts
 
 _POLL_S = 0.1
@@ -40,6 +41,12 @@ class Watchdog:
         self._sockets.append(connection)
         if self.expired_s is not None:
             self._cut()
+
+    def check(self) -> None:
+        """Raise InterruptedRunError after a signal, FetchFailure after a limit."""
+        interrupts.check()
+        if self.expired_s is not None:
+            raise FetchFailure(f"not finished within {self.expired_s:g} s", kind="retry")
 
     @contextmanager
     def limit(self, seconds: float) -> Iterator[None]:
