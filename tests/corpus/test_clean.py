@@ -321,7 +321,7 @@ def test_stacked_accents() -> None:
     ],
     ids=range(11),
 )
-def test_hostile_texts_take_no_square_of_time(hostile: str) -> None:
+def test_hostile_texts_take_no_quadratic_time(hostile: str) -> None:
     """Texts made to send a pattern back and forth are cleaned, or refused, in time."""
     began_s = time.monotonic()
     for text in (hostile, wrap(BODY + hostile), f"{HEADER}{hostile}"):

@@ -114,7 +114,7 @@ def test_damaged_unicode() -> None:
         (b"<?xml version='1.0'?><!-- c --><html>", "HTML"),
     ],
 )
-def test_files_that_are_no_text(data: bytes, kind: str) -> None:
+def test_files_that_are_not_text(data: bytes, kind: str) -> None:
     """Empty, binary and HTML files are refused by what they are, not by their names."""
     with pytest.raises(InvalidCorpusError, match=kind):
         decode_text(data, name="libro.txt")

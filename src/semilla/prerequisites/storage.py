@@ -7,7 +7,6 @@ import os
 import shlex
 import shutil
 import tempfile
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -167,7 +166,10 @@ def measure_source_bytes(corpus_source: str) -> int:
 
 def measure_artifacts(directory: Path) -> int:
     """Bytes of earlier runs in ``directory``, which the next run uses again or replaces."""
-    return sum(path.stat().st_size for path in _find_artifacts(directory))
+    if not _is_directory(directory):
+        return 0
+    found = (path for pattern in ARTIFACT_PATTERNS for path in directory.glob(pattern))
+    return sum(path.stat().st_size for path in found if path.is_file())
 
 
 def measure_finished_model(directory: Path, *, keep: int) -> int:
@@ -220,8 +222,3 @@ def _is_directory(path: Path) -> bool:
 
 def _is_other_file(path: Path) -> bool:
     return os.path.lexists(path) and not _is_directory(path)
-
-
-def _find_artifacts(directory: Path) -> Iterator[Path]:
-    for pattern in ARTIFACT_PATTERNS if _is_directory(directory) else ():
-        yield from (path for path in directory.glob(pattern) if path.is_file())

@@ -13,7 +13,7 @@ from urllib.request import getproxies
 
 from semilla.corpus.catalogue import Book
 from semilla.corpus.fetching.addresses import find_host
-from semilla.corpus.fetching.fetcher import Fetched, Fetcher
+from semilla.corpus.fetching.fetcher import Fetcher
 from semilla.corpus.fetching.partial import PartialFile
 from semilla.corpus.fetching.policy import FetchFailure
 from semilla.errors import InvalidConfigError, InvalidCorpusError, NetworkError, SemillaError
@@ -125,21 +125,22 @@ class Downloader:
         """Fetch from one address, with the retries of the policy, and write the record."""
         path, record_path = self.directory / file_name, self._locate_record(file_name)
         with open_atomic(path) as file:
-            fetched = self._fetch_with_retries(url, PartialFile(file), attempts, name=file_name)
+            part = PartialFile(file)
+            final_url = self._fetch_with_retries(url, part, attempts, name=file_name)
             download = Download(
                 file_name=file_name,
-                url=redact_credentials(fetched.url),
+                url=redact_credentials(final_url),
                 mirror=redact_credentials(mirror),
                 attempts=attempts.num_requests,
-                size_bytes=fetched.size_bytes,
-                sha256=fetched.sha256,
+                size_bytes=part.size_bytes,
+                sha256=part.digest.hexdigest(),
             )
             write_json(record_path, asdict(download))
             self.fetcher.progress(ArtifactWritten(record_path))
         self.fetcher.progress(ArtifactWritten(path))
         return download
 
-    def _fetch_with_retries(self, url: str, part: PartialFile, attempts: _Attempts, *, name: str) -> Fetched:
+    def _fetch_with_retries(self, url: str, part: PartialFile, attempts: _Attempts, *, name: str) -> str:
         """Retry while it may help and there is time. The bytes that have arrived are kept."""
         policy = self.fetcher.policy
         end_s = policy.clock() + policy.deadline_s

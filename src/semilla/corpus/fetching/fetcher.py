@@ -30,15 +30,6 @@ _SLICE_S = 0.25
 _REDIRECTS = {301, 302, 303, 307, 308}
 
 
-@dataclass(frozen=True)
-class Fetched:
-    """A complete file: the address that finally sent it, its size and its SHA-256."""
-
-    url: str
-    size_bytes: int
-    sha256: str
-
-
 @dataclass
 class Fetcher:
     """Fetches files one after another, with a polite pause between requests to the same host.
@@ -51,8 +42,11 @@ class Fetcher:
     progress: Progress = silent
     pace: Pace = field(default_factory=Pace)
 
-    def fetch(self, url: str, part: PartialFile, *, name: str) -> Fetched:
-        """Complete ``part`` with what ``url`` serves; raises FetchFailure, or InterruptedRunError after a signal."""
+    def fetch(self, url: str, part: PartialFile, *, name: str) -> str:
+        """Complete ``part`` with what ``url`` serves, and return the address that finally sent it.
+
+        Raises FetchFailure, or InterruptedRunError after a signal.
+        """
         address, began_in_public = url, False
         with Watchdog(deadline_s=self.policy.deadline_s) as watchdog:
             for hop in range(self.policy.max_redirects + 1):
@@ -71,7 +65,7 @@ class Fetcher:
                     if response.status not in _REDIRECTS or location is None:
                         self._check_headers(response, part)
                         self._receive(response, part, watchdog, name=name)
-                        return Fetched(address, part.size_bytes, part.digest.hexdigest())
+                        return address
                     began_in_public = began_in_public or is_public
                     address = _follow(address, location)
         raise FetchFailure(f"more than {self.policy.max_redirects} redirects", kind="stop")
