@@ -118,4 +118,4 @@ def _open_regular(path: Path) -> BufferedReader:
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return os.fdopen(descriptor, "rb")
     os.close(descriptor)
-    raise InvalidCorpusError(f"{path} is not a regular file")
+    raise InvalidCorpusError(f"{path} is not a regular file: give a text file, or a folder of text files")

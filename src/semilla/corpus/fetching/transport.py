@@ -77,20 +77,25 @@ def open_response(
             watchdog.limit(policy.head_timeout_s),
             _translated(policy, watchdog, HTTPError, http.client.HTTPException, OSError, ValueError),
         ):
-            # urllib3's Retry stays off: its waits ignore signals, it retries no cut body, and it follows redirects
-            # into private networks.
-            response = manager.request(
-                method,
-                strip_credentials(url),
-                headers=headers,
-                timeout=Timeout(connect=policy.connect_timeout_s, read=policy.read_timeout_s),
-                retries=False,
-                redirect=False,
-                preload_content=False,
-                decode_content=False,
-            )
+            response = _send(manager, method, strip_credentials(url), headers=headers, policy=policy)
         with closing(response), _translated(policy, watchdog, HTTPError, http.client.HTTPException):
             yield response, is_public
+
+
+def _send(
+    manager: urllib3.PoolManager, method: str, url: str, *, headers: Mapping[str, str], policy: FetchPolicy
+) -> urllib3.BaseHTTPResponse:
+    # urllib3's Retry is not used: its waits ignore signals, and it neither retries nor resumes a body that was cut.
+    return manager.request(
+        method,
+        url,
+        headers=headers,
+        timeout=Timeout(connect=policy.connect_timeout_s, read=policy.read_timeout_s),
+        retries=False,
+        redirect=False,  # each redirect is checked before it is followed
+        preload_content=False,
+        decode_content=False,
+    )
 
 
 def _refuse_private(*, is_allowed: bool) -> None:

@@ -47,5 +47,6 @@ def refuse_other_formats(data: bytes, *, name: str) -> None:
     num_controls = len(data) - len(data.translate(None, _CONTROLS))
     if num_controls > _MAX_CONTROL_SHARE * len(data) and not data.startswith(_WIDE_BOMS):
         raise InvalidCorpusError(
-            f"{name} is a binary file: {num_controls:,} of its {len(data):,} bytes are control codes"
+            f"{name} is a binary file: {num_controls:,} of its {len(data):,} bytes are control codes; "
+            "give a plain text file"
         )
