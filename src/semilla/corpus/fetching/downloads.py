@@ -93,7 +93,7 @@ class Downloader:
             download = self._try_server(file_name, mirror, urls[mirror], attempts)
             if download:
                 return download
-        raise _describe_defeat(attempts)
+        raise _describe_failed_download(attempts)
 
     def _try_server(
         self, file_name: str, mirror: str, urls: Sequence[str], attempts: _Attempts
@@ -181,7 +181,7 @@ class Downloader:
         return self.directory / f"{file_name}.json"
 
 
-def _describe_defeat(attempts: _Attempts) -> SemillaError:
+def _describe_failed_download(attempts: _Attempts) -> SemillaError:
     message = f"could not download {attempts.label}: {'; '.join(attempts.reasons)}"
     if attempts.num_empty == len(attempts.reasons):
         return InvalidCorpusError(message, next_command=_OFFLINE_COMMAND)
