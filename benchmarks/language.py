@@ -24,7 +24,7 @@ from machine_facts import describe_machine
 
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.corpus.manifest import Document, read_documents
-from semilla.corpus.openings import find_openings
+from semilla.corpus.prompts import find_prompts
 from semilla.evaluation.minimal_pairs import (
     PROBE_PAIRS,
     SEED,
@@ -190,7 +190,7 @@ def measure_samples(
     )
     writer, training_text = load(bundle), spell_ids(stream)
     found: dict[str, Any] = {"usual_repetition_p95": measure_usual_repetition(stream, length=SAMPLE_TOKENS)}
-    for language, openings in find_openings(documents, per_language=num_samples).items():
+    for language, openings in find_prompts(documents, per_language=num_samples).items():
         texts = [
             opening + writer.generate(opening, seed=seed, max_tokens=SAMPLE_TOKENS)
             for seed, opening in enumerate(openings)

@@ -29,7 +29,8 @@ from semilla import cli
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.configuration.settings import to_toml
 from semilla.corpus.fetching.downloads import Downloader
-from semilla.corpus.fetching.fetch import Fetcher, FetchPolicy
+from semilla.corpus.fetching.fetcher import Fetcher
+from semilla.corpus.fetching.policy import FetchPolicy
 from semilla.corpus.manifest import read_documents
 from semilla.errors import CATEGORIES, EXIT_CODES, IntegrityError, ValidationFailureError
 from semilla.escape import escape_controls
@@ -284,7 +285,7 @@ def attack_http(draw: random.Random, folder: Path) -> int:
     reply = stall if draw.random() < 0.02 else send_raw(answer)
     with LoopbackServer({}, otherwise=reply) as server:
         downloader = Downloader(folder, Fetcher(PATIENCE))
-        return end(lambda: downloader.obtain_page(f"{server.url}/book"), phase="corpus_download")
+        return end(lambda: downloader.download_page(f"{server.url}/book"), phase="corpus_download")
 
 
 def attack_corpus(draw: random.Random, folder: Path) -> int:

@@ -1,4 +1,4 @@
-"""Real Project Gutenberg files, in every shape thirty years gave them."""
+"""Real Project Gutenberg files, in all their forms since the 1990s."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def clean_book(path: Path, encoding: str = "auto") -> CleanText:
 
 @pytest.mark.parametrize("path", BOOKS, ids=lambda path: path.stem)
 def test_book(path: Path) -> None:
-    """A book loses its header, licence and apparatus, and keeps its words."""
+    """A book loses its header, licence and boilerplate, and keeps its words."""
     result = clean_book(path)
     raw = path.read_bytes().decode(result.encoding if result.encoding != "utf-8" else "utf-8-sig")
     start = START.search(raw)
@@ -52,7 +52,7 @@ def test_book(path: Path) -> None:
 
 @pytest.mark.parametrize("path", BOOKS, ids=lambda path: path.stem)
 def test_book_is_joined(path: Path) -> None:
-    """Hardly a paragraph is left with a line break where its lines were wrapped."""
+    """At most five line breaks are left inside paragraphs."""
     lines = clean_book(path).text.split("\n")
     torn = [
         line
@@ -80,7 +80,7 @@ def test_catalogue_knows_its_books(book: Book) -> None:
 
 
 def test_verse_and_speech() -> None:
-    """Verse keeps its lines, spoken lines are apart, chapter headings stand alone, captions are gone."""
+    """Verse, spoken lines and chapter headings keep their own lines; captions are removed."""
     alice, austen, quijote = (
         clean_book(MIRROR / f"cache/epub/{number}/pg{number}.txt").text for number in (11, 1342, 2000)
     )
@@ -108,7 +108,7 @@ def clean_odd(name: str, encoding: str = "auto") -> CleanText:
 
 
 def test_neither_header_nor_footer() -> None:
-    """A text without markers is kept whole, its lines joined."""
+    """A text without markers is kept whole, and its lines are joined."""
     result = clean_odd("11.no-header-no-footer.txt")
     assert result.markers == "none"
     assert result.text.startswith(
@@ -117,14 +117,14 @@ def test_neither_header_nor_footer() -> None:
 
 
 def test_header_of_the_nineties() -> None:
-    """The small print of the 1990s ends a header; the last line before the footer is the book's."""
+    """The small print of the 1990s ends a header, and the last line before the footer is kept."""
     result = clean_odd("84.frank14.txt")
     assert "lawyers" not in result.text
     assert result.text.endswith("He was soon borne away by the waves and lost in darkness and distance.\n")
 
 
 def test_german_footer() -> None:
-    """A German end line ends a German book, whose encoding only its file name declares."""
+    """A German end line is recognised, and the encoding is read from the file name in the header."""
     result = clean_odd("2407.no-end-marker-de.txt")
     assert result.markers == "both"
     assert result.encoding == "latin-1"
@@ -142,14 +142,14 @@ def test_older_edition_in_latin_1() -> None:
 
 @pytest.mark.parametrize("name", ["1342.truncated-no-end.txt", "1342.cr-only-fragment.txt"])
 def test_undeclared_encoding(name: str) -> None:
-    """A file in cp1252 that does not say so is an error with the flag that reads it, and the flag reads it."""
+    """An undeclared cp1252 file is an error with the flag to set, and with that flag it is read."""
     with pytest.raises(InvalidCorpusError, match="--corpus-encoding cp1252"):
         clean_odd(name)
     assert "“" in clean_odd(name, "cp1252").text
 
 
 def test_truncated_file() -> None:
-    """A file that breaks off keeps what is there, with a warning."""
+    """A truncated file is kept to its end, with a warning."""
     result = clean_odd("1342.truncated-no-end.txt", "cp1252")
     assert result.markers == "start"
     assert "no end marker" in result.warnings[0]
@@ -157,6 +157,6 @@ def test_truncated_file() -> None:
 
 
 def test_carriage_returns_alone() -> None:
-    """Line ends of an old Macintosh are line ends."""
+    """Carriage returns alone, as on old Macintosh systems, are line breaks."""
     text = clean_odd("1342.cr-only-fragment.txt", "cp1252").text
     assert text.startswith("Chapter 1\nIt is a truth universally acknowledged")

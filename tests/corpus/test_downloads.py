@@ -1,4 +1,4 @@
-"""A book from whichever mirror has it: retries, other addresses, other mirrors, reuse, and honest defeat."""
+"""Downloading a book: retries, other addresses, other mirrors, reuse, and the error when all fail."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from servers import LoopbackServer, Reply, find_closed_port, send, send_raw, sta
 
 from semilla.corpus.catalogue import Book
 from semilla.corpus.fetching.downloads import Download, Downloader
-from semilla.corpus.fetching.fetch import Fetcher, FetchPolicy
+from semilla.corpus.fetching.fetcher import Fetcher
+from semilla.corpus.fetching.policy import FetchPolicy
 from semilla.errors import DiskSpaceError, InvalidConfigError, InvalidCorpusError, NetworkError
 from semilla.events import ArtifactWritten, Event, Note
 
@@ -30,7 +31,7 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Bench:
-    """A downloader whose waits are noted instead of waited for."""
+    """A downloader that records its waits instead of waiting."""
 
     def __init__(self, folder: Path, **policy: Any) -> None:
         self.waits_s: list[float] = []
@@ -42,7 +43,7 @@ class Bench:
 
     def obtain(self, *servers: LoopbackServer | str, book: Book = BOOK) -> Download:
         mirrors = [server if isinstance(server, str) else server.url for server in servers]
-        return self.downloader.obtain_book(book, mirrors=mirrors)
+        return self.downloader.download_book(book, mirrors=mirrors)
 
     def read(self, download: Download) -> bytes:
         return (self.folder / download.file_name).read_bytes()
@@ -54,14 +55,14 @@ def bench(tmp_path: Path) -> Bench:
 
 
 def test_addresses_of_a_book() -> None:
-    """A book is looked for in the cache, then in the older tree in UTF-8 and in Latin-1; never as plain ASCII."""
+    """A book is requested from the cache, then from the older tree in UTF-8 and Latin-1; never in plain ASCII."""
     assert [f"/{path}" for path in BOOK.list_paths()] == [NEWEST, OLDER, LATIN_1]
     assert list(Book(11, "", "", "en").list_paths())[1] == "1/11/11-0.txt"
     assert list(Book(7, "", "", "en").list_paths())[1] == "0/7/7-0.txt"
 
 
 def test_first_mirror_has_it(bench: Bench) -> None:
-    """The file lands whole in downloads/ beside a record of where it came from, and both are announced."""
+    """The whole file is written to downloads/ with a record of its origin, and both are announced."""
     with LoopbackServer({NEWEST: send(TEXT)}) as server:
         download = bench.obtain(server)
     assert bench.read(download) == TEXT
@@ -72,7 +73,7 @@ def test_first_mirror_has_it(bench: Bench) -> None:
 
 
 def test_retries_with_growing_waits(bench: Bench) -> None:
-    """A server that falters three times and then answers is asked four times, after 1, 2 and 4 seconds."""
+    """A server that fails three times and then answers gets four requests, with waits of 1, 2 and 4 seconds."""
     with LoopbackServer({NEWEST: [WRONG, send(TEXT[:50], length=900), send_raw(b""), send(TEXT)]}) as server:
         download = bench.obtain(server)
     assert bench.read(download) == TEXT
@@ -81,7 +82,7 @@ def test_retries_with_growing_waits(bench: Bench) -> None:
 
 
 def test_retries_end(bench: Bench) -> None:
-    """One request and three retries per mirror, then the next mirror, which is recorded."""
+    """After one request and three retries, the next mirror is used and recorded."""
     with LoopbackServer({NEWEST: WRONG}) as bad, LoopbackServer({NEWEST: send(TEXT)}) as good:
         download = bench.obtain(bad, good)
         assert bad.requests == [NEWEST] * 4
@@ -89,9 +90,36 @@ def test_retries_end(bench: Bench) -> None:
     assert download.attempts == 5
 
 
+@pytest.mark.parametrize(
+    ("status", "asked", "waited_s"),
+    [
+        ("503 Service Unavailable", "7", 7.0),
+        ("429 Too Many Requests", "7", 7.0),
+        ("503 Service Unavailable", "0", 1.0),
+        ("503 Service Unavailable", "soon", 1.0),
+    ],
+)
+def test_retry_after_is_waited_for(bench: Bench, status: str, asked: str, waited_s: float) -> None:
+    """Retry-After is waited for, and never shortens the usual wait (N15)."""
+    busy = send(b"later", status=status, headers={"Retry-After": asked})
+    with LoopbackServer({NEWEST: [busy, send(TEXT)]}) as server:
+        assert bench.obtain(server).attempts == 2
+    assert sum(bench.waits_s) == pytest.approx(waited_s)
+
+
+@pytest.mark.parametrize("asked", ["61", "9" * 30, "Fri, 31 Dec 2399 23:59:59 GMT"])
+def test_a_long_retry_after_leads_to_the_next_mirror(bench: Bench, asked: str) -> None:
+    """A server that asks for more than a minute is given up, and the next mirror is asked at once (N15)."""
+    busy = send(b"later", status="503 Service Unavailable", headers={"Retry-After": asked})
+    with LoopbackServer({NEWEST: busy}) as bad, LoopbackServer({NEWEST: send(TEXT)}) as good:
+        assert bench.obtain(bad, good).mirror == good.url
+        assert bad.requests == [NEWEST]
+    assert bench.waits_s == []
+
+
 @pytest.mark.parametrize("status", ["403 Forbidden", "429 Too Many Requests"])
 def test_refusal_is_respected(bench: Bench, status: str) -> None:
-    """A mirror that refuses is asked once and no more, not even for the next book."""
+    """A mirror that refuses gets no further request, not even for the next book."""
     with (
         LoopbackServer(otherwise=send(b"no", status=status)) as bad,
         LoopbackServer({NEWEST: send(TEXT)}) as good,
@@ -103,7 +131,7 @@ def test_refusal_is_respected(bench: Bench, status: str) -> None:
 
 
 def test_other_addresses(bench: Bench) -> None:
-    """What a mirror does not have at one address is asked for at the next, without retries or waits."""
+    """A file that is missing at one address is requested at the next, without retries or waits."""
     with LoopbackServer({LATIN_1: send("ñandú".encode("latin-1") * 99)}) as server:
         download = bench.obtain(server)
         assert server.requests == [NEWEST, OLDER, LATIN_1]
@@ -111,8 +139,8 @@ def test_other_addresses(bench: Bench) -> None:
     assert bench.waits_s == []
 
 
-def test_book_nobody_has(bench: Bench) -> None:
-    """A book no mirror has is a network error that names the book and both mirrors."""
+def test_book_that_no_mirror_has(bench: Bench) -> None:
+    """A book that no mirror has is a network error that names the book and both mirrors."""
     with LoopbackServer() as one, LoopbackServer(address="127.0.0.2") as two:
         with pytest.raises(NetworkError) as caught:
             bench.obtain(one, two)
@@ -134,16 +162,16 @@ def test_book_nobody_has(bench: Bench) -> None:
     ],
     ids=["captcha", "html", "compressed", "too large", "empty"],
 )
-def test_bad_answer_sends_us_to_the_next_mirror(bench: Bench, reply: Reply) -> None:
-    """An answer that is no book is never kept; the next mirror is asked at once."""
+def test_bad_answer_leads_to_the_next_mirror(bench: Bench, reply: Reply) -> None:
+    """An answer that is not a book is discarded, and the next mirror is asked at once."""
     with LoopbackServer({NEWEST: reply}) as bad, LoopbackServer({NEWEST: send(TEXT)}) as good:
         download = bench.obtain(bad, good)
         assert bad.requests == [NEWEST]
     assert bench.read(download) == TEXT
 
 
-def test_defeat_leaves_nothing_behind(bench: Bench) -> None:
-    """After the last attempt the error says who was asked, how often and why it failed, and what to do instead."""
+def test_total_failure_leaves_no_files(bench: Bench) -> None:
+    """After the last attempt, the error names each server, its attempts, why it failed, and what to do instead."""
     address = f"http://ana:secreto@127.0.0.1:{find_closed_port()}"
     with (
         LoopbackServer({NEWEST: stall}, address="127.0.0.2") as silent,
@@ -160,16 +188,16 @@ def test_defeat_leaves_nothing_behind(bench: Bench) -> None:
     assert list(bench.folder.iterdir()) == []
 
 
-def test_defeat_mentions_the_proxy(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the environment names a proxy the error says so, without its password."""
+def test_total_failure_names_the_proxy(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error names the proxy of the environment, without its password."""
     monkeypatch.setenv("http_proxy", f"http://ana:secreto@127.0.0.1:{find_closed_port()}")
-    with pytest.raises(NetworkError, match=r"prescribes a proxy \(http://\*\*\*@127") as caught:
+    with pytest.raises(NetworkError, match=r"sets a proxy \(http://\*\*\*@127") as caught:
         bench.obtain("http://mirror.example.org")
     assert "secreto" not in str(caught.value)
 
 
 def test_hostile_words_are_escaped(bench: Bench) -> None:
-    """Control codes in a server's words reach the error only as visible escapes."""
+    """Control codes from a server are escaped in the error."""
     reply = send(b"", status="403 \x1b]52;c;aGk=\x07 \x9b31m")
     with LoopbackServer(otherwise=reply) as server, pytest.raises(NetworkError) as caught:
         bench.obtain(server)
@@ -178,7 +206,7 @@ def test_hostile_words_are_escaped(bench: Bench) -> None:
 
 
 def test_only_empty_files(bench: Bench) -> None:
-    """When all there is is empty files the corpus is to blame, not the network."""
+    """When every file is empty, the error is about the corpus, not the network."""
     with LoopbackServer({NEWEST: send(b"")}) as server, pytest.raises(InvalidCorpusError, match="empty file"):
         bench.obtain(server)
 
@@ -187,7 +215,7 @@ def test_only_empty_files(bench: Bench) -> None:
 
 
 def test_download_is_reused(tmp_path: Path) -> None:
-    """A verified download is not asked for again by the next run, and the run says so."""
+    """A verified download is reused by the next run, and the run says so."""
     with LoopbackServer({NEWEST: send(TEXT)}) as server:
         first = Bench(tmp_path).obtain(server)
         bench = Bench(tmp_path)
@@ -198,7 +226,7 @@ def test_download_is_reused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "remove", "record"])
 def test_damaged_download_is_fetched_again(tmp_path: Path, damage: str) -> None:
-    """A download that is no longer what was recorded is fetched again."""
+    """A download that no longer matches its record is fetched again."""
     with LoopbackServer({NEWEST: send(TEXT)}) as server:
         path = tmp_path / "downloads" / Bench(tmp_path).obtain(server).file_name
         if damage == "flip":
@@ -214,8 +242,8 @@ def test_damaged_download_is_fetched_again(tmp_path: Path, damage: str) -> None:
     assert path.read_bytes() == TEXT
 
 
-def test_other_mirror_is_asked_anew(tmp_path: Path) -> None:
-    """A download from a mirror that is no longer among the mirrors is not taken for theirs."""
+def test_a_download_from_another_mirror_is_not_reused(tmp_path: Path) -> None:
+    """A download from a mirror that is no longer configured is not reused."""
     with LoopbackServer({NEWEST: send(TEXT)}) as one, LoopbackServer({NEWEST: send(TEXT * 2)}) as two:
         Bench(tmp_path).obtain(one)
         bench = Bench(tmp_path)
@@ -223,16 +251,19 @@ def test_other_mirror_is_asked_anew(tmp_path: Path) -> None:
 
 
 def test_foreign_file_is_left_alone(bench: Bench) -> None:
-    """A file of that name which no record of ours describes is never overwritten."""
+    """A file of that name without a record is never overwritten."""
     bench.folder.mkdir()
     (bench.folder / "pg2000.txt").write_text("mi tesis", encoding="utf-8")
-    with LoopbackServer({NEWEST: send(TEXT)}) as server, pytest.raises(InvalidConfigError, match="not ours"):
+    with (
+        LoopbackServer({NEWEST: send(TEXT)}) as server,
+        pytest.raises(InvalidConfigError, match="not downloaded by Semilla"),
+    ):
         bench.obtain(server)
     assert (bench.folder / "pg2000.txt").read_text(encoding="utf-8") == "mi tesis"
 
 
 def test_failed_attempt_keeps_an_earlier_file(tmp_path: Path) -> None:
-    """An interrupted download leaves no part of itself under the final name."""
+    """A failed download leaves no partial file under the final name."""
     with LoopbackServer({NEWEST: [send(TEXT), send(TEXT[:90], length=900)]}) as server:
         path = tmp_path / "downloads" / Bench(tmp_path).obtain(server).file_name
         path.write_bytes(b"damaged")
@@ -243,7 +274,7 @@ def test_failed_attempt_keeps_an_earlier_file(tmp_path: Path) -> None:
 
 
 def test_full_disk_is_not_the_network(bench: Bench) -> None:
-    """A disk that is full is told as such at once, without asking the server again, and leaves nothing behind."""
+    """A full disk is reported at once, without another request, and no file is left."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     with LoopbackServer({NEWEST: send(TEXT * 200)}) as server:
         resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
@@ -257,10 +288,10 @@ def test_full_disk_is_not_the_network(bench: Bench) -> None:
 
 
 def test_page_name_never_comes_from_the_server(bench: Bench) -> None:
-    """The file of an address is named after a hash of the address, and its record hides the password."""
+    """The file of an address is named by a hash of the address, and its record hides the password."""
     with LoopbackServer(otherwise=send(TEXT, headers={"Content-Disposition": "filename=../../x"})) as server:
         url = f"{server.url}/../../etc/passwd?x=%2e%2e".replace("//", "//ana:secreto@", 1)
-        download = bench.downloader.obtain_page(url)
+        download = bench.downloader.download_page(url)
     assert download.file_name.startswith("page-")
     assert bench.read(download) == TEXT
     record = (bench.folder / f"{download.file_name}.json").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Telling languages apart by samples of a text."""
+"""Detecting languages from samples of a text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SPANISH = "En un lugar de la Mancha, de cuyo nombre no quiero acordarme, vivía 
 
 @pytest.mark.parametrize(("text", "language"), [(ENGLISH, "en"), (SPANISH, "es")])
 def test_one_language(text: str, language: str) -> None:
-    """A text in one language is told with all languages competing, short or long."""
+    """A text in one language is detected among all languages, short or long."""
     assert detect_languages(text) == {language: 1.0}
     assert detect_languages(text * 500) == {language: 1.0}
 
@@ -25,18 +25,18 @@ def test_two_languages() -> None:
     assert shares["es"] == pytest.approx(0.74, abs=0.06)
 
 
-def test_a_quotation_is_no_language() -> None:
+def test_a_quotation_is_not_a_language() -> None:
     """A few lines in another language do not make a text bilingual."""
     assert detect_languages(SPANISH * 500 + ENGLISH * 20) == {"es": 1.0}
 
 
 def test_allowed_languages() -> None:
-    """Only the named languages compete, and names the detector does not know are as good as none."""
+    """Only the named languages are considered, and unknown names are ignored."""
     assert detect_languages("O menino comeu o pão da avó.", allowed=("en", "es")) == {"es": 1.0}
     assert detect_languages(SPANISH, allowed=("qq",)) == {"es": 1.0}
 
 
 @pytest.mark.parametrize("text", ["a", "1234 5678", "🌱🌱🌱", "…"])
 def test_text_without_language(text: str) -> None:
-    """Even a text without words gets one language, so that nothing downstream is without."""
+    """Even a text without words gets one language, because every document needs one."""
     assert sum(detect_languages(text).values()) == 1.0

@@ -1,4 +1,4 @@
-"""What the corpus file and its manifest promise each other, and what happens when one breaks its promise."""
+"""The corpus file matches its manifest, and a mismatch is an error."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from semilla.corpus.assembly import Assembly, PreparedDocument
+from semilla.corpus.documents import PreparedDocument
 from semilla.corpus.manifest import CorpusManifest, Provenance, read_documents, read_manifest
+from semilla.corpus.writer import CorpusWriter
 from semilla.errors import IncompatibleError, IntegrityError, InvalidCorpusError
 from semilla.events import ArtifactWritten, Event, Warned
 from semilla.guide.documentation import load_documentation
@@ -33,18 +34,18 @@ def assemble(
     folder: Path, *documents: PreparedDocument, events: list[Event] | None = None, **changes: Any
 ) -> CorpusManifest:
     listener = (events if events is not None else []).append
-    return Assembly(folder, source="prueba", progress=listener, **changes).write(documents)
+    return CorpusWriter(folder, source="prueba", progress=listener, **changes).write(documents)
 
 
 def list_topics(events: list[Event]) -> list[str]:
-    """Topics of the guide that the warnings point to, after making sure that each is an entry of it."""
+    """List the guide topics of the warnings, after checking that each is an entry of the guide."""
     topics = [event.topic for event in events if isinstance(event, Warned)]
     assert set(topics) <= {entry.topic for entry in load_documentation().troubleshooting_guide}
     return topics
 
 
 def test_documents_come_back(tmp_path: Path) -> None:
-    """What was written is read back, cut in two, with its languages told."""
+    """Documents are read back as written, split in two, with their languages."""
     manifest = assemble(tmp_path, make_document(ENGLISH, title="Sea"), make_document(SPANISH, title="Sueño"))
     documents = read_documents(tmp_path)
     assert [document.train_text + document.validation_text for document in documents] == [ENGLISH, SPANISH]
@@ -55,7 +56,7 @@ def test_documents_come_back(tmp_path: Path) -> None:
 
 
 def test_figures_add_up(tmp_path: Path) -> None:
-    """Sizes, parts and shares of the manifest are those of the file."""
+    """Sizes, parts and shares in the manifest match the file."""
     manifest = assemble(tmp_path, make_document(ENGLISH), make_document(SPANISH))
     size = (tmp_path / names.CORPUS).stat().st_size
     assert manifest.corpus_bytes == manifest.train_bytes + manifest.validation_bytes == size
@@ -68,7 +69,7 @@ def test_figures_add_up(tmp_path: Path) -> None:
 
 
 def test_both_files_are_announced(tmp_path: Path) -> None:
-    """Listeners hear of the corpus and of the manifest once they stand."""
+    """The corpus and the manifest are announced once they are written."""
     events: list[Event] = []
     assemble(tmp_path, make_document(SPANISH), events=events)
     written = [event.path.name for event in events if isinstance(event, ArtifactWritten)]
@@ -83,31 +84,35 @@ def test_document_in_two_languages(tmp_path: Path) -> None:
 
 
 def test_given_languages(tmp_path: Path) -> None:
-    """One named language is believed; of several, one that is hardly there draws a warning."""
+    """A single named language is trusted; of several, one that is hardly there gives a warning."""
     assert assemble(tmp_path, make_document(ENGLISH), languages=("pt",)).languages == ["pt"]
     events: list[Event] = []
     manifest = assemble(tmp_path, make_document(ENGLISH), languages=("en", "es"), events=events)
     assert manifest.languages == ["en"]
-    assert any("to hold es" in event.text for event in events if isinstance(event, Warned))
+    assert any(
+        "less than a twentieth of the corpus is in es" in event.text
+        for event in events
+        if isinstance(event, Warned)
+    )
     assert list_topics(events) == ["language"]
 
 
 def test_same_text_twice(tmp_path: Path) -> None:
-    """A text that is there already is left out, for its end would be learnt from and measured on."""
+    """A duplicate text is left out, because its end would be used for training and validation."""
     manifest = assemble(tmp_path, make_document(SPANISH), make_document(SPANISH, title="Otra vez"))
     assert len(manifest.documents) == 1
     assert "Otra vez: the same text" in manifest.warnings[0]
 
 
 def test_overlapping_texts(tmp_path: Path) -> None:
-    """A text whose end another text teaches draws a warning: validation would flatter."""
+    """A warning is given when the end of a text is in the training part of another."""
     manifest = assemble(tmp_path, make_document(SPANISH), make_document(SPANISH + ENGLISH))
     assert manifest.validation_overlap == pytest.approx(1 / 3, abs=0.05)
-    assert any("flatter" in warning for warning in manifest.warnings)
+    assert any("validation loss will be too low" in warning for warning in manifest.warnings)
 
 
 def test_drift(tmp_path: Path) -> None:
-    """A body that is not the one the catalogue knows is recorded and told, not refused."""
+    """A text that differs from the catalogue's is recorded and reported, not refused."""
     events: list[Event] = []
     manifest = assemble(tmp_path, make_document(SPANISH, expected_sha256="0" * 64), events=events)
     assert manifest.corpus_drift
@@ -120,7 +125,7 @@ def test_drift(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("expected_mb", "is_told"), [(3, True), (0.005, False), (0.001, True)])
 def test_unexpected_size(tmp_path: Path, expected_mb: float, is_told: bool) -> None:
-    """A corpus twice or half the expected size draws a warning."""
+    """A corpus of twice or half the expected size gives a warning."""
     manifest = assemble(tmp_path, make_document(SPANISH), expected_bytes=int(expected_mb * (1 << 20)))
     assert any("corpus_size_mb" in warning for warning in manifest.warnings) is is_told
 
@@ -129,7 +134,7 @@ def test_unexpected_size(tmp_path: Path, expected_mb: float, is_told: bool) -> N
     ("length", "sequence_length", "minimum"), [(1900, 128, "2,000"), (6000, 1024, "10,240")]
 )
 def test_too_little_text(tmp_path: Path, length: int, sequence_length: int, minimum: str) -> None:
-    """Too little text to train on or to validate with is an error that names the least, and leaves no file."""
+    """Too little text for training or validation is an error that names the minimum and leaves no file."""
     text = (SPANISH * 2)[:length].rstrip() + "\n"
     with pytest.raises(InvalidCorpusError, match=f"at least {minimum} are needed"):
         assemble(tmp_path, make_document(text), sequence_length=sequence_length)
@@ -147,7 +152,7 @@ def test_no_document_at_all(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "grow", "remove"])
 def test_damaged_corpus(tmp_path: Path, damage: str) -> None:
-    """A corpus that is not, byte for byte, what the manifest describes is never read."""
+    """A corpus that differs from its manifest in any byte is never read."""
     assemble(tmp_path, make_document(SPANISH))
     path = tmp_path / names.CORPUS
     data = path.read_bytes()
@@ -176,7 +181,7 @@ def test_damaged_corpus(tmp_path: Path, damage: str) -> None:
     ],
 )
 def test_damaged_manifest(tmp_path: Path, place: tuple[Any, ...], value: object) -> None:
-    """A manifest whose offsets, hashes or fields do not fit is an integrity error, never a wrong text."""
+    """A manifest with wrong offsets, hashes or fields is an integrity error, never a wrong text."""
     assemble(tmp_path, make_document(SPANISH))
     path = tmp_path / names.CORPUS_MANIFEST
     values = target = json.loads(path.read_text(encoding="utf-8"))
@@ -189,7 +194,7 @@ def test_damaged_manifest(tmp_path: Path, place: tuple[Any, ...], value: object)
 
 
 def test_cut_inside_a_character(tmp_path: Path) -> None:
-    """An offset inside a character is found even when every hash is right."""
+    """An offset inside a character is an error even when every hash is right."""
     assemble(tmp_path, make_document("ñ" * 3000 + "\n"))
     path = tmp_path / names.CORPUS_MANIFEST
     values = json.loads(path.read_text(encoding="utf-8"))
@@ -200,22 +205,22 @@ def test_cut_inside_a_character(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"schema_version": 1}', "\x00"])
-def test_manifest_that_is_none(tmp_path: Path, content: str) -> None:
-    """A file that is no manifest is an integrity error with its path."""
+def test_file_that_is_not_a_manifest(tmp_path: Path, content: str) -> None:
+    """A file that is not a manifest is an integrity error with its path."""
     (tmp_path / names.CORPUS_MANIFEST).write_text(content, encoding="utf-8")
     with pytest.raises(IntegrityError, match="corpus_manifest"):
         read_manifest(tmp_path)
 
 
 def test_manifest_of_a_newer_format(tmp_path: Path) -> None:
-    """A manifest of a newer format is told apart from a damaged one."""
+    """A manifest in a newer format is incompatible, not damaged."""
     (tmp_path / names.CORPUS_MANIFEST).write_text('{"schema_version": 2}', encoding="utf-8")
     with pytest.raises(IncompatibleError, match="newer Semilla"):
         read_manifest(tmp_path)
 
 
 def test_missing_manifest(tmp_path: Path) -> None:
-    """A missing manifest is an error with the command that makes one."""
+    """A missing manifest is an error with the command that creates one."""
     with pytest.raises(IntegrityError) as caught:
         read_manifest(tmp_path)
     assert str(caught.value.next_command).startswith("semilla run")

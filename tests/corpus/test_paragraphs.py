@@ -1,4 +1,4 @@
-"""Telling wrapped prose from verse, headings and speech by the lengths of lines."""
+"""Wrapped prose is told from verse, headings and speech by the lengths of lines."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_prose_is_joined() -> None:
 
 @pytest.mark.parametrize("verse", [SPANISH_VERSE, ENGLISH_VERSE])
 def test_verse_stays(verse: str) -> None:
-    """Verse keeps its lines, whether they begin with small letters or with an indent."""
+    """Verse keeps its lines, whether they start with small letters or with an indent."""
     assert join(f"{PROSE}\n{verse}\n{PROSE}")[1:-1] == strip_lines(verse)
 
 
@@ -57,7 +57,7 @@ def test_wrapped_heading_is_joined() -> None:
 
 
 def test_early_wrapped_letter_is_joined() -> None:
-    """An indented letter, wrapped well before the column, is still read as prose."""
+    """An indented letter, wrapped well before the column, is joined as prose."""
     letter = (
         "    I wished a round score of men in case of\n    natives, buccaneers, or the odious French, and I\n"
         "    had the worry of the deuce itself to find so much\n    as half a dozen.\n"
@@ -66,7 +66,7 @@ def test_early_wrapped_letter_is_joined() -> None:
 
 
 def test_speech_in_one_block() -> None:
-    """Spoken lines that no blank line separates stay apart; a long one that is wrapped is joined."""
+    """Spoken lines without blank lines between them stay apart; a long wrapped one is joined."""
     block = (
         "— Dice verdad —dijo el comisario—: que él mesmo ha escrito su historia, y\n"
         "no hay más.\n— Y le pienso quitar —dijo Ginés.\n— ¿Tan bueno es? —dijo don Quijote.\n"
@@ -76,7 +76,7 @@ def test_speech_in_one_block() -> None:
 
 
 def test_indented_paragraphs_in_one_block() -> None:
-    """Paragraphs told apart by an indent alone are told apart."""
+    """Paragraphs separated only by an indent stay apart."""
     first = "   " + PROSE.replace(
         "los sábados.", "los sábados, y así\npasaba los días de la semana sin pena."
     )
@@ -92,7 +92,7 @@ def test_indented_paragraphs_in_one_block() -> None:
     ],
 )
 def test_glue_in_english(before: str, after: str, joined: str) -> None:
-    """Words split at a hyphen are whole again, and an English dash touches both its neighbours."""
+    """Words split at a hyphen are joined, and an English dash touches both its neighbours."""
     filler = "He said that he had never been told before about that, not by her—never,\n"
     rest = f"{after} and so on, until nothing more was left to say of it\nat all.\n"
     text = f"{filler}{'x' * (60 - len(before))} {before}\n{rest}"
@@ -109,7 +109,7 @@ def test_glue_in_spanish() -> None:
 
 
 def test_sentence_across_a_picture() -> None:
-    """A sentence goes on after a picture, or after the blank line of a turned page, but not after its end."""
+    """A sentence continues across a picture or the blank line of a page break, but not after its end."""
     torn = "Lady Lucas quieted her fears a little by starting the idea of his"
     rest = "being gone to London only to get a large party."
     assert join(f"{torn}\n\n{PICTURE_GAP}\n\n{rest}\n") == [f"{torn} {rest}"]
@@ -118,7 +118,7 @@ def test_sentence_across_a_picture() -> None:
 
 
 def test_wrap_column() -> None:
-    """The column is measured on the file; verse, lists and unwrapped text have none."""
+    """The wrap column is measured in the file; verse, lists and unwrapped text have none."""
     assert measure_wrap_column(PROSE * 20) == 73
     assert measure_wrap_column(SPANISH_VERSE * 20) is None
     assert measure_wrap_column("\n".join(" ".join(PROSE.split()) for _ in range(20))) is None

@@ -1,4 +1,4 @@
-"""Training and validation share nothing and together are everything."""
+"""The training and validation parts are disjoint and make up the whole text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TEXTS = st.text(alphabet=st.characters(exclude_categories=["Cs"]), min_size=2, m
 
 @given(TEXTS)
 def test_parts_are_disjoint_and_together_everything(text: str) -> None:
-    """Both parts hold something, and what is not in one is in the other, in order."""
+    """Neither part is empty, and joined in order they are the text."""
     cut = find_cut(text)
     assert 0 < cut < len(text)
     assert text[:cut] + text[cut:] == text
@@ -24,7 +24,7 @@ def test_parts_are_disjoint_and_together_everything(text: str) -> None:
 
 @given(st.integers(min_value=WINDOW * 12, max_value=4000))
 def test_no_run_crosses_the_cut(length: int) -> None:
-    """In a text without repetition no 50 characters of a part, and so no window, stand in the other part."""
+    """In a text without repetition, no 50 characters of one part, and so no window, are in the other part."""
     text = " ".join(f"palabra{number}" for number in range(length // 10))
     cut = find_cut(text)
     runs = [
@@ -37,26 +37,26 @@ def test_no_run_crosses_the_cut(length: int) -> None:
 
 @given(st.lists(st.text(alphabet="añ ¿?", min_size=1, max_size=60), min_size=100, max_size=300))
 def test_validation_is_the_last_tenth(lines: list[str]) -> None:
-    """The validation part is the last tenth, give or take two hundredths of the text."""
+    """The validation part is the last tenth, within two hundredths of the text."""
     text = "\n".join(lines) + "\n"
     assert len(text) - find_cut(text) == pytest.approx(len(text) / 10, abs=0.02 * len(text) + 1)
 
 
 def test_cut_between_lines() -> None:
-    """The cut falls between two lines when a line ends nearby."""
+    """The cut is between two lines when a line ends nearby."""
     text = "".join(f"Línea número {number} del niño.\n" for number in range(200))
     assert text[find_cut(text) - 1] == "\n"
 
 
 def test_cut_between_words() -> None:
-    """Without a line break nearby the cut falls between two words."""
+    """Without a line break nearby, the cut is between two words."""
     text = "canción de cuna " * 100
     cut = find_cut(text)
     assert text[cut - 1] == " "
 
 
 def test_cut_between_characters() -> None:
-    """Without words the cut falls between characters: not inside a joined emoji, not before its accents."""
+    """Without words the cut is between characters: not inside a joined emoji, not before its accents."""
     for unit in ("👩🏽\u200d🚀", "n\u0303\u0301"):
         text = unit * 100
         cut = find_cut(text)
@@ -66,7 +66,7 @@ def test_cut_between_characters() -> None:
 
 
 def test_overlap() -> None:
-    """The gauge tells how much validation text some training part holds, also one of another document."""
+    """The gauge measures how much validation text is in a training part, also of another document."""
     known, unknown = (
         "Esta línea es la misma en los dos libros que se comparan.\n",
         "Y esta otra línea es nueva, nunca vista en otro lugar.\n",

@@ -12,7 +12,7 @@ import pytest
 from servers import LoopbackServer, find_closed_port, send
 
 from semilla.configuration.schema import PipelineConfiguration
-from semilla.corpus.fetching.fetch import FetchPolicy
+from semilla.corpus.fetching.policy import FetchPolicy
 from semilla.corpus.manifest import read_documents, read_manifest
 from semilla.errors import IntegrityError, InvalidCorpusError, NetworkError
 from semilla.events import ArtifactWritten, Event, Note, Transferred, Warned

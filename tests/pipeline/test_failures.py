@@ -19,8 +19,8 @@ from small_runs import SMALL, assert_four_lines, make_many_characters, run, writ
 
 from semilla import cli
 from semilla.configuration.schema import PipelineConfiguration
-from semilla.corpus import gather
-from semilla.corpus.fetching.fetch import FetchPolicy
+from semilla.corpus import documents as corpus_documents
+from semilla.corpus.fetching.policy import FetchPolicy
 from semilla.errors import PHASES
 from semilla.pipeline.phases import (
     corpus_download,
@@ -68,7 +68,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Use short waits and timeouts; the number of attempts stays."""
     policy = FetchPolicy(connect_timeout_s=0.5, read_timeout_s=0.3, sleep=lambda seconds: None)
-    monkeypatch.setattr(gather, "FetchPolicy", lambda: policy)
+    monkeypatch.setattr(corpus_documents, "FetchPolicy", lambda: policy)
     monkeypatch.setattr(source_check, "TIMEOUT_S", 0.3)
 
 

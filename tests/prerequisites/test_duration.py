@@ -61,4 +61,4 @@ def test_a_rehearsal_that_fails_costs_only_the_estimate(
     monkeypatch.setattr(duration, "rehearse_training", fail)
     check = check_duration(SMALL)
     assert check.ok
-    assert "steps of unknown length" in check.found
+    assert "steps of unknown duration" in check.found

@@ -1,4 +1,4 @@
-"""Memory that is there against memory that is needed."""
+"""Available memory compared with needed memory."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ LARGE = PipelineConfiguration(
 
 @pytest.fixture
 def give(monkeypatch):
-    """Set how much memory there is."""
+    """Set how much memory is available."""
     return lambda available_mb: monkeypatch.setattr(memory, "measure_available_mb", lambda: available_mb)
 
 
 def read_command(command):
-    """The configuration that a suggested command makes."""
+    """Read the configuration that a suggested command makes."""
     arguments, unknown = build_parser("run").parse_known_args(shlex.split(command)[2:])
     arguments.unknown = unknown
     return load_arguments(arguments).config
 
 
-def test_ten_per_cent_are_left_aside(give):
-    """What the estimate asks for must fit in nine tenths of what is available."""
+def test_ten_per_cent_are_kept_free(give):
+    """The estimated need must fit in nine tenths of the available memory."""
     need_mb = estimate_training_memory_mb(LARGE)
     give(need_mb / 0.9 + 1)
     assert check_memory(LARGE).ok
@@ -60,8 +60,8 @@ def test_too_little_memory_names_the_largest_batch_that_fits(give, monkeypatch):
     assert not check_memory(suggested.model_copy(update={"training_hyperparameters": one_more})).ok
 
 
-def test_a_helper_is_done_without_before_the_batch_shrinks(give):
-    """With memory for one process but not for two, one does the same work in more time."""
+def test_fewer_processes_are_suggested_before_a_smaller_batch(give):
+    """With memory for one process but not for two, one process is suggested, which does the same work in more time."""
     together, alone = with_settings(LARGE, num_threads=2), with_settings(LARGE, num_threads=1)
     needs = [estimate_training_memory_mb(config) for config in (alone, together)]
     give(sum(needs) / 2 / 0.9)
@@ -73,8 +73,8 @@ def test_a_helper_is_done_without_before_the_batch_shrinks(give):
     assert check_memory(suggested).ok
 
 
-def test_when_nothing_fits_other_ways_out_are_named(give):
-    """Without room for a single sequence the length and the model are to blame."""
+def test_when_nothing_fits_other_solutions_are_named(give):
+    """Without room for a single sequence, the message suggests a shorter sequence or a smaller model."""
     give(50)
     error = check_memory(LARGE).error
     assert "not even one sequence" in error.message
@@ -83,7 +83,7 @@ def test_when_nothing_fits_other_ways_out_are_named(give):
 
 @pytest.mark.parametrize(("tied", "count"), [(True, 1_352_320), (False, 2_376_320)])
 def test_parameters_of_the_default_shape(tied, count):
-    """The default shape has the parameters the design counts, tied and untied."""
+    """The default shape has the documented number of parameters, tied and untied."""
     config = PipelineConfiguration(model_architecture={"tie_embeddings": tied})
     assert count_parameters(config) == count
     assert count_parameters(config, vocab_size=1000) == count - 7000 * 128 * (1 if tied else 2)
@@ -107,7 +107,7 @@ def test_a_resource_limit_is_the_memory_there_is():
     ],
 )
 def test_every_control_group_above_counts(tmp_path, limit_name, usage_name, stat):
-    """Room is limit less usage plus cache that makes way, in the group and in each one around it."""
+    """Free memory is limit minus usage plus reclaimable cache, in the group and in each group around it."""
     inner = tmp_path / "outer" / "inner"
     inner.mkdir(parents=True)
     for folder, limit, usage in (
@@ -123,7 +123,7 @@ def test_every_control_group_above_counts(tmp_path, limit_name, usage_name, stat
 
 
 def test_a_group_that_is_not_visible_is_passed_over(tmp_path):
-    """In a container the named group may not exist; then the root of the mount counts."""
+    """In a container the named group may not exist; then the root of the mount is used."""
     (tmp_path / "memory.max").write_text("1000\n")
     (tmp_path / "memory.current").write_text("10\n")
     (tmp_path / "memory.stat").write_text("anon 1\n")

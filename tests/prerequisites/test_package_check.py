@@ -1,4 +1,4 @@
-"""Packages, looked at from a process that may crash."""
+"""Packages are imported in a child process that may crash."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from semilla.prerequisites.packages import PACKAGES, PackageProbe, find_minimum,
 
 @pytest.fixture
 def install(tmp_path, monkeypatch):
-    """Put modules on the child's path, with a version each, and probe only them."""
+    """Put modules with a version on the child's path, and probe only them."""
 
     def place(**sources: str) -> None:
         for name, source in sources.items():
@@ -37,8 +37,8 @@ def probe(**changes):
         probe.stop()
 
 
-def test_packages_are_imported_and_told_with_their_version(install):
-    """A sound package passes; what it prints on the way does not matter."""
+def test_packages_are_imported_and_reported_with_their_version(install):
+    """A package that can be imported passes, whatever it prints."""
     install(semilla_sound='print(\'{"name": "noise"}\')')
     check = probe()["semilla_sound"]
     assert check.ok
@@ -55,8 +55,8 @@ def test_packages_are_imported_and_told_with_their_version(install):
         ("import os; os._exit(3)", "crashed", "ended Python with code 3"),
     ],
 )
-def test_broken_packages_are_told_with_their_error(install, source, found, cause):
-    """A package that raises or crashes is named with what happened and with the install line."""
+def test_broken_packages_are_reported_with_their_error(install, source, found, cause):
+    """A package that raises or crashes is reported with its error and the install command."""
     install(semilla_fine="", semilla_broken=source)
     checks = probe()
     assert checks["semilla_fine"].ok
@@ -67,29 +67,29 @@ def test_broken_packages_are_told_with_their_error(install, source, found, cause
     assert check.error.next_command == "pip install --upgrade 'semilla[train]'"
 
 
-def test_a_missing_package_is_told(install, monkeypatch):
-    """A package that is not there is missing, not broken."""
+def test_a_missing_package_is_reported(install, monkeypatch):
+    """A package that is not installed is missing, not broken."""
     install()
     monkeypatch.setattr(packages, "PACKAGES", ("semilla_absent",))
     assert probe()["semilla_absent"].error.message == "the package semilla_absent is not installed"
 
 
-def test_a_package_that_hangs_is_left(install, monkeypatch):
-    """An import that does not end is ended after a while."""
+def test_a_package_that_hangs_is_given_up(install, monkeypatch):
+    """An import that does not end is killed after a timeout."""
     install(semilla_slow="import time; time.sleep(600)")
     monkeypatch.setattr(packages, "TIMEOUT_S", 1.0)
     assert "took more than 1 s" in probe()["semilla_slow"].error.message
 
 
-def test_old_packages_are_told_with_the_version_needed(install, monkeypatch):
-    """A version below the metadata's minimum fails, naming both."""
+def test_old_packages_are_reported_with_the_version_needed(install, monkeypatch):
+    """A version below the metadata's minimum fails, and the error names both versions."""
     install(semilla_old="")
     monkeypatch.setattr(packages, "find_minimum", lambda package: "1.2")
     assert probe()["semilla_old"].error.message == "semilla_old 0.0.9 is too old, 1.2 is needed"
 
 
 def test_files_in_the_working_directory_are_not_taken_for_packages(install, tmp_path, monkeypatch):
-    """A numpy.py beside the user's text shadows nothing."""
+    """A module in the working directory does not shadow an installed package."""
     install(semilla_fine="")
     (tmp_path / "here").mkdir()
     (tmp_path / "here" / "semilla_fine.py").write_text("raise RuntimeError('shadowed')")
@@ -98,8 +98,8 @@ def test_files_in_the_working_directory_are_not_taken_for_packages(install, tmp_
 
 
 @pytest.mark.parametrize("available", [True, False])
-def test_a_graphics_card_is_only_asked_for_when_it_is_wanted(install, available):
-    """``device = cuda`` needs a card that torch can use; cpu asks nothing."""
+def test_cuda_is_only_checked_when_it_is_requested(install, available):
+    """``device = cuda`` needs a device that torch can use; ``cpu`` needs no check."""
     install(torch=f"class cuda:\n    is_available = staticmethod(lambda: {available})")
     assert "device" not in probe()
     check = probe(device="cuda")["device"]
@@ -119,12 +119,12 @@ def test_a_graphics_card_is_only_asked_for_when_it_is_wanted(install, available)
     ],
 )
 def test_versions_compare_as_numbers(version, minimum, older):
-    """Ten is more than nine, and what follows the numbers does not count."""
+    """Versions compare number by number, and suffixes are ignored."""
     assert is_older(version, minimum) is older
 
 
 def test_minimums_come_from_the_package_metadata(monkeypatch):
-    """The versions needed are those of pyproject.toml; without metadata any version will do."""
+    """Minimum versions are those of pyproject.toml; without metadata any version passes."""
     assert find_minimum("torch") == "2.13.0"
     assert all(find_minimum(name) for name in PACKAGES)
     assert find_minimum("semilla_absent") is None
@@ -137,7 +137,7 @@ def test_minimums_come_from_the_package_metadata(monkeypatch):
 
 
 def test_stopping_leaves_no_child(install):
-    """A probe that is no longer wanted ends its child."""
+    """Stopping a probe kills its child."""
     install(semilla_slow="import time; time.sleep(600)")
     probe = PackageProbe(PipelineConfiguration())
     probe.stop()

@@ -41,7 +41,7 @@ def _without_packages(monkeypatch):
 
 
 def test_everything_is_checked_and_nothing_left_behind(place):
-    """Every check is made, each with a verdict, and the working directory stays as it was."""
+    """Every check gives a verdict, and the working directory does not change."""
     checks = check_all(PipelineConfiguration(corpus_source="sample"))
     assert [check.name for check in checks] == ["python", *PACKAGES, *NAMES, "duration"]
     assert [check.name for check in checks if not check.ok] == []
@@ -49,8 +49,8 @@ def test_everything_is_checked_and_nothing_left_behind(place):
 
 
 @pytest.mark.usefixtures("_without_packages")
-def test_failures_are_told_together(place):
-    """The first failure is the error, and its message tells the others too."""
+def test_failures_are_reported_together(place):
+    """The first failure is the error, and its message contains the others."""
     (place / "data").write_text("in the way")
     with pytest.raises(Exception, match="in the way") as caught:
         run(PipelineConfiguration(corpus_source="quento.txt"), progress=silent)
@@ -63,7 +63,7 @@ def test_failures_are_told_together(place):
 
 @pytest.mark.usefixtures("_without_packages")
 def test_advice_becomes_warnings_with_a_topic(place):
-    """Unusual settings pass, and are warned about with the topic to look up."""
+    """Unusual settings pass with a warning that names the topic to look up."""
     config = PipelineConfiguration(
         corpus_source="sample",
         corpus_size_mb=101,
@@ -94,20 +94,20 @@ def test_advice_becomes_warnings_with_a_topic(place):
     ],
 )
 def test_advice_begins_where_it_should(place, changes, advised):
-    """Advice is given just outside what is usual, and not at its borders."""
+    """Advice is given just outside the usual range, and not at its limits."""
     checks = check_all(PipelineConfiguration(corpus_source="sample", **changes))
     assert any(check.advice for check in checks) is advised
 
 
 @pytest.mark.usefixtures("_without_packages")
 def test_a_name_too_long_ends_with_64(place, capsys):
-    """What the configuration alone decides is 64, also when phase 1 finds it."""
+    """An error in the configuration alone exits with 64, also when phase 1 finds it."""
     assert cli.main(["check", "--corpus-source", "sample", "--output-dir", "x" * 300]) == 64
     assert "error[invalid_config] check: this path cannot be used" in capsys.readouterr().err
 
 
 def test_a_corpus_of_the_same_source_counts_as_there(place):
-    """Only a manifest of this very source makes the request to its server needless."""
+    """Only a manifest of the same source saves the request to its server."""
     assert not has_corpus(PipelineConfiguration())
     (place / "data").mkdir()
     (place / "data" / "corpus_manifest.json").write_text("{damaged")
@@ -122,7 +122,7 @@ def replace_checks(monkeypatch, *checks):
 
 
 def test_check_prints_the_whole_table_also_when_some_fail(place, monkeypatch, capsys):
-    """Every verdict is shown before the error, and the exit code is the phase's."""
+    """Every verdict is shown before the error, and the exit code is that of the phase."""
     full = fail_check("disk_space", DiskSpaceError("full"), found="1 MB", needed="160 MB")
     gone = fail_check("corpus_source", InvalidCorpusError("gone"), found="nothing", needed="a corpus")
     replace_checks(monkeypatch, pass_check("python", found="3.11", needed="3.11"), full, gone)
@@ -137,7 +137,7 @@ def test_check_prints_the_whole_table_also_when_some_fail(place, monkeypatch, ca
 
 
 def test_check_speaks_json(place, monkeypatch, capsys):
-    """``--json`` gives the verdicts to programs, failures included."""
+    """``--json`` prints the verdicts for programs, failures included."""
     full = fail_check("disk_space", DiskSpaceError("full ñ"), found="1 MB", needed="160 MB")
     replace_checks(monkeypatch, pass_check("python", found="3.11", needed="3.11"), full)
     assert cli.main(["check", "--json"]) == 1
@@ -149,7 +149,7 @@ def test_check_speaks_json(place, monkeypatch, capsys):
 
 @pytest.mark.usefixtures("_without_packages")
 def test_predicted_lack_of_memory_ends_with_1(place, monkeypatch, capsys):
-    """A run that would not fit fails before it starts and suggests a smaller batch."""
+    """A run that does not fit in memory fails before it starts and suggests a smaller batch."""
     monkeypatch.setattr(memory, "measure_available_mb", lambda: 1600.0)
     argv = ["check", "--corpus-source=sample", "--batch-size=128", "--max-sequence-length=2048"]
     assert cli.main([*argv, "--tokenizer-vocab-size=32000"]) == 1
@@ -159,6 +159,6 @@ def test_predicted_lack_of_memory_ends_with_1(place, monkeypatch, capsys):
 
 
 def test_the_phase_needs_no_torch():
-    """The parent process judges without importing what it judges."""
+    """The parent process checks packages without importing them."""
     assert prerequisite_check.__name__ in sys.modules
     assert "torch" not in vars(prerequisite_check)

@@ -1,13 +1,13 @@
-"""The text to learn from, looked at before anything is fetched."""
+"""The text source is checked before anything is downloaded."""
 
 from __future__ import annotations
 
-import http.client
 import os
 import time
 from pathlib import Path
 
 import pytest
+import urllib3.connection
 from servers import LoopbackServer, dribble, find_closed_port, redirect, send, stall
 
 from semilla.configuration.schema import PipelineConfiguration
@@ -30,7 +30,7 @@ def check(corpus_source, **kwargs):
 
 
 def test_what_is_local_and_there_passes(tmp_path):
-    """A file, a folder and the generated sample need nothing else."""
+    """A file, a folder and the generated sample pass."""
     (tmp_path / "cuento ñ.txt").write_text("Érase una vez")
     assert check(tmp_path / "cuento ñ.txt").ok
     assert check(tmp_path).ok
@@ -45,7 +45,7 @@ def test_what_is_local_and_there_passes(tmp_path):
     ],
 )
 def test_a_missing_file_suggests_a_close_one(tmp_path, name, hint):
-    """A path that does not exist is invalid_corpus, with a file of a similar name if there is one."""
+    """A path that does not exist is invalid_corpus, and a file with a similar name is suggested."""
     (tmp_path / "cuento.txt").write_text("Érase una vez")
     error = check(tmp_path / name).error
     assert isinstance(error, InvalidCorpusError)
@@ -61,19 +61,19 @@ def test_a_missing_file_suggests_a_close_one(tmp_path, name, hint):
     ],
 )
 def test_a_misspelt_catalogue_name_suggests_the_right_one(tmp_path, monkeypatch, name, hint):
-    """What is neither a name nor a file is told with what was likely meant."""
+    """For a source that is neither a name nor a file, the likely name is suggested."""
     monkeypatch.chdir(tmp_path)
     assert hint in check(name).error.message
 
 
-def test_what_is_neither_file_nor_folder_is_refused_without_waiting(tmp_path):
-    """A pipe is not opened, for it could wait for ever."""
+def test_a_pipe_is_refused_without_waiting(tmp_path):
+    """A pipe is not opened, because that could block forever."""
     os.mkfifo(tmp_path / "pipe")
     assert "neither a file nor a folder" in check(tmp_path / "pipe").error.message
 
 
-def test_a_file_that_may_not_be_read_is_a_matter_of_permission(tmp_path, monkeypatch):
-    """Missing rights are told as such and not as a missing file."""
+def test_an_unreadable_file_is_a_permission_error(tmp_path, monkeypatch):
+    """A file without read permission is not reported as missing."""
     (tmp_path / "cuento.txt").write_text("Érase una vez")
 
     def refuse(self, *arguments, **kwargs):
@@ -95,7 +95,7 @@ def test_a_file_that_may_not_be_read_is_a_matter_of_permission(tmp_path, monkeyp
     ],
 )
 def test_one_request_asks_a_remote_source(reply, problem):
-    """A URL gets one HEAD request; a bad answer is only an advice."""
+    """A URL gets one HEAD request; a bad answer is only advice."""
     with LoopbackServer({"/libro.txt?a=1": reply}) as server:
         verdict = check(f"{server.url}/libro.txt?a=1")
     assert server.heads[0].startswith(b"HEAD /libro.txt?a=1 HTTP/1.1\r\n")
@@ -108,7 +108,7 @@ def test_one_request_asks_a_remote_source(reply, problem):
 
 
 def test_credentials_are_neither_sent_nor_shown():
-    """An address with a password is asked without it, and a refusal is then what was hoped for."""
+    """The request is sent without the address's password, and 401 then passes."""
     with LoopbackServer(otherwise=send(b"", status="401 Unauthorized")) as server:
         verdict = check(server.url.replace("http://", "http://ana:s3cret@") + "/x.txt")
     assert verdict.ok
@@ -117,7 +117,7 @@ def test_credentials_are_neither_sent_nor_shown():
 
 
 def test_the_first_mirror_is_asked_for_the_first_book():
-    """A catalogue of books asks the mirror that would be used first."""
+    """A catalogue of books is checked with its first book on the first mirror."""
     with LoopbackServer(otherwise=send(b"")) as server:
         assert check("gutenberg", corpus_mirrors=(server.url + "/", "http://127.0.0.1:1")).ok
     assert server.requests == ["/cache/epub/1342/pg1342.txt"]
@@ -127,7 +127,7 @@ def test_the_first_mirror_is_asked_for_the_first_book():
     "reply", [stall, dribble(b"x", prefix=b"HTTP/1.1 200 OK\r\nA: ")], ids=["silent", "dribbling"]
 )
 def test_a_server_that_never_finishes_is_left_in_time(monkeypatch, reply):
-    """Neither silence nor a byte at a time can hold up the check."""
+    """Neither a silent server nor one that sends single bytes delays the check for long."""
     monkeypatch.setattr(source, "TIMEOUT_S", 0.5)
     start_s = time.monotonic()
     with LoopbackServer(otherwise=reply) as server:
@@ -140,14 +140,14 @@ def test_a_server_that_never_finishes_is_left_in_time(monkeypatch, reply):
     "address", ["http://127.0.0.1:{0}/x", "http://no-such-host.invalid/x", "http://127.0.0.1:99999/x"]
 )
 def test_an_unreachable_source_is_only_an_advice(address):
-    """A refused connection, an unknown name and a malformed address are left to the download."""
+    """A refused connection, an unknown host and a malformed address are only advice; the download decides."""
     verdict = check(address.format(find_closed_port()))
     assert verdict.verdict == "advice"
     assert "--corpus-source sample" in verdict.advice
 
 
 @pytest.mark.parametrize("address", ["http://[::1", "http://", "https://ana:s3cret@"])
-def test_what_is_no_address_is_told_at_once(address):
+def test_an_address_without_a_host_is_refused_at_once(address):
     """An address without a host can never be fetched."""
     error = check(address).error
     assert isinstance(error, InvalidCorpusError)
@@ -162,19 +162,19 @@ def test_no_server_is_asked_when_the_corpus_is_there_or_skipped():
     assert server.requests == []
 
 
-def test_behind_a_proxy_nobody_is_asked(monkeypatch):
-    """A direct request would say nothing about what the proxy can reach."""
+def test_no_request_is_sent_behind_a_proxy(monkeypatch):
+    """A direct request would not show what the proxy can reach."""
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("NO_PROXY", "")
     assert "behind a proxy" in check("http://example.org/x.txt").found
 
 
 def test_the_download_waits_after_the_check(monkeypatch):
-    """The check's request and the download's first keep the pause that a public host is owed (N16)."""
+    """The pause for a public host is kept between the check's request and the download's first (N16)."""
     waits = []
     monkeypatch.setattr(PACE, "_free_at_s", {})
     monkeypatch.setattr(source, "find_proxy", lambda address: None)
-    monkeypatch.setattr(http.client.HTTPConnection, "connect", refuse_connection)
+    monkeypatch.setattr(urllib3.connection.HTTPConnection, "connect", refuse_connection)
     assert check("http://mirror.example.org/libro.txt").advice
     with PACE.take_turn("mirror.example.org", wait=waits.append):
         pass

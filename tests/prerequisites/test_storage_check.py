@@ -18,9 +18,9 @@ from semilla.prerequisites.storage import (
     allocate,
     check_directory,
     check_disk,
+    estimate_need_bytes,
     list_file_sizes,
     measure_artifacts,
-    reckon_need_bytes,
 )
 from semilla.records.folders import make_directories
 
@@ -31,7 +31,7 @@ def make_config(directory: Path, **changes) -> PipelineConfiguration:
 
 @pytest.fixture
 def mount_tmpfs(tmp_path):
-    """Mount small memory disks where that is allowed, and take them away again."""
+    """Mount small memory disks where that is allowed, and unmount them afterwards."""
     mounted: list[Path] = []
 
     def mount(options: str) -> Path:
@@ -50,14 +50,14 @@ def mount_tmpfs(tmp_path):
 
 
 def test_check_leaves_no_trace(tmp_path):
-    """A directory that does not exist yet is created, written and removed again with its parents."""
+    """A missing directory is created with its parents, written to, and removed again."""
     check = check_directory(make_config(tmp_path / "año" / "mi salida 🌱"))
     assert check.ok
     assert list(tmp_path.iterdir()) == []
 
 
 def test_check_leaves_foreign_files_alone(tmp_path):
-    """What stands in the directory stays as it is."""
+    """Files in the directory do not change."""
     (tmp_path / "mine.txt").write_text("ñ")
     assert check_directory(make_config(tmp_path)).ok
     assert check_disk(make_config(tmp_path)).ok
@@ -65,8 +65,8 @@ def test_check_leaves_foreign_files_alone(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["file", "file/below/it"])
-def test_a_file_in_the_way_is_told(tmp_path, name):
-    """Where a folder should be and a file is, the file is named."""
+def test_a_file_in_the_way_is_named(tmp_path, name):
+    """A file in place of a folder is named."""
     (tmp_path / "file").write_text("")
     error = check_directory(make_config(tmp_path / name)).error
     assert isinstance(error, StorageError)
@@ -74,7 +74,7 @@ def test_a_file_in_the_way_is_told(tmp_path, name):
 
 
 def test_a_name_too_long_is_a_wrong_setting(tmp_path):
-    """No machine takes a name of 256 bytes, so that is 64 and not the machine's fault; 255 bytes work."""
+    """A name of 256 bytes is a configuration error on every machine; 255 bytes work."""
     error = check_directory(make_config(tmp_path / ("x" * 256))).error
     assert isinstance(error, InvalidConfigError)
     assert check_directory(make_config(tmp_path / ("x" * 255))).ok
@@ -86,19 +86,19 @@ def test_make_directories_returns_what_it_created(tmp_path):
     assert make_directories(tmp_path / "a" / "b") == []
 
 
-def test_a_read_only_disk_is_a_matter_of_permission(mount_tmpfs):
-    """D9: a volume mounted read-only is refused before anything else happens."""
+def test_a_read_only_disk_is_a_permission_error(mount_tmpfs):
+    """D9: a volume mounted read-only is refused first."""
     place = mount_tmpfs("ro,size=300m")
     assert isinstance(check_directory(make_config(place / "data")).error, PermissionDeniedError)
     assert check_disk(make_config(place / "data")).ok  # there is room; the other check tells what is wrong
 
 
 def test_a_disk_that_is_too_small_is_told_with_need_have_and_place(mount_tmpfs):
-    """D1: too little space fails with the megabytes needed, those there are, and where."""
+    """D1: with too little space, the error gives the megabytes needed, those available, and the place."""
     place = mount_tmpfs("size=64k")
     error = check_disk(make_config(place / "data")).error
     assert isinstance(error, DiskSpaceError)
-    need = reckon_need_bytes(PipelineConfiguration()) / MIB
+    need = estimate_need_bytes(PipelineConfiguration()) / MIB
     assert f"needs {need:,.0f} MB" in error.message
     assert f"0 MB at {place}" in error.message
     assert error.next_command == f"df -h {place}"
@@ -106,8 +106,8 @@ def test_a_disk_that_is_too_small_is_told_with_need_have_and_place(mount_tmpfs):
 
 
 def test_space_of_earlier_artifacts_counts_as_available(mount_tmpfs):
-    """A directory that was full of a run's own files has room for the same run again."""
-    need_bytes = reckon_need_bytes(PipelineConfiguration())
+    """Space used by files of an earlier run counts as available to the next."""
+    need_bytes = estimate_need_bytes(PipelineConfiguration())
     place = mount_tmpfs(f"size={need_bytes + 2 * MIB}")
     (place / "checkpoint_epoch_1.pt").write_bytes(b"x" * (20 * MIB))
     assert check_disk(make_config(place)).ok
@@ -115,8 +115,8 @@ def test_space_of_earlier_artifacts_counts_as_available(mount_tmpfs):
     assert isinstance(check_disk(make_config(place)).error, DiskSpaceError)
 
 
-def test_a_disk_that_promises_too_much_is_found_out(mount_tmpfs, monkeypatch):
-    """D7: space is really allocated; a volume whose figures lie fails all the same."""
+def test_a_disk_that_reports_too_much_space_is_detected(mount_tmpfs, monkeypatch):
+    """D7: space is really allocated, so a volume that reports too much space fails too."""
     place = mount_tmpfs("size=10m")
     usage = os.statvfs("/")
     monkeypatch.setattr(storage.shutil, "disk_usage", lambda path: type("usage", (), {"free": 10**12}))
@@ -129,9 +129,9 @@ def test_a_disk_that_promises_too_much_is_found_out(mount_tmpfs, monkeypatch):
 
 
 def test_a_disk_without_free_names_is_full(mount_tmpfs):
-    """D1: a volume that has run out of inodes, or nearly, is as full as one without bytes."""
+    """D1: a volume with too few free inodes fails like one without space."""
     nearly = mount_tmpfs("size=300m,nr_inodes=20")
-    assert "no room for as many names" in str(check_disk(make_config(nearly)).error)
+    assert "too few free inodes" in str(check_disk(make_config(nearly)).error)
     place = mount_tmpfs("size=300m,nr_inodes=2")
     (place / "last").write_text("")
     with pytest.raises(DiskSpaceError):
@@ -139,7 +139,7 @@ def test_a_disk_without_free_names_is_full(mount_tmpfs):
 
 
 def test_a_limit_on_file_size_is_found_before_the_run(tmp_path):
-    """Under ``ulimit -f`` below a run's largest file the check fails; above it, the sum does not matter."""
+    """The check fails if ``ulimit -f`` is below the largest file of a run; the sum does not matter."""
     code = (
         "import resource, sys; from pathlib import Path; from semilla.prerequisites.storage import *\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (4 * MIB, 4 * MIB))\n"
@@ -153,7 +153,7 @@ def test_a_limit_on_file_size_is_found_before_the_run(tmp_path):
 
 
 def test_file_systems_that_cannot_reserve_are_trusted(tmp_path, monkeypatch):
-    """Where the file system knows no reservation, the figures have to do."""
+    """A file system that cannot reserve space is trusted."""
 
     def refuse(*arguments):
         raise OSError(errno.EOPNOTSUPP, "Operation not supported")
@@ -163,17 +163,17 @@ def test_file_systems_that_cannot_reserve_are_trusted(tmp_path, monkeypatch):
 
 
 def test_the_need_is_the_specified_formula_or_more():
-    """The larger of corpus + 3 checkpoints + 100 MB and of what the files add up to is asked for."""
+    """The need is corpus + 3 checkpoints + 100 MB, or the sum of the files if that is larger."""
     small = PipelineConfiguration(tokenizer_vocab_size=1000)
     weights_bytes = (1000 * 128 + 328_192 + 128) * 4
-    assert reckon_need_bytes(small) == 3 * MIB + 3 * weights_bytes + 100 * MIB
+    assert estimate_need_bytes(small) == 3 * MIB + 3 * weights_bytes + 100 * MIB
     large = PipelineConfiguration(tokenizer_vocab_size=32000, model_architecture={"d_model": 512})
-    assert reckon_need_bytes(large) == sum(list_file_sizes(large))
-    assert reckon_need_bytes(large) > 24 * 32000 * 512 * 4
+    assert estimate_need_bytes(large) == sum(list_file_sizes(large))
+    assert estimate_need_bytes(large) > 24 * 32000 * 512 * 4
 
 
 def test_a_local_text_counts_with_its_real_size(tmp_path):
-    """A text larger than expected needs its own size, a folder the sum of its texts."""
+    """A text larger than expected counts with its own size, a folder with the sum of its texts."""
     (tmp_path / "a.txt").write_bytes(b"x" * (5 * MIB))
     (tmp_path / "b.txt").write_bytes(b"x" * MIB)
     assert list_file_sizes(PipelineConfiguration(corpus_source=str(tmp_path)))[0] == 6 * MIB
@@ -182,7 +182,7 @@ def test_a_local_text_counts_with_its_real_size(tmp_path):
 
 
 def test_only_artifacts_are_measured(tmp_path):
-    """Foreign files do not count as space that will be used again."""
+    """Foreign files do not count as space that is used again."""
     (tmp_path / "bundle").mkdir()
     for name in ("best_model.pt", "bilingual_8k.model", "bundle/model.onnx", "foreign.pt", "checkpoint.pt"):
         (tmp_path / name).write_bytes(b"x" * 100)

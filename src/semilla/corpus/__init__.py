@@ -1,1 +1,1 @@
-"""The text to learn from: found, fetched, cleaned, split and described."""
+"""The training text: where it comes from, how it is cleaned, split and described."""

@@ -1,4 +1,4 @@
-"""What ``--corpus-source NAME`` can name, as data: the books, the mirrors, where a mirror keeps a book."""
+"""The catalogue of ``--corpus-source NAME``: the books, the mirrors, and where a mirror keeps a book."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 MIRRORS = ("https://gutenberg.pglaf.org", "https://aleph.pglaf.org")
-"""Mirrors for programs, which the main site blocks (gutenberg.org/policy/robot_access.html)."""
+"""Mirrors for programs. The main site blocks them (gutenberg.org/policy/robot_access.html)."""
 
 
 @dataclass(frozen=True)
 class Book:
-    """A Project Gutenberg book; ``body_sha256`` is the hash of its cleaned text where we know it."""
+    """A Project Gutenberg book; ``body_sha256`` is the hash of its cleaned text."""
 
     book_id: int
     title: str
@@ -30,7 +30,7 @@ class Book:
     def list_paths(self) -> Iterator[str]:
         """List where a mirror may keep it, best first: UTF-8 rebuilt monthly, older UTF-8, Latin-1.
 
-        The plain ``ID.txt`` of the older tree is left out: it has lost its accents.
+        The plain ``ID.txt`` of the older tree is not listed: it has lost its accents.
         """
         digits = str(self.book_id)
         folder = "/".join([*digits[:-1], digits] if len(digits) > 1 else ["0", digits])
@@ -41,7 +41,7 @@ class Book:
 
 @dataclass(frozen=True)
 class Collection:
-    """A catalogue entry of about ``size_mb``; ``books`` is empty for the generated sample, of any size."""
+    """A catalogue entry of about ``size_mb``. The generated sample has no ``books`` and may have any size."""
 
     name: str
     description: str
@@ -50,33 +50,31 @@ class Collection:
 
 
 def read_books() -> dict[int, Book]:
-    """Read ``books.toml``, in its order: the English books first."""
+    """Read ``books.toml`` in its order, the English books first."""
     tables = tomllib.loads((files(__package__) / "books.toml").read_text(encoding="utf-8"))
     return {int(number): Book(int(number), **table) for number, table in tables.items()}
 
 
 def expect_size_mb(corpus_source: str, configured_mb: int) -> int:
-    """Size of a corpus in MB: what the catalogue knows of the source, or else what the configuration expects."""
+    """Return the expected size of a corpus in MB: the catalogue's or the configuration's, whichever is larger."""
     collection = CATALOGUE.get(corpus_source)
     return max(configured_mb, collection.size_mb if collection else 0)
 
 
 _BOOKS = read_books()
-CATALOGUE: dict[str, Collection] = {
-    collection.name: collection
-    for collection in (
-        Collection(
-            "gutenberg",
-            "two English books and a Spanish one, about 3 MB",
-            tuple(_BOOKS[number] for number in (1342, 11, 2000)),
-            size_mb=3,
-        ),
-        Collection(
-            "gutenberg-large",
-            "twenty-one well-known books, eleven in English and ten in Spanish, about 14 MB",
-            tuple(_BOOKS.values()),
-            size_mb=14,
-        ),
-        Collection("sample", "short stories in English and Spanish, made on the spot without network"),
-    )
-}
+_COLLECTIONS = (
+    Collection(
+        "gutenberg",
+        "two English books and a Spanish one, about 3 MB",
+        tuple(_BOOKS[number] for number in (1342, 11, 2000)),
+        size_mb=3,
+    ),
+    Collection(
+        "gutenberg-large",
+        "twenty-one well-known books, eleven in English and ten in Spanish, about 14 MB",
+        tuple(_BOOKS.values()),
+        size_mb=14,
+    ),
+    Collection("sample", "short stories in English and Spanish, generated here, without network"),
+)
+CATALOGUE = {collection.name: collection for collection in _COLLECTIONS}

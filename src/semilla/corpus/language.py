@@ -1,4 +1,4 @@
-"""Which languages a text is written in, by py3langid on samples spread over it."""
+"""Which languages a text is written in, detected by py3langid on samples spread over it."""
 
 from __future__ import annotations
 
@@ -10,21 +10,19 @@ from typing import Any
 _MAX_SAMPLES = 50
 _SAMPLE_CHARACTERS = 400
 _MIN_SHARE = 0.2
-"""A language in fewer of the samples is a quotation or a mistake of the detector."""
+"""A language found in fewer of the samples is a quotation or a mistake of the detector."""
 
 
 def detect_languages(text: str, *, allowed: Collection[str] = ()) -> dict[str, float]:
-    """Two-letter codes and their shares of the text, the largest first; shares add up to 1.
+    """Return two-letter language codes and their shares of the text, the largest first. Shares add up to 1.
 
-    Every language of the detector competes unless ``allowed`` names some. The shares come from up to 50
-    samples of 400 characters; what falls below a fifth of them is given to the largest.
+    ``allowed`` limits the choice; empty, it allows every language of the detector. A language in fewer than a fifth
+    of the samples is ignored.
     """
     samples = _take_samples(text)
     identifier = _load_identifier()
-    competing = set(allowed) & set(identifier.labels) or set(identifier.labels)
-    votes = Counter(
-        next(code for code, _ in identifier.rank(sample) if code in competing) for sample in samples
-    )
+    choice = set(allowed) & set(identifier.labels) or set(identifier.labels)
+    votes = Counter(next(code for code, _ in identifier.rank(sample) if code in choice) for sample in samples)
     ranked = sorted(votes.items(), key=lambda vote: (-vote[1], vote[0]))
     kept = [(code, count) for code, count in ranked if count >= _MIN_SHARE * len(samples)] or ranked[:1]
     total = sum(count for _, count in kept)
@@ -33,7 +31,7 @@ def detect_languages(text: str, *, allowed: Collection[str] = ()) -> dict[str, f
 
 @lru_cache(maxsize=1)
 def _load_identifier() -> Any:
-    # Imported late: the model takes a tenth of a second and only corpora without given languages need it.
+    # Imported late: loading takes a tenth of a second, and only corpora without given languages need it.
     from py3langid.langid import MODEL_FILE, LanguageIdentifier  # noqa: PLC0415
 
     return LanguageIdentifier.from_model_file(MODEL_FILE)

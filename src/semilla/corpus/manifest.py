@@ -1,4 +1,4 @@
-"""``corpus_manifest.json``: where each document came from, what was done to it, where its parts stand."""
+"""``corpus_manifest.json``: where each document came from, what cleaning removed, and where its parts are."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ SCHEMA_VERSION = 1
 
 
 class Provenance(Record):
-    """Where a document's bytes came from; what does not apply is None."""
+    """Where a document came from. Fields that do not apply are None."""
 
     source: str
     """A URL without credentials, a file's path, or ``sample``."""
     book_id: int | None = None
     mirror: str | None = None
     attempts: int | None = None
-    """Requests it took, over all mirrors."""
+    """Number of requests, over all mirrors."""
     file_sha256: str | None = None
     """Hash of the bytes before cleaning."""
     encoding: str = "utf-8"
@@ -33,18 +33,18 @@ class Provenance(Record):
 
 
 class DocumentEntry(Record):
-    """One document; offsets count bytes of the corpus file: [start, cut) trains, [cut, end) validates."""
+    """One document. Offsets are bytes of the corpus file: [start, cut) is for training, [cut, end) for validation."""
 
     title: str
     author: str | None = None
     language: str
     language_shares: dict[str, float]
-    """Share of the text per language; more than one for a document in several languages."""
+    """Share of the text in each language."""
     provenance: Provenance
     sha256: str
-    """Hash of the normalised body, which is what stands in the corpus."""
+    """Hash of the document's bytes in the corpus file."""
     corpus_drift: bool = False
-    """The body differs from the one the catalogue knows: its file was rebuilt, or is damaged."""
+    """The text differs from the one the catalogue knows: its file was rebuilt, or is damaged."""
     start_byte: int = Field(ge=0)
     cut_byte: int = Field(ge=0)
     end_byte: int = Field(ge=0)
@@ -54,7 +54,7 @@ class DocumentEntry(Record):
 
 
 class MissingDocument(Record):
-    """A book that could not be had and was left out on request."""
+    """A book that could not be downloaded and was left out, as ``allow_partial`` permits."""
 
     title: str
     book_id: int
@@ -62,7 +62,7 @@ class MissingDocument(Record):
 
 
 class LanguageShare(Record):
-    """What one language holds of the corpus; documents in several languages are divided by their shares."""
+    """How much of the corpus is in one language. A document in several languages counts by its shares."""
 
     bytes: int
     characters: int
@@ -81,11 +81,11 @@ class CorpusManifest(Record):
     validation_bytes: int
     validation_characters: int
     languages: list[str]
-    """By size, the largest first."""
+    """The largest first."""
     language_shares: dict[str, LanguageShare]
     corpus_drift: bool
     validation_overlap: float = 0.0
-    """Share of long validation lines that also stand in a training part."""
+    """Share of long validation lines that are also in a training part."""
     warnings: list[str] = Field(default_factory=list)
     documents: list[DocumentEntry]
     missing_documents: list[MissingDocument] = Field(default_factory=list)
@@ -93,7 +93,7 @@ class CorpusManifest(Record):
 
 @dataclass(frozen=True)
 class Document:
-    """A document of the corpus, ready to learn from and to be measured on."""
+    """A document of the corpus, split into its training and validation text."""
 
     title: str
     language: str
@@ -103,14 +103,14 @@ class Document:
 
 
 def write_manifest(output_directory: Path, manifest: CorpusManifest) -> Path:
-    """Write the manifest; returns its path."""
+    """Write the manifest and return its path."""
     path = output_directory / names.CORPUS_MANIFEST
     write_json(path, manifest.model_dump(mode="json"))
     return path
 
 
 def read_manifest(output_directory: Path) -> CorpusManifest:
-    """Read the manifest; raises IntegrityError when it is missing or none, IncompatibleError when newer."""
+    """Read the manifest; raises IntegrityError if it is missing or damaged, IncompatibleError if it is newer."""
     path = output_directory / names.CORPUS_MANIFEST
     if not path.is_file():
         raise IntegrityError(
@@ -131,10 +131,9 @@ def read_manifest(output_directory: Path) -> CorpusManifest:
 
 
 def read_documents(output_directory: Path) -> list[Document]:
-    """Read the corpus and cut it into documents and parts.
+    """Read the corpus and split it into its documents.
 
-    Raises IntegrityError unless the corpus is what the manifest describes, byte for byte, and every offset
-    fits.
+    Raises IntegrityError unless the corpus matches the manifest byte for byte and every offset is valid.
     """
     manifest = read_manifest(output_directory)
     path = output_directory / names.CORPUS
@@ -145,7 +144,7 @@ def read_documents(output_directory: Path) -> list[Document]:
             raise IntegrityError(f"{path} is missing") from error
         raise from_os_error(error, path) from error
     if len(data) != manifest.corpus_bytes or hashlib.sha256(data).hexdigest() != manifest.corpus_sha256:
-        raise IntegrityError(f"{path} is not the corpus its manifest describes: its size or SHA-256 differs")
+        raise IntegrityError(f"{path} does not match its manifest: its size or SHA-256 differs")
     _check_offsets(manifest, path)
     return [_cut_document(data, entry, path) for entry in manifest.documents]
 
@@ -154,23 +153,21 @@ def _check_offsets(manifest: CorpusManifest, path: Path) -> None:
     position = 0
     for entry in manifest.documents:
         if not position == entry.start_byte <= entry.cut_byte <= entry.end_byte:
-            raise IntegrityError(f"the manifest's offsets of {entry.title!r} do not fit {path}")
+            raise IntegrityError(f"the manifest's offsets for {entry.title!r} do not match {path}")
         position = entry.end_byte
     if position != manifest.corpus_bytes:
         raise IntegrityError(
-            f"the manifest's documents end at byte {position:,}, {path} at {manifest.corpus_bytes:,}"
+            f"the manifest's documents end at byte {position:,}, but {path} ends at {manifest.corpus_bytes:,}"
         )
 
 
 def _cut_document(data: bytes, entry: DocumentEntry, path: Path) -> Document:
     body = data[entry.start_byte : entry.end_byte]
     if hashlib.sha256(body).hexdigest() != entry.sha256:
-        raise IntegrityError(f"{path}: the text of {entry.title!r} is not what its manifest describes")
+        raise IntegrityError(f"{path}: the text of {entry.title!r} does not match its manifest")
     try:
-        train_text, validation_text = (
-            data[start:end].decode("utf-8")
-            for start, end in ((entry.start_byte, entry.cut_byte), (entry.cut_byte, entry.end_byte))
-        )
+        train_text = data[entry.start_byte : entry.cut_byte].decode("utf-8")
+        validation_text = data[entry.cut_byte : entry.end_byte].decode("utf-8")
     except UnicodeDecodeError as error:
-        raise IntegrityError(f"the manifest cuts {entry.title!r} inside a character") from error
+        raise IntegrityError(f"the manifest splits {entry.title!r} inside a character") from error
     return Document(entry.title, entry.language, entry.provenance.source, train_text, validation_text)

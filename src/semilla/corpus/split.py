@@ -1,7 +1,7 @@
-"""Where a document's training part ends and its validation part, the last tenth, begins.
+"""Splits a document: the last tenth is its validation part, the rest its training part.
 
-Split first, window later: both parts are contiguous and share no character, so no window of either can hold
-text of the other.
+Documents are split before they are cut into windows. Both parts are contiguous and disjoint, so no window contains
+text of both.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import unicodedata
 
 VALIDATION_SHARE = 0.1
 _REACH_SHARE = 0.02
-"""How far the cut may move, as a share of the document, to fall between two lines or two words."""
+"""How far the cut may move, as a share of the document, to reach a line break or a space."""
 _MIN_COMPARED_CHARACTERS = 50
 _JOINERS = {"\u200d", "\ufe0e", "\ufe0f"}
 
@@ -18,9 +18,8 @@ _JOINERS = {"\u200d", "\ufe0e", "\ufe0f"}
 def find_cut(text: str) -> int:
     """Find the offset, in characters, of the first validation character.
 
-    The cut falls at the line break nearest to nine tenths of the text, else between words, else between
-    characters, never inside a character with its accents. Both parts hold something when the text has two
-    characters or more.
+    The cut is at the line break nearest to nine tenths of the text, else between words, else between characters, and
+    never between a character and its accents. Neither part is empty when the text has two characters or more.
     """
     target = len(text) - round(VALIDATION_SHARE * len(text))
     reach = int(_REACH_SHARE * len(text))
@@ -32,10 +31,9 @@ def find_cut(text: str) -> int:
 
 
 class OverlapGauge:
-    """Measures how much validation text also stands in training text, by lines of 50 characters or more.
+    """Measures how much validation text is also in training text, by lines of 50 characters or more.
 
-    Two editions of one book would make validation a memory test; what repeats inside an honest text is far
-    below a tenth.
+    With two editions of one book, validation would test memory. Repetition inside a normal text is far below a tenth.
     """
 
     def __init__(self) -> None:
@@ -48,14 +46,14 @@ class OverlapGauge:
 
     @property
     def share(self) -> float:
-        """Share of the long validation lines, by characters, that some training part holds too."""
+        """Share of the long validation lines, by characters, that are also in some training part."""
         total = sum(length for _, length in self._held_out)
         seen = sum(length for line, length in self._held_out if line in self._trained)
         return seen / total if total else 0.0
 
 
 def _find_nearest(text: str, separator: str, *, target: int, reach: int) -> int | None:
-    """Find the offset just after the separator nearest to ``target``, leaving characters on both sides."""
+    """Find the offset just after the separator nearest to ``target``. Neither side may be empty."""
     before = text.rfind(separator, max(target - 1 - reach, 0), target) + 1
     after = text.find(separator, target, min(target + reach, len(text) - 1)) + 1
     found = [cut for cut in (before, after) if 0 < cut < len(text)]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from semilla.corpus.manifest import Document
-from semilla.corpus.openings import find_openings
+from semilla.corpus.prompts import find_prompts
 from semilla.evaluation.gates import THRESHOLDS
 from semilla.evaluation.text_metrics import (
     measure_copying,
@@ -39,7 +39,7 @@ def draw_samples(model: Model, documents: Sequence[Document], *, seed: int) -> d
             opening + model.generate(opening, seed=(seed + i) % 2**63, max_tokens=SAMPLE_TOKENS)
             for i, opening in enumerate(openings)
         ]
-        for language, openings in find_openings(documents, per_language=SAMPLES_PER_LANGUAGE).items()
+        for language, openings in find_prompts(documents, per_language=SAMPLES_PER_LANGUAGE).items()
     }
 
 

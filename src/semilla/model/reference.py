@@ -60,8 +60,7 @@ class Layer(nn.Module):
 
     def forward(self, hidden_BTD: Tensor) -> Tensor:
         hidden_BTD = hidden_BTD + self.self_attn(self.input_layernorm(hidden_BTD))
-        hidden_BTD = hidden_BTD + self.mlp(self.post_attention_layernorm(hidden_BTD))
-        return hidden_BTD
+        return hidden_BTD + self.mlp(self.post_attention_layernorm(hidden_BTD))  # type: ignore[no-any-return]
 
 
 class Attention(nn.Module):

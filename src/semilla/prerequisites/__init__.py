@@ -1,1 +1,1 @@
-"""Whether this machine can do what the configuration asks, found out before anything is downloaded."""
+"""Checks whether this machine can run a configuration, before anything is downloaded."""

@@ -1,4 +1,4 @@
-"""One verdict: what was found, what is needed, and the error it would be."""
+"""The result of one check: what was found, what is needed, and the error or advice that follows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from semilla.errors import SemillaError
 
 @dataclass
 class Check:
-    """A check that is ``required`` stops a run when it is not ok; any other only gives its ``advice``."""
+    """A check that is ``required`` stops a run when it is not ok. Any other only gives its ``advice``."""
 
     name: str
     ok: bool
@@ -37,13 +37,14 @@ class Check:
         }
 
 
-def pass_check(name: str, *, found: str, needed: str, required: bool = True) -> Check:
-    return Check(name, ok=True, required=required, found=found, needed=needed)
+def pass_check(name: str, *, found: str, needed: str) -> Check:
+    return Check(name, ok=True, required=True, found=found, needed=needed)
 
 
 def fail_check(name: str, error: SemillaError, *, found: str, needed: str) -> Check:
     return Check(name, ok=False, required=True, found=found, needed=needed, error=error)
 
 
-def advise(name: str, advice: str, *, found: str, needed: str) -> Check:
-    return Check(name, ok=False, required=False, found=found, needed=needed, advice=advice)
+def advise(name: str, advice: str | None, *, found: str, needed: str) -> Check:
+    """Make a check that never stops a run; it is ok when there is no advice."""
+    return Check(name, ok=advice is None, required=False, found=found, needed=needed, advice=advice)

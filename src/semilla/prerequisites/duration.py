@@ -1,4 +1,4 @@
-"""How long training will take: as many steps as the text has batches, each as long as one takes now."""
+"""Estimates how long training will take: the number of steps times the duration of one, measured now."""
 
 from __future__ import annotations
 
@@ -11,32 +11,28 @@ from semilla.configuration.schema import PipelineConfiguration
 from semilla.corpus.catalogue import expect_size_mb
 from semilla.corpus.split import VALIDATION_SHARE
 from semilla.formatting import format_duration
-from semilla.prerequisites.check import Check, pass_check
+from semilla.prerequisites.check import Check, advise
 
 BYTES_PER_PIECE_AT_8000 = 3.9
-"""UTF-8 bytes per token of English and Spanish books and of the embedded stories, 8,000 pieces."""
+"""UTF-8 bytes per token of English and Spanish books and of the embedded stories, with 8,000 pieces."""
 VOCABULARY_EXPONENT = 0.16
-"""A quarter of the pieces take a fifth off that (3.1 bytes at 2,000)."""
+"""With a quarter of the pieces, tokens are a fifth shorter (3.1 bytes at 2,000)."""
 TIMEOUT_S = 120.0
 
 
 def check_duration(config: PipelineConfiguration) -> Check:
-    """Say how long training will take on this machine; never fails, for another program may be busy just now."""
-    needed = "as long as you like to wait"
+    """Estimate the duration of training on this machine. Never fails: another program may be busy at the moment."""
     steps = count_steps(config)
     try:
-        rehearsed = rehearse_training(config)
+        seconds = estimate_training_s(config, rehearse_training(config))
+        found = f"about {format_duration(seconds)} of training ({steps:,} steps)"
     except (OSError, ValueError, KeyError, subprocess.SubprocessError):
-        return pass_check(
-            "duration", found=f"{steps:,} steps of unknown length", needed=needed, required=False
-        )
-    seconds = estimate_training_s(config, rehearsed)
-    found = f"about {format_duration(seconds)} of training ({steps:,} steps)"
-    return pass_check("duration", found=found, needed=needed, required=False)
+        found = f"{steps:,} steps of unknown duration"
+    return advise("duration", None, found=found, needed="as long as you can wait")
 
 
 def count_steps(config: PipelineConfiguration) -> int:
-    """Optimizer steps of all epochs, from the size of the text and the usual length of a token."""
+    """Count the optimizer steps of all epochs, from the size of the text and the usual length of a token."""
     settings = config.training_hyperparameters
     bytes_per_token = BYTES_PER_PIECE_AT_8000 * (config.tokenizer_vocab_size / 8000) ** VOCABULARY_EXPONENT
     text_bytes = 1e6 * expect_size_mb(config.corpus_source, config.corpus_size_mb)
@@ -47,7 +43,7 @@ def count_steps(config: PipelineConfiguration) -> int:
 
 
 def estimate_training_s(config: PipelineConfiguration, rehearsed: Mapping[str, float]) -> float:
-    """Seconds of all steps and of an evaluation after every epoch, by what ``rehearse_training`` found."""
+    """Estimate the seconds for all steps and the evaluation after every epoch, from ``rehearse_training``."""
     share = config.training_hyperparameters.sampled_output_fraction
     step_s = share * rehearsed["sampled_s"] + (1 - share) * rehearsed["full_s"]
     evaluation_s = rehearsed["evaluation_s"] * VALIDATION_SHARE / (1 - VALIDATION_SHARE)
@@ -55,7 +51,7 @@ def estimate_training_s(config: PipelineConfiguration, rehearsed: Mapping[str, f
 
 
 def rehearse_training(config: PipelineConfiguration) -> dict[str, float]:
-    """The figures of ``semilla.training.rehearsal.Rehearsal``, measured in a process of its own."""
+    """Measure the figures of ``semilla.training.rehearsal.Rehearsal`` in a separate process."""
     child = subprocess.run(
         [sys.executable, "-P", "-m", "semilla.training.rehearsal"],
         input=config.model_dump_json(),

@@ -1,4 +1,4 @@
-"""Python and its packages: present, new enough, and not crashing when imported."""
+"""Checks that Python packages are installed, new enough, and can be imported without a crash."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from semilla.prerequisites.check import Check, fail_check, pass_check
 from semilla.system import interrupts
 
 PACKAGES = ("numpy", "jinja2", "sentencepiece", "onnx", "onnxruntime", "py3langid", "urllib3", "torch")
-"""What ``semilla run`` imports; the slowest last, so that a crash of it hides none of the others."""
+"""What ``semilla run`` imports. The slowest is last, so that its crash hides none of the others."""
 TIMEOUT_S = 120.0
 INSTALL_COMMAND = "pip install --upgrade 'semilla[train]'"
 
 
 class PackageProbe:
-    """A child process that imports the packages while the other checks are made."""
+    """A child process that imports the packages while the other checks run."""
 
     def __init__(self, config: PipelineConfiguration) -> None:
         self.wants_cuda = config.device == "cuda"
-        # -P: a file in the working directory named like a package must not be taken for it.
+        # -P: a file in the working directory must not be imported in place of the package of that name.
         self.packages = list_packages(config)
         command = [sys.executable, "-P", str(Path(probe.__file__)), *self.packages]
         self.child = subprocess.Popen(  # noqa: S603 - our own file, no shell
@@ -40,14 +40,14 @@ class PackageProbe:
         )
 
     def list_checks(self) -> list[Check]:
-        """Wait for the child and judge what it found."""
+        """Wait for the child and return one check per package."""
         reports, ending = self._collect()
-        interrupts.check()  # Ctrl-C also reached the child: that it died then says nothing about packages
+        interrupts.check()  # Ctrl-C also kills the child, which then says nothing about the packages
         checks = [_judge_package(name, reports.get(name), ending=ending) for name in self.packages]
         return [*checks, _judge_cuda(reports.get("cuda"))] if self.wants_cuda else checks
 
     def stop(self) -> None:
-        """End the child if it still runs."""
+        """Kill the child if it is still running."""
         if self.child.poll() is None:
             self.child.kill()
         self.child.communicate()
@@ -65,7 +65,7 @@ class PackageProbe:
 
 
 def list_packages(config: PipelineConfiguration) -> tuple[str, ...]:
-    """What a run with these settings imports."""
+    """List the packages that a run with these settings imports."""
     return (*(() if config.tracker == "none" else (config.tracker,)), *PACKAGES)
 
 
@@ -75,7 +75,7 @@ def check_python() -> Check:
 
 
 def find_minimum(package: str) -> str | None:
-    """Read the oldest accepted version from Semilla's own metadata; None where it is not installed."""
+    """Read the oldest accepted version from Semilla's own metadata; None if Semilla is not installed."""
     try:
         requirements = importlib.metadata.requires("semilla") or []
     except importlib.metadata.PackageNotFoundError:
@@ -88,7 +88,7 @@ def find_minimum(package: str) -> str | None:
 
 
 def is_older(version: str, minimum: str) -> bool:
-    """Compare release numbers; what follows them (``+cpu``, ``rc1``) does not count."""
+    """Compare release numbers and ignore what follows them (``+cpu``, ``rc1``)."""
     return _read_release(version) < _read_release(minimum)
 
 

@@ -1,4 +1,4 @@
-"""Import packages one by one and report each on a line; run as a script, in a process that may crash.
+"""Imports packages one by one and reports each on a line. A script for a child process, which may crash.
 
 Usage: ``python -P probe.py [--cuda] PACKAGE ...``
 """
@@ -9,7 +9,7 @@ import json
 import sys
 
 MARK = "semilla-probe:"
-"""Begins our lines, for packages may print too while they are imported."""
+"""Marks our lines, because packages may print while they are imported."""
 
 
 def probe_package(name: str) -> dict[str, object]:

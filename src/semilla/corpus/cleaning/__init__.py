@@ -1,1 +1,1 @@
-"""Bytes of a file -> clean text."""
+"""Cleaning: from the bytes of a file to paragraphs without boilerplate."""

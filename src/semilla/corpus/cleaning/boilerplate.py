@@ -1,4 +1,4 @@
-"""What interrupts a Gutenberg text: credits, transcribers' notes, pictures, page numbers, typing marks."""
+"""The boilerplate inside a Gutenberg text: credits, transcribers' notes, pictures, page numbers, typing marks."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _INDEX_LINE = re.compile(
     r"|^ {8,}(?:page|p[aá]g\w*\.?)$\n?",
     re.M | re.I,
 )
-"""An entry of a table of contents: a gap or leading dots, then a page number."""
+"""An entry of a table of contents: a gap or dots, then a page number."""
 _LAYOUT = re.compile(r"/\*(?: [A-Z]{2,}\b)? *(.{0,120}?) *\*/")
 _SUPERSCRIPT = re.compile(r"\^\{([^{}\n]*)\}")
 _BOLD_LINE = re.compile(r"^([#=+])(\S.*)\1$", re.M)
@@ -55,11 +55,11 @@ _DOUBLE_DASH = re.compile(r"(?<!-)--(?!-)")
 _ORNAMENT = re.compile(r"^[ \t]*(?:[*·•.~—–=_-][ \t]*){3,}$", re.M)  # noqa: RUF001 - dashes of all lengths
 
 
-def strip_apparatus(body: Body) -> None:
-    """Take credits, notes, pictures, ornaments and paged indexes out of a body, whole lines at a time.
+def strip_boilerplate(body: Body) -> None:
+    """Remove credits, notes, pictures, ornaments and tables of contents from a body, whole lines at a time.
 
-    Captions go with their pictures, for they quote the text. Inline marks stay for ``strip_marks``: without
-    them the lengths of the lines would no longer tell where they were wrapped.
+    Captions are removed with their pictures, because they quote the text. Inline marks stay until ``strip_marks``:
+    without them, the line lengths would no longer show where lines were wrapped.
     """
     removed, text = body.removed, body.text
     text, removed["pictures"] = _remove_pictures(text)
@@ -70,7 +70,7 @@ def strip_apparatus(body: Body) -> None:
 
 
 def strip_marks(text: str, *, removed: Counter[str]) -> str:
-    """Undo typing conventions: page and note numbers, ``_italics_``, ``--`` for a dash, layout marks."""
+    """Remove page and note numbers, layout marks and the marks of ``_italics_``; turn ``--`` into a dash."""
     for kind, pattern, replacement in (
         ("page_numbers", _PAGE_NUMBER, ""),
         ("layout_marks", _LAYOUT, r"\1"),
@@ -95,7 +95,7 @@ def _remove_pictures(text: str) -> tuple[str, int]:
 
 
 def _filter_blocks(text: str, removed: Counter[str]) -> str:
-    """Drop credits at the front, transcriber's notes at both ends, and paragraphs that name the trademark."""
+    """Remove credits at the front, transcriber's notes at both ends, and paragraphs that name the trademark."""
     parts = re.split(r"(\n(?:[ \t]*\n)+)", text)
     kept: list[str] = []
     position, num_blocks, note = 0, 0, None
@@ -106,7 +106,7 @@ def _filter_blocks(text: str, removed: Counter[str]) -> str:
         if kind:
             removed[kind] += 1
         kept += ["" if kind else _drop_trademark_lines(block, removed), gap]
-        # At the back a note has no end; at the front two blank lines end it.
+        # At the back, a note goes on to the end of the text. At the front, two blank lines end it.
         is_open = kind == "transcriber_notes" and (is_back or gap.count("\n") < 3)
         note = block if is_open else None
         position += len(block) + len(gap)
@@ -115,7 +115,7 @@ def _filter_blocks(text: str, removed: Counter[str]) -> str:
 
 
 def _classify_block(block: str, *, is_front: bool, is_back: bool, note: str | None) -> str | None:
-    """Tell what is to go; ``note`` is the block before when it was of a note that may go on."""
+    """Return why a block is removed, None to keep it. ``note`` is the block before, if it belongs to an open note."""
     opening = block.strip()
     if not opening:
         return None
@@ -131,13 +131,13 @@ def _classify_block(block: str, *, is_front: bool, is_back: bool, note: str | No
 
 
 def _names_trademark(text: str) -> bool:
-    # Finding a plain word is far faster than trying a pattern at every place.
+    # Searching for a plain word is far faster than trying a pattern at every position.
     lowered = text.lower()
     return any(word in lowered for word in ("gutenberg", "pglaf", "pgdp")) and bool(_TRADEMARK.search(text))
 
 
 def _drop_trademark_lines(block: str, removed: Counter[str]) -> str:
-    """Take single lines out of a block too long to go as a whole."""
+    """Remove single lines from a block that is too long to be removed as a whole."""
     if not _names_trademark(block):
         return block
     lines = block.split("\n")

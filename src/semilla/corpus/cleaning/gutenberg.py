@@ -1,7 +1,7 @@
-"""The header, markers and licence around a Project Gutenberg text, in the forms of thirty years.
+"""The header, markers and licence around a Project Gutenberg text, in all their forms since the 1990s.
 
-A bare ``*** START`` is no marker: the licence itself opens with ``*** START: FULL LICENSE ***``. Patterns for
-the end stand at a line's beginning, so that no book is cut in a sentence that mentions its end.
+A bare ``*** START`` is not a marker: the licence itself begins with ``*** START: FULL LICENSE ***``. Patterns for the
+end match only at the start of a line, so that a sentence that mentions the end does not cut a book.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _START = re.compile(r"^[ \t]*\*{3}[ \t]*START OF (?:THE|THIS) PROJECT GUTENBERG[
 _MAX_TITLE_LINES = 4
 _SMALL_PRINT_END = re.compile(r"^[ \t]*\*+END[ \t*]*THE SMALL PRINT![^\n]*", re.M | re.I)
 _SMALL_PRINT_REACH = 60_000
-"""Headers of the 1990s are some 12,000 characters long; farther in, the words belong to something else."""
+"""Headers of the 1990s are about 12,000 characters long. Further in, a match is something else."""
 _END = re.compile(
     r"^[ \t]*(?:\*{3}[ \t]*END OF (?:THE|THIS) PROJECT GUTENBERG"
     r"|(?:[*_]+[ \t]*)?(?:End|Ende|Fin|Fim|Fine|Einde)\b[^\n.,;]{0,30}\bProje(?:ct|kt|to|t) Gutenberg)",
@@ -28,7 +28,7 @@ _LICENCE = re.compile(
     re.M | re.I,
 )
 _LICENCE_START = re.compile(rf"{_LICENCE_OPENING}|^[ \t]*Updated editions will replace the prev", re.M | re.I)
-"""The end of a text whose end marker is missing."""
+"""Ends a text that has no end marker."""
 _METADATA = re.compile(r"^(Title|Author): *(.+(?:\n {3,}\S.*)*)$", re.M)
 _HEADER_REACH = 2_000
 _SHORT_TITLE = 35
@@ -36,7 +36,7 @@ _SHORT_TITLE = 35
 
 @dataclass
 class Body:
-    """The book's own text between the markers; ``markers`` is both, start, end or none."""
+    """The text of the book between the markers. ``markers`` is both, start, end or none."""
 
     text: str
     markers: str
@@ -47,12 +47,12 @@ class Body:
 
 
 def names_gutenberg(text: str) -> bool:
-    """Tell whether a file names Project Gutenberg where its headers do; a text may well name it later."""
+    """Return whether a file names Project Gutenberg where its headers do. A text may mention it later."""
     return re.search(r"Project Gutenberg", text[:_HEADER_REACH], re.I) is not None
 
 
 def strip_header_and_licence(text: str) -> Body:
-    """Keep what stands between each start marker and the next end marker; without any marker, everything."""
+    """Keep the text between each start marker and the next end marker; without markers, everything."""
     whole, text = text, _LICENCE.sub("", text)
     metadata = {name: _join_title(value) for name, value in _METADATA.findall(text[:_HEADER_REACH])}
     pieces, found = [], set()
@@ -71,14 +71,14 @@ def strip_header_and_licence(text: str) -> Body:
 
 
 def _join_title(value: str) -> str:
-    """Join the lines of a title: a short first line is followed by a subtitle, a long one by its own rest."""
+    """Join the lines of a title. After a short first line comes a subtitle, after a long one the rest of the title."""
     first, *rest = (" ".join(line.split()) for line in value.split("\n"))
     separator = ": " if len(first) < _SHORT_TITLE else " "
     return separator.join([first, " ".join(rest)] if rest else [first])
 
 
 def _find_bodies(text: str) -> Iterator[tuple[int, int, set[str]]]:
-    """Start, end and markers of each body; a file may hold several books, one after another."""
+    """Find start, end and markers of each body. A file may contain several books."""
     position = 0
     while True:
         start = _find_start(text, position)
@@ -94,7 +94,7 @@ def _find_bodies(text: str) -> Iterator[tuple[int, int, set[str]]]:
 
 
 def _find_start(text: str, position: int) -> int | None:
-    """Where the text begins after the header at ``position``: after the later of the two kinds of marker."""
+    """Find where the text begins after the header at ``position``: after the later of the two kinds of marker."""
     small_print = _SMALL_PRINT_END.search(text, position, position + _SMALL_PRINT_REACH)
     marker = _START.search(text, position)
     ends = [small_print.end()] if small_print else []
@@ -104,7 +104,7 @@ def _find_start(text: str, position: int) -> int | None:
 
 
 def _find_title_end(text: str, marker: re.Match[str]) -> int:
-    """Find the end of a start marker whose title may wrap over the next lines, up to the closing stars."""
+    """Find the end of a start marker. Its title may continue on the next lines, up to the closing stars."""
     end = marker.end()
     for line in text[end : end + 1000].split("\n")[1:_MAX_TITLE_LINES]:
         if marker[0].rstrip().endswith("***") or not line.strip():

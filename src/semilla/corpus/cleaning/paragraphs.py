@@ -1,9 +1,9 @@
-"""Hard-wrapped lines -> paragraphs, with verse, headings and dialogue kept line by line.
+"""Joins hard-wrapped lines into paragraphs, and keeps verse, headings and dialogue line by line.
 
-A wrapped line is *full*: the first word of the next line would not have fitted on it. In a wrapped
-paragraph every line but the last is full; in verse hardly any is. Paragraphs wrapped early are known by
-lines that *read on*: no punctuation, then a small letter, more often than verse does it. Neither needs a
-list of words.
+A wrapped line is *full*: the first word of the next line would not have fitted on it. In a wrapped paragraph every
+line but the last is full; in verse hardly any line is. A paragraph wrapped early is recognised by lines that
+*continue*: they end without punctuation and the next starts with a small letter, more often than in verse. Neither
+rule needs a list of words.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ import re
 from itertools import pairwise
 
 PICTURE_GAP = "\x1f"
-"""Stands alone on a line where a picture or page number was taken out: a paragraph may go on across it."""
+"""A line of its own where a picture or page number was removed. A paragraph may continue across it."""
 
 _MIN_WRAP_COLUMN = 55
-"""Files that wrap earlier are verse or lists."""
+"""Files that wrap at a smaller column are verse or lists."""
 _MAX_WRAP_COLUMN = 100
 _MIN_EARLY_WRAP = 45
 """Characters. Verse lines seldom reach it: a hendecasyllable has about 38, an alexandrine 45."""
 _MIN_WRAPPED_SHARE = 0.6
-_MIN_TORN = 60
+_MIN_INTERRUPTED = 60
 _BREAKS = re.compile(r"\n(?:[ \t]*\n)+")
 _SENTENCE_END = re.compile(r"""(?:[.!?…:—]|--)["'”’»)\]_]*$""")  # noqa: RUF001 - quotes as texts have them
 _SENTENCE_START = re.compile(r"""["'“‘«¿¡(\[_—–-]|\d""")  # noqa: RUF001
@@ -29,7 +29,7 @@ _PUNCTUATED = re.compile(r"""[.,;:!?]["'”’»)_]*$""")  # noqa: RUF001
 
 
 def measure_wrap_column(text: str) -> int | None:
-    """Measure the column at which the lines were wrapped; None when they were not, or are verse."""
+    """Measure the column at which the lines were wrapped; None if they were not wrapped, or are verse."""
     lines = [line.rstrip() for line in text.split("\n")]
     lengths = sorted(len(line) for line in lines if len(line) >= 40)
     if not lengths:
@@ -43,55 +43,55 @@ def measure_wrap_column(text: str) -> int | None:
 
 
 def join_wrapped_lines(text: str, *, column: int) -> list[str]:
-    """Give each paragraph, heading, verse and spoken line its own string; ``column`` is where lines wrap."""
-    glue = _find_dash_glue(text)
+    """Return each paragraph, heading, verse and spoken line as one string. ``column`` is where lines were wrapped."""
+    dash_joiner = _find_dash_joiner(text)
     paragraphs: list[str] = []
     after_gap = False
     for block in _BREAKS.split("\n".join(line.rstrip(" ") for line in text.split("\n")).strip("\n")):
         if block in {"", PICTURE_GAP}:
             after_gap = after_gap or bool(block)
             continue
-        joined = _join_block(block.split("\n"), column=column, glue=glue)
-        if paragraphs and _goes_on(paragraphs[-1], joined, after_gap=after_gap):
-            paragraphs[-1] += _find_joint(paragraphs[-1], joined[0], glue=glue) + joined.pop(0)
+        joined = _join_block(block.split("\n"), column=column, dash_joiner=dash_joiner)
+        if paragraphs and _is_interrupted(paragraphs[-1], joined, after_gap=after_gap):
+            paragraphs[-1] += _find_joiner(paragraphs[-1], joined[0], dash_joiner=dash_joiner) + joined.pop(0)
         paragraphs += joined
         after_gap = False
     return paragraphs
 
 
-def _join_block(lines: list[str], *, column: int, glue: str) -> list[str]:
-    """Join the lines of one block (lines without a blank line between them) where they were one."""
+def _join_block(lines: list[str], *, column: int, dash_joiner: str) -> list[str]:
+    """Join the wrapped lines of one block, which has no blank line inside."""
     pairs = list(pairwise(lines))
     wrapped = [_is_wrapped(line, after, column=column) for line, after in pairs]
     is_prose = sum(wrapped) * 2 >= len(wrapped) or _is_wrapped_entry(lines)
     joined = [[lines[0].strip()]]
     for is_wrapped, (line, after) in zip(wrapped, pairs, strict=True):
         if is_prose:
-            is_apart = _starts_anew(line, after, is_wrapped=is_wrapped)
+            is_apart = _starts_paragraph(line, after, is_wrapped=is_wrapped)
         else:
-            is_apart = not (_is_full(line, after, column=column) and _reads_on(line, after))
+            is_apart = not (_is_full(line, after, column=column) and _continues(line, after))
         if is_apart:
             joined.append([after.strip()])
         else:
-            joined[-1] += [_find_joint(line.strip(), after.strip(), glue=glue), after.strip()]
+            joined[-1] += [_find_joiner(line.strip(), after.strip(), dash_joiner=dash_joiner), after.strip()]
     return ["".join(parts) for parts in joined]
 
 
 def _is_wrapped(line: str, after: str, *, column: int) -> bool:
-    return _is_full(line, after, column=column) or _reads_on(line, after)
+    return _is_full(line, after, column=column) or _continues(line, after)
 
 
 def _is_full(line: str, after: str, *, column: int) -> bool:
     return len(line.rstrip()) + 1 + len(after.split(None, 1)[0]) > column
 
 
-def _reads_on(line: str, after: str) -> bool:
+def _continues(line: str, after: str) -> bool:
     line = line.strip()
     return len(line) >= _MIN_EARLY_WRAP and line[-1].isalnum() and after.lstrip()[0].islower()
 
 
 def _is_wrapped_entry(lines: list[str]) -> bool:
-    """Tell a long title or entry of a table of contents: wrapped early, ended without punctuation."""
+    """Return whether a block is a long title or an entry of a table of contents: wrapped early, no punctuation."""
     return (
         2 <= len(lines) <= 4
         and len(lines[0].strip()) >= 40
@@ -100,8 +100,8 @@ def _is_wrapped_entry(lines: list[str]) -> bool:
     )
 
 
-def _starts_anew(line: str, after: str, *, is_wrapped: bool) -> bool:
-    """Tell whether ``after`` starts a paragraph in a wrapped block: indented, or after a short last line."""
+def _starts_paragraph(line: str, after: str, *, is_wrapped: bool) -> bool:
+    """Return whether ``after`` starts a paragraph in a wrapped block: it is indented, or follows a short line."""
     if not _ends_sentence(line.rstrip()):
         return False
     indent, next_indent = (len(one) - len(one.lstrip()) for one in (line, after))
@@ -111,34 +111,34 @@ def _starts_anew(line: str, after: str, *, is_wrapped: bool) -> bool:
     )
 
 
-def _goes_on(paragraph: str, following: list[str], *, after_gap: bool) -> bool:
-    """Tell whether a picture, or a blank line left where a page was turned, tore a sentence in two."""
+def _is_interrupted(paragraph: str, following: list[str], *, after_gap: bool) -> bool:
+    """Return whether a picture, or a blank line at a page break, interrupts a sentence here."""
     if not following[0][:1].islower():
         return False
     if after_gap:
         return not _ends_sentence(paragraph)
     return (
         len(following) == 1
-        and len(paragraph) >= _MIN_TORN
+        and len(paragraph) >= _MIN_INTERRUPTED
         and (paragraph[-1].isalnum() or paragraph[-1] == ",")
     )
 
 
-def _find_dash_glue(text: str) -> str:
-    """Find what stands between a dash and the next line: nothing where dashes touch both words."""
+def _find_dash_joiner(text: str) -> str:
+    """Find what joins a dash to the next line: nothing in a text whose dashes touch both words, else a space."""
     num_touching = len(re.findall(r"\w(?:—|--)\w", text))
     return "" if num_touching >= len(re.findall(r"\w(?:—|--) \w", text)) else " "
 
 
-def _find_joint(line: str, after: str, *, glue: str) -> str:
-    """What to put between two lines that are one: mostly a space."""
+def _find_joiner(line: str, after: str, *, dash_joiner: str) -> str:
+    """Return what joins two lines: mostly a space."""
     ends_in_dash = line.endswith("—") or (line.endswith("--") and not line.endswith("---"))
     if ends_in_dash or _DASH_START.match(after):
-        return glue
+        return dash_joiner
     is_split_at_hyphen = line.endswith("-") and line[-2:-1].isalpha() and after[:1].isalpha()
     return "" if is_split_at_hyphen else " "
 
 
 def _ends_sentence(text: str) -> bool:
-    # Only the tail: the text may be a whole chapter, asked about once a line.
+    # Only the tail: the text may be a whole chapter, and this is called once a line.
     return _SENTENCE_END.search(text[-20:]) is not None

@@ -1,1 +1,1 @@
-"""Text over HTTP: one file at a time, complete or refused, and kept for the next run."""
+"""Downloads over HTTP: one file at a time, complete or refused, and kept for the next run."""

@@ -1,9 +1,9 @@
-"""What may be shown of an address, and where a redirect may lead: no credentials, no private places."""
+"""Hosts, redirect targets and proxies: which addresses a download may reach, and what may be shown of them."""
 
 from __future__ import annotations
 
 import ipaddress
-import re
+import socket
 from urllib.parse import urljoin, urlsplit, urlunsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -13,26 +13,28 @@ _MAX_SHOWN_CHARACTERS = 200
 _LOCAL_NAMES = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
 
 
-class RefusedRedirectError(Exception):
-    """A redirect leads where we do not follow; the message says why."""
-
-
 def escape_unprintable(text: str) -> str:
-    """Make a server's words safe to show: control and other invisible characters become escapes."""
+    """Make text from a server safe to print: escape control characters and other invisible ones."""
     shown = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text[:_MAX_SHOWN_CHARACTERS])
     return redact_credentials(shown)
 
 
 def find_host(url: str) -> str:
-    """Return the host of a URL, in lower case and without port; empty when there is none."""
+    """Return the host of a URL in lower case and without its port, or an empty string."""
     try:
         return (urlsplit(url).hostname or "").rstrip(".")
     except ValueError:
         return ""
 
 
+def strip_credentials(url: str) -> str:
+    """Remove the user name and password from a URL."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
 def is_public_address(address: str) -> bool:
-    """Tell whether a numeric address belongs to the public internet."""
+    """Return whether a numeric address belongs to the public internet."""
     number = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(number, ipaddress.IPv6Address) and number.ipv4_mapped:
         number = number.ipv4_mapped
@@ -40,42 +42,46 @@ def is_public_address(address: str) -> bool:
 
 
 def is_local_host(host: str) -> bool:
-    """Tell whether a host's name alone says that it is this machine or this network."""
+    """Return whether the name alone shows that a host is this machine or on this network."""
     if not host or host == "localhost" or host.endswith(_LOCAL_NAMES):
         return True
     try:
         return not is_public_address(host)
     except ValueError:
-        # A number such as 2130706433 is an address in disguise: 127.0.0.1.
-        return (
-            re.fullmatch(r"[\dxa-f.]+", host) is not None
-            and host.rpartition(".")[2].isalnum()
-            and host[0].isdigit()
-        )
+        return _is_disguised_address(host)
+
+
+def _is_disguised_address(host: str) -> bool:
+    """Return whether a host is a rarely used spelling of an IPv4 address: 2130706433 and 0x7f.1 are 127.0.0.1."""
+    try:
+        socket.inet_aton(host)
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def resolve_redirect(url: str, location: str) -> str:
-    """Return where a redirect leads; raises RefusedRedirectError for anything but plain http(s)."""
+    """Return the address that a redirect leads to; raises ValueError for anything but plain HTTP or HTTPS."""
     if not location.isprintable() or " " in location or "\\" in location:
-        raise RefusedRedirectError("its target is malformed")
+        raise ValueError("its target is malformed")
     if location.startswith("//"):
-        raise RefusedRedirectError("its target names no scheme")
+        raise ValueError("its target names no scheme")
     try:
         target, parts = urlsplit(location), urlsplit(urljoin(url, location))
         has_host = bool(parts.hostname) and parts.port != 0 and not (target.scheme and not target.netloc)
     except ValueError as error:
-        raise RefusedRedirectError("its target is malformed") from error
+        raise ValueError("its target is malformed") from error
     if parts.scheme not in {"http", "https"}:
-        raise RefusedRedirectError(f"its target is a {parts.scheme} address")
+        raise ValueError(f"its target is a {parts.scheme} address")
     if "@" in parts.netloc:
-        raise RefusedRedirectError("its target carries credentials")
+        raise ValueError("its target contains credentials")
     if not has_host:
-        raise RefusedRedirectError("its target names no host")
+        raise ValueError("its target names no host")
     return urlunsplit(parts._replace(fragment=""))
 
 
 def find_proxy(url: str) -> str | None:
-    """Find the proxy that the environment prescribes for a URL, as other programs read it."""
+    """Return the proxy that the environment variables name for a URL."""
     proxies = getproxies()
     if proxy_bypass(urlsplit(url).netloc.rpartition("@")[2]):
         return None

@@ -1,4 +1,4 @@
-"""No public host is asked faster than the pause it is owed, whoever in this process asks."""
+"""A polite pause between two requests to the same public host, shared by everything in this process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PAUSE_S = 2.0
 
 
 class Pace:
-    """When each public host may be asked again: the pause counts from the end of one request to the next."""
+    """Remembers when each public host may be asked again. A pause starts at the end of a request."""
 
     def __init__(self) -> None:
         self._free_at_s: dict[str, float] = {}
@@ -27,7 +27,7 @@ class Pace:
         wait: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> Iterator[None]:
-        """Wait until ``host`` may be asked, and count the pause anew from the end of what happens inside."""
+        """Wait until ``host`` may be asked, and start its next pause when the block ends."""
         if is_local_host(host):
             yield
             return
@@ -39,4 +39,4 @@ class Pace:
 
 
 PACE = Pace()
-"""The pace of this process: the check of the prerequisites and the download keep it together."""
+"""The pace of this process. The prerequisite check and the download share it."""

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from semilla.configuration.schema import PipelineConfiguration
-from semilla.corpus.assembly import Assembly
 from semilla.corpus.catalogue import CATALOGUE, expect_size_mb
-from semilla.corpus.fetching.fetch import FetchPolicy
-from semilla.corpus.gather import gather_documents, list_mirrors
+from semilla.corpus.documents import list_mirrors, prepare_documents
+from semilla.corpus.fetching.policy import FetchPolicy
 from semilla.corpus.manifest import CorpusManifest, read_documents, read_manifest
 from semilla.corpus.sources import fingerprint_files, resolve_source
+from semilla.corpus.writer import CorpusWriter
 from semilla.escape import redact_credentials
 from semilla.events import Progress
 from semilla.pipeline.phases import PhaseRecord
@@ -52,7 +52,7 @@ def run(
 
     Raises NetworkError, InvalidCorpusError, or an error of the file system.
     """
-    assembly = Assembly(
+    writer = CorpusWriter(
         Path(config.output_directory),
         source=resolve_source(config.corpus_source).shown,
         progress=progress,
@@ -61,7 +61,7 @@ def run(
         sequence_length=config.training_hyperparameters.max_sequence_length,
         refuses_drift=config.corpus_drift == "refuse",
     )
-    manifest = assembly.write(gather_documents(config, progress=progress, policy=policy))
+    manifest = writer.write(prepare_documents(config, progress=progress, policy=policy))
     return _record(config, manifest)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.configuration.settings import to_command
 from semilla.corpus.manifest import read_documents
-from semilla.corpus.openings import find_openings
+from semilla.corpus.prompts import find_prompts
 from semilla.errors import DivergedError, OutOfMemoryError, ValidationFailureError, is_out_of_memory
 from semilla.events import EpochDone, Note, Progress, StepDone
 from semilla.model.generate import generate_sample
@@ -105,7 +105,7 @@ class Training:
             replaces=resumption.list_replaced(provenance.lineage, ours=status.artifacts_created),
             progress=progress,
         )
-        openings = find_openings(documents, per_language=1).values()
+        openings = find_prompts(documents, per_language=1).values()
         prompts = [opening for found in openings for opening in found]
         return cls(config, tokenizer, data, prompts, state, files, resumption.damaged, progress)
 

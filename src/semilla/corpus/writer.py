@@ -1,4 +1,4 @@
-"""Documents -> the corpus file and its manifest: cut in two, hashed, languages told, duplicates dropped."""
+"""Writes documents to the corpus file and its manifest: split in two, hashed, without duplicates."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
 
+from semilla.corpus.documents import PreparedDocument
 from semilla.corpus.language import detect_languages
 from semilla.corpus.manifest import (
     CorpusManifest,
     DocumentEntry,
     LanguageShare,
     MissingDocument,
-    Provenance,
     write_manifest,
 )
 from semilla.corpus.split import VALIDATION_SHARE, OverlapGauge, find_cut
@@ -28,29 +28,13 @@ from semilla.system import interrupts
 MIN_CORPUS_CHARACTERS = 2000
 _MAX_OVERLAP = 0.1
 _MIN_LANGUAGE_SHARE = 0.05
+"""A language below this share of the corpus is a quotation or a mistake of the detector."""
 _MB = 1 << 20
 
 
 @dataclass
-class PreparedDocument:
-    """A clean document on its way into the corpus; its text ends in one line break."""
-
-    title: str
-    text: str
-    provenance: Provenance
-    author: str | None = None
-    language: str | None = None
-    """None: detect it."""
-    expected_sha256: str | None = None
-    removed: dict[str, int] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
-    remarks: list[str] = field(default_factory=list)
-    """For the manifest alone: true, but nothing to look into."""
-
-
-@dataclass
-class Assembly:
-    """Builds one corpus; ``languages`` and sizes are those the configuration names."""
+class CorpusWriter:
+    """Writes one corpus. ``languages`` and sizes are those the configuration names."""
 
     output_directory: Path
     source: str
@@ -65,21 +49,22 @@ class Assembly:
     _overlap: OverlapGauge = field(default_factory=OverlapGauge)
     _validation_characters: int = 0
 
+    @property
+    def size_bytes(self) -> int:
+        return self.entries[-1].end_byte if self.entries else 0
+
     def write(self, documents: Iterable[PreparedDocument | MissingDocument]) -> CorpusManifest:
         """Write corpus and manifest.
 
-        Raises InvalidCorpusError when there is too little text to train on, NetworkError when all of it is
-        missing, and IntegrityError for drift where that is refused.
+        Raises InvalidCorpusError for too little text, NetworkError when every document is missing, and
+        IntegrityError for corpus drift that the configuration refuses.
         """
         path = self.output_directory / names.CORPUS
         digest = hashlib.sha256()
         with open_atomic(path) as file:
             for document in documents:
                 interrupts.check()
-                if isinstance(document, MissingDocument):
-                    self._note_missing(document)
-                    continue
-                body = self._enter(document)
+                body = self._add(document)
                 digest.update(body)
                 file.write(body)
             self._refuse_too_little()
@@ -89,60 +74,61 @@ class Assembly:
         return manifest
 
     def warn(self, text: str, *, topic: str = "invalid_corpus") -> None:
-        """Tell of something the user should look into, and remember it for the manifest."""
+        """Report something the user should look into, and note it for the manifest."""
         self.warnings.append(text)
         self.progress(Warned(text, topic=topic))
 
-    def _enter(self, document: PreparedDocument) -> bytes:
-        """Note where a document will stand and return what to write; nothing when it is there already."""
+    def _add(self, document: PreparedDocument | MissingDocument) -> bytes:
+        """Note a document for the manifest and return the bytes to write, none for one that is left out."""
+        if isinstance(document, MissingDocument):
+            self.missing.append(document)
+            self.warn(f"{document.title} is missing: {document.reason}", topic="network")
+            return b""
         body = document.text.encode("utf-8")
         sha256 = hashlib.sha256(body).hexdigest()
         same = next((entry for entry in self.entries if entry.sha256 == sha256), None)
         if same:
             self.warn(
-                f"{document.title}: the same text as {same.title}, left out: it would validate what it taught"
+                f"{document.title}: the same text as {same.title}, left out: "
+                "the model would be validated on text it was trained on"
             )
             return b""
         for warning in document.warnings:
             self.warn(warning)
+        self.entries.append(self._describe_document(document, len(body), sha256))
+        return body
+
+    def _describe_document(self, document: PreparedDocument, num_bytes: int, sha256: str) -> DocumentEntry:
         drifted = document.expected_sha256 not in {None, sha256}
         if drifted:
-            self._tell_drift(document.title)
+            self._report_drift(document.title)
         cut = find_cut(document.text)
         self._overlap.add(document.text, cut=cut)
         self._validation_characters += len(document.text) - cut
-        shares = self._tell_languages(document)
-        start = self.entries[-1].end_byte if self.entries else 0
-        self.entries.append(
-            DocumentEntry(
-                title=document.title,
-                author=document.author,
-                language=next(iter(shares)),
-                language_shares=shares,
-                provenance=document.provenance,
-                sha256=sha256,
-                corpus_drift=drifted,
-                start_byte=start,
-                cut_byte=start + len(document.text[:cut].encode("utf-8")),
-                end_byte=start + len(body),
-                characters=len(document.text),
-                removed=document.removed,
-                warnings=[*document.warnings, *document.remarks],
-            )
+        shares = self._find_language_shares(document)
+        return DocumentEntry(
+            title=document.title,
+            author=document.author,
+            language=next(iter(shares)),
+            language_shares=shares,
+            provenance=document.provenance,
+            sha256=sha256,
+            corpus_drift=drifted,
+            start_byte=self.size_bytes,
+            cut_byte=self.size_bytes + len(document.text[:cut].encode("utf-8")),
+            end_byte=self.size_bytes + num_bytes,
+            characters=len(document.text),
+            removed=document.removed,
+            warnings=[*document.warnings, *document.remarks],
         )
-        return body
 
-    def _note_missing(self, document: MissingDocument) -> None:
-        self.missing.append(document)
-        self.warn(f"{document.title} is missing: {document.reason}", topic="network")
-
-    def _tell_drift(self, title: str) -> None:
-        message = f"{title}: the text is not the one this version of Semilla knows (corpus drift)"
+    def _report_drift(self, title: str) -> None:
+        message = f"{title}: the text differs from the one this version of Semilla knows (corpus drift)"
         if self.refuses_drift:
             raise IntegrityError(message, next_command="semilla guide corpus_drift")
         self.warn(message, topic="corpus_drift")
 
-    def _tell_languages(self, document: PreparedDocument) -> dict[str, float]:
+    def _find_language_shares(self, document: PreparedDocument) -> dict[str, float]:
         if document.language:
             return {document.language: 1.0}
         if len(self.languages) == 1:
@@ -157,24 +143,23 @@ class Assembly:
             minimum = max(MIN_CORPUS_CHARACTERS, ceil(self.sequence_length / VALIDATION_SHARE))
             raise InvalidCorpusError(
                 f"the corpus is too small: {found:,} characters of text, and at least {minimum:,} are needed "
-                f"(a tenth validates, and must hold a sequence of {self.sequence_length} tokens)"
+                f"(a tenth is held out for validation and must fill a sequence of {self.sequence_length} tokens)"
             )
 
     def _describe(self, corpus_sha256: str) -> CorpusManifest:
-        shares = self._share_out()
-        self._advise(shares)
+        shares = self._sum_language_shares()
+        self._warn_about_content(shares)
         for entry in self.entries:
-            # A language below a twentieth of the corpus is a quotation or a mistake of the detector.
             if entry.language not in shares:
                 entry.language = next(iter(shares))
         train_bytes = sum(entry.cut_byte - entry.start_byte for entry in self.entries)
         return CorpusManifest(
             source=self.source,
             corpus_sha256=corpus_sha256,
-            corpus_bytes=self.entries[-1].end_byte,
+            corpus_bytes=self.size_bytes,
             corpus_characters=sum(entry.characters for entry in self.entries),
             train_bytes=train_bytes,
-            validation_bytes=self.entries[-1].end_byte - train_bytes,
+            validation_bytes=self.size_bytes - train_bytes,
             validation_characters=self._validation_characters,
             languages=list(shares),
             language_shares=shares,
@@ -185,14 +170,14 @@ class Assembly:
             missing_documents=self.missing,
         )
 
-    def _share_out(self) -> dict[str, LanguageShare]:
-        """Divide the corpus between its languages, the largest first; small ones go to the largest."""
+    def _sum_language_shares(self) -> dict[str, LanguageShare]:
+        """Divide the corpus between its languages, the largest first. Small ones are counted as the largest."""
         num_bytes, num_characters = Counter[str](), Counter[str]()
         for entry in self.entries:
             for language, share in entry.language_shares.items():
                 num_bytes[language] += round(share * (entry.end_byte - entry.start_byte))
                 num_characters[language] += round(share * entry.characters)
-        total = self.entries[-1].end_byte
+        total = self.size_bytes
         largest = max(num_bytes, key=lambda language: num_bytes[language])
         for language in [one for one, count in num_bytes.items() if count < _MIN_LANGUAGE_SHARE * total]:
             num_bytes[largest] += num_bytes.pop(language)
@@ -202,20 +187,18 @@ class Assembly:
             for language, count in num_bytes.most_common()
         }
 
-    def _advise(self, shares: dict[str, LanguageShare]) -> None:
+    def _warn_about_content(self, shares: dict[str, LanguageShare]) -> None:
         for language in self.languages:
             if language not in shares:
-                self.warn(
-                    f"the corpus was to hold {language}, but less than a twentieth of it is", topic="language"
-                )
-        size = self.entries[-1].end_byte
-        if self.expected_bytes and not self.expected_bytes / 2 <= size <= self.expected_bytes * 2:
+                self.warn(f"less than a twentieth of the corpus is in {language}", topic="language")
+        if self.expected_bytes and not self.expected_bytes / 2 <= self.size_bytes <= self.expected_bytes * 2:
             self.warn(
-                f"the corpus holds {size / _MB:.2f} MB, corpus_size_mb expects {self.expected_bytes / _MB:g}",
+                f"the corpus is {self.size_bytes / _MB:.2f} MB, "
+                f"but corpus_size_mb is {self.expected_bytes / _MB:g}",
                 topic="corpus_size",
             )
         if self._overlap.share > _MAX_OVERLAP:
             self.warn(
-                f"{self._overlap.share:.0%} of the validation text also stands in the training text: "
-                "is something in there twice? The validation loss will flatter"
+                f"{self._overlap.share:.0%} of the validation text is also in the training text: is a text in there "
+                "twice? The validation loss will be too low"
             )

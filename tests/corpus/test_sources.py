@@ -1,4 +1,4 @@
-"""Names, addresses, files and folders: which is which, and which are not read."""
+"""Names, addresses, files and folders are told apart; files that could block are refused."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_kinds(tmp_path: Path) -> None:
 
 
 def test_catalogue_name_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A catalogue name means the catalogue although a file of that name is there, which is remembered."""
+    """A catalogue name wins over a file of that name, which is remembered."""
     monkeypatch.chdir(tmp_path)
     assert resolve_source("sample").hidden_path is None
     Path("sample").write_text("hola", encoding="utf-8")
@@ -37,12 +37,12 @@ def test_catalogue_name_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_credentials_are_hidden() -> None:
-    """What is recorded of an address holds no password."""
+    """The recorded address has no password."""
     assert resolve_source("https://ana:secreto@example.org/a@b").shown == "https://***@example.org/a@b"
 
 
 def test_files_of_a_folder(tmp_path: Path) -> None:
-    """A folder means its .txt files, sorted, those of folders inside it too; hidden ones and others do not count."""
+    """A folder means all .txt files below it, sorted, without hidden ones."""
     for name in ("b.txt", "a.TXT", "ñandú.txt", "sub/c.txt", ".hidden.txt", ".git/d.txt", "notes.md"):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
@@ -71,7 +71,7 @@ def test_symbolic_link_is_followed(tmp_path: Path) -> None:
 
 
 def test_files_that_could_block(tmp_path: Path) -> None:
-    """Pipes, devices and folders are refused at once, not waited for."""
+    """Pipes, devices and folders are refused at once."""
     os.mkfifo(tmp_path / "pipe.txt")
     for path in (tmp_path / "pipe.txt", Path("/dev/zero"), tmp_path):
         with pytest.raises(InvalidCorpusError, match="not a regular file"):
@@ -85,7 +85,7 @@ def test_missing_file(tmp_path: Path) -> None:
 
 
 def test_file_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file above the limit is refused, however large it claims to be."""
+    """A file above the limit is refused."""
     monkeypatch.setattr(module, "MAX_FILE_BYTES", 1 << 20)
     path = tmp_path / "enorme.txt"
     with path.open("wb") as file:
@@ -96,7 +96,7 @@ def test_file_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_forbidden_file(tmp_path: Path) -> None:
-    """A file that may not be read is a permission error."""
+    """A file without read permission is a permission error."""
     path = tmp_path / "privado.txt"
     path.write_bytes(b"hola")
     path.chmod(0)
@@ -105,7 +105,7 @@ def test_forbidden_file(tmp_path: Path) -> None:
 
 
 def test_fingerprint_shows_every_change(tmp_path: Path) -> None:
-    """Editing, adding or removing a file changes what the corpus is known by; nothing else does."""
+    """Editing, adding or removing a file changes the fingerprint; nothing else does."""
     source = resolve_source(str(tmp_path))
     assert fingerprint_files(source) == []
     (tmp_path / "a.txt").write_bytes(b"uno")

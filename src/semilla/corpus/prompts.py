@@ -1,4 +1,4 @@
-"""Openings for generated text: the first words of held-out lines, which the model has never seen go on."""
+"""Prompts for sample texts: the first words of held-out lines, whose continuation the model has never seen."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from semilla.corpus.manifest import Document
 NUM_WORDS = 4
 
 
-def find_openings(documents: Sequence[Document], *, per_language: int) -> dict[str, list[str]]:
-    """Up to ``per_language`` openings for each language, spread over its held-out text.
+def find_prompts(documents: Sequence[Document], *, per_language: int) -> dict[str, list[str]]:
+    """Find up to ``per_language`` prompts for each language, spread over its held-out text.
 
-    They come from lines long enough to be prose; a text without such lines gives its first words.
+    They come from lines long enough to be prose. A text without such lines gives its first words.
     """
     lines: dict[str, list[str]] = {}
     for document in documents:
-        held_out = document.validation_text.splitlines()[1:]  # the first line may begin in the middle
+        held_out = document.validation_text.splitlines()[1:]  # the first line may start in the middle
         prose = [line for line in held_out if len(line.split()) > 2 * NUM_WORDS]
         lines.setdefault(document.language, []).extend(prose)
     for document in documents:

@@ -1,21 +1,22 @@
-"""A configuration's corpus source -> prepared documents, one at a time."""
+"""From ``corpus_source`` to clean documents, one at a time: generated, downloaded, or read from disk."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.configuration.settings import to_command
-from semilla.corpus.assembly import PreparedDocument
-from semilla.corpus.catalogue import CATALOGUE, MIRRORS, Book
+from semilla.corpus.catalogue import CATALOGUE, MIRRORS
 from semilla.corpus.cleaning.clean import CleanText, clean_file
-from semilla.corpus.cleaning.decode import UndecodableError
 from semilla.corpus.fetching.addresses import find_host
 from semilla.corpus.fetching.downloads import Download, Downloader
-from semilla.corpus.fetching.fetch import Fetcher, FetchPolicy
+from semilla.corpus.fetching.fetcher import Fetcher
 from semilla.corpus.fetching.pace import PACE
+from semilla.corpus.fetching.policy import FetchPolicy
+from semilla.corpus.formats.plain_text import UndecodableError
 from semilla.corpus.manifest import MissingDocument, Provenance
 from semilla.corpus.sources import CorpusSource, list_text_files, read_text_file, resolve_source
 from semilla.errors import InvalidConfigError, InvalidCorpusError, NetworkError
@@ -25,27 +26,42 @@ from semilla.stories import generate_corpus
 _MB = 1 << 20
 
 
-def gather_documents(
+@dataclass
+class PreparedDocument:
+    """A clean document, ready to be written to the corpus. Its text ends in one line break."""
+
+    title: str
+    text: str
+    provenance: Provenance
+    author: str | None = None
+    language: str | None = None
+    """None: detect it."""
+    expected_sha256: str | None = None
+    removed: dict[str, int] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    """For the manifest only: facts that need no attention."""
+
+
+def prepare_documents(
     config: PipelineConfiguration, *, progress: Progress, policy: FetchPolicy | None = None
 ) -> Iterator[PreparedDocument | MissingDocument]:
-    """Generate, download or read what ``corpus_source`` names, and clean it.
+    """Generate, download or read the texts of ``corpus_source``, and clean them.
 
-    Raises InvalidCorpusError for text that cannot be used and NetworkError for what cannot be downloaded,
-    unless ``allow_partial`` lets a book be missing.
+    Raises InvalidCorpusError for text that cannot be used, and NetworkError for a failed download unless
+    ``allow_partial`` lets a book be missing.
     """
     source = resolve_source(config.corpus_source)
     if source.hidden_path:
         progress(
-            Note(
-                f"{source.value} is taken as the catalogue's; for the file of that name say ./{source.value}"
-            )
+            Note(f"using the catalogue's {source.value}; to use the file of that name, say ./{source.value}")
         )
-    if source.kind == "catalogue" and not CATALOGUE[source.value].books:
-        yield from _generate_sample(config)
+    if source.is_local:
+        yield from _read_local(config, source, progress=progress)
     elif source.is_remote:
         yield from _download(config, source, progress=progress, policy=policy or FetchPolicy())
     else:
-        yield from _read_local(config, source, progress=progress)
+        yield from _generate_sample(config)
 
 
 def list_mirrors(config: PipelineConfiguration) -> tuple[str, ...]:
@@ -69,70 +85,46 @@ def _download(
 ) -> Iterator[PreparedDocument | MissingDocument]:
     typed = (*config.corpus_mirrors, source.value if source.kind == "url" else "")
     if any("://***@" in address for address in typed):
-        raise InvalidConfigError("records keep no user names and passwords: give the whole address again")
+        raise InvalidConfigError("records do not store user names and passwords: give the full address again")
     fetcher = Fetcher(policy, typed_hosts=frozenset(map(find_host, typed)), progress=progress, pace=PACE)
     downloader = Downloader(Path(config.output_directory), fetcher)
     if source.kind == "url":
-        download = downloader.obtain_page(source.value)
-        yield _prepare(
-            _clean_download(downloader, download, config), title=source.shown, origin=_trace(download)
-        )
+        download = downloader.download_page(source.value)
+        yield _clean_download(config, downloader, download, title=source.shown)
         return
     for book in CATALOGUE[source.value].books:
         try:
-            download = downloader.obtain_book(book, mirrors=list_mirrors(config))
+            download = downloader.download_book(book, mirrors=list_mirrors(config))
         except (NetworkError, InvalidCorpusError) as error:
             if not config.allow_partial:
                 raise
             yield MissingDocument(title=book.title, book_id=book.book_id, reason=error.message)
-        else:
-            yield _prepare_book(book, _clean_download(downloader, download, config), download)
+            continue
+        document = _clean_download(config, downloader, download, title=book.title, book_id=book.book_id)
+        document.title, document.author, document.language = book.title, book.author, book.language
+        document.expected_sha256 = book.body_sha256
+        yield document
 
 
-def _clean_download(downloader: Downloader, download: Download, config: PipelineConfiguration) -> CleanText:
+def _clean_download(
+    config: PipelineConfiguration,
+    downloader: Downloader,
+    download: Download,
+    *,
+    title: str,
+    book_id: int | None = None,
+) -> PreparedDocument:
     data = read_text_file(downloader.directory / download.file_name)
-    # The older trees name their Latin-1 files so, whatever their headers say or leave out.
+    # A mirror's older tree names its Latin-1 files -8.txt, whether or not their headers declare Latin-1.
     encoding = "latin-1" if download.url.endswith("-8.txt") else config.corpus_encoding
-    return _clean(data, config, name=download.url, encoding=encoding)
-
-
-def _clean(data: bytes, config: PipelineConfiguration, *, name: str, encoding: str) -> CleanText:
-    try:
-        return clean_file(data, name=name, encoding=encoding)
-    except UndecodableError as error:
-        error.next_command = to_command(config, corpus_encoding=error.guess)
-        raise
-
-
-def _prepare_book(book: Book, clean: CleanText, download: Download) -> PreparedDocument:
-    document = _prepare(clean, title=book.title, origin=_trace(download, book_id=book.book_id))
-    document.title, document.author, document.language = book.title, book.author, book.language
-    document.expected_sha256 = book.body_sha256
-    return document
-
-
-def _trace(download: Download, *, book_id: int | None = None) -> Provenance:
-    return Provenance(
+    origin = Provenance(
         source=download.url,
         book_id=book_id,
         mirror=download.mirror,
         attempts=download.attempts,
         file_sha256=download.sha256,
     )
-
-
-def _prepare(clean: CleanText, *, title: str, origin: Provenance) -> PreparedDocument:
-    return PreparedDocument(
-        title=clean.title or title,
-        text=clean.text,
-        provenance=origin.model_copy(update={"encoding": clean.encoding, "markers": clean.markers}),
-        author=clean.author,
-        removed=clean.removed,
-        warnings=list(clean.warnings),
-        remarks=[]
-        if clean.markers != "none" or clean.warnings
-        else ["no Project Gutenberg markers: kept whole"],
-    )
+    return _prepare(_clean(data, config, name=download.url, encoding=encoding), title=title, origin=origin)
 
 
 def _read_local(
@@ -149,5 +141,26 @@ def _read_local(
         origin = Provenance(source=str(path), file_sha256=hashlib.sha256(data).hexdigest())
         yield _prepare(clean, title=path.stem, origin=origin)
     if num_unmarked:
-        what = "The text carries" if source.kind == "file" else f"{num_unmarked} of the texts carry"
-        progress(Note(f"{what} no Project Gutenberg markers: kept whole."))
+        subject = "The text has" if source.kind == "file" else f"{num_unmarked} of the texts have"
+        progress(Note(f"{subject} no Project Gutenberg markers: kept whole."))
+
+
+def _clean(data: bytes, config: PipelineConfiguration, *, name: str, encoding: str) -> CleanText:
+    try:
+        return clean_file(data, name=name, encoding=encoding)
+    except UndecodableError as error:
+        error.next_command = to_command(config, corpus_encoding=error.guess)
+        raise
+
+
+def _prepare(clean: CleanText, *, title: str, origin: Provenance) -> PreparedDocument:
+    is_unmarked = clean.markers == "none" and not clean.warnings
+    return PreparedDocument(
+        title=clean.title or title,
+        text=clean.text,
+        provenance=origin.model_copy(update={"encoding": clean.encoding, "markers": clean.markers}),
+        author=clean.author,
+        removed=clean.removed,
+        warnings=list(clean.warnings),
+        remarks=["no Project Gutenberg markers: kept whole"] if is_unmarked else [],
+    )

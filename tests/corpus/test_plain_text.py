@@ -1,4 +1,4 @@
-"""Which bytes are which characters, and which files are no text at all."""
+"""Detecting the encoding of a text file, and refusing files that are not text."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import gzip
 
 import pytest
 
-from semilla.corpus.cleaning.decode import decode_text, find_declared_encoding, looks_like_html
+from semilla.corpus.formats.detect import looks_like_html
+from semilla.corpus.formats.plain_text import decode_text, find_declared_encoding
 from semilla.errors import InvalidCorpusError
 
 TEXT = "¿Mañana? — “Sí”, dijo el niño. 🌱\n"
@@ -16,13 +17,13 @@ HEADER = "Title: Prueba\r\n\r\nCharacter set encoding: {}\r\n\r\n*** START OF TH
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
 def test_unicode_files(encoding: str) -> None:
-    """A byte order mark tells UTF-8, UTF-16 and UTF-32 apart and does not become part of the text."""
+    """A byte order mark selects UTF-8, UTF-16 or UTF-32 and does not become part of the text."""
     assert decode_text(TEXT.encode(encoding), name="f") == (TEXT, encoding.removesuffix("-sig"))
 
 
 @pytest.mark.parametrize("label", ["ISO-8859-1", "ISO Latin-1", "iso-8859-1", "Latin1"])
 def test_declared_latin_1(label: str) -> None:
-    """A header's declaration is followed when the bytes are not UTF-8."""
+    """The encoding a header declares is used when the bytes are not UTF-8."""
     data = (HEADER.format(label) + PLAIN).encode("latin-1")
     text, encoding = decode_text(data, name="f")
     assert text.endswith(PLAIN)
@@ -52,7 +53,7 @@ def test_file_name_of_eight_bit_texts() -> None:
 
 @pytest.mark.parametrize("label", ["hex", "rot13", "unicode_escape", "utf-7", "\x1b[31m", "", "ASCII"])
 def test_other_labels_are_ignored(label: str) -> None:
-    """Only names of text encodings are taken from a header, never another codec of the language."""
+    """Only names of text encodings are accepted from a header, no other Python codec."""
     assert find_declared_encoding(HEADER.format(label).encode()) is None
 
 
@@ -65,7 +66,7 @@ def test_other_labels_are_ignored(label: str) -> None:
     ],
 )
 def test_undecodable_file(data: bytes, guess: str) -> None:
-    """A file in another encoding is an error with the byte, its place, the likely encoding and the flag."""
+    """A file in another encoding is an error with the byte, its offset, the likely encoding and the flag."""
     with pytest.raises(InvalidCorpusError) as caught:
         decode_text(data, name="nota.txt")
     offset = next(place for place, byte in enumerate(data) if byte > 0x7F)
@@ -77,20 +78,20 @@ def test_undecodable_file(data: bytes, guess: str) -> None:
 
 @pytest.mark.parametrize("encoding", ["latin-1", "cp1252"])
 def test_given_encoding(encoding: str) -> None:
-    """The encoding the user names reads what declares none; UTF-8 stays UTF-8."""
+    """The encoding the user names is used for a file that declares none; UTF-8 stays UTF-8."""
     assert decode_text(PLAIN.encode(encoding), name="f", encoding=encoding) == (PLAIN, encoding)
     assert decode_text(TEXT.encode(), name="f", encoding=encoding) == (TEXT, "utf-8")
 
 
 def test_given_encoding_that_does_not_fit() -> None:
-    """Bytes the given encoding does not define are an error that names both encodings tried."""
-    with pytest.raises(InvalidCorpusError, match=r"not UTF-8 nor cp1252.*looks like latin-1"):
+    """Bytes that the given encoding does not define are an error that names both encodings tried."""
+    with pytest.raises(InvalidCorpusError, match=r"neither UTF-8 nor cp1252.*looks like latin-1"):
         decode_text(b"ma\xf1ana \x81", name="f", encoding="cp1252")
 
 
 def test_damaged_unicode() -> None:
-    """A file that carries a byte order mark and breaks its promise is an error with the place."""
-    with pytest.raises(InvalidCorpusError, match="marked as utf-8, which byte 7 does not fit"):
+    """A file that contradicts its byte order mark is an error with the offset."""
+    with pytest.raises(InvalidCorpusError, match="byte order mark says utf-8, but byte 7 is not utf-8"):
         decode_text(b"\xef\xbb\xbfma\xc3\xb1\xf1ana", name="f")
 
 
@@ -113,14 +114,14 @@ def test_damaged_unicode() -> None:
         (b"<?xml version='1.0'?><!-- c --><html>", "HTML"),
     ],
 )
-def test_files_that_are_no_text(data: bytes, kind: str) -> None:
-    """Empty, binary and HTML files are refused by what they are, not by their names."""
+def test_files_that_are_not_text(data: bytes, kind: str) -> None:
+    """Empty, binary and HTML files are refused by their content, not by their names."""
     with pytest.raises(InvalidCorpusError, match=kind):
         decode_text(data, name="libro.txt")
 
 
 def test_html_in_a_text_is_text() -> None:
-    """A text that speaks of HTML further on is not taken for a page."""
+    """A text that mentions HTML is not a web page."""
     assert not looks_like_html(b"A page begins with <html> or <!DOCTYPE html>.")
 
 

@@ -1,0 +1,52 @@
+"""Tells by its first bytes whether a file is something other than a text."""
+
+from __future__ import annotations
+
+import re
+
+from semilla.errors import InvalidCorpusError
+
+HEAD_BYTES = 20_000
+_SIGNATURES = {
+    b"\x89PNG": "a PNG picture",
+    b"\xff\xd8\xff": "a JPEG picture",
+    b"GIF8": "a GIF picture",
+    b"%PDF-": "a PDF document",
+    b"{\\rtf": "an RTF document",
+    b"\xd0\xcf\x11\xe0": "an Office document",
+    b"PK\x03\x04": "a ZIP archive (also .docx, .epub, .pt)",
+    b"\x1f\x8b": "a gzip archive",
+    b"BZh": "a bzip2 archive",
+    b"\xfd7zXZ": "an xz archive",
+    b"7z\xbc\xaf": "a 7-Zip archive",
+    b"\x7fELF": "a program",
+    b"SQLite format 3": "a database",
+}
+_WIDE_BOMS = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
+_CONTROLS = bytes({*range(0x20)} - {*b"\t\n\v\f\r"}) + b"\x7f"
+_MAX_CONTROL_SHARE = 0.01
+_MARKUP = re.compile(
+    rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.{0,2000}?-->\s*)?<(?:!doctype\s+html|html)\b", re.I | re.S
+)
+
+
+def looks_like_html(data: bytes) -> bool:
+    """Return whether a file starts as a web page does."""
+    return _MARKUP.match(data[:HEAD_BYTES].removeprefix(b"\xef\xbb\xbf")) is not None
+
+
+def refuse_other_formats(data: bytes, *, name: str) -> None:
+    """Raise InvalidCorpusError for files that are empty, binary, HTML or of another known format."""
+    if not data.strip(b" \t\r\n\f\v\0\xef\xbb\xbf"):
+        raise InvalidCorpusError(f"{name} is empty")
+    for signature, kind in _SIGNATURES.items():
+        if data.startswith(signature):
+            raise InvalidCorpusError(f"{name} is {kind}, not a text file; convert it to plain text first")
+    if looks_like_html(data):
+        raise InvalidCorpusError(f"{name} is an HTML page, not a text file; convert it to plain text first")
+    num_controls = len(data) - len(data.translate(None, _CONTROLS))
+    if num_controls > _MAX_CONTROL_SHARE * len(data) and not data.startswith(_WIDE_BOMS):
+        raise InvalidCorpusError(
+            f"{name} is a binary file: {num_controls:,} of its {len(data):,} bytes are control codes; "
+            "give a plain text file"
+        )
