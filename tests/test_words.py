@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from check_words import LEFT_OUT, TRAINING_WORDS, WORDS, find_words, list_files
+from check_words import LEFT_OUT, TRAINING_WORDS, WORDS, check_tree, find_words, list_files
 
 
 @pytest.mark.parametrize("phrase", [*WORDS, *TRAINING_WORDS])
@@ -53,3 +53,8 @@ def test_what_people_write_is_checked_and_data_is_not() -> None:
         paths
     )
     assert [path for path in paths if path.startswith(LEFT_OUT) or path.endswith((".json", ".svg"))] == []
+
+
+def test_the_tree_has_no_forbidden_words() -> None:
+    """Source, tests, scripts, benchmarks and documentation use plain English and the standard terms."""
+    assert check_tree() == []
