@@ -73,7 +73,7 @@ def test_the_readme_shows_what_is_where() -> None:
         "docs/install.md",
         "docs/texts.md",
         "docs/exports.md",
-        "docs/experiments.md",
+        "docs/experiments/README.md",
     ],
 )
 def test_links_between_pages_resolve(page: str) -> None:

@@ -3,7 +3,7 @@
     python benchmarks/device/operators.py
 
 Each of a group takes its turn, a call at a time; told is the 5th percentile, for others may use the machine. Each pays
-for a call of its own (the first line). docs/experiments.md says what was found.
+for a call of its own (the first line). docs/experiments/2026-11-28-inference-graph.md says what was found.
 """
 
 from __future__ import annotations
