@@ -16,6 +16,7 @@ import os
 import resource
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -157,19 +158,20 @@ class HuggingFace:
         windows = [
             {"input_ids": row, "labels": row} for row in list_windows(data, stride=data.length)[:, :-1]
         ]
-        arguments = TrainingArguments(
-            output_dir="unused",
-            num_train_epochs=self.settings.num_epochs,
-            per_device_train_batch_size=data.batch_size,
-            learning_rate=TEXTBOOK_RATE,
-            lr_scheduler_type="cosine",
-            save_strategy="no",
-            logging_strategy="no",
-            report_to=[],
-            use_cpu=True,
-            disable_tqdm=True,
-        )
-        Trainer(self.model, arguments, train_dataset=windows, callbacks=[Hook()]).train()
+        with tempfile.TemporaryDirectory() as folder:  # Trainer makes one, though nothing is saved
+            arguments = TrainingArguments(
+                output_dir=folder,
+                num_train_epochs=self.settings.num_epochs,
+                per_device_train_batch_size=data.batch_size,
+                learning_rate=TEXTBOOK_RATE,
+                lr_scheduler_type="cosine",
+                save_strategy="no",
+                logging_strategy="no",
+                report_to=[],
+                use_cpu=True,
+                disable_tqdm=True,
+            )
+            Trainer(self.model, arguments, train_dataset=windows, callbacks=[Hook()]).train()
 
     def evaluate(self) -> float:
         self.model.eval()
