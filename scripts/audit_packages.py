@@ -1,4 +1,4 @@
-"""Hold every locked package against the advisory database, but for exceptions that have a reason and an end.
+"""Check every locked package against the advisory database, except for exceptions with a reason and an end date.
 
 Usage: audit_packages.py PIP_AUDIT. Ends with 0 when every package was asked about and nothing is open, 1 when an
 advisory is open or an exception has expired, and 2 when the service could not be asked: then nothing was verified,
@@ -24,14 +24,14 @@ TIMEOUT_S = 600
 
 
 def list_requirements() -> list[str]:
-    """Every locked package as ``name==version``, and torch, which is pinned elsewhere."""
+    """Every locked package as ``name==version``, and torch, which pyproject.toml pins."""
     locked = re.findall(r"^([\w.-]+==[\w.+!-]+)", (ROOT / "requirements.lock").read_text("utf-8"), re.M)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     return locked + [one for one in project["optional-dependencies"]["train"] if one.startswith("torch==")]
 
 
 def read_exceptions(text: str, *, today: date) -> tuple[dict[str, str], list[str]]:
-    """Reasons by advisory id, and a sentence on each exception that has expired or says too little."""
+    """Reasons by advisory id, and a sentence on each exception that has expired or is incomplete."""
     reasons, faults = {}, []
     for entry in tomllib.loads(text).get("exception", []):
         if not {"id", "package", "reason", "expires"} <= entry.keys() or not isinstance(
@@ -48,7 +48,7 @@ def read_exceptions(text: str, *, today: date) -> tuple[dict[str, str], list[str
 
 
 def find_open(report: Mapping[str, Any], reasons: Mapping[str, str]) -> list[str]:
-    """A sentence on each advisory that no exception covers, under its own id or an alias."""
+    """A sentence on each advisory that no exception covers by its id or an alias."""
     return [
         f"{package['name']} {package['version']}: {advisory['id']}, fixed in {advisory['fix_versions'] or 'no version'}"
         for package in report["dependencies"]
@@ -58,7 +58,7 @@ def find_open(report: Mapping[str, Any], reasons: Mapping[str, str]) -> list[str
 
 
 def ask(pip_audit: str, requirements: list[str]) -> Mapping[str, Any] | str:
-    """The service's report, or why there is none; pip-audit ends with 1 in both cases."""
+    """The service's report, or why there is none; pip-audit exits with 1 in both cases."""
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
         file.write("\n".join(requirements) + "\n")
         file.flush()

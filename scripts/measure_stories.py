@@ -1,4 +1,4 @@
-"""Print what the sample corpus is made of at 3 MB: plots, words, word forms, repeated sentences, twins, time."""
+"""Print figures of the sample corpus at 3 MB: plots, words, word forms, repeated sentences, twins, time."""
 
 from __future__ import annotations
 

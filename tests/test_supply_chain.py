@@ -1,4 +1,4 @@
-"""The lock names every package with its hashes, and an audit that asked nobody does not pass (S15)."""
+"""The lock names every package with its hashes, and an audit without an answer does not pass (S15)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def audit() -> ModuleType:
 
 
 def test_every_locked_package_has_one_version_and_hashes() -> None:
-    """No line without a hash, no address of an index, and no torch."""
+    """Every line has a hash; there is no index address and no torch."""
     blocks = re.split(r"\n(?=[a-z])", LOCK)[1:]  # without the comment at its head
     assert len(blocks) > 30
     for block in blocks:
@@ -72,7 +72,7 @@ def write_fake(path: Path, output: str, *, code: int = 0) -> str:
 
 
 def test_an_open_advisory_is_told_unless_an_exception_covers_it(audit: ModuleType) -> None:
-    """By its own id or by an alias."""
+    """An exception covers an advisory by its id or by an alias."""
     (line,) = audit.find_open(REPORT, {})
     assert line == "a 1: PYSEC-1, fixed in ['2']"
     assert audit.find_open(REPORT, {"CVE-1": "why"}) == []
@@ -82,7 +82,7 @@ def test_an_open_advisory_is_told_unless_an_exception_covers_it(audit: ModuleTyp
     ("expires", "is_valid"), [("2026-01-02", True), ("2026-01-01", False), ('"soon"', False), ("1", False)]
 )
 def test_exceptions_end(audit: ModuleType, expires: str, is_valid: bool) -> None:
-    """The day after, an exception is a fault of its own, and so is one without a date."""
+    """An exception is a fault the day after it expires, and so is one without a date."""
     text = f'[[exception]]\nid = "CVE-1"\npackage = "a"\nreason = "why"\nexpires = {expires}\n'
     reasons, faults = audit.read_exceptions(text, today=date(2026, 1, 2))
     assert bool(reasons) is is_valid
@@ -111,7 +111,7 @@ def test_an_audit_that_asked_nobody_verified_nothing(
 def test_an_audit_of_everything_passes(
     audit: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every locked package and torch were asked about and nothing is open; with an advisory it ends with 1."""
+    """It passes when every locked package and torch were checked; an open advisory ends it with 1."""
     packages = [one.split("==") for one in audit.list_requirements()]
     clean = [{"name": name, "version": version, "vulns": []} for name, version in packages]
     assert ["torch", "2.13.0"] in packages

@@ -69,7 +69,7 @@ def test_kills_at_random_instants_change_no_bit(ask: Ask, amount: str, number: i
     assert (kills["kills"], kills["bit-identical"]) == (number, kills["trials"])
 
 
-@list_amounts(few=3, many=10)
+@list_amounts(few=2, many=10)
 def test_kills_of_the_command_change_no_bit(ask: Ask, amount: str, number: int) -> None:
     """K1: the same with ``semilla run --resume`` in fresh processes."""
     kills = ask(f"{amount} kills of the command")
