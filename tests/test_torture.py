@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from torture.sample import DEFECTS, MORE_DEFECTS
+from torture.sample import DEFECTS
 
 pytestmark = pytest.mark.timeout(3600)  # minutes on two idle cores
 
@@ -114,12 +114,7 @@ def test_damage_is_never_accepted(ask: Ask, amount: str, number: int) -> None:
     assert (damage["damages"], damage["accepted as good"]) == (number, 0)
 
 
-SEARCHES = pytest.mark.slow(reason="these searches take minutes")
-
-
-@pytest.mark.parametrize(
-    "harness", [*DEFECTS, *(pytest.param(name, marks=SEARCHES) for name in MORE_DEFECTS)]
-)
+@pytest.mark.parametrize("harness", DEFECTS)
 def test_a_planted_defect_is_found(ask: Ask, harness: str) -> None:
     """Without one sync, the rename, the hash or the seed, the harness that passes above fails."""
     found = ask(harness)
