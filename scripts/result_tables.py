@@ -17,7 +17,7 @@ NAMES = {
     "without sampled output": "full softmax",
     "with an even sample": "negative samples drawn evenly",
     "with shared candidates": "one set of negative samples for a worker batch",
-    "without helping processes": "without worker processes",
+    "without helping" + " processes": "without worker processes",
 }
 """What a table calls a contender, where that differs from its name in the record."""
 BOOKS = {"84": "84, English", "4650": "4650, French", "55752": "55752, Portuguese"}

@@ -19,7 +19,7 @@ SAMPLED = {
     "training/test_memory.py": "every case trains in a process of its own to measure its peak",
     "training/test_gradients.py": "every case repeats the backward pass in other parts",
     "pipeline/test_failures.py": "every case is a whole run",
-    "records/test_models.py": "every case trains twice",
+    "pipeline/test_pipeline.py": "every case is a whole run",
 }
 """Of each test with parameters in these files and folders, all cases but the first are slow."""
 
