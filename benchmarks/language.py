@@ -131,9 +131,9 @@ def make_bigram_score(stream: npt.NDArray[np.int32], tokenizer: Tokenizer) -> Sc
         return np.array([score_ids(np.array([NEWLINE_ID, *tokenizer.encode(one)])) for one in sentences])
 
     def score_ids(ids: npt.NDArray[np.int64]) -> float:
-        wanted = ids[:-1] * size + ids[1:]
-        places = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-        seen = np.where(keys[places] == wanted, counts[places], 0)
+        expected = ids[:-1] * size + ids[1:]
+        places = np.minimum(np.searchsorted(keys, expected), len(keys) - 1)
+        seen = np.where(keys[places] == expected, counts[places], 0)
         return float(np.log((seen + SMOOTHING * frequencies[ids[1:]]) / (rows[ids[:-1]] + SMOOTHING)).sum())
 
     return score

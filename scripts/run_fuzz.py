@@ -82,11 +82,11 @@ def report(arguments: argparse.Namespace) -> int:
         num_failed += len(failed)
         kinds = Counter(verdict.category or "accepted" for verdict in verdicts)
         times_s = sorted(verdict.elapsed_s for verdict in verdicts)
-        told = ", ".join(f"{kind} {count}" for kind, count in kinds.most_common())
+        outcomes = ", ".join(f"{kind} {count}" for kind, count in kinds.most_common())
         print(
             f"{target}: {len(verdicts)} cases in {time.monotonic() - start_s:.0f} s, "
             f"median {times_s[len(times_s) // 2]:.3f} s, "
-            f"slowest {times_s[-1]:.2f} s; {told}; {len(failed)} failed",
+            f"slowest {times_s[-1]:.2f} s; {outcomes}; {len(failed)} failed",
             flush=True,
         )
         for verdict in failed:

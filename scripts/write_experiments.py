@@ -1,6 +1,6 @@
 """Write the generated parts of the lab log: its index, its tables, the figures and the defaults.
 
-With --check, only tell whether all of it is current. Each part stands between ``<!-- generated: NAME -->`` and
+With --check, only report whether all of it is current. Each part is between ``<!-- generated: NAME -->`` and
 ``<!-- end -->``.
 """
 

@@ -192,9 +192,9 @@ def evaluate_logits(compute_logits: Callable[[Tensor], Tensor], data: TrainingDa
     for text in data.held_out:
         for inputs, targets in cut_held_out(text, length=data.length, batch_size=data.batch_size):
             logits = compute_logits(torch.from_numpy(inputs))
-            wanted = torch.from_numpy(targets).flatten()
-            nats += F.cross_entropy(logits.flatten(0, 1), wanted, reduction="sum").item()
-            count += len(wanted)
+            expected = torch.from_numpy(targets).flatten()
+            nats += F.cross_entropy(logits.flatten(0, 1), expected, reduction="sum").item()
+            count += len(expected)
     return nats / count
 
 

@@ -70,8 +70,8 @@ def plant_foreign_files(directory: Path) -> None:
 
 def compare(directory: Path, reference: Reference) -> list[str]:
     """Every difference between a finished run and the reference, and every other fault."""
-    results, wanted = read_results(directory), reference.results
-    differing = [name for name in {**wanted, **results} if results.get(name) != wanted.get(name)]
+    results, expected = read_results(directory), reference.results
+    differing = [name for name in {**expected, **results} if results.get(name) != expected.get(name)]
     faults = [f"{len(differing)} results differ: {', '.join(sorted(differing)[:5])}"] if differing else []
     if find_temporaries(directory):
         faults.append("temporary files were left behind")
