@@ -227,7 +227,7 @@ def sample_evenly() -> None:
     TrainingData.token_counts = np.zeros(0, dtype=np.int64)  # type: ignore[assignment]
 
 
-def share_candidates() -> None:
+def share_samples() -> None:
     """One sample for half of a batch: its 850 different targets, and as many negative samples."""
     micro_batches.GROUP_TARGETS = 2_048
     sampled_softmax.SAMPLE_SIZE = 1_088
@@ -249,7 +249,7 @@ def keep_no_blocks() -> None:
 
 REPLACED: dict[str, Callable[[], None]] = {
     "with uniform samples": sample_evenly,
-    "with shared samples": share_candidates,
+    "with shared samples": share_samples,
     "with whole attention squares": score_whole_squares,
     "without chunked loss": hold_all_logits,
     "with torch's muon": use_torch_muon,
