@@ -78,7 +78,7 @@ def test_the_readme_tree_matches_the_package() -> None:
         "docs/trackers.md",
         "docs/texts.md",
         "docs/exports.md",
-        "docs/experiments.md",
+        "docs/experiments/README.md",
     ],
 )
 def test_links_between_pages_resolve(page: str) -> None:

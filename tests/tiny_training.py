@@ -1,4 +1,4 @@
-"""A training of a second or less, small enough to be cut, starved and damaged many times."""
+"""A training of a second or less, small enough to be killed, starved and damaged many times."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SETTINGS = {
 
 
 class KnownPackages:
-    """Stands in for the check of the packages, which takes seconds and has tests of its own."""
+    """Replaces the check of the packages, which takes seconds and has tests of its own."""
 
     def __init__(self, config: PipelineConfiguration) -> None: ...
 
@@ -70,7 +70,7 @@ def resume(directory: Path, **changes: Any) -> PhaseRecord:
 
 
 def describe_end(directory: Path) -> dict[str, Any]:
-    """Everything that must be bit-identical: models, the last checkpoint with its moments, metrics less times."""
+    """Everything that must be bit-identical: models, the last checkpoint with its moments, metrics without times."""
     last = max(directory.glob("checkpoint_epoch_*.pt"), key=lambda path: int(path.stem.rsplit("_", 1)[1]))
     parts = {name: read_sealed(directory / name) for name in (names.BEST_MODEL, names.FINAL_MODEL, last.name)}
     metrics = read_metrics(directory / names.METRICS).model_dump(exclude={"run_id", "final_metrics"})
@@ -97,14 +97,14 @@ def hash_tensors(content: Any) -> str:
 
 
 def fork() -> int:
-    """os.fork; that torch's threads stay behind is meant."""
+    """os.fork, without the warning that torch's threads are not forked."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         return os.fork()
 
 
 def in_child(act: Callable[[], object]) -> int:
-    """Run ``act`` in a forked child: torch is there at once. Returns its exit code, negative for a signal."""
+    """Run ``act`` in a forked child, which has torch already. Returns its exit code, negative for a signal."""
     child = fork()
     if child == 0:
         code = 70
@@ -117,7 +117,7 @@ def in_child(act: Callable[[], object]) -> int:
 
 
 class On:
-    """A listener that does something when the Nth event of a kind comes by."""
+    """A listener that calls ``act`` at the Nth event of a type."""
 
     def __init__(self, kind: type, act: Callable[[], object], *, nth: int = 1, **fields: Any) -> None:
         self.kind, self.act, self.left, self.fields = kind, act, nth, fields

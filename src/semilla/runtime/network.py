@@ -1,7 +1,7 @@
 """The bundle's graph in ONNX Runtime.
 
 ONNX Runtime and not NumPy, though at one megabyte of weights much of the time goes into starting operators in either:
-benchmarks/device/run.py has the figures, docs/experiments.md what they were.
+benchmarks/device/run.py has the figures, docs/experiments what they were.
 """
 
 from __future__ import annotations
