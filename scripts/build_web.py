@@ -1,7 +1,8 @@
-"""Build the web edition with Zensical, and see that it is complete in itself.
+"""Build the web edition with Zensical, and check that it is self-contained.
 
-The builder would have pages opened from a folder fetch a script that lets them search; ours stands in docs/assets. It
-also clears the folder .cache beside its configuration, whoever it belongs to, so it is given a copy to work in.
+For search in pages opened from a folder, Zensical makes them download a script. We replace its address with our copy in
+docs/assets. Zensical also clears the folder .cache beside its configuration, even if another program owns it, so it
+works on a copy of the project.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ LINK = re.compile(r"\[(?P<words>[^\]]+)\]\((?P<address>\.\./[^)\s]+)\)")
 
 
 class Page(HTMLParser):
-    """What a page links to, what it loads, and the places in it that can be linked to."""
+    """The links of a page, the resources that it loads, and its anchors."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -45,7 +46,7 @@ class Page(HTMLParser):
 
 
 def build(site: Path) -> None:
-    """Write the site into a folder that is made anew; raises CalledProcessError where Zensical warns of anything."""
+    """Write the site, replacing the folder. Raises CalledProcessError if Zensical prints any warning."""
     with tempfile.TemporaryDirectory() as folder:
         shutil.copy(PROJECT / "zensical.toml", folder)
         shutil.copytree(PROJECT / "docs", Path(folder) / "docs")
@@ -62,7 +63,7 @@ def build(site: Path) -> None:
 
 
 def keep_inside(path: Path, *, docs: Path) -> str:
-    """The text of a page, its links to files outside the documentation written out: those are not in the site."""
+    """Return the text of a page with links to files outside ``docs`` as plain text: the site lacks those files."""
 
     def write_out(link: re.Match[str]) -> str:
         target = (path.parent / link["address"]).resolve()
@@ -72,7 +73,7 @@ def keep_inside(path: Path, *, docs: Path) -> str:
 
 
 def find_faults(site: Path) -> Iterator[str]:
-    """Links and resources of the site that lead nowhere, and resources that would be fetched from elsewhere."""
+    """Yield broken links and resources of the site, and resources that would be fetched from another host."""
     pages = {path.resolve(): Page(path) for path in site.rglob("*.html") if path.name != "404.html"}
     for path, page in pages.items():
         for address in sorted(page.links | page.resources):
@@ -84,9 +85,9 @@ def find_faults(site: Path) -> Iterator[str]:
             target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
             target = target / "index.html" if target.is_dir() else target
             if not target.exists():
-                yield f"{path.name} leads to {address}, which is not there"
+                yield f"{path.name} leads to {address}, which does not exist"
             elif parts.fragment and target in pages and unquote(parts.fragment) not in pages[target].anchors:
-                yield f"{path.name} leads to {address}, a place that is not there"
+                yield f"{path.name} leads to {address}, an anchor that does not exist"
 
 
 def main() -> int:
