@@ -85,9 +85,9 @@ def find_faults(site: Path) -> Iterator[str]:
             target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
             target = target / "index.html" if target.is_dir() else target
             if not target.exists():
-                yield f"{path.name} leads to {address}, which does not exist"
+                yield f"{path.name} leads to {address}, which is not there"
             elif parts.fragment and target in pages and unquote(parts.fragment) not in pages[target].anchors:
-                yield f"{path.name} leads to {address}, an anchor that does not exist"
+                yield f"{path.name} leads to {address}, a place that is not there"
 
 
 def main() -> int:

@@ -90,7 +90,7 @@ def split_session(source: str) -> Iterator[tuple[str, str]]:
     matches = list(_COMMAND.finditer(source))
     ends = [match.start() for match in matches[1:]] + [len(source)]
     if not matches or matches[0].start() != 0:
-        raise ValueError(f"a shell block must begin with `$ command`: {source!r}")
+        raise ValueError(f"a shell block begins with `$ command`: {source!r}")
     for match, end in zip(matches, ends, strict=True):
         yield match["command"].replace("\n> ", "\n"), source[match.end() : end]
 

@@ -1,4 +1,4 @@
-"""The guide is complete: chapters, topics, every setting, every figure, and enough of each kind of content."""
+"""The guide covers what it promised: chapters, topics, every setting, every figure, and enough of each kind."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ TOPICS = {
     "hyperparameters": "default allowed flag environment toml",
     "device": "int8 bundle budget memory latency onnx limit",
 }
-"""Words that each chapter must contain."""
+"""Words that must occur where a chapter covers its subject."""
 
 
 def test_there_are_ten_chapters():
-    """All chapters exist, in the order in which they are taught."""
+    """All of them, in the order in which they are taught."""
     assert tuple(section.section_id for section in GUIDE.sections) == IDS
 
 
-def test_the_guide_has_the_required_size():
-    """It is long enough to explain and short enough to read, with diagrams, examples, tables and entries."""
+def test_there_is_as_much_of_each_kind_as_was_asked():
+    """Long enough to explain and short enough to read; pictures, examples and tables in every part of it."""
     counts = describe(GUIDE)
     assert 1500 <= counts["lines"] <= 2500
     assert counts["diagrams"] >= 15
@@ -45,7 +45,7 @@ def test_the_guide_has_the_required_size():
 
 @pytest.mark.parametrize("section", GUIDE.sections, ids=lambda section: section.section_id)
 def test_a_chapter_covers_its_topics(section):
-    """Each chapter has a diagram and an example, and mentions every topic of its subject."""
+    """Each has a diagram and an example, and speaks of what belongs to its subject."""
     assert section.diagrams
     assert section.code_examples
     text = section.content.lower()
@@ -53,19 +53,19 @@ def test_a_chapter_covers_its_topics(section):
 
 
 def test_every_setting_is_in_the_reference():
-    """Every setting of the configuration has a row in the chapter on hyperparameters."""
+    """A setting added to the configuration has its row in the chapter of hyperparameters."""
     text = GUIDE.by_id["hyperparameters"].content
     assert [name for name in list_settings() if f"| `{name}` |" not in text] == []
 
 
 def test_every_figure_is_explained():
-    """Every field that a run records about training and validation appears in a chapter, as code."""
+    """Every field that a run records about training and validation stands in a chapter, as code."""
     told = set(re.findall(r"`(\w+)`", " ".join(section.content for section in GUIDE.sections)))
     fields = {name for record in RECORDS for name in record.model_fields}
-    assert fields - told - {"loss"} == set()  # in StoppedEpoch: the training loss of that step
+    assert fields - told - {"loss"} == set()  # of the step that stopped: the training loss
 
 
-def test_glossary_and_chapters_have_the_same_terms():
-    """Every term of the glossary is taught by a chapter, and the other way round."""
+def test_every_term_is_taught_by_a_chapter():
+    """The glossary explains what the chapters explain, and nothing else."""
     taught = {term for section in GUIDE.sections for term in section.teaches}
     assert set(GUIDE.glossary) == taught

@@ -1,4 +1,4 @@
-"""Every code block of the guide prints what the guide says, when run in order from the first chapter."""
+"""Every code block of the guide does what the guide says, for a reader who follows it from the top."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ FIRST = CHAPTERS[0]
 
 @pytest.fixture(scope="session")
 def walk(tmp_path_factory) -> tuple[Reader, list[str]]:
-    """A reader who has run the first chapter, which makes the run that the other chapters use."""
+    """A reader who has followed the first chapter, which makes the run that the others look at."""
     reader = Reader(tmp_path_factory.mktemp("reader"))
     return reader, reader.follow(FIRST)
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.section_id)
-def test_blocks_print_what_the_chapter_says(walk, chapter):
-    """Every Python block and every shell command of the chapter runs and prints the output shown below it."""
+def test_blocks_do_what_the_chapter_says(walk, chapter):
+    """Every Python block and every shell command of the chapter runs and prints what stands below it."""
     reader, complaints = walk
     if chapter is not FIRST:
         complaints = reader.follow(chapter)
@@ -41,8 +41,8 @@ def make_chapter(blocks: str) -> DocumentSection:
         "<!-- exit: 3 -->\n```shell\n$ echo out; echo err >&2; exit 3\nout\nerr\n```\n",
     ],
 )
-def test_expected_output_is_accepted(tmp_path, blocks):
-    """Names persist from block to block, ``...`` matches anything, and commands may span several lines."""
+def test_what_is_promised_is_accepted(tmp_path, blocks):
+    """Names last from block to block, ``...`` stands for anything, a session has commands of several lines."""
     assert Reader(tmp_path).follow(make_chapter(blocks)) == []
 
 
@@ -58,33 +58,33 @@ def test_expected_output_is_accepted(tmp_path, blocks):
         ("<!-- exit: 3 -->\n```shell\n$ true\n```\n", "+exit code 0"),
     ],
 )
-def test_unexpected_output_is_reported(tmp_path, blocks, complaint):
-    """A different output, an output not shown, an exception and a wrong exit code each give one complaint."""
+def test_what_is_not_as_promised_is_told(tmp_path, blocks, complaint):
+    """Another output, an output that is not shown, an exception and another exit code each draw one complaint."""
     complaints = Reader(tmp_path).follow(make_chapter(blocks))
     assert len(complaints) == 1
     assert complaint in complaints[0].splitlines()
 
 
-def test_each_chapter_starts_with_a_new_namespace(tmp_path):
-    """Names defined in one chapter do not exist in the next."""
+def test_each_chapter_begins_with_fresh_names(tmp_path):
+    """What a chapter defines is not there in the next one."""
     reader = Reader(tmp_path)
     assert reader.follow(make_chapter("```python\nx = 1\n```\n")) == []
     assert "NameError" in reader.follow(make_chapter("```python\nx\n```\n"))[0]
 
 
 def test_a_session_without_a_prompt_is_refused():
-    """A shell block that does not begin with a command is an error."""
-    with pytest.raises(ValueError, match="must begin with"):
+    """A shell block that does not begin with a command is a defect of the guide."""
+    with pytest.raises(ValueError, match="begins with"):
         list(split_session("echo\n"))
 
 
-def test_trailing_spaces_do_not_count():
-    """Spaces at the end of lines and line breaks at the end of the output are ignored."""
+def test_blanks_at_the_end_do_not_count():
+    """Tables may pad their lines, and a last line break is nobody's promise."""
     assert matches("a\nb", "a  \nb\n\n")
     assert not matches("a b", "a  b")
 
 
 def test_examples_know_their_line():
-    """An example knows the line on which its source begins, so that a traceback leads to it."""
+    """A block is told by the line on which its source begins, so that a traceback leads to it."""
     (example,) = make_chapter("```python\nx\n```\n").code_examples
     assert example == CodeExample("python", "x\n", "", 7)

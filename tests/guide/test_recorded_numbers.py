@@ -1,4 +1,4 @@
-"""Numbers and tables in the guide are those of the recorded run and of the current code."""
+"""Numbers and tables of the guide are those of the recorded run and of the code, not of yesterday."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ TOY = {"figures": {"loss": 2.13912, "pieces": 2000}, "epochs": [], "findings": [
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
 def test_no_number_is_stale(path):
-    """Updating the page changes nothing. If it does, run scripts/docs or scripts/record-guide."""
+    """Writing the page anew changes nothing; if it does, scripts/docs or scripts/record-guide was not run."""
     text = path.read_text(encoding="utf-8")
     assert rewrite(text, RUN) == text
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
 def test_every_mark_is_understood(path):
-    """Every mark is well-formed. A mark without a number, or a block without an end, would never be updated."""
+    """A mark behind no number, or a block without its end, would never be brought up to date."""
     text = path.read_text(encoding="utf-8")
     assert count_marks(text) == (len(NUMBER.findall(text)), len(BLOCK.findall(text)))
 
 
-@pytest.mark.skipif(not RECORDED.is_file(), reason="no recorded run; scripts/record-guide makes one")
+@pytest.mark.skipif(not RECORDED.is_file(), reason="no run is recorded yet; scripts/record-guide makes one")
 def test_the_run_that_was_recorded_is_the_first_run():
-    """The recorded command is that of scripts/first-run, and the record has a date and a machine."""
+    """Its command is that of scripts/first-run, and it says when and on what machine it was made."""
     assert RUN["command"].split() == read_command()
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", RUN["date"])
     assert RUN["machine"]
@@ -42,13 +42,13 @@ def test_the_run_that_was_recorded_is_the_first_run():
 
 @pytest.mark.parametrize("chapter", ["01-overview", "07-evaluation-and-checkpoints", "10-device"])
 def test_chapters_quote_the_recorded_run(chapter):
-    """The chapters that compare with the reader's run quote measured numbers, which are kept up to date."""
+    """What a reader sees beside a run of one's own was measured, and is kept up to date."""
     text = (GUIDE / f"{chapter}.md").read_text(encoding="utf-8")
     assert sum(count_marks(text)) >= 2
 
 
-def test_numbers_and_blocks_are_replaced():
-    """The number before a mark and the lines between two marks are replaced; everything else stays."""
+def test_numbers_and_blocks_are_written_anew():
+    """The number before a mark and the lines between two others are replaced, all else stays."""
     page = (
         "Loss 9.999<!-- recorded: loss .3f -->, 1<!-- recorded: pieces ,d --> pieces.\n"
         "<!-- generated: recorded_transcript -->\nold\n<!-- end -->\n2.5 stays\n"
@@ -63,14 +63,14 @@ def test_numbers_and_blocks_are_replaced():
 @pytest.mark.parametrize(
     "mark", ["1<!-- recorded: nothing .3f -->", "<!-- generated: nothing -->\n<!-- end -->"]
 )
-def test_a_mark_with_an_unknown_name_is_an_error(mark):
-    """A misspelt name raises an error."""
+def test_a_mark_for_what_is_not_there_is_an_error(mark):
+    """A name misspelt is told, not passed over."""
     with pytest.raises(KeyError, match="nothing"):
         rewrite(mark, TOY)
 
 
 def test_tables_of_settings_follow_the_configuration():
-    """Each setting has one row in one of the four tables."""
+    """Each setting has one row in one of the four tables, with its default and its range."""
     names = (
         "settings_specified",
         "settings_model_architecture",
@@ -83,12 +83,12 @@ def test_tables_of_settings_follow_the_configuration():
 
 
 def test_nested_details_get_both_names():
-    """Nested names are joined; strings and booleans are left out."""
+    """Numbers of a phase's record are found by one name; words and truths are no numbers."""
     details = {"bytes_per_token": {"en": 3.1, "es": 3.0}, "vocab_size": 2000, "corpus_drift": False, "a": "b"}
     assert flatten(details) == {"bytes_per_token_en": 3.1, "bytes_per_token_es": 3.0, "vocab_size": 2000}
 
 
 def test_a_folder_without_a_run_is_not_recorded(tmp_path):
-    """Collecting figures requires a finished run."""
+    """Only a finished run has figures to keep."""
     with pytest.raises(SemillaError):
         collect(tmp_path, [])

@@ -22,17 +22,17 @@ FLAGS = {flag for name in COMMANDS for flag in build_parser(name)._option_string
 PROGRAMS = set(
     "semilla df du ls env curl free file wc sha256sum mount dmesg pip python tail head grep sort nproc uptime".split()
 )
-"""Programs that a cause may tell the reader to run: Semilla, and tools that every Linux system has."""
+"""What a cause may tell to run: Semilla, and tools that every Linux has."""
 
 
 def test_every_category_has_its_entry():
-    """Every topic that an error prints after ``help:`` has an entry."""
+    """What an error prints as ``help:`` is always there to be looked up."""
     assert set(CATEGORIES) <= set(TOPICS)
     assert len(TOPICS) == len(set(TOPICS))
 
 
 def list_topics_told() -> set[str]:
-    """Collect the topics that the sources mention: topics of warnings, and words after ``semilla guide``."""
+    """Collect what the sources send people to: topics of warnings, and what follows ``semilla guide`` in a text."""
     topics = set()
     for path in SOURCES.rglob("*.py"):
         text = path.read_text(encoding="utf-8")
@@ -46,7 +46,7 @@ def list_topics_told() -> set[str]:
 
 
 def test_every_topic_told_has_its_entry():
-    """Topics of warnings, hints, missed targets and advice can be looked up."""
+    """What a warning or a hint names can be looked up, as can the topics of missed targets and of advice."""
     told = list_topics_told()
     assert {"vocabulary_size", "network", "oom"} <= told
     assert all(find_named(GUIDE, name) for name in told)
@@ -55,8 +55,8 @@ def test_every_topic_told_has_its_entry():
 
 
 @pytest.mark.parametrize("entry", load_documentation().troubleshooting_guide, ids=TOPICS)
-def test_entries_are_complete_and_name_what_exists(entry):
-    """Each entry has four non-empty lists, and names only sections, flags and commands that exist."""
+def test_entries_are_whole_and_lead_somewhere(entry):
+    """Each entry fills its four lists, names sections of the guide, and only flags and commands that exist."""
     assert list(entry.sections) == list(HEADINGS)
     assert all(entry.sections.values())
     assert set(entry.related_sections) <= set(IDS)
@@ -67,7 +67,7 @@ def test_entries_are_complete_and_name_what_exists(entry):
 
 @pytest.mark.parametrize("entry", load_documentation().troubleshooting_guide, ids=TOPICS)
 def test_a_cause_can_be_checked_and_something_be_done(entry):
-    """At least one cause names a command that checks it, and at least one solution is an action."""
+    """At least one cause names a command that tells whether it is the one; at least one solution is not to wait."""
     commands = re.findall(r"`([^`]+)`", " ".join(entry.possible_causes))
     assert [command for command in commands if command.split()[0] in PROGRAMS]
     actions = " ".join(entry.solutions).split(". ")
@@ -103,7 +103,7 @@ ENTRY = """# Guía
 
 
 def test_entries_are_read_from_their_fixed_shape():
-    """Headings and lists become an entry. Continued lines are joined, and the next heading ends the entry."""
+    """Headings and lists become an entry, continued lines are joined, the next heading ends it."""
     (entry,) = parse_entries(ENTRY)
     assert (entry.topic, entry.symptom) == ("loss", "the loss 🌱")
     assert entry.signs == ("a sign that goes on",)
@@ -113,11 +113,11 @@ def test_entries_are_read_from_their_fixed_shape():
 
 @pytest.mark.parametrize("part", ["**Causes**", "- do\n", "**Related**: [device](10-device.md)"])
 def test_another_shape_is_refused(part):
-    """A missing or empty list raises an error."""
+    """A list that is missing or empty is a defect of the guide and is told."""
     with pytest.raises(IntegrityError, match="'loss' needs the lists"):
         parse_entries(ENTRY.replace(part, ""))
 
 
 def test_chapters_are_found_in_the_checkout():
-    """In a checkout the chapters are read from ``docs/guide``."""
+    """Outside an installed wheel the chapters are those of ``docs/guide``."""
     assert (find_chapters() / "08-troubleshooting.md").is_file()

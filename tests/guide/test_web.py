@@ -1,4 +1,4 @@
-"""The web edition is self-contained, has no broken links, and is readable on a desktop and on a phone."""
+"""The web edition: complete in itself, without broken links, readable on a desk and on a phone."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ WAIT_FOR = """new Promise(done => {{
   }};
   look();
 }})"""
-"""Waits for the first element that matches, in the shadow root of the search dialog."""
+"""The first element of the search, which is a part of the page of its own, as soon as it is there."""
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory) -> Path:
-    """The site as scripts/web builds it."""
+    """The site, as scripts/web builds it."""
     site = tmp_path_factory.mktemp("web") / "site"
     build(site)
     return site
 
 
 def test_no_link_is_broken_and_nothing_is_fetched(site):
-    """Every link leads to an existing page and anchor. Scripts, styles and fonts are part of the site."""
+    """Every link leads to a page and a place in it; scripts, styles and fonts come with the site."""
     assert list(find_faults(site)) == []
 
 
 def test_every_chapter_has_its_page_and_can_be_searched(site):
-    """The search index contains each page of the guide."""
+    """The search index holds a passage of each page of the guide."""
     pages = {path.stem for path in (ROOT / "docs" / "guide").glob("*.md")} - {"README"} | {"index"}
     assert {path.stem for path in (site / "guide").glob("*.html")} == pages
     index = json.loads((site / "search.json").read_text(encoding="utf-8"))
@@ -52,13 +52,13 @@ def test_every_chapter_has_its_page_and_can_be_searched(site):
 @pytest.mark.parametrize(
     ("address", "fault"),
     [
-        ("nowhere.html", "which does not exist"),
-        ("#nowhere", "an anchor that does not exist"),
+        ("nowhere.html", "is not there"),
+        ("#nowhere", "a place that is not there"),
         ("https://example.org/x.js", "would fetch"),
     ],
 )
 def test_faults_are_really_found(tmp_path, address, fault):
-    """A broken link, a broken anchor and a script from another host are each reported."""
+    """A broken link, a broken anchor and a script from elsewhere each draw a complaint."""
     tag = f'<script src="{address}"></script>' if "://" in address else f'<a href="{address}">x</a>'
     (tmp_path / "index.html").write_text(tag, encoding="utf-8")
     (complaint,) = find_faults(tmp_path)
@@ -69,7 +69,7 @@ def test_faults_are_really_found(tmp_path, address, fault):
 def browser() -> Iterator[Browser]:
     program = find_chromium()
     if program is None:
-        pytest.skip("Chromium is not installed")
+        pytest.skip("there is no Chromium here")
     with Browser(program) as browser:
         yield browser
 
@@ -77,7 +77,7 @@ def browser() -> Iterator[Browser]:
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 @pytest.mark.parametrize("page", PAGES)
 def test_pages_fit_the_screen(site, browser, page, size):
-    """At both sizes a page shows its text and is no wider than the screen; wide tables scroll."""
+    """At both sizes a page has its text and is not wider than the screen; tables scroll by themselves."""
     browser.show(site / "guide" / f"{page}.html", size=size)
     assert browser.evaluate("document.scrollingElement.scrollWidth") <= size[0]
     assert browser.evaluate("document.querySelector('article').innerText.length") > 500
@@ -85,7 +85,7 @@ def test_pages_fit_the_screen(site, browser, page, size):
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_a_word_that_is_typed_finds_its_section(site, browser, size):
-    """Search works in pages opened from a folder: the first result for a symptom is its entry."""
+    """Pages opened from a folder can be searched: the first find for a symptom is its entry, and leads there."""
     browser.show(site / "guide" / "01-overview.html", size=size)
     browser.evaluate("document.querySelector('.md-search__button, label[for=__search]').click()")
     browser.evaluate(WAIT_FOR.format(selector="input[role=combobox]", wanted="one => one.focus()"))
