@@ -1,8 +1,7 @@
-"""Build the web edition with Zensical, and check that it is self-contained.
+"""Build the web edition with Zensical, and see that it is complete in itself.
 
-For search in pages opened from a folder, Zensical makes them download a script. We replace its address with our copy in
-docs/assets. Zensical also clears the folder .cache beside its configuration, even if another program owns it, so it
-works on a copy of the project.
+The builder would have pages opened from a folder fetch a script that lets them search; ours stands in docs/assets. It
+also clears the folder .cache beside its configuration, whoever it belongs to, so it is given a copy to work in.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ LINK = re.compile(r"\[(?P<words>[^\]]+)\]\((?P<address>\.\./[^)\s]+)\)")
 
 
 class Page(HTMLParser):
-    """The links of a page, the resources that it loads, and its anchors."""
+    """What a page links to, what it loads, and the places in it that can be linked to."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -46,7 +45,7 @@ class Page(HTMLParser):
 
 
 def build(site: Path) -> None:
-    """Write the site, replacing the folder. Raises CalledProcessError if Zensical prints any warning."""
+    """Write the site into a folder that is made anew; raises CalledProcessError where Zensical warns of anything."""
     with tempfile.TemporaryDirectory() as folder:
         shutil.copy(PROJECT / "zensical.toml", folder)
         shutil.copytree(PROJECT / "docs", Path(folder) / "docs")
@@ -63,7 +62,7 @@ def build(site: Path) -> None:
 
 
 def keep_inside(path: Path, *, docs: Path) -> str:
-    """Return the text of a page with links to files outside ``docs`` as plain text: the site lacks those files."""
+    """The text of a page, its links to files outside the documentation written out: those are not in the site."""
 
     def write_out(link: re.Match[str]) -> str:
         target = (path.parent / link["address"]).resolve()
@@ -73,7 +72,7 @@ def keep_inside(path: Path, *, docs: Path) -> str:
 
 
 def find_faults(site: Path) -> Iterator[str]:
-    """Yield broken links and resources of the site, and resources that would be fetched from another host."""
+    """Links and resources of the site that lead nowhere, and resources that would be fetched from elsewhere."""
     pages = {path.resolve(): Page(path) for path in site.rglob("*.html") if path.name != "404.html"}
     for path, page in pages.items():
         for address in sorted(page.links | page.resources):
