@@ -1,14 +1,14 @@
-"""Does llama.cpp say what the trained model says? Its tokens, and its greedy continuations in each number format.
+"""Does llama.cpp reproduce the trained model? Its tokens, and its greedy continuations in each number format.
 
     scripts/check-llama-cpp RUN [--output FILE.json]
 
-A greedy continuation is identical when it agrees token for token up to the first step where the two best logits of
-the reference are closer than 1e-3. There are two references: the trained model in float32, and the weights as the file
-holds them, computed in float32. The first shows what the number format costs, the second what llama.cpp's arithmetic
-does: it also rounds activations, to f16 for f16 weights and to 8 bits for q8_0.
+A greedy continuation is identical when it agrees token by token up to the first step where the two best logits of the
+reference are closer than 1e-3. There are two references: the trained model in float32, and the file's own weights,
+computed in float32. The first shows what the number format costs, the second what llama.cpp's arithmetic costs: it also
+rounds activations, to f16 for f16 weights and to 8 bits for q8_0.
 
-A continuation parts for good at its first close decision, so beside it stands what does not add up along a text: the
-loss of held-out contexts, and at how many of their positions the likeliest token is the same one.
+A continuation never recovers from its first close decision. So the report also has figures that do not add up along a
+text: the loss of held-out contexts, and the share of their positions with the same most likely token.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ CLOSE_CALL = 1e-3
 
 @dataclass(frozen=True)
 class Continuations:
-    """How far llama.cpp followed a reference; gaps are between the reference's two best logits where they part."""
+    """How far llama.cpp followed a reference; gaps are between the reference's two best logits where they differ."""
 
     reference: str
     prompts: int
     identical: int
     close_calls: int
-    """Of the identical, those that were compared only up to a close call."""
+    """Identical continuations that were compared only up to a close call."""
     tokens_compared: int
     tokens_equal: int
     gaps_at_partings: list[float]
@@ -54,7 +54,7 @@ class Continuations:
 def continue_greedily(
     score_last: Callable[[Ids], Logits], prompt: Ids, *, length: int
 ) -> tuple[Ids, list[float]]:
-    """Append the likeliest token until ``length``; also the gap between the two best logits at each step."""
+    """Append the most likely token until ``length``; also return the gap between the two best logits at each step."""
     ids, gaps = prompt, []
     while len(ids) < length:
         logits = score_last(ids)
@@ -81,7 +81,7 @@ def follow(reference: str, expected: list[tuple[Ids, list[float]]], found: list[
 
 
 def open_network(trained: TrainedModel, weights: dict[str, Any] | None = None) -> Callable[[Ids], Logits]:
-    """Score the token after a context with the network, its own weights or others in their place."""
+    """Score the token after a context with the network, with its own weights or the given ones."""
     network = copy.deepcopy(trained.network)
     if weights:
         network.load_state_dict({name: torch.from_numpy(weight) for name, weight in weights.items()})
@@ -96,7 +96,7 @@ def open_network(trained: TrainedModel, weights: dict[str, Any] | None = None) -
 
 
 def open_llama_scorer(llama: Any) -> Callable[[Ids], Logits]:
-    """Score with llama.cpp, which remembers the tokens it has read and is given only the new ones."""
+    """Score with llama.cpp, which keeps the tokens it has read in its cache and gets only the new ones."""
 
     def score_last(ids: Ids) -> Logits:
         if llama.n_tokens >= len(ids):
@@ -108,8 +108,8 @@ def open_llama_scorer(llama: Any) -> Callable[[Ids], Logits]:
 
 
 def check(trained: TrainedModel, quantization: str, *, place: Path) -> dict[str, Any]:
-    """Write one file, let the export's own check load it, and compare continuations."""
-    from semilla.export.llama_cpp import open_llama  # found once main() has added its folder
+    """Write one file, run the export's own check on it, and compare continuations."""
+    from semilla.export.llama_cpp import open_llama  # importable once main() has added its folder
 
     gguf.write(place, trained, quantization=quantization)
     parity = gguf.check(place, trained, quantization=quantization)
@@ -157,7 +157,9 @@ def show(result: dict[str, Any]) -> None:
             f"({one['close_calls']} up to a close call), {one['tokens_equal']:,} of {one['tokens_compared']:,} tokens"
         )
         if gaps:
-            print(f"    gaps where they part: median {statistics.median(gaps):.3g}, largest {max(gaps):.3g}")
+            print(
+                f"    gaps where they differ: median {statistics.median(gaps):.3g}, largest {max(gaps):.3g}"
+            )
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""What rounding costs on text that is given, not generated: the loss of an export beside the trained model's."""
+"""What rounding costs: the loss of an export on held-out text, next to the trained model's."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from semilla.export.trained_model import Ids, Logits, TrainedModel
 
 NUM_CONTEXTS = 600
-"""Of full length, evenly spread: at the default context about all that three books hold out."""
+"""Contexts of full length, evenly spread. At the default context they cover about all held-out text of three books."""
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,12 @@ class HeldOut:
     def __str__(self) -> str:
         return (
             f"loss {self.loss:.4f}, {self.loss_change_percent:+.4f} % against the trained model's, "
-            f"the same likeliest token at {self.same_likeliest_token:.2%} of {self.tokens:,} positions"
+            f"the same most likely token at {self.same_likeliest_token:.2%} of {self.tokens:,} positions"
         )
 
 
 def compare_held_out(trained: TrainedModel, score: Callable[[Ids], Logits]) -> HeldOut:
-    """Nats per token, and the share of positions with the same likeliest token, over contexts of full length."""
+    """Nats per token, and the share of positions with the same most likely token, over full contexts."""
     nats, agreeing, num_tokens = np.zeros(2), 0, 0
     contexts = trained.cut_contexts(NUM_CONTEXTS)
     for ids in contexts:

@@ -1,11 +1,11 @@
-"""Measure what a trained model knows of language, beside two that know less.
+"""Measure the grammar and language of a trained model, compared with a bigram model and an untrained network.
 
     python benchmarks/language.py RUN_DIRECTORY [--checkpoint NAME] [--num-samples 500] [--output FILE]
 
-Minimal pairs for the trained network, for the same network untrained, and for a bigram model of the same tokens; then
-``--num-samples`` samples a language (temperature 0.8, held-out openings) for their language, repetition and copying,
-with the training text's own repetition at equal length beside them. Writes JSON: date, machine, versions, every figure,
-the pairs the trained network got wrong, and twenty samples a language as they came.
+Asks minimal pairs of the trained network, of the same network untrained, and of a bigram model of the same tokens. Then
+draws ``--num-samples`` samples a language (temperature 0.8, held-out openings) and measures their language, repetition
+and copying, with the training text's own repetition at equal length for comparison. Writes JSON: date, machine,
+versions, every figure, the pairs that the trained network got wrong, and twenty samples a language, unedited.
 """
 
 from __future__ import annotations
@@ -131,9 +131,9 @@ def make_bigram_score(stream: npt.NDArray[np.int32], tokenizer: Tokenizer) -> Sc
         return np.array([score_ids(np.array([NEWLINE_ID, *tokenizer.encode(one)])) for one in sentences])
 
     def score_ids(ids: npt.NDArray[np.int64]) -> float:
-        wanted = ids[:-1] * size + ids[1:]
-        places = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-        seen = np.where(keys[places] == wanted, counts[places], 0)
+        expected = ids[:-1] * size + ids[1:]
+        places = np.minimum(np.searchsorted(keys, expected), len(keys) - 1)
+        seen = np.where(keys[places] == expected, counts[places], 0)
         return float(np.log((seen + SMOOTHING * frequencies[ids[1:]]) / (rows[ids[:-1]] + SMOOTHING)).sum())
 
     return score

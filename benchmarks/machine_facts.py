@@ -1,4 +1,4 @@
-"""What every record of a measurement says of where and when it was made."""
+"""Where and when a measurement was made: part of every recorded result."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def describe_machine() -> dict[str, Any]:
 
 
 def find_version(package: str) -> str | None:
-    """The installed version, None where there is none."""
+    """The installed version, or None."""
     try:
         return version(package)
     except PackageNotFoundError:

@@ -1,11 +1,11 @@
-"""How exactly do the exports of a run say what its trained model says? Every held-out line, a thousand contexts.
+"""How exactly the exports of a run reproduce its trained model: every held-out line, a thousand contexts.
 
-And what does int8 cost in the bundle that ships? The loss of about all held-out text, through the runtime that ships.
+Also what int8 costs in the shipped bundle: its loss over about all held-out text, through the runtime.
 
     .venv/bin/python benchmarks/measure_exports.py RUN [--output FILE.json]
 
-Definitions: the largest absolute difference of a logit in float32, over all positions of each context (Hugging Face) or
-its last (ONNX, whose graph gives only that); lines whose ids are not identical.
+Measured are the largest absolute difference of a logit in float32, over all positions of each context (Hugging Face) or
+at its last one (ONNX, whose graph returns only that), and the number of lines whose ids are not identical.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ NUM_CONTEXTS = 1000
 
 
 def measure(trained: TrainedModel) -> list[Comparison]:
-    """Export to both formats and compare; raises ValidationFailureError where they disagree."""
+    """Export to both formats and compare; raises ValidationFailureError where they differ too much."""
     with tempfile.TemporaryDirectory() as place:
         folders = {name: Path(place) / name for name in ("huggingface", "onnx")}
         for folder in folders.values():

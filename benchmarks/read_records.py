@@ -1,10 +1,10 @@
-"""Read status, metrics and pulse of a run over and over while it works, and tell whether every read was whole.
+"""Read status, metrics and heartbeat of a run repeatedly while it works, and check that every read is complete.
 
     python benchmarks/read_records.py [--reads 10000] [--output benchmarks/results/reads.json]
 
-Starts a whole run of its own (embedded stories, small shape) and reads until it ends, at least ``--reads`` times; a run
-that was too short is followed by another. Each read goes through the public readers, which verify the SHA-256 and the
-schema. Writes JSON with every count, and exits with 1 when a single read failed.
+Starts a run (embedded stories, small shape) and reads until it ends, at least ``--reads`` times; if it was too short,
+another run follows. Each read goes through the public readers, which verify the SHA-256 and the schema. Writes JSON
+with every count; exits with 1 when any read failed.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ PAUSE_S = 0.002
 
 
 class Reader:
-    """Counts reads of a directory and keeps what went wrong with them."""
+    """Counts reads of a directory and collects their faults."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -48,7 +48,7 @@ class Reader:
         self.step = 0
 
     def read(self) -> None:
-        """Read all three once; later reads must not tell of an earlier state."""
+        """Read all three once; no read may show an earlier state than the one before."""
         try:
             status = read_status(self.directory)
             if status:
@@ -62,11 +62,11 @@ class Reader:
                 self.num_epochs = epochs
         except (SemillaError, ValueError) as error:
             self.faults.append(f"{type(error).__name__}: {error}")
-        self._read_pulse()
+        self._read_heartbeat()
 
-    def _read_pulse(self) -> None:
+    def _read_heartbeat(self) -> None:
         beat = read_heartbeat(self.directory)
-        self.counts["pulse, none or not whole" if beat is None else "pulse"] += 1
+        self.counts["heartbeat, none or not whole" if beat is None else "heartbeat"] += 1
         if beat and beat.step:
             self._check_order("step", self.step, beat.step.step)
             self.step = beat.step.step
@@ -90,7 +90,7 @@ def follow_run(directory: Path) -> Reader:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--reads", type=int, default=10_000)
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()

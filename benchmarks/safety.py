@@ -1,13 +1,13 @@
-"""What safety costs: CPU seconds of training with checkpoints on the disk, against training without.
+"""What checkpoints cost: CPU seconds of training with checkpoints on disk, against training without.
 
     .venv/bin/python benchmarks/safety.py [--output-dir DIR] [--repetitions 7] [--steps 24]
 
-The default shape and batch, one thread, trains on random tokens, so that no text is needed. Each repetition trains the
-same number of steps twice, interleaved: without saving, and saving whenever 5 CPU seconds of training have passed,
-which is what 5 seconds are where nothing else runs. Beside that ratio, which a shared machine blurs, every single save
-is measured, as many more included, each after a step: serialising, hashing, writing, syncing, reading back, and the
-status that follows. From their median follow the shares at 5 and at 30 seconds. The results are printed and written
-to ``benchmarks/results/safety.json``.
+The default shape and batch train on random tokens, on one thread, so no text is needed. Each repetition trains the same
+number of steps twice, interleaved: without saving, and saving whenever 5 CPU seconds of training have passed (5 seconds
+by the clock on an idle machine). A shared machine blurs that ratio, so every save is measured as well, and as many
+further saves, each after a step: serializing, hashing, writing, syncing, reading back, and the status that follows. The
+shares at 5 and at 30 seconds follow from their median. The results are printed and written to
+``benchmarks/results/safety.json``.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Spent:
 
 @dataclass
 class Bench:
-    """One model in one process, trained on and on: what its numbers are makes no difference."""
+    """One model in one process, trained without end; its weights do not matter."""
 
     config: PipelineConfiguration
     state: RunState
@@ -64,7 +64,7 @@ class Bench:
     unsaved_s: float = 0.0
 
     def run(self, *, steps: int, interval_s: float | None) -> Spent:
-        """Train ``steps`` steps, saving when ``interval_s`` CPU seconds have passed, over all calls."""
+        """Train ``steps`` steps; save whenever ``interval_s`` CPU seconds have passed, counted over all calls."""
         with measure() as spent:
             before_s = time.process_time()
             for _ in islice(train(self.state, config=self.config, data=self.data), steps):
@@ -113,7 +113,7 @@ def build(directory: Path) -> Bench:
     state = build_state(config, vocab_size=vocab_size, precision=environment.precision)
     provenance = Provenance(1, vocab_size, "", "", environment.as_json())
 
-    def tell(event: Event) -> None:  # noqa: ARG001 - as a run does, the status follows each artifact
+    def tell(event: Event) -> None:  # noqa: ARG001 - as in a run, the status follows each artifact
         write_status(directory, PipelineStatus())
 
     files = TrainingFiles(config, run_id="", provenance=provenance, replaces=[], progress=tell)

@@ -1,21 +1,21 @@
-"""What watching a run costs: CPU seconds of its training with nobody looking, and with everybody.
+"""What watching a run costs: CPU seconds of its training without and with display, heartbeat and trackers.
 
     python benchmarks/watching.py [--repetitions 7] [--output benchmarks/results/watching.json]
     python benchmarks/watching.py --turns 3
     python benchmarks/watching.py --trainings [--variants off,live]
 
-First the CPU time of each single thing that watching does: drawing the live display, following a step, writing the
-pulse, a step's line of JSON, a step's row for TensorBoard; medians of ``--repetitions`` batches, in CPU time of the
-thread, so that other work on the machine hardly shows. From these the share of a training on one core.
+First it measures the CPU time of each part of watching: drawing the live display, following a step, writing the heartbeat,
+a step's line of JSON, a step's row for TensorBoard. The figures are medians of ``--repetitions`` batches, in CPU time
+of the thread, so other work on the machine hardly affects them. The share of a training on one core follows from them.
 
-With ``--turns N``, each of N trainings is watched (live display and pulse) and not watched in turns, in blocks of a few
-steps in the order on, off, off, on; the CPU seconds of neighbouring blocks are compared, so that what else slows the
+With ``--turns N``, each of N trainings is watched (live display and heartbeat) and not watched alternately, in blocks of a
+few steps in the order on, off, off, on. The CPU seconds of neighbouring blocks are compared, so other load on the
 machine cancels out. Blocks in which an epoch ends do not count.
 
-With ``--trainings``, the same training again and again, in turns: ``off`` (no listener, no pulse), ``live`` (the
-live display on a terminal of its own, and the pulse), ``json`` and ``tensorboard``. Counted are the CPU seconds of the
+With ``--trainings``, it repeats the same training, alternating between ``off`` (no listener, no heartbeat), ``live`` (the
+live display on a terminal of its own, and the heartbeat), ``json`` and ``tensorboard``. It counts the CPU seconds of the
 process from the first step to the last, all threads together; ``accounted_s`` are those spent inside listeners and
-drawing. This needs a quiet machine: the display draws by the clock, and a training that gets a tenth of a core is drawn
+drawing. This needs an idle machine: the display draws by the clock, so a training that gets a tenth of a core is drawn
 ten times as often for the same work.
 """
 
@@ -53,7 +53,7 @@ EPOCH: dict[str, Any] = {
     "bits_per_byte": {"all": 1.5},
 }
 STEPS_PER_SECOND = 10.0
-"""More than the default training makes on two cores."""
+"""More steps than the default training makes on two cores."""
 VARIANTS = ("off", "live", "json", "tensorboard")
 SETTINGS = {
     "corpus_source": "sample",
@@ -69,11 +69,11 @@ TURNS_EPOCHS = 4
 
 
 class Turns:
-    """A listener that passes on what happens in every other block of steps; keeps the CPU seconds of each block."""
+    """A listener that forwards the events of every other block of steps and keeps each block's CPU seconds."""
 
     def __init__(self, live: Any) -> None:
         self.live = live
-        self.pulse: Callable[[Any], None] = lambda _: None
+        self.heartbeat: Callable[[Any], None] = lambda _: None
         self.blocks: list[tuple[bool, float | None]] = []
         self.is_on = False
         self.num_steps = 0
@@ -88,7 +88,7 @@ class Turns:
         self.is_spoilt |= isinstance(event, EpochDone)
         if self.is_on:
             self.live.follow(event)
-            self.pulse(event)
+            self.heartbeat(event)
         if isinstance(event, StepDone):
             self.num_steps += 1
             if self.num_steps % BLOCK_STEPS == 0:
@@ -102,13 +102,13 @@ class Turns:
         self.is_spoilt, self.began_s = False, time.process_time()
 
     def compare(self) -> list[float]:
-        """By how many percent a watched block took more than its neighbour, for each pair of whole blocks."""
+        """Percent more CPU time of a watched block than of its neighbour, for each pair of whole blocks."""
         pairs = [dict(self.blocks[place : place + 2]) for place in range(0, len(self.blocks) - 1, 2)]
         return [100 * (pair[True] / pair[False] - 1) for pair in pairs if pair.get(True) and pair.get(False)]
 
 
 def take_turns(directory: Path) -> dict[str, Any]:
-    """Train in this process, watched and not watched in turns."""
+    """Train in this process, watched and not watched alternately."""
     from semilla.configuration.schema import PipelineConfiguration
     from semilla.pipeline import main_job as pipeline
     from semilla.pipeline.phases import validation
@@ -122,11 +122,11 @@ def take_turns(directory: Path) -> dict[str, Any]:
         open_heartbeat = pipeline.open_heartbeat
 
         @contextlib.contextmanager
-        def lend_pulse(place: Path) -> Iterator[Any]:
-            with open_heartbeat(place) as turns.pulse:
+        def open_heartbeat_for_blocks(place: Path) -> Iterator[Any]:
+            with open_heartbeat(place) as turns.heartbeat:
                 yield lambda _: None
 
-        pipeline.open_heartbeat = lend_pulse  # type: ignore[attr-defined]
+        pipeline.open_heartbeat = open_heartbeat_for_blocks  # type: ignore[attr-defined]
         pipeline.run_pipeline(PipelineConfiguration.model_validate(settings), listeners=[turns])
     return {"blocks": turns.blocks, "difference_percent": turns.compare()}
 
@@ -151,7 +151,7 @@ class Clock:
 
 
 def train(variant: str, directory: Path) -> dict[str, float]:
-    """Run in this process; CPU seconds of the training, and those of them that went into watching."""
+    """Run in this process; return the CPU seconds of the training, and the part of them spent on watching."""
     from semilla.configuration.schema import PipelineConfiguration
     from semilla.events import Event, PhaseFinished, PhaseStarted
     from semilla.pipeline import main_job as pipeline
@@ -168,9 +168,9 @@ def train(variant: str, directory: Path) -> dict[str, float]:
                     time.process_time(), time.perf_counter(), clock.spent_s,
                 )  # fmt: skip
 
-    pulse = pipeline.open_heartbeat
+    heartbeat = pipeline.open_heartbeat
     pipeline.open_heartbeat = (  # type: ignore[attr-defined]
-        (lambda _: contextlib.nullcontext(lambda _: None)) if variant == "off" else _time_pulse(pulse, clock)
+        (lambda _: contextlib.nullcontext(lambda _: None)) if variant == "off" else _time_heartbeat(heartbeat, clock)
     )
     validation.run = lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt)  # type: ignore[assignment]
     tracker = "tensorboard" if variant == "tensorboard" else "none"
@@ -186,11 +186,11 @@ def train(variant: str, directory: Path) -> dict[str, float]:
     }
 
 
-def _time_pulse(open_heartbeat: Callable[..., Any], clock: Clock) -> Callable[..., Any]:
+def _time_heartbeat(open_heartbeat: Callable[..., Any], clock: Clock) -> Callable[..., Any]:
     @contextlib.contextmanager
     def opened(directory: Path) -> Iterator[Any]:
-        with open_heartbeat(directory) as pulse:
-            yield clock.wrap(pulse)
+        with open_heartbeat(directory) as heartbeat:
+            yield clock.wrap(heartbeat)
 
     return opened
 
@@ -234,7 +234,7 @@ def _drain(leader: int) -> None:
 
 
 def measure_calls(repetitions: int) -> dict[str, dict[str, float]]:
-    """CPU milliseconds of each thing watching does, and what it comes to in percent of one core."""
+    """CPU milliseconds of each part of watching, and its share of one core in percent."""
     from semilla.events import StepDone
 
     steps = [StepDone(i + 1, 1000, 3, 12, 6 - i / 200, 3e-4, 21_000.0, 62.0) for i in range(500)]
@@ -256,7 +256,7 @@ def measure_calls(repetitions: int) -> dict[str, dict[str, float]]:
 def _prepare_calls(
     folder: Path, steps: list[Any], stack: contextlib.ExitStack
 ) -> Iterator[tuple[str, tuple[Callable[[], Any], int, float]]]:
-    """Each call by name, how often to repeat it, and how often a second a run makes it."""
+    """Each call by name, with its number of repetitions and how often a second a run makes it."""
     from rich.console import Console
     from rich.live import Live
 
@@ -276,33 +276,33 @@ def _prepare_calls(
     live.follow(PhaseStarted("model_training"))
     live.follow(EpochDone(EpochMetrics(**EPOCH), is_best=True))
     stack.enter_context(hold_lock(folder))
-    pulse = stack.enter_context(open_heartbeat(folder))
+    heartbeat = stack.enter_context(open_heartbeat(folder))
     tracker = TensorBoardTracker(folder / "tensorboard", tell=lambda _: None)
     stack.callback(tracker.close)
     for step in steps:
         live.follow(step)
-        pulse(step)
+        heartbeat(step)
     step = steps[-1]
     live.live.start()
     stack.callback(live.live.stop)
     yield "draw the live display", (live.live.refresh, 200, REFRESH_PER_SECOND)
     yield "follow a step", (lambda: live.follow(step), 2000, STEPS_PER_SECOND)
-    yield "take a step's pulse", (lambda: pulse(step), 2000, STEPS_PER_SECOND)
-    yield "write the pulse", (pulse._write, 200, 1 / BEAT_S)
+    yield "take a step's heartbeat", (lambda: heartbeat(step), 2000, STEPS_PER_SECOND)
+    yield "write the heartbeat", (heartbeat._write, 200, 1 / BEAT_S)
     line = lambda: json.dumps({"event": describe_kind(step), **describe_fields(step)})  # noqa: E731
     yield "a step's line of JSON", (line, 2000, STEPS_PER_SECOND)
     yield "a step's row for TensorBoard", (lambda: tracker(step), 500, STEPS_PER_SECOND)
 
 
 def _open_terminal() -> Any:
-    """A terminal that somebody reads and nobody sees."""
+    """A terminal whose output is read and discarded."""
     leader, follower = pty.openpty()
     threading.Thread(target=_drain, args=(leader,), daemon=True).start()
     return os.fdopen(follower, "w", encoding="utf-8")
 
 
 def summarize(rows: dict[str, list[dict[str, float]]]) -> dict[str, Any]:
-    """Medians, and each variant's cost in percent of the training nobody watched."""
+    """Medians, and each variant's cost in percent of the unwatched training."""
     base = statistics.median(row["cpu_s"] for row in rows["off"])
     return {
         variant: {
@@ -320,7 +320,7 @@ def summarize(rows: dict[str, list[dict[str, float]]]) -> dict[str, Any]:
 
 
 def summarize_turns(trainings: list[dict[str, Any]]) -> dict[str, float]:
-    """Of all pairs of blocks of all trainings."""
+    """Figures over all pairs of blocks of all trainings."""
     found = [percent for training in trainings for percent in training["difference_percent"]]
     return {
         "pairs": len(found),
@@ -331,14 +331,14 @@ def summarize_turns(trainings: list[dict[str, Any]]) -> dict[str, float]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--repetitions", type=int, default=7)
-    parser.add_argument("--trainings", action="store_true", help="compare whole trainings, too")
+    parser.add_argument("--trainings", action="store_true", help="also compare whole trainings")
     parser.add_argument(
-        "--variants", default=",".join(VARIANTS), help="of whole trainings; off must be among them"
+        "--variants", default=",".join(VARIANTS), help="variants of whole trainings; must include off"
     )
     parser.add_argument("--output", type=Path)
-    parser.add_argument("--turns", type=int, default=0, metavar="N", help="watch N trainings in turns")
+    parser.add_argument("--turns", type=int, default=0, metavar="N", help="watch N trainings alternately")
     parser.add_argument("--train", choices=(*VARIANTS, "turns"), help=argparse.SUPPRESS)
     parser.add_argument("--place", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()

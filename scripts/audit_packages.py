@@ -1,7 +1,7 @@
-"""Hold every locked package against the advisory database, but for exceptions that have a reason and an end.
+"""Check every locked package against the advisory database, except for advisories with a reason and an expiry date.
 
-Usage: audit_packages.py PIP_AUDIT. Ends with 0 when every package was asked about and nothing is open, 1 when an
-advisory is open or an exception has expired, and 2 when the service could not be asked: then nothing was verified,
+Usage: audit_packages.py PIP_AUDIT. The exit code is 0 when every package was checked and nothing is open, 1 when an
+advisory is open or an exception has expired, and 2 when the service could not be reached. Then nothing was verified,
 which is neither a pass nor a finding.
 """
 
@@ -24,14 +24,14 @@ TIMEOUT_S = 600
 
 
 def list_requirements() -> list[str]:
-    """Every locked package as ``name==version``, and torch, which is pinned elsewhere."""
+    """Return every locked package as ``name==version``, and torch, which pyproject.toml pins."""
     locked = re.findall(r"^([\w.-]+==[\w.+!-]+)", (ROOT / "requirements.lock").read_text("utf-8"), re.M)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     return locked + [one for one in project["optional-dependencies"]["train"] if one.startswith("torch==")]
 
 
 def read_exceptions(text: str, *, today: date) -> tuple[dict[str, str], list[str]]:
-    """Reasons by advisory id, and a sentence on each exception that has expired or says too little."""
+    """Return reasons by advisory id, and a sentence for each exception that has expired or lacks a field."""
     reasons, faults = {}, []
     for entry in tomllib.loads(text).get("exception", []):
         if not {"id", "package", "reason", "expires"} <= entry.keys() or not isinstance(
@@ -48,7 +48,7 @@ def read_exceptions(text: str, *, today: date) -> tuple[dict[str, str], list[str
 
 
 def find_open(report: Mapping[str, Any], reasons: Mapping[str, str]) -> list[str]:
-    """A sentence on each advisory that no exception covers, under its own id or an alias."""
+    """Return a sentence for each advisory that no exception covers by its id or an alias."""
     return [
         f"{package['name']} {package['version']}: {advisory['id']}, fixed in {advisory['fix_versions'] or 'no version'}"
         for package in report["dependencies"]
@@ -58,7 +58,7 @@ def find_open(report: Mapping[str, Any], reasons: Mapping[str, str]) -> list[str
 
 
 def ask(pip_audit: str, requirements: list[str]) -> Mapping[str, Any] | str:
-    """The service's report, or why there is none; pip-audit ends with 1 in both cases."""
+    """Return the service's report, or the reason why there is none. pip-audit exits with 1 in both cases."""
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
         file.write("\n".join(requirements) + "\n")
         file.flush()
@@ -91,7 +91,7 @@ def main() -> int:
     reasons, faults = read_exceptions(EXCEPTIONS.read_text("utf-8"), today=datetime.now(UTC).date())
     report = ask(sys.argv[1], requirements)
     if isinstance(report, str):
-        print(f"NOTHING WAS VERIFIED: the advisory service could not be asked ({report[:300]})")
+        print(f"NOTHING WAS VERIFIED: the advisory service could not be reached ({report[:300]})")
         return 2
     problems = faults + find_open(report, reasons)
     print("\n".join(problems) or f"{len(requirements)} packages, no open advisory, {len(reasons)} exceptions")

@@ -1,4 +1,4 @@
-"""Print what the sample corpus is made of at 3 MB: plots, words, word forms, repeated sentences, twins, time."""
+"""Print figures of the sample corpus at 3 MB: plots, words, word forms, repeated sentences, twins, time."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def main() -> None:
             for entry in load_library().lexicon.entries
             if entry.terms[document.language].part not in ("name", "phrase")
         }
-        told = sum(set(re.findall(r"[^\W\d_]+", entry.lower())) <= words.keys() for entry in entries)
+        used = sum(set(re.findall(r"[^\W\d_]+", entry.lower())) <= words.keys() for entry in entries)
         stories = document.text.rstrip("\n").split("\n\n")
         long = Counter(sentence for story in stories for sentence in set(list_long_sentences(story)))
         twins = sum(
@@ -35,7 +35,7 @@ def main() -> None:
         )
         print(
             f"{document.language}: {len(stories)} stories, {twins / len(stories):.1%} with a twin; "
-            f"{told} of {len(entries)} dictionary forms told; {len(words)} word forms, "
+            f"{used} of {len(entries)} dictionary forms used; {len(words)} word forms, "
             f"{sum(count >= 20 for count in words.values())} of them 20 times; "
             f"{long.total() - len(long)} of {long.total()} long sentences repeated"
         )

@@ -1,4 +1,4 @@
-"""Print, for every file of a Gutenberg mirror, what cleaning leaves: words against the file's own markers.
+"""Print, for every file of a Gutenberg mirror, how many words cleaning keeps between the file's own markers.
 
 Usage: measure_stripping.py FOLDER. Ends with 1 when a cleaned text names the trademark or loses more than 3 % of the
 words between its markers (pictures aside); files without both markers are shown and not judged.
@@ -20,7 +20,7 @@ LICENCE = re.compile(r"Project\s+Gutenberg|Gutenberg-tm|gutenberg\.(org|net)|FUL
 
 
 def measure_file(path: Path) -> tuple[str, bool]:
-    """One row of the table, and whether the file came out as it should."""
+    """One row of the table, and whether the file was cleaned as it should be."""
     data = path.read_bytes()
     try:
         clean = clean_file(data, name=path.name)

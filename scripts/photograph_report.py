@@ -1,9 +1,9 @@
-"""Photograph the page of a run as readers see it: desktop, phone, dark, and on paper.
+"""Take screenshots of a run's report as readers see it: desktop, phone, dark mode and paper.
 
     python scripts/photograph_report.py RUN_OR_PAGE [FOLDER]
 
-RUN is a run's directory, whose page is rendered anew, or an HTML file. Writes NAME-desktop.png and so on to FOLDER (the
-default: screenshots). Long pages are cut into pieces that can be looked at.
+RUN is a run's directory, whose report is rendered again, or an HTML file. The script writes NAME-desktop.png and so on
+to FOLDER (default: screenshots). It splits long pages into several pictures.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Make the first run that the guide tells about, keep its figures, and bring the guide's numbers up to date.
+"""Repeat the run that the guide quotes, record its figures, and update the numbers in the guide.
 
-The command is the one in scripts/first-run; the figures go to docs/guide/recorded/first-run.json, with the date and
-the machine. ``--from DIRECTORY`` takes the figures of a finished run made by that command instead of making one;
-what it printed is then left as recorded.
+The command is the one in scripts/first-run. The figures go to docs/guide/recorded/first-run.json, with the date and
+the machine. ``--from DIRECTORY`` takes the figures of a finished run of that command instead; the recorded transcript
+then stays as it is.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ FIRST_RUN = Path(__file__).parent / "first-run"
 
 
 def read_command() -> list[str]:
-    """The run's words as a user types them, from scripts/first-run."""
+    """Return the words of the command in scripts/first-run, as a user types them."""
     line = re.search(
         r"^\.venv/bin/(semilla run .*?) \"\$@\"$", FIRST_RUN.read_text(encoding="utf-8"), re.MULTILINE
     )
@@ -40,7 +40,7 @@ def read_command() -> list[str]:
 
 
 def make_run(directory: Path) -> list[str]:
-    """Run the command into ``directory`` and return what it printed, line by line."""
+    """Run the command with ``directory`` as its output directory; return the lines that it printed."""
     words = [sys.executable, "-m", *read_command(), "--output-dir", str(directory)]
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SEMILLA_")}
     done = subprocess.run(words, check=True, capture_output=True, encoding="utf-8", env=kept)
@@ -48,7 +48,7 @@ def make_run(directory: Path) -> list[str]:
 
 
 def collect(directory: Path, transcript: list[str]) -> dict[str, Any]:
-    """All that the guide quotes of a run."""
+    """Collect everything that the guide quotes from a run."""
     status, metrics = read_status(directory), read_metrics(directory / names.METRICS)
     assert status
     assert status.validation_results
@@ -65,7 +65,7 @@ def collect(directory: Path, transcript: list[str]) -> dict[str, Any]:
 
 
 def collect_figures(directory: Path, status: PipelineStatus, metrics: TrainingMetrics) -> dict[str, float]:
-    """Single numbers by name: losses, sizes, seconds, the device's view."""
+    """Collect single numbers by name: losses, sizes, seconds, measurements of the bundle."""
     results, final = status.validation_results, metrics.final_metrics
     assert results
     assert final
@@ -104,7 +104,7 @@ def collect_figures(directory: Path, status: PipelineStatus, metrics: TrainingMe
 
 
 def flatten(details: dict[str, Any], *, prefix: str = "") -> dict[str, float]:
-    """The numbers among a phase's details; those of nested objects get both names."""
+    """Return the numbers in the details of a phase. Names of nested objects are joined with ``_``."""
     figures: dict[str, float] = {}
     for name, value in details.items():
         if isinstance(value, dict):

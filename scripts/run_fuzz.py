@@ -1,4 +1,4 @@
-"""Judge hostile cases by the thousand, in child processes that may crash; see tests/fuzzing.py for the cases."""
+"""Judge thousands of hostile cases in child processes, which may crash; tests/fuzzing.py has the cases."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from fuzzing import LIMIT_S, TARGETS, Verdict, judge
 
 
 def run_child(target: str, first: int, last: int) -> None:
-    """Judge cases in this process, telling of each as it ends, so that a crash can be laid to the next."""
+    """Judge cases in this process and report each as it ends, so that a crash belongs to the next one."""
     judge(target, first)  # what is imported and made once counts for no case
     for number in range(first, last):
         print(json.dumps(asdict(judge(target, number))), file=sys.__stdout__, flush=True)
 
 
 def run_target(target: str, first: int, last: int) -> list[Verdict]:
-    """Judge cases in child processes; one that dies or hangs costs its own case and no other."""
+    """Judge cases in child processes; one that dies or hangs costs only its own case."""
     verdicts: list[Verdict] = []
     while first < last:
         command = [sys.executable, __file__, "--child", target, str(first), str(last)]
@@ -54,7 +54,7 @@ def main() -> int:
     parser.add_argument("--cases", type=int, default=20_000, help="over all targets (default: 20000)")
     parser.add_argument("--first", type=int, default=0, help="number of the first case of each target")
     parser.add_argument("--target", choices=sorted(TARGETS), help="only this one")
-    parser.add_argument("--replay", metavar="TARGET:NUMBER", help="one case again")
+    parser.add_argument("--replay", metavar="TARGET:NUMBER", help="repeat one case")
     parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
@@ -82,11 +82,11 @@ def report(arguments: argparse.Namespace) -> int:
         num_failed += len(failed)
         kinds = Counter(verdict.category or "accepted" for verdict in verdicts)
         times_s = sorted(verdict.elapsed_s for verdict in verdicts)
-        told = ", ".join(f"{kind} {count}" for kind, count in kinds.most_common())
+        outcomes = ", ".join(f"{kind} {count}" for kind, count in kinds.most_common())
         print(
             f"{target}: {len(verdicts)} cases in {time.monotonic() - start_s:.0f} s, "
             f"median {times_s[len(times_s) // 2]:.3f} s, "
-            f"slowest {times_s[-1]:.2f} s; {told}; {len(failed)} failed",
+            f"slowest {times_s[-1]:.2f} s; {outcomes}; {len(failed)} failed",
             flush=True,
         )
         for verdict in failed:

@@ -1,4 +1,4 @@
-"""Follow the guide from the top, as a new user would: every block in order, in one empty folder; print what happened.
+"""Run every block of the guide in order, in one empty folder, as a new user would, and print the results.
 
 Arguments: the folder (default: a new one), then ids of chapters (default: all).
 """
@@ -29,14 +29,14 @@ def main() -> int:
         start_s = time.monotonic()
         found = Reader(folder).follow(chapter)
         num_blocks += len(chapter.code_examples)
-        ending = "all as promised" if not found else f"{len(found)} not as promised"
+        ending = "all as expected" if not found else f"{len(found)} not as expected"
         spent_s = time.monotonic() - start_s
         print(
             f"{chapter.file_name}: {len(chapter.code_examples)} blocks, {ending} ({spent_s:.0f} s)",
             flush=True,
         )
         complaints += found
-    print("\n\n".join(complaints) or f"{num_blocks} blocks, every one as promised")
+    print("\n\n".join(complaints) or f"{num_blocks} blocks, all as expected")
     return 1 if complaints else 0
 
 

@@ -1,9 +1,11 @@
-"""Write what in guide and README derives from the code or from the recorded run; --check only tells if it is current.
+"""Update the numbers and tables in the guide and the README that come from the code or from the recorded run.
 
-Two marks ask for it, and both stay where they are::
+Two marks say where. Both stay in place::
 
-    2.139<!-- recorded: best_validation_loss .3f -->     the number before the mark, formatted
-    <!-- generated: budgets --> … <!-- end -->           what stands between
+    2.139<!-- recorded: best_validation_loss .3f -->     replaces the number before the mark, in this format
+    <!-- generated: budgets --> … <!-- end -->           replaces the lines in between
+
+``--check`` changes nothing and fails if a page is not current.
 """
 
 from __future__ import annotations
@@ -28,9 +30,9 @@ BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def rewrite(text: str, recorded: Mapping[str, Any]) -> str:
-    """Put current numbers and tables into a page; raises KeyError for a mark that asks for what is not there.
+    """Put current numbers and tables into a page. Raises KeyError for a mark with an unknown name.
 
-    Before any run is recorded, numbers stay as they are.
+    Without a recorded run, numbers stay as they are.
     """
     if recorded["figures"]:
         text = NUMBER.sub(lambda mark: format(recorded["figures"][mark["name"]], mark["format"]), text)
@@ -38,7 +40,7 @@ def rewrite(text: str, recorded: Mapping[str, Any]) -> str:
 
 
 def count_marks(text: str) -> tuple[int, int]:
-    """How many recorded numbers and how many generated blocks a page has, readable or not."""
+    """Count the marks of recorded numbers and of generated blocks in a page, well-formed or not."""
     return text.count("<!-- recorded:"), text.count("<!-- generated:")
 
 
@@ -52,7 +54,7 @@ def draw_table(headings: Iterable[str], rows: Iterable[Iterable[object]]) -> str
 
 
 def tabulate_settings(group: str | None, names: Callable[[str], bool]) -> str:
-    """Settings of one group: name, default, what is allowed, and the help of the flag."""
+    """List the settings of one group: name, default, allowed values and the help text of the flag."""
     chosen = [one for one in list_settings().values() if one.group == group and names(one.name)]
     headings = ("setting", "default", "allowed", "what it is")
     return draw_table(
@@ -71,11 +73,11 @@ SPECIFIED = {
     "corpus_source", "corpus_size_mb", "tokenizer_vocab_size", "tokenizer_model_type", "output_directory",
     "resume_from_checkpoint", "skip_phases",
 }  # fmt: skip
-"""Settings outside the two groups that the specification names; the others are Semilla's own."""
+"""The settings outside the two groups that the specification names. The others are Semilla's own."""
 
 
 def tabulate_findings(recorded: Mapping[str, Any]) -> str:
-    """The gates and targets of the recorded run, each figure beside its threshold."""
+    """List the gates and targets of the recorded run, each value beside its threshold."""
     findings = [Finding.model_validate(one) for one in recorded["findings"]]
     rows = (
         (
@@ -91,13 +93,13 @@ def tabulate_findings(recorded: Mapping[str, Any]) -> str:
 
 
 def tabulate_budgets(recorded: Mapping[str, Any]) -> str:
-    """What the device allows, and what the recorded run's model took of it."""
+    """List the device budgets, and what the model of the recorded run used."""
     rows = ((f"`{name}`", most, recorded["figures"].get(name, "")) for name, most in BUDGETS.items())
     return draw_table(("figure", "at most", "recorded run"), rows)
 
 
 def tabulate_epochs(recorded: Mapping[str, Any]) -> str:
-    """The recorded run's epochs: the first, the last, and every third between."""
+    """List epochs of the recorded run: the first, the last, and every third in between."""
     epochs = recorded["epochs"]
     rows = (
         (
@@ -122,12 +124,12 @@ def tabulate_epochs(recorded: Mapping[str, Any]) -> str:
 
 
 def show_transcript(recorded: Mapping[str, Any]) -> str:
-    """What the recorded run printed."""
+    """Return what the recorded run printed, as a block."""
     return "\n".join(["```text", *recorded["transcript"], "```"])
 
 
 def show_samples(recorded: Mapping[str, Any]) -> str:
-    """The recorded run's samples after its first and its last epoch, nothing edited."""
+    """Return the samples of the recorded run after its first and its last epoch, unedited."""
     lines = []
     for epoch in (recorded["epochs"][0], recorded["epochs"][-1]):
         for sample in epoch["sample_outputs"]:
@@ -146,11 +148,11 @@ GENERATED: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "recorded_transcript": show_transcript,
     "recorded_samples": show_samples,
 }
-"""What a page can ask for by name."""
+"""The generated blocks by name."""
 
 
 def read_recorded() -> dict[str, Any]:
-    """What scripts/record-guide kept; without a recorded run there is nothing to quote."""
+    """Read the figures that scripts/record-guide saved; empty without a recorded run."""
     if not RECORDED.is_file():
         return {"figures": {}, "epochs": [], "findings": [], "transcript": []}
     content: dict[str, Any] = json.loads(RECORDED.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""A headless Chromium, spoken to over a pipe (the DevTools protocol): shows pages, photographs them, reads them back.
+"""A headless Chromium, driven over a pipe (the DevTools protocol): opens, photographs and inspects pages.
 
 Nothing has to be installed for it but Chromium itself. Tests that want one skip where there is none;
 ``scripts/install-browser`` brings it, and axe-core with it.
@@ -30,12 +30,12 @@ DESKTOP, PHONE, NARROW = (1280, 900), (390, 844), (320, 640)
 
 
 def find_chromium() -> str | None:
-    """The browser that is installed, if one is."""
+    """The installed browser, or None."""
     return next(filter(None, map(shutil.which, NAMES)), None)
 
 
 class Browser:
-    """One Chromium with one page, used as a context manager. ``requests`` are the addresses the page asked for."""
+    """One Chromium with one page, a context manager. ``requests`` are the addresses that the page requested."""
 
     def __init__(self, program: str) -> None:
         self.requests: list[str] = []
@@ -109,7 +109,7 @@ class Browser:
         path.write_bytes(base64.b64decode(answer["data"]))
 
     def find_barriers(self, impacts: tuple[str, ...] = ("serious", "critical")) -> list[str]:
-        """What axe-core finds of the given impacts, one line each: rule, help and the first element."""
+        """Findings of axe-core with the given impacts, one line each: rule, help and the first element."""
         self.evaluate(AXE.read_text(encoding="utf-8") + ";true")
         found = self.evaluate("axe.run().then(results => results.violations)")
         return [

@@ -1,4 +1,4 @@
-"""For every test: nothing is unpickled, and no example of a property has a deadline.
+"""For every test: slow ones are marked, nothing is unpickled, and no example of a property has a deadline.
 
 A pickle that names anything is refused when it is read, and fails its test.
 """
@@ -11,17 +11,23 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+from tiers import mark_slow_tests
 
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
 
 UNPICKLED: list[str] = []
 _ALLOWED: frozenset[str] = frozenset()
-"""Names that a package we use looks up for pickles of its own; none is known to."""
+"""Names that packages look up for pickles of their own; none is known."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--num-runs", type=int, default=20, help="runs in the test of what runs leave behind")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    mark_slow_tests(items)
 
 
 def _refuse_pickles(event: str, arguments: tuple[Any, ...]) -> None:
@@ -29,7 +35,7 @@ def _refuse_pickles(event: str, arguments: tuple[Any, ...]) -> None:
         name = ".".join(map(str, arguments))
         if name not in _ALLOWED:
             UNPICKLED.append(name)
-            raise RuntimeError(f"{name} was to be unpickled")
+            raise RuntimeError(f"a pickle asked for {name}")
 
 
 sys.addaudithook(_refuse_pickles)
@@ -37,7 +43,7 @@ sys.addaudithook(_refuse_pickles)
 
 @pytest.fixture
 def suite_unpickled() -> list[str]:
-    """Names that pickles asked for during the present test."""
+    """Names that pickles asked for during this test."""
     return UNPICKLED
 
 

@@ -1,4 +1,4 @@
-"""A bundle of the default shape with random weights: what it weighs and costs does not depend on what they are."""
+"""A bundle of the default shape with random weights: its size and memory do not depend on their values."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NUM_PIECES = 8000
 
 @cache
 def train_tokenizer_of_8000() -> bytes:
-    """A tokenizer of as many pieces as the default asks for, of words as long as those of a real text."""
+    """A tokenizer with the default number of pieces, trained on words as long as those of a real text."""
     draw = random.Random(0)
     letters = "aeiouáéíóúñlmnrstcdpbgv"
     words = ["".join(draw.choices(letters, k=draw.randint(2, 11))) for _ in range(12_000)]
@@ -70,7 +70,7 @@ def measure_figures(directory: Path) -> dict[str, float]:
 
 
 def describe_surroundings() -> dict[str, str]:
-    """What memory and sizes depend on besides our own code."""
+    """What memory and sizes depend on, apart from our own code."""
     packages = ("numpy", "onnxruntime", "sentencepiece")
     python = ".".join(platform.python_version_tuple()[:2])
     libc = " ".join(platform.libc_ver())

@@ -1,4 +1,4 @@
-"""Stands between the writer and the disk: counts the calls, and at the Nth lets something happen.
+"""Intercepts the writer's calls to the disk: counts them, and makes something happen at the Nth.
 
     with DiskFaults() as calls: ...                          # a rehearsal: calls.names lists every call
     with DiskFaults(at=7, act=fail_with(errno.ENOSPC)): ...  # the 7th call fails, once
@@ -34,7 +34,7 @@ def kill() -> None:
 
 
 class DiskFaults:
-    """Counts the calls named in ``only``; ``act`` comes at call ``at`` (from 1), or at each from there on."""
+    """Counts the calls named in ``only``; calls ``act`` at call ``at`` (from 1), or at each from there on."""
 
     def __init__(
         self,

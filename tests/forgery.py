@@ -1,4 +1,4 @@
-"""Files made by somebody who means harm: whole, correctly hashed, and not what they claim to be."""
+"""Malicious files: complete, correctly hashed, and not what they claim to be."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ COMMENT = b"semilla sha256 "
 
 
 def seal_archive(archive: bytes) -> bytes:
-    """Give a ZIP archive without comment the seal of a checkpoint: anybody can compute a hash."""
+    """Give a ZIP archive without comment the seal of a checkpoint: anyone can compute a hash."""
     sealed = archive[:-2] + struct.pack("<H", len(COMMENT) + 64)
     return sealed + COMMENT + hashlib.sha256(sealed).hexdigest().encode()
 
@@ -35,7 +35,7 @@ def read_entries(checkpoint: bytes) -> dict[str, bytes]:
 
 
 class Payload:
-    """Pickled, it runs a command when it is unpickled."""
+    """An object whose pickle runs a command when it is loaded."""
 
     def __init__(self, command: str) -> None:
         self.command = command

@@ -1,9 +1,9 @@
-"""Hostile input by seed for everything that is read, and the oracle that says how each must end.
+"""Hostile input by seed for everything that is read, and the rules for how each case must end.
 
-    scripts/fuzz --cases 20000              every target in turn, in child processes
+    scripts/fuzz --cases 20000              every target, in child processes
     scripts/fuzz --replay checkpoint:1234   one case again, in this process, with its traceback
 
-A case is a target and a number, and nothing else: the same case is the same input on every machine.
+A case is a target and a number; the same case is the same input on every machine.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from semilla.records.status import PipelineStatus, write_status
 from semilla.terminal.console import print_error
 
 LIMIT_S = 60.0
-"""Every case takes far less than a second; the rest is for a machine that is busy with other things."""
+"""Far more than any case takes, for a busy machine."""
 TEXT = "".join(f"La niña soñó {n} veces con el mar: “The cat is here!” 🌱\n" for n in range(60))
 START, END = (f"*** {word} OF THE PROJECT GUTENBERG EBOOK X ***" for word in ("START", "END"))
 PATIENCE = FetchPolicy(
@@ -93,7 +93,7 @@ SPLINTERS = [
 
 @dataclass(frozen=True)
 class Verdict:
-    """How a case ended; ``problem`` is None when it ended as it must."""
+    """How a case ended; ``problem`` is None if it ended as it must."""
 
     target: str
     number: int
@@ -104,7 +104,7 @@ class Verdict:
 
 
 def judge(target: str, number: int) -> Verdict:
-    """Run one case in a folder of its own and hold its ending against the rules."""
+    """Run one case in a folder of its own and check its outcome."""
     draw = random.Random(f"{target}:{number}")
     output, errors = io.StringIO(), io.StringIO()
     with tempfile.TemporaryDirectory(prefix="semilla-fuzz-") as name:
@@ -122,7 +122,7 @@ def judge(target: str, number: int) -> Verdict:
 def find_problem(
     exit_code: int, output: str, errors: str, *, elapsed_s: float, left: list[str]
 ) -> str | None:
-    """Say what is wrong with an ending: code, lines, category, escapes, time or what was left behind."""
+    """The first fault of an outcome: exit code, lines, category, escapes, time or files left behind."""
     heads = [line for line in errors.splitlines() if not line.startswith("  ")]
     words = [re.split(r"[:\[]", line)[0] for line in heads]
     category = re.match(r"error\[(\w+)\]", errors)
@@ -140,7 +140,7 @@ def find_problem(
 
 
 def end(action: Callable[[], object], *, phase: str | None = None) -> int:
-    """End what is below the command line as the command line would."""
+    """Call library code and end as the command line would."""
     try:
         action()
     except Exception as problem:
@@ -153,7 +153,7 @@ def end(action: Callable[[], object], *, phase: str | None = None) -> int:
 
 @contextlib.contextmanager
 def nothing_starts(folder: Path) -> Iterator[None]:
-    """What a command would start ends at once as a failed validation; nobody is at the keyboard."""
+    """Make everything that a command starts fail its validation at once; standard input is empty."""
 
     def start(*arguments: object, **options: object) -> object:
         raise ValidationFailureError("started")
@@ -172,7 +172,7 @@ def nothing_starts(folder: Path) -> Iterator[None]:
 
 
 def damage(draw: random.Random, data: bytes) -> bytes:
-    """Change a few places: flip, cut, repeat, insert what parsers stumble over."""
+    """Change a few places: flip, cut, repeat, or insert what parsers stumble over."""
     for _ in range(draw.choice([1, 1, 2, 3, 8])):
         at = draw.randrange(len(data) + 1)
         to = min(len(data), at + draw.choice([1, 2, 8, 64, 512]))
@@ -194,7 +194,7 @@ def damage(draw: random.Random, data: bytes) -> bytes:
 
 
 def distort(draw: random.Random, value: Any) -> Any:
-    """Change one place of a JSON value: another kind, another size, a name missing or unknown."""
+    """Change one place of a JSON value: another type, another size, a missing or an unknown name."""
     odd: list[Any] = [
         None,
         True,
@@ -231,7 +231,7 @@ def distort(draw: random.Random, value: Any) -> Any:
 
 
 def attack_http(draw: random.Random, folder: Path) -> int:
-    """Bodies and heads of answers to a download."""
+    """Headers and bodies of answers to a download."""
     body = TEXT.encode()
     head = [
         b"HTTP/1.1 "
@@ -317,7 +317,7 @@ TOML_VALUES = [
 
 
 def rewrite(draw: random.Random, lines: list[str]) -> list[str]:
-    """Change one line of a configuration: another value, a name misspelt, said twice, in another table, or unknown."""
+    """Change one line of a configuration: another value, or a name misspelt, repeated, misplaced or unknown."""
     at = draw.randrange(len(lines))
     name, _, value = lines[at].partition(" = ")
     match draw.randrange(8):
@@ -338,7 +338,7 @@ def rewrite(draw: random.Random, lines: list[str]) -> list[str]:
 
 
 def attack_toml(draw: random.Random, folder: Path) -> int:
-    """A configuration file of random settings: sound, with one or two of them changed, or with damaged bytes."""
+    """A configuration file of random settings: valid, with one or two changed, or with damaged bytes."""
     lines = [
         line
         for line in to_toml(PipelineConfiguration()).splitlines()
@@ -390,7 +390,7 @@ def describe_run() -> dict[str, Any]:
 
 
 def attack_json(draw: random.Random, folder: Path) -> int:
-    """Status, metrics and manifest, by structure or by bytes, under every command that reads them."""
+    """Status, metrics and manifest, changed in structure or in bytes, for every command that reads them."""
     content = dict(describe_run())
     (folder / names.CORPUS).write_text(content.pop(names.CORPUS), encoding="utf-8")
     victim = draw.choice(sorted(content))
@@ -406,7 +406,7 @@ def attack_json(draw: random.Random, folder: Path) -> int:
 
 
 def attack_argv(draw: random.Random, folder: Path) -> int:
-    """Command lines; what they would start is not started."""
+    """Command lines; nothing that they would start is started."""
     parsers = {name: cli.build_parser(name) for name in cli.COMMANDS}
     command = draw.choice(sorted(parsers))
     flags = sorted({*parsers[command]._option_string_actions, "--unknown", "-x", "--"} - {"--debug"})
@@ -443,7 +443,7 @@ def attack_argv(draw: random.Random, folder: Path) -> int:
 
 @cache
 def write_checkpoint() -> tuple[bytes, Any]:
-    """A small checkpoint whose optimizers have state, and the configuration it belongs to."""
+    """A small checkpoint whose optimizers have state, and its configuration."""
     import torch
 
     from semilla.training.checkpoints.checkpoint import Provenance, save_checkpoint
@@ -467,7 +467,7 @@ def write_checkpoint() -> tuple[bytes, Any]:
 
 
 def attack_checkpoint(draw: random.Random, folder: Path) -> int:
-    """Bytes of a checkpoint, of its pickle under a good seal, of its numbers under a good seal."""
+    """Changed bytes of a checkpoint, or of its pickle or its numbers under a valid seal."""
     from semilla.training.checkpoints.checkpoint import find_checkpoints, restore_state
     from semilla.training.checkpoints.seal import load_weights
     from semilla.training.state import build_state
@@ -495,7 +495,7 @@ def attack_checkpoint(draw: random.Random, folder: Path) -> int:
 
 
 def attack_tokenizer(draw: random.Random, folder: Path) -> int:
-    """Bytes of a SentencePiece model whose hash is in order, as that of a bundle from a stranger is."""
+    """Changed bytes of a SentencePiece model with a valid hash, as in a bundle from a stranger."""
     from tiny_bundle import train_tiny_tokenizer
 
     from semilla.tokenizer.tokenizer import check_round_trip, read_tokenizer

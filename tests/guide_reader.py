@@ -1,7 +1,7 @@
-"""A reader who follows the guide: runs every block of a chapter in order and compares what it prints.
+"""Run the blocks of a chapter in order, as a reader would, and compare what they print with the guide.
 
-Python blocks share one namespace per chapter; each command of a shell block runs in a real bash. ``...`` in an expected
-output stands for anything, as in doctest. Nothing is cut out of what is printed, warnings included.
+The Python blocks of a chapter share one namespace. Each command of a shell block runs in bash. ``...`` in an expected
+output matches anything, as in doctest. The whole output is compared, including warnings.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ from typing import Any
 from semilla.guide.chapters import CodeExample, DocumentSection
 
 TIMEOUT_S = 3600
-"""Only against a command that never ends: a busy machine takes its time."""
+"""Stops a command that hangs; long enough for a busy machine."""
 _COMMAND = re.compile(r"^\$ (?P<command>(?:.*\\\n)*.*(?:\n> .*)*)\n?", re.MULTILINE)
 
 
 @dataclass
 class Reader:
-    """Somebody in a folder, with the guide open. ``log`` is told each block and what it printed."""
+    """Runs blocks in ``folder``. ``log`` is called with each place, step and output."""
 
     folder: Path
     names: dict[str, Any] = field(default_factory=dict)
     log: Any = None
 
     def follow(self, chapter: DocumentSection) -> list[str]:
-        """Run the blocks of a chapter with fresh names; return a complaint for each that did not do as promised."""
+        """Run the blocks of a chapter in a new namespace; return a complaint for each unexpected output."""
         self.names = {"__name__": "__main__"}
         return [
             complaint for example in chapter.code_examples for complaint in self.try_example(chapter, example)
         ]
 
     def try_example(self, chapter: DocumentSection, example: CodeExample) -> Iterator[str]:
-        """Run one block and yield what is wrong with it, if anything."""
+        """Run one block and yield a complaint for each unexpected output."""
         place = f"{chapter.file_name}:{example.line}"
         run = self.run_python if example.language == "python" else self.run_shell
         for step, want, got in run(example, place):
@@ -52,21 +52,21 @@ class Reader:
                 yield f"{place}: {step}\n{compare(want, got)}"
 
     def run_python(self, example: CodeExample, place: str) -> Iterator[tuple[str, str, str]]:
-        """Run a block in the chapter's namespace; yields its first line, what it should print and what it does."""
+        """Run a block in the namespace of the chapter; yield its first line, its expected and its actual output."""
         code = compile("\n" * (example.line - 1) + example.source, place.partition(":")[0], "exec")
         printed, before = io.StringIO(), Path.cwd()
         os.chdir(self.folder)
         try:
             with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
                 exec(code, self.names)
-        except (Exception, SystemExit) as error:  # whatever it is, the reader would see it
+        except (Exception, SystemExit) as error:  # a reader would see any exception
             printed.write(f"{type(error).__name__}: {error}\n")
         finally:
             os.chdir(before)
         yield example.source.splitlines()[0], example.output, printed.getvalue()
 
     def run_shell(self, example: CodeExample, _place: str) -> Iterator[tuple[str, str, str]]:
-        """Run each command of a session; yields it, what it should print and what it does, the exit code included."""
+        """Run each command of a session; yield it, its expected and its actual output, with a wrong exit code."""
         session = list(split_session(example.source))
         for number, (command, want) in enumerate(session, start=1):
             status = example.exit_code if number == len(session) else 0
@@ -86,7 +86,7 @@ class Reader:
 
 
 def split_session(source: str) -> Iterator[tuple[str, str]]:
-    """Cut a shell block into commands, each with the lines that should follow it."""
+    """Split a shell block into commands, each with its expected output."""
     matches = list(_COMMAND.finditer(source))
     ends = [match.start() for match in matches[1:]] + [len(source)]
     if not matches or matches[0].start() != 0:
@@ -96,21 +96,21 @@ def split_session(source: str) -> Iterator[tuple[str, str]]:
 
 
 def make_environment() -> dict[str, str]:
-    """What a fresh terminal has, with this Python's programs first; settings of the tester's own are left out."""
+    """Return the environment of a new terminal: this Python first on PATH, without settings for Semilla or pytest."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("SEMILLA_", "PYTEST_"))}
     programs = str(Path(sys.executable).parent)
     return {**kept, "PATH": f"{programs}{os.pathsep}{kept['PATH']}", "COLUMNS": "100", "LANG": "C.UTF-8"}
 
 
 def matches(want: str, got: str) -> bool:
-    """Tell whether an output is the one promised; blanks at the end of lines do not count."""
+    """Return whether an output is the expected one. Spaces at the end of lines do not count."""
     tidy_want, tidy_got = (_tidy(text) for text in (want, got))
     return doctest.OutputChecker().check_output(tidy_want, tidy_got, doctest.ELLIPSIS)
 
 
 def compare(want: str, got: str) -> str:
     lines = difflib.unified_diff(
-        _tidy(want).splitlines(), _tidy(got).splitlines(), "promised", "printed", "", "", 9
+        _tidy(want).splitlines(), _tidy(got).splitlines(), "expected", "printed", "", "", 9
     )
     return "\n".join(line.rstrip("\n") for line in lines)
 

@@ -16,10 +16,9 @@ Reply = Callable[[socket.socket], None]
 
 
 class LoopbackServer:
-    """Serves scripted replies: the nth request for a path gets the nth reply, later ones the last.
+    """Serves scripted replies: the nth request for a path gets the nth reply, later requests the last.
 
-    Paths that are not scripted get ``otherwise``. ``requests`` lists what was asked for, ``heads`` the raw request
-    heads.
+    Other paths get ``otherwise``. ``requests`` lists the requested paths, ``heads`` the raw request headers.
     """
 
     def __init__(
@@ -109,7 +108,7 @@ def send(
     content_type: str = "text/plain; charset=utf-8",
     length: int | None = None,
 ) -> Reply:
-    """Answer with a body; ``length`` is what Content-Length claims, the truth when it is None."""
+    """Answer with a body; ``length`` is the Content-Length, by default the true one."""
     fields = {
         "Content-Type": content_type,
         "Content-Length": str(len(body) if length is None else length),
@@ -135,7 +134,7 @@ def stall(connection: socket.socket) -> None:
 
 
 def dribble(data: bytes, *, pause_s: float = 0.02, prefix: bytes = b"") -> Reply:
-    """Send ``prefix`` at once, then ``data`` over and over, a byte at a time, for ever."""
+    """Send ``prefix`` at once, then ``data`` repeatedly, a byte at a time, without end."""
 
     def reply(connection: socket.socket) -> None:
         connection.sendall(prefix)
@@ -148,7 +147,7 @@ def dribble(data: bytes, *, pause_s: float = 0.02, prefix: bytes = b"") -> Reply
 
 
 def send_endlessly(prefix: bytes, piece: bytes) -> Reply:
-    """Send ``prefix``, then ``piece`` as fast as it is read, for ever."""
+    """Send ``prefix``, then ``piece`` as fast as it is read, without end."""
 
     def reply(connection: socket.socket) -> None:
         connection.sendall(prefix)
@@ -159,7 +158,7 @@ def send_endlessly(prefix: bytes, piece: bytes) -> Reply:
 
 
 def find_closed_port() -> int:
-    """A port of this machine where nobody listens."""
+    """A port of this machine on which nothing listens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port

@@ -17,12 +17,12 @@ CASES = {
     "checkpoint": 100,
     "tokenizer": 200,
 }
-"""Numbers 0 and up of each target; what the long run found stands in FOUND."""
+"""Cases 0 and up of each target; FOUND lists what the long run found."""
 FOUND = """
 checkpoint:412 checkpoint:790 checkpoint:1192 checkpoint:1429 checkpoint:1440 checkpoint:1464 checkpoint:2442
 tokenizer:411 tokenizer:446 tokenizer:1147 tokenizer:2729
 """.split()
-"""Cases that once ended otherwise, as ``target:number``."""
+"""Cases that once failed, as ``target:number``."""
 
 
 @pytest.fixture(autouse=True)
@@ -47,13 +47,13 @@ def test_hostile_input_ends_as_it_must(target: str) -> None:
 
 
 def test_the_same_case_is_the_same_input() -> None:
-    """A number and a target are all it takes to see a case again."""
+    """A target and a number repeat a case."""
     first, second = (judge("json", 7) for _ in range(2))
     assert (first.exit_code, first.category) == (second.exit_code, second.category)
 
 
 @pytest.mark.parametrize("case", FOUND)
-def test_what_was_found_stays_mended(case: str) -> None:
-    """Each of these once ended in a traceback, a wrong code or a wait."""
+def test_found_cases_stay_fixed(case: str) -> None:
+    """Each of these once ended in a traceback, a wrong exit code or a hang."""
     target, _, number = case.partition(":")
     assert judge(target, int(number)).problem is None

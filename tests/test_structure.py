@@ -1,4 +1,4 @@
-"""What holds the code together: what the README says is where, and what nobody may call."""
+"""The structure of the code: the README's tree, links between pages, forbidden calls, and who may print and write."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 
 import pytest
+from draw_run import PICTURE, draw, read_words, shorten
+from write_guide import read_recorded
 
 from semilla.records import disk
 
@@ -15,50 +17,50 @@ PACKAGE = ROOT / "src" / "semilla"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 PRINTING = {
-    "__main__.py": "refuses a Python too old to import the rest",
-    "tokenizer/training.py": "its child process hands the model over on standard output",
-    "runtime/budgets.py": "its child process hands the measurements over on standard output",
-    "training/rehearsal.py": "its child process hands the times over on standard output",
-    "prerequisites/probe.py": "its child process hands the versions over on standard output",
+    "__main__.py": "rejects a Python too old to import the rest",
+    "tokenizer/training.py": "its child process sends the model over standard output",
+    "runtime/budgets.py": "its child process sends the measurements over standard output",
+    "training/rehearsal.py": "its child process sends the times over standard output",
+    "prerequisites/probe.py": "its child process sends the versions over standard output",
 }
-"""Modules that write to a standard stream without being ``cli``, ``commands`` or ``terminal``, and why."""
+"""Modules outside ``cli``, ``commands`` and ``terminal`` that write to a standard stream, with the reason for each."""
 
 WRITING = {
-    "system/memory_limit.py": "makes and fills control groups, which are the kernel's and no artifacts",
-    "records/disk.py": "the system calls of the one writer, records/files.py",
-    "records/lock.py": "holds a lock on a file that stays in place; nothing in it is durable",
+    "system/memory_limit.py": "creates control groups, which belong to the kernel and are not artifacts",
+    "records/disk.py": "makes the system calls for the only writer, records/files.py",
+    "records/lock.py": "locks a file that stays in place and holds nothing durable",
     "records/heartbeat.py": "overwrites one line in place; the file is not durable and disappears with the run",
-    "records/log.py": "a log is appended to, line by line",
-    "cli.py": "a closed stream goes to /dev/null",
-    "terminal/console.py": "a closed stream goes to /dev/null",
-    "tokenizer/training.py": "hands the text to its child in a file without a name",
-    "prerequisites/storage.py": "reserves space for a moment in files without a name",
+    "records/log.py": "appends to a log line by line",
+    "cli.py": "redirects a closed stream to /dev/null",
+    "terminal/console.py": "redirects a closed stream to /dev/null",
+    "tokenizer/training.py": "passes the text to its child in an unnamed file",
+    "prerequisites/storage.py": "reserves space briefly in unnamed files",
 }
-"""Modules that call what creates, changes or removes files, and why each may. Nothing else leaves or takes a file."""
+"""The only modules that may create, change or remove files directly, with the reason for each."""
 
 
 def list_top_level() -> set[str]:
-    """Names of what stands directly in ``src/semilla``, as a reader of the folder sees it."""
+    """Return the names directly in ``src/semilla``; folders end in a slash."""
     shown = {path.name + "/" * path.is_dir() for path in PACKAGE.iterdir() if not path.name.startswith(".")}
-    return shown - {"__pycache__/", "py.typed"}  # the empty mark of a typed package explains itself to tools
+    return shown - {"__pycache__/", "py.typed"}  # py.typed is an empty marker for type checkers
 
 
 def name_module(path: Path) -> str:
     return path.relative_to(PACKAGE).as_posix()
 
 
-# ---- what is where
+# ---- the README's tree, and links
 
 
 def read_tree(markdown: str) -> list[str]:
-    """Entries of the README's tree of ``src/semilla``, as they stand there."""
+    """Return the entries of the README's tree of ``src/semilla``, in order."""
     found = re.search(r"^```\w*\nsrc/semilla/\n(.*?)^```", markdown, re.M | re.S)
     lines = found[1].splitlines() if found else []
     return [line.split()[0] for line in lines if re.match(r" {2,4}\S", line)]
 
 
-def test_the_readme_shows_what_is_where() -> None:
-    """Its tree has one entry for each file and folder of ``src/semilla``, with a comment, and no other."""
+def test_the_readme_tree_matches_the_package() -> None:
+    """The tree has exactly one entry, with a comment, for each file and folder directly in ``src/semilla``."""
     markdown = (ROOT / "README.md").read_text(encoding="utf-8")
     entries = read_tree(markdown)
     assert sorted(entries) == sorted(list_top_level())
@@ -70,14 +72,17 @@ def test_the_readme_shows_what_is_where() -> None:
     [
         "README.md",
         "CONTRIBUTING.md",
+        "SECURITY.md",
+        "docs/README.md",
         "docs/install.md",
+        "docs/trackers.md",
         "docs/texts.md",
         "docs/exports.md",
-        "docs/experiments.md",
+        "docs/experiments/README.md",
     ],
 )
 def test_links_between_pages_resolve(page: str) -> None:
-    """Every link that is not an address names a file that is there."""
+    """Every relative link names a file that exists."""
     path = ROOT / page
     links = re.findall(r"\]\(([^)#]+)", path.read_text(encoding="utf-8"))
     assert [link for link in links if "://" not in link and not (path.parent / link).exists()] == []
@@ -86,16 +91,36 @@ def test_links_between_pages_resolve(page: str) -> None:
 @pytest.mark.parametrize(
     "name", ["LICENSE", "SECURITY.md", "CHANGELOG.md", "CONTRIBUTING.md", "README.md", "src/semilla/py.typed"]
 )
-def test_what_a_project_should_have(name: str) -> None:
-    """Licence, changes and how to contribute are where everyone looks for them."""
+def test_standard_files_exist(name: str) -> None:
+    """The licence, the changelog and the other standard files have their usual names."""
     assert (ROOT / name).is_file()
 
 
-# ---- what nobody may call
+# ---- the README's picture
+
+
+def test_the_picture_shows_the_recorded_run() -> None:
+    """If this fails, run scripts/docs."""
+    words = read_words(PICTURE.read_text(encoding="utf-8"))
+    assert words == read_words(draw(read_recorded()["transcript"]))
+    assert "semilla" in words
+    assert "http" not in re.sub(r'xmlns="[^"]*"', "", PICTURE.read_text(encoding="utf-8"))
+
+
+def test_the_picture_leaves_out_notes_most_epochs_and_the_gates() -> None:
+    """A gap has one mark, however many lines it leaves out."""
+    epochs = [f"epoch {number}: loss" for number in range(1, 7)]
+    shown = list(
+        shorten(["[1/5] phase", "note: n", *epochs, "", "  ok  gate", "  missed  target", "  next: x"])
+    )
+    assert shown == ["[1/5] phase", *epochs[:2], "  ⋮", *epochs[-2:], "", "  ⋮", "  next: x"]
+
+
+# ---- forbidden calls
 
 
 def find_dangers(tree: ast.AST) -> list[str]:
-    """Calls that run text as code or as a shell command, load pickles, or lose characters in silence."""
+    """Return calls that run text as code or in a shell, load pickles, or silently drop characters."""
     found = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
@@ -110,8 +135,8 @@ def find_dangers(tree: ast.AST) -> list[str]:
         found += [f"shell={options['shell']}"] if options.get("shell", "False") != "False" else []
         found += ["errors='ignore'"] if options.get("errors") == "'ignore'" else []
         if name in {"torch.load", "np.load", "numpy.load"}:
-            wanted = {"weights_only": "True"} if name == "torch.load" else {"allow_pickle": "False"}
-            found += [name] if not wanted.items() <= options.items() else []
+            required = {"weights_only": "True"} if name == "torch.load" else {"allow_pickle": "False"}
+            found += [name] if not required.items() <= options.items() else []
         if name.endswith((".decode", ".encode")) and "'ignore'" in [ast.unparse(one) for one in node.args]:
             found.append("errors='ignore'")
     return found
@@ -119,7 +144,7 @@ def find_dangers(tree: ast.AST) -> list[str]:
 
 @pytest.mark.parametrize("path", MODULES, ids=name_module)
 def test_nothing_dangerous_is_called(path: Path) -> None:
-    """No shell, no evaluated text, no pickle, no character dropped in silence."""
+    """No module uses a shell, evaluates text, loads a pickle, or silently drops characters."""
     assert find_dangers(ast.parse(path.read_bytes())) == []
 
 
@@ -139,20 +164,20 @@ def test_nothing_dangerous_is_called(path: Path) -> None:
         "data.decode('utf-8', 'ignore')",
     ],
 )
-def test_dangers_are_really_found(code: str) -> None:
-    """Each of them draws the gate's attention."""
+def test_dangerous_calls_are_found(code: str) -> None:
+    """The check finds each of these planted calls."""
     assert len(find_dangers(ast.parse(code))) == 1
 
 
 def writes_to_the_screen(tree: ast.AST) -> bool:
-    """Tell whether a module prints or takes hold of a standard stream."""
+    """Return whether a module prints or uses a standard stream."""
     names = {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     prints = any(isinstance(node, ast.Call) and ast.unparse(node.func) == "print" for node in ast.walk(tree))
     return prints or any(re.match(r"(sys|os)\.(stdout|stderr|__std\w+__)\b", name) for name in names)
 
 
 def test_only_the_terminal_prints() -> None:
-    """Beside ``cli``, ``commands`` and ``terminal`` only those listed with a reason write to a standard stream."""
+    """Outside ``cli``, ``commands`` and ``terminal``, only the modules in ``PRINTING`` use a standard stream."""
     writing = {
         name_module(path)
         for path in MODULES
@@ -162,7 +187,7 @@ def test_only_the_terminal_prints() -> None:
     assert writing == set(PRINTING)
 
 
-# ---- who writes
+# ---- file writes
 
 FILE_METHODS = {
     "unlink", "mkdir", "rmdir", "touch", "rename", "write_text", "write_bytes", "symlink_to", "hardlink_to", "tofile",
@@ -174,11 +199,11 @@ FILE_FUNCTIONS = {
     "shutil.copy", "shutil.copy2", "shutil.copyfile", "shutil.copytree",
 }  # fmt: skip
 WRITER_NAMES = {"files", "disk"}
-"""What the writer and its system calls are called where a whole module is imported."""
+"""The names under which other modules import the writer and its system calls."""
 
 
 def find_writes(tree: ast.AST) -> list[str]:
-    """Calls that create, change or remove a file without going through ``records.files``."""
+    """Return calls that create, change or remove a file without going through ``records.files``."""
     found = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and node.attr in FILE_METHODS:
@@ -197,13 +222,13 @@ def find_writes(tree: ast.AST) -> list[str]:
 
 
 def _is_mode(node: ast.expr) -> bool:
-    """Tell whether a constant is the mode of a file opened to be changed."""
+    """Return whether a constant is a mode that opens a file for writing."""
     value = node.value if isinstance(node, ast.Constant) else None
     return isinstance(value, str) and re.fullmatch(r"[rwaxbt]*[wax+][rwaxbt+]*", value) is not None
 
 
 def test_only_one_module_writes() -> None:
-    """Beside those listed with a reason, everything that leaves or removes a file goes through ``records.files``."""
+    """Outside the modules in ``WRITING``, every file is created, changed and removed by ``records.files``."""
     writing = {name_module(path) for path in MODULES if find_writes(ast.parse(path.read_bytes()))}
     assert writing == set(WRITING)
 
@@ -213,8 +238,8 @@ def test_only_one_module_writes() -> None:
     "open(path, 'w')", "path.open('ab')", "path.open(mode='r+b')", "os.open(path, os.O_CREAT | os.O_WRONLY)",
     "tempfile.mkstemp()", "torch.save(content, path)", "logging.FileHandler(path)",
 ])  # fmt: skip
-def test_writes_are_really_found(code: str) -> None:
-    """Each of them draws the gate's attention."""
+def test_writes_are_found(code: str) -> None:
+    """The check finds each of these planted writes."""
     assert len(find_writes(ast.parse(code))) == 1
 
 
@@ -222,13 +247,13 @@ def test_writes_are_really_found(code: str) -> None:
     "files.write_bytes(path, data)", "path.open('rb')", "path.open()", "text.replace('a', 'w')",
     "os.open(path, os.O_RDONLY)", "torch.save(content, buffer)",
 ])  # fmt: skip
-def test_reading_is_no_writing(code: str) -> None:
-    """Nor is what goes through the writer."""
+def test_reads_are_not_reported(code: str) -> None:
+    """Reads, and writes through ``records.files``, are allowed."""
     assert find_writes(ast.parse(code)) == []
 
 
 def test_every_system_call_of_the_writer_can_be_replaced() -> None:
-    """``disk.CALLS`` names the functions of the module, so that a test of faults misses none."""
+    """``disk.CALLS`` names every function of the module, so fault injection covers all of them."""
     tree = ast.parse((PACKAGE / "records" / "disk.py").read_bytes())
     functions = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
     assert functions == {*disk.CALLS, "open_regular"}

@@ -1,4 +1,4 @@
-"""The lock names every package with its hashes, and an audit that asked nobody does not pass (S15)."""
+"""The lock file pins every package with hashes, and an audit that could not reach the service does not pass (S15)."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def audit() -> ModuleType:
 
 
 def test_every_locked_package_has_one_version_and_hashes() -> None:
-    """No line without a hash, no address of an index, and no torch."""
-    blocks = re.split(r"\n(?=[a-z])", LOCK)[1:]  # without the comment at its head
+    """The lock contains no package without a hash, no index address, and no torch."""
+    blocks = re.split(r"\n(?=[a-z])", LOCK)[1:]  # skip the header comment
     assert len(blocks) > 30
     for block in blocks:
         first, *rest = block.strip().splitlines()
@@ -42,11 +42,11 @@ def test_every_locked_package_has_one_version_and_hashes() -> None:
 
 
 def test_every_direct_dependency_is_locked() -> None:
-    """A package added to pyproject.toml needs scripts/lock to be run."""
+    """After adding a package to pyproject.toml, run scripts/lock."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    wanted = [*project["dependencies"], *extras["train"], *extras["dev"]]
-    names = {re.split(r"[\[<>=~ ;]", one)[0].lower().replace("_", "-") for one in wanted} - {
+    requirements = [*project["dependencies"], *(one for extra in extras.values() for one in extra)]
+    names = {re.split(r"[\[<>=~ ;]", one)[0].lower().replace("_", "-") for one in requirements} - {
         "semilla",
         "torch",
     }
@@ -71,8 +71,8 @@ def write_fake(path: Path, output: str, *, code: int = 0) -> str:
     return str(path)
 
 
-def test_an_open_advisory_is_told_unless_an_exception_covers_it(audit: ModuleType) -> None:
-    """By its own id or by an alias."""
+def test_an_open_advisory_is_reported_unless_an_exception_covers_it(audit: ModuleType) -> None:
+    """An exception may name the advisory's id or one of its aliases."""
     (line,) = audit.find_open(REPORT, {})
     assert line == "a 1: PYSEC-1, fixed in ['2']"
     assert audit.find_open(REPORT, {"CVE-1": "why"}) == []
@@ -81,8 +81,8 @@ def test_an_open_advisory_is_told_unless_an_exception_covers_it(audit: ModuleTyp
 @pytest.mark.parametrize(
     ("expires", "is_valid"), [("2026-01-02", True), ("2026-01-01", False), ('"soon"', False), ("1", False)]
 )
-def test_exceptions_end(audit: ModuleType, expires: str, is_valid: bool) -> None:
-    """The day after, an exception is a fault of its own, and so is one without a date."""
+def test_exceptions_expire(audit: ModuleType, expires: str, is_valid: bool) -> None:
+    """An exception past its date is reported as a fault, and so is one without a date."""
     text = f'[[exception]]\nid = "CVE-1"\npackage = "a"\nreason = "why"\nexpires = {expires}\n'
     reasons, faults = audit.read_exceptions(text, today=date(2026, 1, 2))
     assert bool(reasons) is is_valid
@@ -94,14 +94,14 @@ def test_exceptions_end(audit: ModuleType, expires: str, is_valid: bool) -> None
     ["", "no connection", "{}", json.dumps({"dependencies": [{"name": "a", "skip_reason": "not found"}]})],
     ids=["silence", "words", "empty", "skipped"],
 )
-def test_an_audit_that_asked_nobody_verified_nothing(
+def test_an_audit_without_an_answer_verifies_nothing(
     audit: ModuleType,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     output: str,
 ) -> None:
-    """It says so and ends with 2, which is neither a pass nor a finding."""
+    """It says so and exits with 2, which is neither a pass nor a finding."""
     fake = write_fake(tmp_path / "pip-audit", output, code=1)
     monkeypatch.setattr(sys, "argv", ["audit", fake])
     assert audit.main() == 2
@@ -111,7 +111,7 @@ def test_an_audit_that_asked_nobody_verified_nothing(
 def test_an_audit_of_everything_passes(
     audit: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every locked package and torch were asked about and nothing is open; with an advisory it ends with 1."""
+    """It checks every locked package and torch. It exits with 0 when nothing is open and with 1 otherwise."""
     packages = [one.split("==") for one in audit.list_requirements()]
     clean = [{"name": name, "version": version, "vulns": []} for name, version in packages]
     assert ["torch", "2.13.0"] in packages

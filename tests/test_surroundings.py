@@ -1,4 +1,5 @@
-"""What surrounds a run: odd paths, locales, closed pipes, threads, forks, shadowed modules, and what is left behind."""
+"""A run in odd surroundings: paths, locales, closed pipes, threads, forks, shadowed modules; and what it leaves
+behind."""
 
 from __future__ import annotations
 
@@ -28,7 +29,7 @@ from semilla.terminal.console import abandon_output
 
 
 class _KnownPackages:
-    """Stands in for the check of the packages, which takes seconds and has tests of its own."""
+    """Replaces the check of the packages, which takes seconds and has tests of its own."""
 
     def __init__(self, config: PipelineConfiguration) -> None: ...
 
@@ -40,7 +41,7 @@ class _KnownPackages:
 
 @pytest.fixture
 def _ends_after_the_corpus(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is asked here is answered by the time the corpus is written."""
+    """End the run once the corpus is written: these tests need no more."""
 
     def stop(config: PipelineConfiguration, *, progress: object) -> None:
         raise ValidationFailureError("far enough")
@@ -71,7 +72,7 @@ ODD = [
 @pytest.mark.usefixtures("_ends_after_the_corpus")
 @pytest.mark.parametrize("name", ODD, ids=lambda name: ascii(name)[:12])
 def test_odd_names_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys, name: str) -> None:
-    """As a directory and as a text, relative and whole: made, read, shown without harm, and removed again (D15, S7)."""
+    """As output directory and as text: created, read, displayed safely, and removed again (D15, S7)."""
     monkeypatch.chdir(tmp_path)
     text = Path("textos") / name[:250]
     text.parent.mkdir()
@@ -97,7 +98,7 @@ def test_odd_names_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys,
 def test_impossible_names_are_mistakes_of_the_command_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys, name: str, words: str
 ) -> None:
-    """A name too long, of two lines or of undecodable bytes is told as such (D15)."""
+    """A name that is too long, has two lines or undecodable bytes is refused with that reason (D15)."""
     monkeypatch.chdir(tmp_path)
     assert run(Path(name), "sample") == 64
     error = capsys.readouterr().err
@@ -108,7 +109,7 @@ def test_impossible_names_are_mistakes_of_the_command_line(
 
 @pytest.mark.usefixtures("_ends_after_the_corpus")
 def test_passwords_stay_out_of_everything_written(tmp_path: Path, capsys) -> None:
-    """An address with a password leaves it in no file and on no stream, the next command included (S11)."""
+    """The password of an address is in no file and on no stream, nor in the suggested next command (S11)."""
     address = "http://ana:s3creto@127.0.0.1:9/libro.txt"
     assert run(tmp_path / "run", address) == 2
     captured = capsys.readouterr()
@@ -118,8 +119,8 @@ def test_passwords_stay_out_of_everything_written(tmp_path: Path, capsys) -> Non
 
 
 def list_open_files() -> dict[str, str]:
-    """Descriptor -> what it leads to."""
-    # The folder itself, open while it is read, leads nowhere afterwards.
+    """Descriptor -> its target."""
+    # The descriptor of the folder itself, open while it is read, is gone afterwards.
     return {
         path.name: str(path.readlink()) for path in [*Path("/proc/self/fd").iterdir()] if path.is_symlink()
     }
@@ -129,7 +130,7 @@ def list_open_files() -> dict[str, str]:
 def test_runs_leave_no_descriptors_threads_or_children(
     tmp_path: Path, capsys, pytestconfig: pytest.Config
 ) -> None:
-    """After twenty runs (``--num-runs`` says how many), this process holds what it held after the second (E8)."""
+    """After twenty runs (``--num-runs``), this process holds what it held after the second one (E8)."""
     text, first = write_text(tmp_path / "libro.txt"), None
     for number in range(1, pytestconfig.getoption("num_runs") + 1):
         assert run(tmp_path / "run", text) == 3
@@ -144,7 +145,7 @@ def test_runs_leave_no_descriptors_threads_or_children(
 def test_output_that_nobody_reads_costs_no_descriptor(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Standard output leads nowhere once its reader left, by the descriptor that it had (E8)."""
+    """Once its reader left, standard output is redirected to /dev/null under the same descriptor (E8)."""
     with (tmp_path / "output").open("w") as output:
         monkeypatch.setattr(sys, "stdout", output)
         before = list_open_files()
@@ -157,7 +158,7 @@ def test_output_that_nobody_reads_costs_no_descriptor(
 
 @pytest.mark.usefixtures("_ends_after_the_corpus")
 def test_a_run_in_a_thread_leaves_signals_and_seeds_alone(tmp_path: Path) -> None:
-    """It installs no handler, seeds nothing global, and forgets no request of the main thread (E10)."""
+    """It installs no handler, seeds no global generator, and keeps a pending request of the main thread (E10)."""
     text = write_text(tmp_path / "libro.txt")
     config = PipelineConfiguration(corpus_source=str(text), output_directory=str(tmp_path / "run"))
     handlers, failures = {number: signal.getsignal(number) for number in interrupts.SIGNALS}, []
@@ -226,7 +227,7 @@ def test_it_works_after_a_fork(tmp_path: Path) -> None:
 )
 def test_plain_surroundings_get_plain_text(tmp_path: Path, environment: dict[str, str]) -> None:
     """No locale, no colours, twenty columns: the same lines, without control codes and without a traceback (E7)."""
-    # Where Python itself reads names as ASCII, none beyond it can be given.
+    # Where Python itself reads names as ASCII, no other name can be passed.
     place = str(tmp_path / ("corrida" if "PYTHONUTF8" in environment else "niño 🌱"))
     outcome = start("config", "show", "--output-dir", place, environment=environment)
     assert (outcome.returncode, outcome.stderr) == (0, "")
@@ -237,7 +238,7 @@ def test_plain_surroundings_get_plain_text(tmp_path: Path, environment: dict[str
 
 
 def test_a_reader_of_one_line_is_enough(tmp_path: Path) -> None:
-    """``| head -1`` ends the output, not the command (E7)."""
+    """``| head -1`` ends the output without an error (E7)."""
     program = f"{sys.executable} -m semilla config schema | head -1; echo ${{PIPESTATUS[0]}}"
     outcome = subprocess.run(["bash", "-c", program], capture_output=True, text=True, check=True, timeout=300)
     assert outcome.stdout.splitlines() == ["{", "0"]
@@ -248,7 +249,7 @@ def test_a_reader_of_one_line_is_enough(tmp_path: Path) -> None:
     ("command", "code"), [(["run", "--corpus-source", "sample"], 1), (["status", "x"], 74)]
 )
 def test_a_broken_package_says_what_to_install(tmp_path: Path, command: list[str], code: int) -> None:
-    """A package of the core that cannot be imported is a matter of installing, in a run of its first phase (E1)."""
+    """A core package that cannot be imported is a dependency error; in a run, of its first phase (E1)."""
     (tmp_path / "pydantic.py").write_text(
         "raise ImportError('libfoo.so: invalid ELF header')", encoding="utf-8"
     )
@@ -260,14 +261,14 @@ def test_a_broken_package_says_what_to_install(tmp_path: Path, command: list[str
 
 
 def test_a_file_in_the_working_directory_is_not_taken_for_a_package(tmp_path: Path) -> None:
-    """``python -m semilla`` does not run what happens to lie around under the name of a package (S14)."""
+    """``python -m semilla`` does not import a local file with the name of a package (S14)."""
     for name in ("pydantic", "argparse", "rich", "numpy", "torch"):
         (tmp_path / f"{name}.py").write_text("import os; os._exit(99)", encoding="utf-8")
     assert start("config", "show", cwd=tmp_path).returncode == 0
 
 
 def test_a_network_reads_no_file_outside_its_bundle(tmp_path: Path) -> None:
-    """Weights that point at another file are refused by the runtime, and we say integrity."""
+    """Weights that point at another file are refused by the runtime, as an integrity error."""
     weights = onnx.TensorProto(name="w", data_type=1, dims=[2], data_location=1)
     for key, value in (("location", "../secret.bin"), ("length", "8")):
         entry = weights.external_data.add()
@@ -288,7 +289,7 @@ def test_a_network_reads_no_file_outside_its_bundle(tmp_path: Path) -> None:
 def test_a_text_that_changes_while_it_is_read_is_read_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was hashed before the phase decides about reuse, so bytes that came later are never taken for it (C23)."""
+    """The hash from before the phase decides about reuse, so later bytes never count as unchanged (C23)."""
     from semilla.corpus.sources import fingerprint_files, resolve_source
 
     text, link = write_text(tmp_path / "libro.txt"), tmp_path / "enlace.txt"

@@ -1,6 +1,7 @@
-"""Runs that are killed, cut off and damaged lose nothing; and each harness finds the defect that is put in for it.
+"""Runs that are killed, cut off and damaged lose nothing, and each harness finds its planted defect.
 
-What ``scripts/torture`` does at any length, as much of it as ``torture/sample.py`` names.
+``scripts/torture`` runs the same harnesses at any length; ``torture/sample.py`` says how much of each runs here. A few
+trials are fast tests, many are slow ones.
 """
 
 from __future__ import annotations
@@ -14,20 +15,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from torture.sample import SAMPLE
+from torture.sample import DEFECTS
 
-pytestmark = pytest.mark.timeout(3600)  # minutes on two cores that nobody else uses
+pytestmark = pytest.mark.timeout(3600)  # minutes on two idle cores
 
 TESTS = Path(__file__).parent
 
 
 Ask = Callable[[str], dict[str, Any]]
-"""Runs a harness by its name in the sample, and returns what it found; of ``faults`` the first five."""
+"""Run a harness by its name in the sample and return its summary, with the first five ``faults``."""
 
 
 @pytest.fixture(scope="module")
 def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
-    """One process for all harnesses, for it takes a while until runs can be forked from it."""
+    """One process for all harnesses: preparing one from which runs can be forked takes a while."""
     command = [sys.executable, "-m", "torture", "sample", "--workers", "2"]
     with (tmp_path_factory.mktemp("torture") / "stderr").open("w+") as log:
         process = subprocess.Popen(
@@ -53,56 +54,69 @@ def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
         process.communicate()
 
 
-def test_a_hundred_kills_at_random_instants_change_no_bit(ask: Ask) -> None:
-    """K1, K5, K14: one to twelve SIGKILLs in all five phases; tensors, metrics, files, status are compared."""
-    kills = ask("kills")
+def list_amounts(few: int, many: int) -> pytest.MarkDecorator:
+    """Run a test with a few trials, and with many where slow tests run; ``number`` is what it must count."""
+    slow = pytest.mark.slow(reason="the same with many trials takes minutes")
+    amounts = [pytest.param("a few", few, id="few"), pytest.param("many", many, id="many", marks=slow)]
+    return pytest.mark.parametrize(("amount", "number"), amounts)
+
+
+@list_amounts(few=13, many=100)
+def test_kills_at_random_instants_change_no_bit(ask: Ask, amount: str, number: int) -> None:
+    """K1, K5, K14: one to twelve SIGKILLs in all five phases; tensors, metrics, files and status are compared."""
+    kills = ask(f"{amount} kills")
     assert kills["faults"] == []
-    assert (kills["kills"], kills["bit-identical"]) == (100, kills["trials"])
+    assert (kills["kills"], kills["bit-identical"]) == (number, kills["trials"])
 
 
-def test_ten_kills_of_the_command_change_no_bit(ask: Ask) -> None:
+@list_amounts(few=2, many=10)
+def test_kills_of_the_command_change_no_bit(ask: Ask, amount: str, number: int) -> None:
     """K1: the same with ``semilla run --resume`` in fresh processes."""
-    kills = ask("kills of commands")
+    kills = ask(f"{amount} kills of the command")
     assert kills["faults"] == []
-    assert (kills["kills"], kills["bit-identical"]) == (10, kills["trials"])
+    assert (kills["kills"], kills["bit-identical"]) == (number, kills["trials"])
 
 
-def test_no_fault_at_a_call_of_the_writer_changes_a_bit(ask: Ask) -> None:
-    """K2, K3, K4: a kill or a power cut at every call, then at calls of recoveries: sixty directories they leave."""
-    calls = ask("faults at every call")
+@list_amounts(few=1, many=2)
+def test_no_fault_at_a_call_of_the_writer_changes_a_bit(ask: Ask, amount: str, number: int) -> None:
+    """K2, K3, K4: a kill or a power cut at every call, then at calls of recoveries, followed through directories."""
+    calls = ask(f"{amount} faults at calls")
     assert calls["faults"] == []
     assert calls["ended bit-identical"] == calls["of"]
-    assert max(map(int, calls["different directories continued, by faults in a row"])) >= 2
+    assert max(map(int, calls["different directories continued, by faults in a row"])) >= number
     assert calls["steps lost, at most"] <= calls["steps between checkpoints"]
 
 
-def test_a_run_interrupted_twenty_five_times_ends_in_the_same_bits(ask: Ask) -> None:
-    """K7: each attempt goes on where the one before was killed in mid-training."""
-    interruptions = ask("interruptions")
+@list_amounts(few=4, many=25)
+def test_an_interrupted_run_ends_in_the_same_bits(ask: Ask, amount: str, number: int) -> None:
+    """K7: each attempt resumes where the last one was killed in mid-training."""
+    interruptions = ask(f"{amount} interruptions")
     assert interruptions["faults"] == []
-    assert interruptions["interruptions in each"] == [25]
+    assert interruptions["interruptions in each"] == [number]
     assert interruptions["bit-identical"] == 1
 
 
-def test_what_was_announced_outlives_twenty_power_cuts(ask: Ask) -> None:
-    """K11: a file system copied as its disk holds it; every checkpoint told of before is there and verifies."""
-    cuts = ask("power cuts")
+@list_amounts(few=2, many=20)
+def test_announced_checkpoints_survive_power_cuts(ask: Ask, amount: str, number: int) -> None:
+    """K11: a file system copied as its disk holds it has every announced checkpoint, and each verifies."""
+    cuts = ask(f"{amount} power cuts")
     if "skipped" in cuts:
         pytest.skip(cuts["skipped"])
     assert cuts["faults"] == []
-    assert (cuts["power cuts"], cuts["nothing announced was lost"]) == (20, 20)
+    assert (cuts["power cuts"], cuts["nothing announced was lost"]) == (number, number)
 
 
-def test_of_five_thousand_damages_none_is_taken_for_good(ask: Ask) -> None:
-    """R1, R2: bits flipped and files cut short, of every artifact, before every check that the program makes."""
-    damage = ask("damage")
+@list_amounts(few=250, many=5000)
+def test_damage_is_never_accepted(ask: Ask, amount: str, number: int) -> None:
+    """R1, R2: flipped bits and cut files, of every artifact, before every check that the program makes."""
+    damage = ask(f"{amount} damages")
     assert damage["faults"] == []
-    assert (damage["damages"], damage["accepted as good"]) == (5000, 0)
+    assert (damage["damages"], damage["accepted as good"]) == (number, 0)
 
 
-@pytest.mark.parametrize("harness", [name for name, words in SAMPLE.items() if "--sabotage" in words])
-def test_a_defect_put_in_on_purpose_is_found(ask: Ask, harness: str) -> None:
-    """Without one sync, the rename, the hash or the seed: the harness that passes above fails."""
+@pytest.mark.parametrize("harness", DEFECTS)
+def test_a_planted_defect_is_found(ask: Ask, harness: str) -> None:
+    """Without one sync, the rename, the hash or the seed, the harness that passes above fails."""
     found = ask(harness)
     if "skipped" in found:
         pytest.skip(found["skipped"])

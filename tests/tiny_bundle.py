@@ -30,7 +30,7 @@ def train_tiny_tokenizer() -> bytes:
 
 
 def describe_model(**changes: Any) -> dict[str, Any]:
-    """A small shape in the words of LlamaConfig."""
+    """A small shape, with the names of LlamaConfig."""
     return {
         "vocab_size": Tokenizer(train_tiny_tokenizer()).vocab_size,
         "hidden_size": 32,
@@ -46,7 +46,7 @@ def describe_model(**changes: Any) -> dict[str, Any]:
 
 
 def draw_weights(model: dict[str, Any], *, seed: int = 0) -> dict[str, npt.NDArray[np.float32]]:
-    """Random weights, large enough that attention, positions and gates all matter to the logits."""
+    """Random weights, large enough that attention, positions and gates all affect the logits."""
     random = np.random.default_rng(seed)
     return {
         name: (random.standard_normal(shape) * 0.3 + (len(shape) == 1)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Networks of random weights, to be exported: every shape and every kind of tokenizer without training one."""
+"""Networks of random weights for export: every shape and every type of tokenizer, without training a network."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from semilla.tokenizer.training import train_tokenizer
 def make_model(
     *, d_model: int = 64, num_heads: int = 4, tie_embeddings: bool = True, model_type: str = "unigram"
 ) -> TrainedModel:
-    """A small random model; norms and embeddings are spread so that none of them could be forgotten unnoticed."""
+    """A small random model; norms and embeddings are spread, so forgetting one of them shows."""
     tokenizer = train_tokenizer(SENTENCES, vocab_size=1000, model_type=model_type, is_size_explicit=False)
     architecture = ModelArchitecture(
         d_model=d_model, num_heads=num_heads, dim_feedforward=128, tie_embeddings=tie_embeddings

@@ -1,9 +1,9 @@
-"""One contestant in a process of its own: reads a number of tokens, generates them, tells what seconds it took.
+"""One contestant in a process of its own: reads a number of tokens, generates them, prints the seconds it took.
 
     python benchmarks/device/contestants.py semilla RUN_DIRECTORY
 
-Each samples with the bundle's own settings, on one thread, at most a hundred tokens from an empty prompt at a time, and
-turns what it draws into text. The seconds are those of the clock and those of the processor.
+Each samples with the bundle's settings on one thread, at most a hundred tokens from an empty prompt at a time, and
+decodes them. It prints wall-clock seconds and CPU seconds.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 TEXT_TOKENS = 100
 START_ID = 3
 Generate = Callable[[int, int], int]
-"""Given the most tokens there may be and a seed, generate one text and return how many tokens it took."""
+"""Generate one text from a maximum number of tokens and a seed; return the number of tokens."""
 
 
 def open_semilla(run_dir: Path) -> Generate:
@@ -105,7 +105,7 @@ def open_transformers(run_dir: Path) -> Generate:
 
 
 def open_llama_cpp(gguf_path: Path) -> Generate:
-    """llama.cpp through its C interface: one decode and one sampler call a token, nothing of its Python classes."""
+    """llama.cpp through its C interface: one decode and one sampler call a token, without its Python classes."""
     import llama_cpp as lib
 
     lib.llama_log_set(ctypes.cast(None, lib.llama_log_callback), None)
@@ -160,8 +160,8 @@ def main() -> None:
     generate(TEXT_TOKENS, 0)
     seed = 0
     for line in sys.stdin:
-        wanted, count, start_s, start_cpu_s = int(line), 0, time.perf_counter(), time.process_time()
-        while count < wanted:
+        requested, count, start_s, start_cpu_s = int(line), 0, time.perf_counter(), time.process_time()
+        while count < requested:
             seed += 1
             count += generate(TEXT_TOKENS, seed)
         seconds = time.perf_counter() - start_s, time.process_time() - start_cpu_s

@@ -1,6 +1,6 @@
-"""The other engine: the same network and choice in NumPy, float32 weights, every array allocated once.
+"""The same network and sampling in NumPy, with float32 weights and every array allocated once.
 
-Written to be compared with the runtime that ships, not to be shipped: `run.py` does.
+It exists only for comparison with the shipped runtime, in `run.py`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class NumpyEngine:
         }
 
     def read_token(self, token: int, position: int) -> Array:
-        """Scores after one token more; the array is overwritten by the next."""
+        """Logits after one more token; the next call overwrites the array."""
         x = self.embedding[token].copy()
         for layer, cache in zip(self.layers, self.cache, strict=True):
             x += layer["o"] @ self._attend(
@@ -58,9 +58,9 @@ class NumpyEngine:
 
     def _attend(self, qkv: Array, cache: Array, position: int) -> Array:
         split = qkv.reshape(3, self.heads, -1)
-        turned = split[:2]
-        swapped = np.roll(turned, turned.shape[2] // 2, axis=2)
-        query, key = turned * self.cosines[position] + swapped * self.sines[position]
+        rotated = split[:2]
+        swapped = np.roll(rotated, rotated.shape[2] // 2, axis=2)
+        query, key = rotated * self.cosines[position] + swapped * self.sines[position]
         cache[0, :, position], cache[1, :, position] = key, split[2]
         keys, values = cache[:, :, : position + 1]
         scores = (keys @ query[:, :, None])[:, :, 0] * np.float32(query.shape[1] ** -0.5)
@@ -70,7 +70,7 @@ class NumpyEngine:
 
 
 def choose(scores: Array, seen: list[int], settings: Any, random: Random) -> int:
-    """Repetition penalty, top-k, temperature, top-p."""
+    """Sample a token: repetition penalty, top-k, temperature, top-p."""
     before = scores[seen]
     scores[seen] = np.minimum(before / settings.repetition_penalty, before * settings.repetition_penalty)
     scores[:2] = -np.inf

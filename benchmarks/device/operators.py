@@ -1,9 +1,10 @@
-"""What else the graph could be made of: single operators of the default shape in ONNX Runtime, one thread.
+"""Alternatives for parts of the graph: single operators of the default shape in ONNX Runtime, one thread.
 
     python benchmarks/device/operators.py
 
-Each of a group takes its turn, a call at a time; told is the 5th percentile, for others may use the machine. Each pays
-for a call of its own (the first line). docs/experiments.md says what was found.
+The operators of a group alternate, one call at a time. The 5th percentile is printed, because other work may use the
+machine. Each figure includes a call of its own (the first line). docs/experiments/2026-11-28-inference-graph.md has the
+results.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def draw(*shape: int) -> np.ndarray[Any, Any]:
 
 
 def node(operator: str, inputs: str, outputs: str, *, fused: bool = False, **attributes: Any) -> Any:
-    """Names are separated by spaces; ``_`` stands for an input left out."""
+    """Build a node; names are separated by spaces, and ``_`` is an omitted input."""
     names = ["" if name == "_" else name for name in inputs.split()]
     domain = FUSED if fused else ""
     return helper.make_node(operator, names, outputs.split(), domain=domain, **attributes)
@@ -45,17 +46,17 @@ def describe(name: str, array: np.ndarray[Any, Any]) -> Any:
 def open_nodes(
     nodes: list[Any], constants: dict[str, Any], inputs: dict[str, np.ndarray[Any, Any]], outputs: str
 ) -> Call:
-    """A call of the nodes; an output ``present.x`` is written over the input ``past.x``."""
-    told = [helper.make_empty_tensor_value_info(name) for name in outputs.split()]
-    told = [
+    """Return a call of the nodes; an output ``present.x`` overwrites the input ``past.x``."""
+    infos = [helper.make_empty_tensor_value_info(name) for name in outputs.split()]
+    infos = [
         describe(name, inputs[name.replace("present", "past")]) if name.startswith("present") else one
-        for name, one in zip(outputs.split(), told, strict=True)
+        for name, one in zip(outputs.split(), infos, strict=True)
     ]
     graph = helper.make_graph(
         nodes,
         "operators",
         [describe(name, array) for name, array in inputs.items()],
-        told,
+        infos,
         [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
     )
     imports = [helper.make_opsetid("", 17), helper.make_opsetid(FUSED, 1)]
@@ -78,7 +79,7 @@ def open_nodes(
 
 
 def list_calls() -> Iterator[tuple[str, Call]]:
-    """What a call costs before it computes anything, for each array and for each node."""
+    """The cost of an empty call, of more arrays and of more nodes."""
     x = draw(1, WIDTH)
     yield "a call that copies", open_nodes([node("Identity", "x", "y")], {}, {"x": x}, "y")
     many = {f"x{i}": x for i in range(16)}
@@ -146,7 +147,7 @@ def list_attentions() -> Iterator[tuple[str, Call]]:
 
 
 def list_choices() -> Iterator[tuple[str, Call]]:
-    """The best 40 of 8,000 scores, at once or by way of the best of groups."""
+    """The top 40 of 8,000 logits, directly or through the best of groups."""
     x, best = {"x": draw(1, VOCABULARY)}, {"count": np.array([BEST])}
     yield "TopK, as shipped", open_nodes([node("TopK", "x count", "y ids")], best, x, "y ids")
     for groups in (250, 500, 1000):
@@ -173,7 +174,7 @@ def list_choices() -> Iterator[tuple[str, Call]]:
 
 
 def list_loops() -> Iterator[tuple[str, Call]]:
-    """Several tokens in a call: what an iteration costs, and what the caches cost that it must hand on."""
+    """Several tokens in a call: the cost of an iteration, and of the KV caches that it must pass on."""
     angles = np.zeros((CONTEXT, HEAD_WIDTH // 2), np.float32)
     for layers, name in ((0, "nothing"), (2, "two attentions")):
         for count in (1, 9):

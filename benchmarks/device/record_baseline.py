@@ -1,8 +1,8 @@
-"""Record what the model that ships weighs and takes, for tests/runtime/test_baseline.py to hold it to.
+"""Record the size and the memory of the shipped model, which tests/runtime/test_baseline.py checks.
 
     python benchmarks/device/record_baseline.py
 
-After a change that is meant to cost more, or with other packages; the difference is then there to be read in review.
+Run it after a change that is meant to cost more, or with other packages; the difference then shows in review.
 """
 
 from __future__ import annotations

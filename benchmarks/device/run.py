@@ -1,9 +1,9 @@
-"""What the model that ships costs, beside others that run the same weights: one command, one run, interleaved.
+"""What the shipped model costs, compared with other programs that run the same weights, interleaved in one run.
 
     python benchmarks/device/run.py RUN_DIRECTORY [--gguf FILE]... [--llama-python PYTHON] [--output FILE]
 
-Contestants take turns, so that whatever else the machine does hits all of them. Every repetition is in the result.
-Those whose packages or compiler are missing are left out, and the result says so.
+Contestants alternate, so other work on the machine affects all of them. Every repetition is in the result. A contestant
+whose packages or compiler are missing is left out, and the result says so.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ GOALS = {
     "times_transformers": (25, ">="),
     "times_llama_cpp": (1, ">="),
 }
-"""At the default shape, tied; 3.0 MB untied. Ratios are of tokens a second of the processor."""
+"""Goals at the default shape, tied (3.0 MB untied). Ratios are of tokens per CPU second."""
 
 
 class Contestant:
-    """A process that generates on request."""
+    """A contestant's process, which generates on request."""
 
     def __init__(self, name: str, command: list[str]) -> None:
         self.name, self.rates = name, {"tokens_per_sec": [], "tokens_per_cpu_sec": []}
@@ -77,7 +77,7 @@ class Contestant:
 
 
 def compile_plain_loop(run_dir: Path, folder: Path) -> list[str]:
-    """Build the C program and lay the weights out for it; raises OSError without a compiler."""
+    """Build the C program and write the weights in its layout; raises OSError without a compiler."""
     model, weights = read_bundle(run_dir).model, read_weights(run_dir)
     program, file = folder / "plain_loop", folder / "weights"
     source = str(HERE / "plain_loop.c")
@@ -111,10 +111,10 @@ def list_commands(arguments: argparse.Namespace, folder: Path) -> dict[str, list
 
 
 def race(commands: dict[str, list[str]], *, rounds: int, num_tokens: int) -> dict[str, Any]:
-    """Rates of each, in turns, by the clock and by the processor; the first round warms up and does not count.
+    """Rates of all contestants, alternating, per second and per CPU second; the first round is a warm-up.
 
-    Where others use the machine, a slow contestant is interrupted more often in a round than a fast one; the
-    processor's own time leaves that out.
+    On a shared machine a slow contestant is interrupted more often in a round than a fast one. CPU seconds leave that
+    out.
     """
     contestants = [Contestant(name, command) for name, command in commands.items()]
     for number in range(rounds + 1):
@@ -147,11 +147,11 @@ def measure_starts(run_dir: Path) -> list[float]:
             process.stdout.read(1)
             times.append(round(time.perf_counter() - start_s, 4))
             process.stdout.read()
-    return times[1:]  # the first filled the file cache
+    return times[1:]  # the first start filled the file cache
 
 
 def measure_command(run_dir: Path) -> dict[str, float]:
-    """Resident and peak MiB of `semilla generate`, as the kernel shows them shortly before it ends."""
+    """Resident and peak MiB of `semilla generate`, as the kernel reports them shortly before it ends."""
     command = [str(Path(sys.executable).parent / "semilla"), "generate", "--model", str(run_dir)]
     found: dict[str, float] = {}
     with subprocess.Popen(
@@ -186,7 +186,7 @@ def measure_all(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def judge(result: dict[str, Any]) -> dict[str, Any]:
-    """Each goal with the figure, and whether it is reached; None where nothing was measured."""
+    """Each goal with its figure, and whether it is reached; None where nothing was measured."""
     rates = {name: entry.get("median") for name, entry in result["tokens_per_cpu_sec"].items()}
     llama = [
         rate for name, rate in rates.items() if name.startswith("llama_cpp") and rate and "Q8" in name.upper()

@@ -1,9 +1,9 @@
-"""Where a token's time goes: the layers, the output layer and the choice, cut out of the graph that ships.
+"""Where a token's time goes: the layers, the output layer and sampling, cut out of the shipped graph.
 
     python benchmarks/device/stages.py RUN_DIRECTORY [--output FILE.json]
 
-The whole graph and its three parts take turns, each once, so that a part finds the caches as the others leave them. A
-part pays for a call of its own; what a call costs that computes nothing stands beside them.
+The whole graph and its three parts alternate, one call each, so a part finds the caches as the others leave them. Each
+part includes a call of its own; the cost of an empty call is printed as well.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def cut(model: onnx.ModelProto) -> dict[str, onnx.ModelProto]:
     output = next(node for node in graph.node if "logits" in node.output)
     rows, caches = output.input[0], [one.name for one in graph.output if one.name.startswith("present.")]
     width = next(one for one in output.attribute if one.name == "K").i
-    # Nothing but the shape tells the extractor what passes between the parts.
+    # The extractor needs the shape of what passes between the parts.
     graph.value_info.append(helper.make_tensor_value_info(rows, TensorProto.FLOAT, [1, 1, width]))
     first, last = choose_inputs(graph)
     extract = Extractor(model).extract_model
@@ -56,7 +56,7 @@ def cut(model: onnx.ModelProto) -> dict[str, onnx.ModelProto]:
 
 
 def choose_inputs(graph: onnx.GraphProto) -> tuple[list[str], list[str]]:
-    """Names of the inputs that the layers read, and of those that the choice reads."""
+    """Names of the inputs of the layers, and of those of sampling."""
     names = [one.name for one in graph.input]
     first = [name for name in names if name.startswith("past.") or name in {"input_ids", "last_position"}]
     first += [name for name in names if name in {"length", "scored"}]
@@ -64,7 +64,7 @@ def choose_inputs(graph: onnx.GraphProto) -> tuple[list[str], list[str]]:
 
 
 def open_part(part: onnx.ModelProto, *, position: int, vocab_size: int) -> Callable[[], None]:
-    """A call of the part as the runtime makes it, at a position of the context."""
+    """Return a call of the part, as the runtime makes it, at a position of the context."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(
@@ -114,7 +114,7 @@ def measure(parts: dict[str, Callable[[], object]], *, num_turns: int) -> dict[s
 
 
 def measure_pieces(model: Model) -> list[float]:
-    """Microseconds from piece to piece of texts as a program reads them: a call and all that Python adds."""
+    """Microseconds between the pieces of a streamed text: a call, and everything that Python adds."""
     times_us = []
     for seed in range(NUM_TURNS // 100):
         last_ns = time.perf_counter_ns()

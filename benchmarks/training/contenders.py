@@ -1,9 +1,9 @@
-"""One contender of the training benchmark, in a process of its own: it trains on request and says how it went.
+"""One contender of the training benchmark, in a process of its own, which trains on request and reports.
 
     python benchmarks/training/contenders.py NAME RUN_DIRECTORY      (started by run.py)
     python benchmarks/training/contenders.py NAME                    (a worker process of the first)
 
-Requests come a line at a time: ``steps N``, ``evaluate``, ``products``; each is answered with one line of JSON.
+Each request is a line, ``steps N``, ``evaluate``, ``products`` or ``memory``; each answer is one line of JSON.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import os
 import resource
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -25,13 +26,12 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 import torch.nn.functional as F
+from finished_run import read_finished_run
 from torch import Tensor, nn
 
 from semilla.configuration.schema import PipelineConfiguration
-from semilla.corpus.manifest import read_documents
 from semilla.model import operators
 from semilla.system.allocator import keep_freed_blocks
-from semilla.tokenizer.tokenizer import read_tokenizer
 from semilla.training import loss, micro_batches, sampled_softmax
 from semilla.training import optimizer as optimizers
 from semilla.training.data import TrainingData, build_data, cut_held_out
@@ -46,7 +46,7 @@ PRODUCT_ROUNDS = 15
 
 
 class Contender(Protocol):
-    """Trains for as long as it is iterated, yielding the target tokens of each step."""
+    """Trains while it is iterated and yields the number of target tokens of each step."""
 
     def steps(self) -> Iterator[int]: ...
 
@@ -81,7 +81,7 @@ class Ours:
 
 
 class Textbook(nn.Module):
-    """The loop of the textbooks: torch's own encoder under a causal mask, AdamW, all logits at once, float32."""
+    """The textbook loop: torch's own encoder with a causal mask, AdamW, all logits at once, float32."""
 
     def __init__(self, data: TrainingData, config: PipelineConfiguration, *, vocab_size: int) -> None:
         super().__init__()
@@ -146,7 +146,7 @@ class HuggingFace:
         )
 
     def train(self, after_step: Callable[[int], None]) -> None:
-        """Hand the control to Trainer, which calls back after every step."""
+        """Give control to Trainer, which calls back after every step."""
         from transformers import Trainer, TrainerCallback, TrainingArguments
 
         class Hook(TrainerCallback):  # type: ignore[misc]
@@ -157,19 +157,20 @@ class HuggingFace:
         windows = [
             {"input_ids": row, "labels": row} for row in list_windows(data, stride=data.length)[:, :-1]
         ]
-        arguments = TrainingArguments(
-            output_dir="unused",
-            num_train_epochs=self.settings.num_epochs,
-            per_device_train_batch_size=data.batch_size,
-            learning_rate=TEXTBOOK_RATE,
-            lr_scheduler_type="cosine",
-            save_strategy="no",
-            logging_strategy="no",
-            report_to=[],
-            use_cpu=True,
-            disable_tqdm=True,
-        )
-        Trainer(self.model, arguments, train_dataset=windows, callbacks=[Hook()]).train()
+        with tempfile.TemporaryDirectory() as folder:  # Trainer makes one, though nothing is saved
+            arguments = TrainingArguments(
+                output_dir=folder,
+                num_train_epochs=self.settings.num_epochs,
+                per_device_train_batch_size=data.batch_size,
+                learning_rate=TEXTBOOK_RATE,
+                lr_scheduler_type="cosine",
+                save_strategy="no",
+                logging_strategy="no",
+                report_to=[],
+                use_cpu=True,
+                disable_tqdm=True,
+            )
+            Trainer(self.model, arguments, train_dataset=windows, callbacks=[Hook()]).train()
 
     def evaluate(self) -> float:
         self.model.eval()
@@ -179,7 +180,7 @@ class HuggingFace:
 
 
 def list_windows(data: TrainingData, *, stride: int | None = None) -> Tensor:
-    """Token ids [N, T + 1] of windows that overlap by half, or as ``stride`` says."""
+    """Token ids [N, T + 1] of windows that start every ``stride`` tokens; by default they overlap by half."""
     starts = np.arange(0, len(data.stream) - data.length - 1, stride or data.length // 2)
     return torch.from_numpy(data.stream[starts[:, None] + np.arange(data.length + 1)].astype(np.int64))
 
@@ -191,9 +192,9 @@ def evaluate_logits(compute_logits: Callable[[Tensor], Tensor], data: TrainingDa
     for text in data.held_out:
         for inputs, targets in cut_held_out(text, length=data.length, batch_size=data.batch_size):
             logits = compute_logits(torch.from_numpy(inputs))
-            wanted = torch.from_numpy(targets).flatten()
-            nats += F.cross_entropy(logits.flatten(0, 1), wanted, reduction="sum").item()
-            count += len(wanted)
+            expected = torch.from_numpy(targets).flatten()
+            nats += F.cross_entropy(logits.flatten(0, 1), expected, reduction="sum").item()
+            count += len(expected)
     return nats / count
 
 
@@ -204,11 +205,12 @@ WITHOUT: dict[str, dict[str, Any]] = {
     "without dropout": {"dropout": 0.0},
     "in float32": {"precision": "float32"},
 }
-"""Improvements that a setting takes away; the first takes two: what is left is measured against the machine's limit."""
+"""Improvements that a setting turns off. The first turns off two, because the rest is compared with the machine's
+limit."""
 
 
 def use_torch_muon() -> None:
-    """One matrix after the other, always in bfloat16."""
+    """torch.optim.Muon: one matrix after the other, always in bfloat16."""
 
     def build(groups: Any, *, compute_dtype: Any, **settings: Any) -> torch.optim.Optimizer:  # noqa: ARG001
         return torch.optim.Muon(groups, adjust_lr_fn="match_rms_adamw", **settings)
@@ -225,19 +227,19 @@ def sample_evenly() -> None:
     TrainingData.token_counts = np.zeros(0, dtype=np.int64)  # type: ignore[assignment]
 
 
-def share_sample() -> None:
-    """One sample for half of a batch: its 850 different targets, and as many negative samples as otherwise."""
+def share_samples() -> None:
+    """One sample for half of a batch: its 850 different targets, and as many negative samples."""
     micro_batches.GROUP_TARGETS = 2_048
     sampled_softmax.SAMPLE_SIZE = 1_088
 
 
 def score_whole_squares() -> None:
-    """Attention scores of all positions against all, the later ones masked."""
+    """Compute attention scores of all positions with all, and mask the later ones."""
     operators.QUERY_ROWS = 1 << 30
 
 
 def compute_in_threads() -> None:
-    """One process computes the whole batch, every operation in as many threads as there are."""
+    """Compute the whole batch in one process, every operation in all threads."""
     workers.count_processes = lambda *_, **__: 1
 
 
@@ -246,16 +248,16 @@ def keep_no_blocks() -> None:
 
 
 REPLACED: dict[str, Callable[[], None]] = {
-    "with an even sample": sample_evenly,
-    "with shared candidates": share_sample,
+    "with uniform samples": sample_evenly,
+    "with shared samples": share_samples,
     "with whole attention squares": score_whole_squares,
     "without chunked loss": hold_all_logits,
     "with torch's muon": use_torch_muon,
-    "without helping processes": compute_in_threads,
+    "without worker processes": compute_in_threads,
     "without kept blocks": keep_no_blocks,
 }
 KEEPS_NO_BLOCKS = {"textbook", "hugging face trainer", "without kept blocks"}
-"""These run with the C library's own settings."""
+"""These run with the C library's default allocator settings."""
 
 
 @contextlib.contextmanager
@@ -276,16 +278,15 @@ def open_contender(name: str, run_directory: Path, *, epochs: int, seed: int, th
         "hugging face trainer": HuggingFace,
     }
     with contextlib.nullcontext() if name in rivals else workers.Workers(config) as processes:
-        (model_file,) = run_directory.glob("*.model")
-        tokenizer = read_tokenizer(model_file)
-        data = build_data(read_documents(run_directory), tokenizer, config)
+        tokenizer, documents = read_finished_run(run_directory)
+        data = build_data(documents, tokenizer, config)
         torch.manual_seed(config.seed)
         build = rivals.get(name) or partial(Ours, processes=processes)
         yield build(data, config, vocab_size=tokenizer.vocab_size)
 
 
 def measure_products(contender: Any) -> dict[str, float]:
-    """GFLOP/s of the products a step consists of, by their share of its arithmetic: the machine's own limit."""
+    """GFLOP/s of the matrix products of a step, weighted by their share of its arithmetic: the machine's limit."""
     data, shape = contender.data, PipelineConfiguration().model_architecture
     rows, width, inner, vocab = data.batch_size * data.length, shape.d_model, shape.dim_feedforward, 8000
     layer = [(rows, width, width)] * 4 + [(rows, width, inner)] * 3
@@ -304,13 +305,13 @@ def measure_products(contender: Any) -> dict[str, float]:
 
 
 class Conversation:
-    """Answers requests between steps, whoever drives the loop."""
+    """Answers requests between steps, whichever loop makes them."""
 
     def __init__(self, contender: Any) -> None:
         self.contender, self.left, self.tokens, self.began_s = contender, 0, 0, 0.0
 
     def after_step(self, tokens: int) -> None:
-        """Count a step; when all that were asked for are made, answer and wait for more."""
+        """Count a step; after the last requested one, answer and wait for the next request."""
         self.tokens += tokens
         self.left -= 1
         if self.left == 0:
@@ -318,13 +319,13 @@ class Conversation:
             self.wait()
 
     def end(self) -> None:
-        """The training is over: answer with the steps made of those asked for, then with none, and evaluate."""
+        """After the training: answer with the steps made since the request, later with none; still evaluate."""
         while True:
             answer(tokens=self.tokens, seconds=time.perf_counter() - self.began_s if self.tokens else 0.0)
             self.wait()
 
     def wait(self) -> None:
-        """Answer what needs no step; return when steps are asked for."""
+        """Answer requests that need no step; return when steps are requested."""
         for line in sys.stdin:
             request, *number = line.split()
             if request == "steps":
@@ -347,7 +348,7 @@ def measure_peak_mb() -> float:
 
 
 def count_epoch_tokens(contender: Any) -> int:
-    """Target tokens of an epoch: the textbook's windows overlap by half."""
+    """Target tokens of an epoch. The textbook's windows overlap by half."""
     stride = contender.data.length // 2 if isinstance(contender, Textbook) else contender.data.length
     return len(contender.data.stream) * contender.data.length // stride
 
@@ -358,7 +359,7 @@ def answer(**figures: float) -> None:
 
 
 def main() -> None:
-    """Build the contender and talk with whoever started this process."""
+    """Build the contender and answer the process that started this one."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name")
     parser.add_argument("run_directory", type=Path, nargs="?")
@@ -382,7 +383,7 @@ def main() -> None:
 
 
 def converse(contender: Any) -> None:
-    """Train as it is asked to."""
+    """Train on request."""
     conversation = Conversation(contender)
     answer(tokens_per_epoch=count_epoch_tokens(contender))
     conversation.wait()

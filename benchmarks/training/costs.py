@@ -1,10 +1,11 @@
-"""What training costs in time and memory as one thing grows: the text, the context, the width, the vocabulary.
+"""What training costs in time and memory as one size grows: the text, the context, the width or the vocabulary.
 
     python benchmarks/training/costs.py RUN_DIRECTORY [--rounds 3] [--threads 2] [--output FILE] [--plot FILE.svg]
 
-Everything else stays at its default (20 epochs of 3 MB). RUN_DIRECTORY is a finished run, whose text and tokenizer the
-curve over the text's size takes. Steps are rehearsed in fresh processes, all sizes in turns; beside each figure stands
-what the count of operations makes of the default's. --plot needs matplotlib.
+Everything else stays at its default (20 epochs of 3 MB). RUN_DIRECTORY is a finished run; the curve over the text's
+size uses its text and tokenizer. Steps are rehearsed in fresh processes, alternating between the sizes. Next to each
+figure is what the count of operations predicts from the default's time. --plot needs matplotlib, which no extra
+installs.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ TRAINED_STEPS = 12
 
 
 def configure(name: str, value: int, *, threads: int) -> PipelineConfiguration:
-    """The defaults but for one setting; as wide a network has as much wider a feed-forward part."""
+    """The defaults with one setting changed; the feed-forward width grows with the width."""
     settings: dict[str, Any] = {"num_threads": threads}
     architecture: dict[str, Any] = {}
     top: dict[str, Any] = {"corpus_source": "sample"}
@@ -59,7 +60,7 @@ def configure(name: str, value: int, *, threads: int) -> PipelineConfiguration:
 
 
 def count_operations(config: PipelineConfiguration) -> float:
-    """Of all steps: six for every weight of a matrix and token, and the products of attention."""
+    """Operations of all steps: six for every matrix weight and token, plus the products of attention."""
     shape, settings = config.model_architecture, config.training_hyperparameters
     matrices = count_parameters(config)
     attention = 12 * shape.num_layers * shape.d_model * settings.max_sequence_length
@@ -68,13 +69,13 @@ def count_operations(config: PipelineConfiguration) -> float:
 
 
 def measure_shape(config: PipelineConfiguration) -> dict[str, float]:
-    """Minutes of the whole training by the rehearsed steps, and the peak of a process that made them."""
+    """Minutes of the whole training, estimated from rehearsed steps, and the peak memory of the rehearsal."""
     rehearsed = rehearse_training(config)
     return {"minutes": estimate_training_s(config, rehearsed) / 60, "peak_mb": rehearsed["peak_mb"]}
 
 
 def measure_corpus(run_directory: Path, size_mb: int, *, threads: int) -> dict[str, float]:
-    """The same for a text of ``size_mb`` that is really read, encoded, trained on for some steps and evaluated."""
+    """The same for a text of ``size_mb`` that is read, encoded, trained on for some steps and evaluated."""
     command = [
         sys.executable,
         __file__,
@@ -89,15 +90,14 @@ def measure_corpus(run_directory: Path, size_mb: int, *, threads: int) -> dict[s
 
 
 def train_a_little(run_directory: Path, size_mb: int, *, threads: int) -> dict[str, float]:
-    """In a process of its own: the run's text, repeated or cut to ``size_mb``."""
+    """Train some steps on the run's text, repeated or cut to ``size_mb``, in this process."""
     from contextlib import closing
     from itertools import islice
 
     from contenders import measure_peak_mb
+    from finished_run import read_finished_run
 
-    from semilla.corpus.manifest import read_documents
     from semilla.system.allocator import keep_freed_blocks
-    from semilla.tokenizer.tokenizer import read_tokenizer
     from semilla.training.data import build_data
     from semilla.training.environment import choose_environment
     from semilla.training.evaluate import evaluate
@@ -107,9 +107,7 @@ def train_a_little(run_directory: Path, size_mb: int, *, threads: int) -> dict[s
     keep_freed_blocks()
     config = configure("corpus_size_mb", size_mb, threads=threads)
     environment = choose_environment(config.training_hyperparameters, device="cpu")
-    (model_file,) = run_directory.glob("*.model")
-    tokenizer = read_tokenizer(model_file)
-    documents = read_documents(run_directory)
+    tokenizer, documents = read_finished_run(run_directory)
     total = sum(len(one.train_text.encode()) + len(one.validation_text.encode()) for one in documents)
     times = size_mb * 1e6 / total
     documents = [

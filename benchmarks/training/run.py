@@ -1,4 +1,4 @@
-"""How fast and how well the training learns, beside what a user would write or take instead: one command, one run.
+"""How fast and how well the training learns, compared with the textbook loop and with Trainer.
 
     python benchmarks/training/run.py RUN_DIRECTORY speed    [--rounds 7] [--steps 32] [--threads 2]
     python benchmarks/training/run.py RUN_DIRECTORY losses   [--minutes 5] [--until 4.7] [--contenders ours textbook]
@@ -6,11 +6,15 @@
     python benchmarks/training/run.py RUN_DIRECTORY ablation [--epochs 2]
     python benchmarks/training/run.py RUN_DIRECTORY seeds    [--epochs 2]
 
-RUN_DIRECTORY is a finished run: its text, split and tokenizer are what all contenders get. ``speed`` interleaves them
-and tells tokens per second beside the machine's own limit; ``losses`` evaluates every 40 steps with the clock stopped
-and tells when a validation loss was reached; ``quality`` gives the others three times the time ours takes to train to
-the end, and tells the best loss of each; ``ablation`` trains ours and ours without each improvement to the end, and
-``seeds`` ours from ten seeds.
+RUN_DIRECTORY is a finished run; all contenders get its text, split and tokenizer. The extra ``bench`` installs what
+Trainer needs.
+
+* ``speed`` interleaves the contenders and reports tokens per second, next to the machine's own limit.
+* ``losses`` evaluates every 40 steps with the clock stopped and reports when a validation loss was reached.
+* ``quality`` gives the others three times the time that ours takes to train to the end, and reports each best loss.
+* ``ablation`` trains ours, and ours without each improvement, to the end.
+* ``seeds`` trains ours from ten seeds.
+
 Each writes JSON with every repetition (--output) and prints a table.
 """
 
@@ -41,9 +45,9 @@ ABLATIONS = (
     "without dropout",
     "without short contexts",
     "without kept blocks",
-    "without helping processes",
-    "with an even sample",
-    "with shared candidates",
+    "without worker processes",
+    "with uniform samples",
+    "with shared samples",
     "with whole attention squares",
     "in float32",
 )
@@ -54,11 +58,12 @@ SEEDS = 10
 DEFAULT_EPOCHS = 20
 WARMUP_STEPS = 3
 DENSE_FLOP_PER_TOKEN = 6 * 1_351_680 + 12 * 2 * 128 * 128
-"""Default shape: six operations a matrix parameter (output layer included), and attention over 128 positions."""
+"""Default shape: six operations for each matrix parameter (output layer included), plus attention over 128
+positions."""
 
 
 class Process:
-    """A contender that waits for requests."""
+    """A contender's process, which waits for requests."""
 
     def __init__(
         self, name: str, arguments: argparse.Namespace, *, epochs: int = DEFAULT_EPOCHS, seed: int = 0
@@ -87,15 +92,16 @@ class Process:
         return self.read()
 
     def close(self) -> float:
-        """End the process; its peak memory in MiB."""
+        """End the process; return its peak memory in MiB."""
         peak_mb = self.ask("memory")["peak_mb"]
-        self.process.stdin.close()
+        self.process.stdin.close()  # it leaves by itself, and removes its temporary folder
         self.process.wait()
+        self.process.stdout.close()
         return peak_mb
 
 
 def measure_speed(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Tokens per second of every contender in turns, and the machine's limit in every round."""
+    """Tokens per second of every contender, alternating, and the machine's limit in every round."""
     processes = [Process(name, arguments) for name in arguments.contenders]
     repetitions: dict[str, list[float]] = {one.name: [] for one in processes}
     limits: list[dict[str, float]] = []
@@ -104,7 +110,7 @@ def measure_speed(arguments: argparse.Namespace) -> dict[str, Any]:
     for _ in range(arguments.rounds):
         limits.append(processes[0].ask("products"))
         for one in processes:
-            one.ask("steps 1")  # caches hold what the others left
+            one.ask("steps 1")  # not counted: the caches are full of the others' data
             found = one.ask(f"steps {arguments.steps}")
             repetitions[one.name].append(found["tokens"] / found["seconds"])
     peaks = {one.name: one.close() for one in processes}
@@ -129,12 +135,12 @@ def measure_speed(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _divide(rates: list[float], others: list[float] | None) -> float | None:
-    """Median of the ratios of the same round: the drift of the machine cancels out."""
+    """Median of the ratios within each round, in which the machine's drift cancels out."""
     return statistics.median(a / b for a, b in zip(rates, others, strict=True)) if others else None
 
 
 def measure_losses(arguments: argparse.Namespace) -> dict[str, Any]:
-    """When each contender reached a validation loss, by its training clock."""
+    """Training seconds after which each contender reached each validation loss."""
     return {
         "contenders": {
             name: follow(name, arguments, limit_s=arguments.minutes * 60, until=arguments.until)
@@ -144,9 +150,9 @@ def measure_losses(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def measure_quality(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The best validation loss: of ours in its 20 epochs, of the others in three times the seconds that took.
+    """The best validation loss of ours in 20 epochs, and of the others in three times those seconds.
 
-    The others plan as many epochs as fit into that time, so that their learning rate has come down at its end.
+    The others plan as many epochs as fit into that time, so that their learning rate is low at its end.
     """
     found = {OURS: follow(OURS, arguments, limit_s=math.inf)}
     limit_s = MORE_TIME * found[OURS]["curve"][-1]["seconds"]
@@ -158,11 +164,11 @@ def measure_quality(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def count_fitting_epochs(name: str, arguments: argparse.Namespace, *, limit_s: float) -> int:
-    """How many epochs the contender can train in ``limit_s``, by a few steps of it."""
+    """How many epochs the contender can train in ``limit_s``, estimated from a few steps."""
     process = Process(name, arguments)
     process.ask(f"steps {WARMUP_STEPS}")
     rates = [step["tokens"] / step["seconds"] for step in (process.ask("steps 8") for _ in range(3))]
-    process.process.kill()
+    process.close()
     tokens = process.tokens_per_epoch
     return max(1, round(limit_s * statistics.median(rates) / tokens))
 
@@ -175,7 +181,7 @@ def follow(
     until: float = -math.inf,
     epochs: int = DEFAULT_EPOCHS,
 ) -> dict[str, Any]:
-    """Train for ``limit_s`` seconds, to a loss or to the end; evaluated every 40 steps with the clock stopped."""
+    """Train for ``limit_s`` seconds, to a loss or to the end; evaluate every 40 steps with the clock stopped."""
     process, clock_s, tokens = Process(name, arguments, epochs=epochs), 0.0, 0
     curve: list[dict[str, float]] = []
     while clock_s < limit_s and not (curve and curve[-1]["loss"] < until):
@@ -185,7 +191,7 @@ def follow(
         clock_s, tokens = clock_s + step["seconds"], tokens + int(step["tokens"])
         curve.append({"seconds": clock_s, "tokens": tokens, "loss": process.ask("evaluate")["loss"]})
         print(f"{name}: {clock_s:.0f} s, {curve[-1]['loss']:.3f}", file=sys.stderr)
-    process.process.kill()
+    process.close()
     reached = {loss: [one["seconds"] for one in curve if one["loss"] <= loss] for loss in LOSSES}
     return {
         "seconds_to": {str(loss): seconds[0] if seconds else None for loss, seconds in reached.items()},
@@ -195,13 +201,13 @@ def follow(
 
 
 def measure_ablation(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Each contender trained for the same number of epochs: seconds and loss at the end."""
+    """Seconds and final loss of each contender after the same number of epochs."""
     found = {name: train_to_the_end(name, arguments) for name in arguments.contenders}
     return {"epochs": arguments.epochs, "contenders": found}
 
 
 def measure_seeds(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Ours from every seed: loss at the end, and the standard deviation as a share of the mean."""
+    """Final loss of ours from every seed, and the standard deviation as a share of the mean."""
     found = {f"seed {seed}": train_to_the_end(OURS, arguments, seed=seed) for seed in range(SEEDS)}
     losses = [figures["loss"] for figures in found.values()]
     mean, deviation = statistics.mean(losses), statistics.stdev(losses)
@@ -211,27 +217,27 @@ def measure_seeds(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def train_to_the_end(name: str, arguments: argparse.Namespace, *, seed: int = 0) -> dict[str, float]:
-    """Seconds of all steps, and the loss after them."""
+    """Seconds of all steps, and the final loss."""
     total_steps = arguments.epochs * read_steps_per_epoch(arguments.run_directory)
     process, seconds, tokens = Process(name, arguments, epochs=arguments.epochs, seed=seed), 0.0, 0
     steps = 0
     while steps < total_steps:
-        wanted = min(EVALUATE_EVERY, total_steps - steps)
-        step = process.ask(f"steps {wanted}")
-        seconds, tokens, steps = seconds + step["seconds"], tokens + int(step["tokens"]), steps + wanted
+        count = min(EVALUATE_EVERY, total_steps - steps)
+        step = process.ask(f"steps {count}")
+        seconds, tokens, steps = seconds + step["seconds"], tokens + int(step["tokens"]), steps + count
     loss = process.ask("evaluate")["loss"]
     print(f"{name}, seed {seed}: {seconds:.0f} s, {loss:.3f}", file=sys.stderr)
     return {"seconds": seconds, "tokens": tokens, "loss": loss, "peak_mb": process.close()}
 
 
 def read_steps_per_epoch(run_directory: Path) -> int:
-    """As the run recorded it."""
+    """Optimizer steps of an epoch, from the run's record."""
     status = json.loads((run_directory / "pipeline_status.json").read_text(encoding="utf-8"))
     return int(status["phase_records"]["model_training"]["details"]["steps_per_epoch"])
 
 
 def print_table(result: dict[str, Any]) -> None:
-    """The contenders' figures, without repetitions and curves."""
+    """Print the contenders' figures, without repetitions and curves."""
     for name, figures in result["contenders"].items():
         plain = {key: value for key, value in figures.items() if key not in {"repetitions", "curve"}}
         print(f"{name:28}", "  ".join(f"{key} {_show(value)}" for key, value in plain.items()))

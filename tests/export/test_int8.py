@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from test_onnx import compute_reference, draw_ids
+from reference_decoder import compute_reference, draw_ids
 from tiny_bundle import describe_model, draw_weights, write_tiny_bundle
 
 from semilla.errors import IncompatibleError, IntegrityError

@@ -14,13 +14,13 @@ from semilla.terminal.console import SUBSTITUTES
 SAMPLE = "“Había — ¿sí? … ▁▂▃█ ● → 🌱”"
 PROGRAM = f"""
 import sys
-sys.path.insert(0, {str(Path(__file__).parent)!r})
+sys.path.insert(0, {str(Path(__file__).parents[1])!r})
 from semilla.terminal.console import prepare_stream, print_text
 from semilla.terminal.plain_progress import PlainProgress
-from test_progress_display import tell_a_run
+from run_events import send_run_events
 prepare_stream(sys.stdout)
 print_text({SAMPLE!r})
-tell_a_run(PlainProgress())
+send_run_events(PlainProgress())
 """
 
 

@@ -14,53 +14,19 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from run_events import send_run_events
 
 from semilla.errors import PHASES
-from semilla.events import EpochDone, Note, PhaseFinished, PhaseStarted, StepDone, Transferred, Warned
+from semilla.events import Note
 from semilla.formatting import draw_sparkline, format_duration
-from semilla.pipeline.phases import PhaseRecord
-from semilla.records.metrics import EpochMetrics
 from semilla.terminal.plain_progress import PlainProgress
 
 UNSAFE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
-def make_epoch(number: int = 1, *, samples: tuple[str, ...] = ()) -> EpochDone:
-    metrics = EpochMetrics(
-        epoch_number=number,
-        train_loss=4.5,
-        validation_loss=4.75,
-        learning_rate=3e-4,
-        elapsed_seconds=20,
-        sample_outputs=list(samples),
-        gradient_norm=1.0,
-        tokens_per_second=21234.4,
-        bits_per_byte={"all": 1.625, "en": 1.6},
-    )
-    return EpochDone(metrics, is_best=True)
-
-
-def tell_a_run(progress) -> None:
-    """Send the events of a small run."""
-    for phase in PHASES:
-        progress(PhaseStarted(phase))
-        if phase == "corpus_download":
-            progress(Transferred("pg11.txt", 100, None))
-            progress(Transferred("pg11.txt", 2**20, 2**20))
-            progress(Warned("el libro cambió\x1b[31m\nnext: rm", "corpus_drift"))
-        if phase == "model_training":
-            progress(StepDone(1, 2, 1, 7, 8.9, 3e-4, 20000.0, 61.0))
-            progress(make_epoch(samples=("Había una vez\x1b]0;título\x07 🌱", "Once\nupon")))
-        progress(
-            PhaseFinished(
-                phase, PhaseRecord(phase), "reused" if phase == "tokenizer_training" else "done", 65
-            )
-        )
-
-
 def test_plain_progress_is_a_line_per_phase_epoch_and_warning(capsys):
     """Phases, epochs, warnings and finished downloads have one line each, and nothing else has one."""
-    tell_a_run(PlainProgress())
+    send_run_events(PlainProgress())
     assert capsys.readouterr().out.splitlines() == [
         "[1/5] prerequisite_check: done (1 min 05 s)",
         "downloaded pg11.txt: 1.0 MB",
@@ -96,16 +62,16 @@ class BrokenStream(io.StringIO):
 def test_a_reader_that_left_does_not_stop_the_run(monkeypatch):
     """Progress that cannot be written is dropped silently."""
     monkeypatch.setattr(sys, "stdout", BrokenStream())
-    tell_a_run(PlainProgress())
+    send_run_events(PlainProgress())
 
 
 PROGRAM = f"""
 import sys
-sys.path.insert(0, {str(Path(__file__).parent)!r})
-from test_progress_display import tell_a_run
+sys.path.insert(0, {str(Path(__file__).parents[1])!r})
+from run_events import send_run_events
 from semilla.terminal.progress import show_progress
 with show_progress(title="mío") as progress:
-    tell_a_run(progress)
+    send_run_events(progress)
 """
 
 

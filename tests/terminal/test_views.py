@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from test_progress_display import make_epoch, tell_a_run
+from run_events import make_epoch, send_run_events
 
 from semilla.errors import PHASES, NetworkError
 from semilla.events import EpochDone, PhaseFinished, PhaseStarted, StepDone
@@ -125,7 +125,7 @@ def test_a_run_that_stopped_says_where(tmp_path: Path, state: str) -> None:
 
 def test_programs_get_a_line_of_json_for_everything(capsys: pytest.CaptureFixture[str]) -> None:
     """Each event is one line with its name and fields, and nothing else is on the stream."""
-    tell_a_run(JsonProgress())
+    send_run_events(JsonProgress())
     lines = capsys.readouterr().out.splitlines()
     told = [json.loads(line) for line in lines]
     assert len(told) == 15

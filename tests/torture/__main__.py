@@ -1,8 +1,8 @@
-"""Run one harness for as long as asked: ``scripts/torture kills --trials 1000 --seed 7 --record kills.jsonl``.
+"""Run any number of trials of one harness: ``scripts/torture kills --trials 1000 --seed 7 --record kills.jsonl``.
 
-Prints the seed, every trial that found a fault, and at the end what all trials show. The same seed repeats the same
-trials; ``--record`` keeps them and leaves out those it has. Exit 1 when anything was found. ``sample`` does what
-the tests ask for: reads names of ``torture.sample``, one a line, and answers each with a line of JSON.
+Prints the seed, every trial that found a fault, and a summary of all trials at the end. The same seed repeats the same
+trials; ``--record`` keeps them and skips those that it already has. Exits with 1 when a fault was found. ``sample``
+serves the tests: it reads names of ``torture.sample``, one a line, and answers each with a line of JSON.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ MODULES: dict[str, ModuleType] = {
     "system-calls": system_calls,
     "damage": damage,
 }
-"""Experiment -> the module that sums up its trials."""
+"""Experiment -> the module that summarizes its trials."""
 
 
 def main() -> int:
@@ -57,23 +57,25 @@ def main() -> int:
 def parse_options(words: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/torture", description=__doc__)
     parser.add_argument("experiment", choices=[*MODULES, "sample"])
-    parser.add_argument("--trials", type=int, default=10, help="how many, those recorded before included")
-    parser.add_argument("--minutes", type=float, default=1e6, help="begin no trial after so long")
-    parser.add_argument("--seed", type=int, default=random.randrange(2**32), help="drawn when not given")
-    parser.add_argument("--workers", type=int, default=1, help="trials at a time")
+    parser.add_argument("--trials", type=int, default=10, help="number of trials, including recorded ones")
+    parser.add_argument("--minutes", type=float, default=1e6, help="start no trial after this time")
+    parser.add_argument("--seed", type=int, default=random.randrange(2**32), help="random by default")
+    parser.add_argument("--workers", type=int, default=1, help="trials in parallel")
     parser.add_argument("--record", type=Path, metavar="FILE", help="append every trial to FILE")
     parser.add_argument(
-        "--root", type=Path, metavar="DIR", help="where trials are made (default: the temporary folder)"
+        "--root", type=Path, metavar="DIR", help="folder for trials (default: the temporary folder)"
     )
     parser.add_argument(
-        "--sabotage", choices=SABOTAGES, default="", help="put a defect in, which must be found"
+        "--sabotage", choices=SABOTAGES, default="", help="plant a defect, which must be found"
     )
-    parser.add_argument("--interruptions", type=int, default=25, help="of each run, in that experiment")
+    parser.add_argument(
+        "--interruptions", type=int, default=25, help="interruptions of each run, in that experiment"
+    )
     return parser.parse_args(words)
 
 
 def run_experiment(options: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
-    """Make the trials; what they show together, and all that was wrong in any."""
+    """Make the trials; return their summary and all faults."""
     find_obstacle = getattr(MODULES[options.experiment], "find_obstacle", str)
     if obstacle := find_obstacle():
         return {"skipped": obstacle}, []
@@ -90,7 +92,7 @@ def run_experiment(options: argparse.Namespace) -> tuple[dict[str, Any], list[st
 
 
 def make_trials(root: Path, options: argparse.Namespace, ledger: Ledger) -> Iterator[Trial]:
-    """Prepare an experiment and make its trials: one for each index not recorded yet, until the time is over."""
+    """Prepare an experiment and make one trial for each index that is not recorded yet, until the time is up."""
     deadline_s = time.monotonic() + 60 * options.minutes
     if options.experiment == "calls":
         return calls.explore(
@@ -106,7 +108,7 @@ def make_trials(root: Path, options: argparse.Namespace, ledger: Ledger) -> Iter
 
 
 def prepare_trial(root: Path, options: argparse.Namespace) -> Callable[[int], Trial]:
-    """What makes the trial of an index."""
+    """Return the function that makes the trial of an index."""
     prepare = {
         "kills": kills.prepare,
         "commands": partial(kills.prepare, lab=CommandLab),

@@ -1,9 +1,10 @@
-"""SIGKILL and power cuts at every call of the writer, and at every call of each recovery, until nothing new comes up.
+"""SIGKILL and power cuts at every call of the writer, and at every call of each recovery, until no new state appears.
 
-A recorder stands between the calls of ``semilla.records.disk`` and keeps what a kill would leave there, a write cut in
-half included, and what a power cut would (``torture.views``). Directories that differ only in clocks lead to the same
-recovery, so each is continued once, recorded in its turn, and whatever would be left at a fault of its own that has
-not been seen yet is continued, too. When none is left, every chain of faults at calls of the writer ends well.
+A recorder wraps the calls of ``semilla.records.disk``. At each call it keeps the directory that a kill would leave,
+also with a write cut in half, and the one that a power cut would leave (``torture.views``). Directories that differ
+only in times lead to the same recovery, so each is continued once. The recovery is recorded as well, and every new
+directory that a fault in it could leave is continued, too. When none is left, every chain of faults at calls of the
+writer ends well.
 """
 
 from __future__ import annotations
@@ -33,14 +34,14 @@ FOUND = "found.json"
 
 @dataclass(frozen=True)
 class State:
-    """A directory that a fault left. ``origin``: at which call of the first run, of its recovery, and so on."""
+    """A directory after a fault. ``origin`` is the call of the first run, of its recovery, and so on."""
 
     path: Path
     origin: tuple[int, ...]
 
 
 class Recorder:
-    """Keeps every different directory that a fault could leave, and what is missing in one at once."""
+    """Collects every distinct directory that a fault could leave, and the faults visible in it."""
 
     def __init__(self, directory: Path, copies: Path) -> None:
         self.copies = copies
@@ -51,13 +52,13 @@ class Recorder:
         self._temporaries: dict[str, int] = {}
 
     def install(self) -> None:
-        """Stand before every function of the seam, and let training save by steps, not by the clock."""
+        """Wrap every function of the seam, and let training save by steps instead of by the clock."""
         self.copies.mkdir(parents=True)
         self._report()
         for name in disk.CALLS:
             setattr(disk, name, partial(self._call, name, getattr(disk, name)))
         disk.write = partial(_write_halves, disk.write)
-        # One tick a look: a checkpoint is due after so many steps, on any machine.
+        # The clock ticks once per reading, so a checkpoint is due after the same steps on every machine.
         persistence.time = SimpleNamespace(monotonic=itertools.count().__next__)  # type: ignore[assignment]
 
     def _call(self, name: str, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -95,7 +96,7 @@ class Recorder:
         (self.copies / FOUND).write_text(json.dumps(found), encoding="utf-8")
 
     def _keep(self, view: View) -> None:
-        """Write a view that means something new; of those that mean the same the one with most temporary files."""
+        """Write a view with a new meaning; of views with the same meaning, the one with most temporary files."""
         meaning, num_temporaries = describe(view), count_temporaries(view)
         if num_temporaries > self._temporaries.get(meaning, -1):
             self._temporaries[meaning] = num_temporaries
@@ -109,7 +110,7 @@ def _write_halves(write: Callable[..., None], file: Any, data: Any) -> None:
 
 
 def count_saved_steps(view: View) -> int:
-    """Steps that the newest checkpoint of a view holds."""
+    """Step of the newest checkpoint in a view."""
     saved = [0]
     for name in view:
         if names.is_checkpoint(name):
@@ -119,7 +120,7 @@ def count_saved_steps(view: View) -> int:
 
 
 def explore(root: Path, *, workers: int, sabotage: str = "", max_states: int = 10_000) -> Iterator[Trial]:
-    """Continue every state that faults can lead to, one trial each, level by level of faults in a row."""
+    """Continue every state that faults can lead to, one trial each, by number of faults in a row."""
     lab = Lab(root, sabotage=sabotage, num_epochs=2, checkpoint_seconds=STEPS_BETWEEN_CHECKPOINTS)
     seen: set[str] = set()
     level = [State(root / "nothing", ())]
@@ -136,7 +137,7 @@ def explore(root: Path, *, workers: int, sabotage: str = "", max_states: int = 1
 
 
 def _continue(lab: Lab, state: State) -> tuple[Trial, dict[str, State]]:
-    """Recover from one state, recording; returns what was found, and the states that came up on the way."""
+    """Recover from one state while recording; return the faults and the states on the way."""
     copies = lab.root / "copies" / ("-".join(map(str, state.origin)) or "first")
     with lab.open_directory(f"calls-{copies.name}") as directory:
         for path in state.path.rglob("*"):
@@ -155,7 +156,7 @@ def _continue(lab: Lab, state: State) -> tuple[Trial, dict[str, State]]:
 
 
 def summarize(trials: Iterable[Trial]) -> dict[str, Any]:
-    """What all trials show together."""
+    """Summarize all trials."""
     trials = list(trials)
     depths = Counter(len(trial["origin"]) for trial in trials)
     return {

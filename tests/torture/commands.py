@@ -1,4 +1,4 @@
-"""The same trials through the command line: ``semilla run`` in a fresh interpreter, heard by what it prints."""
+"""The same trials through the command line: ``semilla run`` in a fresh interpreter, followed by its output."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from torture.workload import list_words
 
 
 class CommandRun(ForkedRun):
-    """A run whose words are lines of its terminal output, such as ``[2/5] corpus_download: done (0.5 s)``."""
+    """A run followed by the lines of its terminal output, such as ``[2/5] corpus_download: done (0.5 s)``."""
 
     def understand(self, line: bytes) -> None:
         text, now_s = line.decode("utf-8", "replace"), time.monotonic()

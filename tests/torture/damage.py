@@ -1,4 +1,4 @@
-"""Bits flipped and files cut short: every check that stands before an artifact is used must refuse each of them."""
+"""Flipped bits and truncated files: every check before an artifact is used must refuse each of them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def prepare(root: Path, *, seed: int, sabotage: str = "") -> Callable[[int], Tri
 
 
 def list_gates(directory: Path) -> list[Gate]:
-    """Every artifact of a finished run with every check that the program makes of it."""
+    """Every artifact of a finished run, with every check that the program makes of it."""
     status = read_status(directory)
     assert status is not None
     gates = [
@@ -67,9 +67,9 @@ def list_gates(directory: Path) -> list[Gate]:
 
 
 def run_trial(lab: Lab, index: int, *, seed: int, sabotage: str = "") -> Trial:
-    """Damage files of a copy one after another, each in one place, and put every one back."""
+    """Damage the files of a copy one after another, each in one place, and restore each."""
     if sabotage:
-        SABOTAGES[sabotage]()  # in this process, which is forked for trials like this one
+        SABOTAGES[sabotage]()  # in this process, which is forked for this trial
     draw = random.Random(f"{seed}:{index}")
     directory = shutil.copytree(lab.reference.directory, lab.root / f"damage-{index}")
     gates = list_gates(directory)
@@ -98,7 +98,7 @@ def run_trial(lab: Lab, index: int, *, seed: int, sabotage: str = "") -> Trial:
 
 
 def damage(whole: bytes, draw: random.Random) -> tuple[str, int, bytes]:
-    """Flip one bit, or cut the file to a shorter length, 0 included; returns what, where, and the result."""
+    """Flip one bit, or truncate the file, possibly to 0 bytes; return what, where, and the result."""
     if draw.random() < 0.5:
         where = draw.randrange(8 * len(whole))
         changed = bytearray(whole)
@@ -109,7 +109,7 @@ def damage(whole: bytes, draw: random.Random) -> tuple[str, int, bytes]:
 
 
 def summarize(trials: Iterable[Trial]) -> dict[str, Any]:
-    """What all trials show together."""
+    """Summarize all trials."""
     trials = list(trials)
     kinds = {kind: sum(trial.get(kind, 0) for trial in trials) for kind in ("flipped bit", "cut to byte")}
     return {

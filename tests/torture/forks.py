@@ -1,4 +1,4 @@
-"""Runs forked from a process that has imported everything: what they say while they live, and how they end."""
+"""Runs forked from a process that has imported everything: their events, and how they end."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ from torture.warm import start_children_warm
 from torture.workload import make_config, write_texts
 
 TIMEOUT_S = 300.0
-"""No run of this workload takes that long; one that does hangs."""
+"""A run of this workload that takes longer hangs."""
 
 
 def prepare() -> None:
-    """Make this process one to fork runs from: it has made a run of its own, so nothing is left to import or compile.
+    """Prepare this process for forking runs: it makes a run itself, so nothing is left to import or compile.
 
-    Of what runs do afterwards some figures are smaller, for they take most of the time of a run this small: epochs end
-    with samples of 8 tokens, validation draws four samples of 40 tokens, not forty of 120, and times 20 steps of the
-    device's runtime, not 1,000. Minimal pairs, the same in every run, are made once. The device's budgets are lifted,
-    for what is forked from this process has all of torch in its memory, and may have to share its processor.
+    Later runs do less of what takes most of the time of a run this small: epochs end with samples of 8 tokens, and
+    validation draws four samples of 40 tokens, not forty of 120, and times 20 steps of the device's runtime, not 1,000.
+    Minimal pairs, the same in every run, are made once. The device's budgets are lifted, because a fork of this process
+    has all of torch in its memory and may have to share its processor.
     """
     torch.set_num_threads(1)
     model_training.SAMPLE_TOKENS = 8
@@ -52,12 +52,12 @@ def prepare() -> None:
     with tempfile.TemporaryDirectory() as directory:
         text = write_texts(Path(directory) / "text")
         run_pipeline(make_config(Path(directory) / "run", text=text))
-    gc.freeze()  # what stands here is shared with every fork, until a collection writes to it
+    gc.freeze()  # share these objects with every fork, until a collection writes to them
 
 
 @dataclass
 class ForkedRun:
-    """A run in a process of its own. What it said is taken in by ``follow``, and to its last word after its end."""
+    """A run in a process of its own. ``follow`` reads its events, up to the last one after its end."""
 
     pid: int
     pipe: int
@@ -65,10 +65,10 @@ class ForkedRun:
     steps: int = 0
     """Optimizer steps done, over all attempts."""
     unsaved_steps: int = 0
-    """Of those, how many no checkpoint of this attempt holds."""
+    """Steps of those that no checkpoint of this attempt holds."""
     unsaved_since_s: float = 0.0
     standing: list[str] = field(default_factory=list)
-    """Checkpoints announced and not taken back, the newest last."""
+    """Checkpoints announced and not withdrawn, the newest last."""
     phase_began_s: dict[str, float] = field(default_factory=dict)
     phase_took_s: dict[str, float] = field(default_factory=dict)
     error: str = ""
@@ -77,7 +77,7 @@ class ForkedRun:
     _rest: bytes = b""
 
     def follow(self, *, until: Callable[[], bool] = bool, for_s: float = TIMEOUT_S) -> bool:
-        """Take in what the run says until something is true or the time is over; False once it has ended."""
+        """Read the run's events until a condition holds or the time is up; False once it has ended."""
         deadline_s = time.monotonic() + for_s
         while not until():
             remaining_s = deadline_s - time.monotonic()
@@ -88,13 +88,13 @@ class ForkedRun:
         return True
 
     def kill(self) -> bool:
-        """SIGKILL to the run and its group; False when it had ended before."""
+        """Send SIGKILL to the run and its group; False when it had already ended."""
         self.ended_s = time.monotonic()
         os.killpg(self.pid, signal.SIGKILL)
         return self.wait() == -signal.SIGKILL
 
     def wait(self) -> int:
-        """Take in the rest, and return the exit code, or the negative number of the signal."""
+        """Read the remaining events and return the exit code, or the negative number of the signal."""
         if self.follow():
             os.killpg(self.pid, signal.SIGKILL)
             self.error = f"still running after {TIMEOUT_S:.0f} s"
@@ -110,7 +110,7 @@ class ForkedRun:
         return bool(data)
 
     def understand(self, line: bytes) -> None:
-        """Note one thing the run said."""
+        """Record one event of the run."""
         self.note(*json.loads(line))
 
     def note(self, kind: str, at_s: float, value: Any) -> None:
@@ -134,7 +134,7 @@ class ForkedRun:
 def start_run(
     config: PipelineConfiguration, *, prepare_child: Callable[[], object] = list, fuse: int | None = None
 ) -> ForkedRun:
-    """Fork ``semilla run --resume``; ``prepare_child`` runs in the child before it, ``fuse`` lets it end by itself."""
+    """Fork ``semilla run --resume``. The child first calls ``prepare_child``; ``fuse`` makes it kill itself."""
     reading, writing = os.pipe()
     pid = os.fork()
     if pid:
@@ -153,14 +153,14 @@ def start_run(
 
 
 class Reporter:
-    """Writes what a run tells its listeners into a pipe, where it stands even when the run is killed right after.
+    """Writes the events of a run into a pipe, where they survive a kill.
 
-    Steps and checkpoints burn the ``fuse``; at its end the run sends itself SIGKILL.
+    Steps and checkpoints count down the ``fuse``; at zero the run sends itself SIGKILL.
     """
 
     last_step = 0
     announced = ""
-    """Optimizer steps done in this process and the newest checkpoint told of, for whoever looks from inside."""
+    """Optimizer steps done in this process and the newest announced checkpoint, for code inside the run."""
 
     def __init__(self, pipe: int, *, fuse: int | None = None) -> None:
         self.pipe = pipe

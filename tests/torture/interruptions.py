@@ -1,4 +1,4 @@
-"""One run interrupted again and again, by SIGKILL right after a step or a checkpoint."""
+"""One run interrupted many times, by SIGKILL right after a step or a checkpoint."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from torture.lab import Lab, Trial
 from torture.verdict import list_faults
 
 BATCH_SIZE, STEPS_PER_EPOCH = 8, 20
-"""So many steps at least in an epoch of so small batches: hundreds of interruptions need more steps than epochs."""
+"""Least steps of an epoch with batches this small; hundreds of interruptions need more steps than epochs."""
 
 
 def prepare(
     root: Path, *, seed: int, sabotage: str = "", num_interruptions: int = 25
 ) -> Callable[[int], Trial]:
-    """Make what trials need: enough epochs, for two steps at most lie between two interruptions."""
+    """Make what trials need. There are enough epochs: at most two steps lie between two interruptions."""
     num_epochs = -(-2 * num_interruptions // STEPS_PER_EPOCH) + 1
-    # A checkpoint after every step, so that each attempt gets on by one step or two.
+    # A checkpoint after every step, so each attempt advances by one or two steps.
     settings = {"batch_size": BATCH_SIZE, "num_epochs": num_epochs, "checkpoint_seconds": 1e-6}
     lab = Lab(root, sabotage=sabotage, **settings)
     return partial(run_trial, lab, seed=seed, num_interruptions=num_interruptions)
 
 
 def run_trial(lab: Lab, index: int, *, seed: int, num_interruptions: int) -> Trial:
-    """Interrupt one run so many times, then let it finish; the same seed interrupts it at the same steps."""
+    """Interrupt one run a number of times, then let it finish; the same seed interrupts at the same steps."""
     draw = random.Random(f"{seed}:{index}")
     steps, faults = [], []
     with lab.open_directory(f"interruptions-{index}") as directory:
@@ -45,7 +45,7 @@ def run_trial(lab: Lab, index: int, *, seed: int, num_interruptions: int) -> Tri
 
 
 def summarize(trials: Iterable[Trial]) -> dict[str, Any]:
-    """What all trials show together."""
+    """Summarize all trials."""
     trials = list(trials)
     return {
         "runs": len(trials),

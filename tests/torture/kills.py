@@ -1,4 +1,4 @@
-"""SIGKILL at random instants of all five phases, once to twelve times; the run that follows ends in the same bits."""
+"""SIGKILL at random instants of all five phases, one to twelve times; the last run ends bit-identical."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def prepare(root: Path, *, seed: int, sabotage: str = "", lab: type[Lab] = Lab) 
 
 
 def run_trial(lab: Lab, index: int, *, seed: int) -> Trial:
-    """Kill a run, and perhaps those that continue it; then let one finish.
+    """Kill a run, and possibly the runs that continue it; then let one finish.
 
-    How many kills, which phases and how far into them is drawn from the seed; the instant itself also depends on the
-    machine. A run that came to its end before all kills were made is compared, too, and another is begun for the rest.
+    The number of kills, the phases and the times in them are drawn from the seed; the exact instant also depends on the
+    machine. A run that finishes before all kills were made is compared, too, and another is started for the rest.
     """
     draw = random.Random(f"{seed}:{index}")
     num_kills = draw.choice(KILLS_PER_TRIAL)
@@ -38,7 +38,7 @@ def run_trial(lab: Lab, index: int, *, seed: int) -> Trial:
     faults: list[str] = []
     while len(kills) < num_kills and not faults:
         with lab.open_directory(f"kills-{index}") as directory:
-            # In the order of the phases, for one that is done is only verified by the runs that follow.
+            # In the order of the phases, because later runs only verify a phase that is done.
             for place in sorted(len(PHASES) * draw.random() for _ in range(num_kills - len(kills))):
                 run = _kill_run(lab, directory, PHASES[int(place)], share=place % 1)
                 if run.status != -signal.SIGKILL:
@@ -53,7 +53,7 @@ def run_trial(lab: Lab, index: int, *, seed: int) -> Trial:
 
 
 def _kill_run(lab: Lab, directory: Path, phase: str, *, share: float) -> ForkedRun:
-    """Start a run and send it SIGKILL some way into a phase, as long as that takes in a run nobody disturbs."""
+    """Start a run and send it SIGKILL at a random time of a phase, as long as that takes undisturbed."""
     run = lab.start(directory)
     run.follow(until=lambda: phase in run.phase_began_s)
     run.follow(for_s=share * lab.durations_s[phase])
@@ -62,7 +62,7 @@ def _kill_run(lab: Lab, directory: Path, phase: str, *, share: float) -> ForkedR
 
 
 def describe_kill(run: ForkedRun) -> Trial:
-    """Where it hit; in training also what was lost: steps, and seconds since a checkpoint or the beginning."""
+    """Where the kill hit; in training also the lost steps and the seconds since a checkpoint or the start."""
     if run.phase != "model_training":
         return {"phase": run.phase}
     lost_s = round(run.ended_s - run.unsaved_since_s, 4)
@@ -70,7 +70,7 @@ def describe_kill(run: ForkedRun) -> Trial:
 
 
 def summarize(trials: Iterable[Trial]) -> dict[str, Any]:
-    """What all trials show together."""
+    """Summarize all trials."""
     trials = list(trials)
     kills = [kill for trial in trials for kill in trial["kills"]]
     phases = Counter(kill["phase"] for kill in kills)

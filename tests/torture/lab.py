@@ -1,4 +1,4 @@
-"""Where trials are made: the text, the run that nobody interrupts, and a fresh directory for each of the others."""
+"""Where trials are made: the text, the undisturbed reference run, and a fresh directory for each trial."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Trial = dict[str, Any]
 
 
 class Lab:
-    """A folder for trials with the same settings. ``sabotage`` names a defect that every run but the reference has."""
+    """A folder for trials with the same settings. ``sabotage`` names a defect of every run but the reference."""
 
     def __init__(self, root: Path, *, sabotage: str = "", **settings: Any) -> None:
         self.root = root
@@ -38,11 +38,11 @@ class Lab:
     def start(
         self, directory: Path, *, prepare_child: Callable[[], object] | None = None, fuse: int | None = None
     ) -> ForkedRun:
-        """Start a run in ``directory``; in its process the defect is put in first, or what is to be done instead."""
+        """Start a run in ``directory``; its process first plants the defect, or does what ``prepare_child`` says."""
         return start_run(self.configure(directory), prepare_child=prepare_child or self.sabotage, fuse=fuse)
 
     def finish(self, directory: Path, *, prepare_child: Callable[[], object] | None = None) -> list[str]:
-        """Let a run go on to its end, and compare that with the reference."""
+        """Let a run finish, and compare it with the reference."""
         run = self.start(directory, prepare_child=prepare_child)
         if run.wait() != 0:
             return [f"the resumed run ended with {run.status}: {run.error}"]
@@ -50,7 +50,7 @@ class Lab:
 
     @contextmanager
     def open_directory(self, name: str) -> Iterator[Path]:
-        """A new output directory in which somebody else keeps files, too; it is gone afterwards."""
+        """A new output directory that also holds foreign files; it is removed afterwards."""
         directory = self.root / name
         shutil.rmtree(directory, ignore_errors=True)
         plant_foreign_files(directory)

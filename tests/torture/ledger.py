@@ -1,4 +1,4 @@
-"""Trials on disk as they end, one line of JSON each: a long run can be stopped, continued, and read by anyone."""
+"""Trials on disk as they end, one line of JSON each, so a long run can be stopped, continued and read."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from typing import Any
 
 
 class Ledger:
-    """Appends to ``path`` when there is one.
+    """Appends trials to ``path``, if there is one.
 
-    ``trials`` are those of this seed, from before and added now. One that found a fault is made again by the next run,
-    which should find it mended; both stay in the file, the later one counts.
+    ``trials`` are those of this seed, recorded before or now. The next run repeats a trial that found a fault, which
+    should be fixed by then; both stay in the file, and the later one counts.
     """
 
     def __init__(self, path: Path | None, *, experiment: str, seed: int) -> None:
@@ -30,7 +30,7 @@ class Ledger:
         return list(self._trials.values())
 
     def is_done(self, index: int) -> bool:
-        """Was this trial made, and was all well?"""
+        """Whether this trial was made and found no fault."""
         return index in self._trials and not self._trials[index]["faults"]
 
     def add(self, trial: dict[str, Any]) -> None:
@@ -45,7 +45,7 @@ class Ledger:
 
 
 def describe_machine() -> dict[str, Any]:
-    """Date, machine and versions, as every recorded figure needs them."""
+    """Date, machine and versions, which every recorded figure needs."""
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": f"{os.cpu_count()} x {_read_processor()}",

@@ -1,9 +1,8 @@
-"""Power cuts: a file system on a loop device, copied at an instant, is what a disk holds when its power goes.
+"""Power cuts: a copy of a file system on a loop device is what a disk holds when the power fails.
 
-The run works on an ext4 image. What it has not synced is only in the memory of that file system, and not in the image;
-what the image's own file system wrote to the device is. The image lies on a second file system, which is frozen while
-it is copied: so the copy shows one instant, not the minutes of a copying. Every checkpoint that the run had announced
-by then must be in the copy, and verify.
+The run works on an ext4 image. Unsynced data is only in the memory of that file system, not in the image. The image is
+on a second file system, which is frozen during the copy, so the copy shows one instant. Every checkpoint that the run
+had announced by then must be in the copy, and must verify.
 """
 
 from __future__ import annotations
@@ -25,14 +24,14 @@ from torture.lab import Lab, Trial
 from torture.verdict import find_incomplete, find_lies, plant_foreign_files
 
 MODES = ("data=ordered,commit=600", "data=writeback,noauto_da_alloc,commit=600")
-"""Mount options. Without auto_da_alloc ext4 does nothing of its own for files that are renamed; and no commit comes
-by itself while a trial lasts, so that nothing is on the disk by luck."""
+"""Mount options. Without auto_da_alloc ext4 does nothing special for renamed files. No commit happens by itself during
+a trial, so nothing is on the disk by luck."""
 IMAGE_MB = 192
 OUTER_MB = 256
 
 
 def find_obstacle() -> str:
-    """Why no file system can be mounted here; empty when one can."""
+    """Why no file system can be mounted here; empty if one can."""
     if os.geteuid() != 0:
         return "only root may mount"
     missing = [tool for tool in ("mkfs.ext4", "mount", "umount", "fsfreeze") if not shutil.which(tool)]
@@ -65,7 +64,7 @@ def mount_image(image: Path, place: Path, *, options: str = "defaults") -> Itera
 
 
 def _unmount(place: Path) -> None:
-    """Wait as long as it is busy: of a killed run a child may take a little longer to die."""
+    """Unmount, and wait while it is busy: a child of a killed run may take a little longer to die."""
     deadline_s = time.monotonic() + 60
     while subprocess.run(["umount", str(place)], capture_output=True, check=False).returncode:
         if time.monotonic() > deadline_s:
@@ -74,7 +73,7 @@ def _unmount(place: Path) -> None:
 
 
 def copy_instant(image: Path, copy: Path, *, outer: Path) -> None:
-    """Copy what the device holds at one instant: nothing can be written to the image meanwhile."""
+    """Copy the device at one instant: nothing can be written to the image meanwhile."""
     _call("fsfreeze", "--freeze", outer)
     try:
         _call("cp", "--sparse=always", image, copy)
@@ -89,7 +88,7 @@ def prepare(root: Path, *, seed: int, sabotage: str = "") -> Callable[[int], Tri
 
 
 def run_trial(lab: Lab, index: int, *, seed: int) -> Trial:
-    """Cut the power of one run and look at the disk; let every tenth run go on to its end from there."""
+    """Cut the power of one run and check the disk; let every tenth run continue to its end."""
     draw = random.Random(f"{seed}:{index}")
     mode = MODES[index % len(MODES)]
     room = lab.root / f"power-{index}"
@@ -112,12 +111,12 @@ def run_trial(lab: Lab, index: int, *, seed: int) -> Trial:
 
 
 def _cut(lab: Lab, disk: Path, draw: random.Random, copy: Callable[[], None]) -> tuple[str, list[str]]:
-    """Copy the disk under a run: right after it announced a checkpoint, and in every second trial at any instant.
+    """Copy the disk under a run: right after it announced a checkpoint, in about half of the trials at any instant.
 
-    Returns the phase it was in, and the checkpoints that were announced before and not pruned until after.
+    Returns the phase, and the checkpoints that were announced before the copy and not pruned until after it.
     """
     num_checkpoints, is_exact, pause_s = draw.randrange(1, 14), draw.random() < 0.5, 0.2 * draw.random()
-    # Killed by its fuse, a run leaves what it did not sync in the memory of the file system, like any other.
+    # A run killed by its fuse leaves unsynced data in the file system's memory, like any other.
     run = lab.start(disk / "run", fuse=2 * num_checkpoints if is_exact else None)
     run.follow(until=lambda: len(run.standing) >= num_checkpoints % 4)
     run.follow(for_s=300 if is_exact else pause_s)
@@ -130,7 +129,7 @@ def _cut(lab: Lab, disk: Path, draw: random.Random, copy: Callable[[], None]) ->
 
 
 def list_kept(names: Iterable[str]) -> list[str]:
-    """Of announced checkpoints, those that pruning spares: the newest three of epochs and two between them."""
+    """Announced checkpoints that pruning keeps: the newest three of epochs and two between epochs."""
     by_kind: dict[str, list[str]] = {"epoch": [], "step": []}
     for name in names:
         by_kind[name.split("_")[1]].append(name)
@@ -138,7 +137,7 @@ def list_kept(names: Iterable[str]) -> list[str]:
 
 
 def find_losses(directory: Path, announced: list[str], lab: Lab) -> Iterator[str]:
-    """Announced checkpoints that are gone or damaged, and whatever else stands under a final name and is not whole."""
+    """Announced checkpoints that are missing or damaged, and incomplete files under final names."""
     for name in announced:
         if not (directory / name).is_file():
             yield f"{name} was announced and is gone"
@@ -148,7 +147,7 @@ def find_losses(directory: Path, announced: list[str], lab: Lab) -> Iterator[str
 
 
 def summarize(trials: Iterable[Trial]) -> dict[str, Any]:
-    """What all trials show together."""
+    """Summarize all trials."""
     trials = list(trials)
     return {
         "power cuts": len(trials),

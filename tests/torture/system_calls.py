@@ -1,8 +1,8 @@
 """SIGKILL at every system call that changes files, by strace; and at two of them, in a run and in its recovery.
 
-Where ``torture.calls`` stands between the calls of our own writer, this stands at the kernel: every write, fsync,
-rename, unlink and mkdir of the process counts, whoever made it. The first trials kill at each of them in turn; those
-after are pairs drawn from the seed.
+``torture.calls`` intercepts the calls of our own writer. This harness intercepts those of the kernel: it counts every
+write, fsync, rename, unlink and mkdir of the process, whichever code made it. The first trials kill at each of them;
+the later ones are pairs drawn from the seed.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from torture.lab import Lab, Trial
 from torture.verdict import list_faults
 
 CALLS = ("write", "fsync", "/^rename", "/^unlink", "/^mkdir")
-"""As strace names them: a pattern where systems have the call under several names."""
+"""Names as strace has them; a pattern where systems have a call under several names."""
 
 
 def find_obstacle() -> str:
-    """Why nothing can be traced here; empty when it can."""
+    """Why nothing can be traced here; empty if it can."""
     return "" if shutil.which("strace") else "strace is not installed"
 
 
 def prepare(root: Path, *, seed: int, sabotage: str = "") -> Callable[[int], Trial]:
     """Count the calls of an undisturbed run, and return the function that makes the trial of an index."""
-    # A checkpoint after every step, so that every run makes the same calls.
+    # A checkpoint after every step, so every run makes the same calls.
     lab = Lab(root, sabotage=sabotage, num_epochs=2, checkpoint_seconds=1e-6)
     calls = list_calls(lab)
     print(f"{len(calls)} calls: {dict(Counter(calls))}", flush=True)  # noqa: T201
@@ -70,7 +70,7 @@ def start_traced(lab: Lab, directory: Path, options: list[str]) -> tuple[ForkedR
 
 
 def number_calls(calls: Iterable[str]) -> list[tuple[str, int]]:
-    """Each call with how often it was made until then."""
+    """Each call with the number of times it was made so far."""
     counts: Counter[str] = Counter()
     numbered = []
     for call in calls:
@@ -80,13 +80,13 @@ def number_calls(calls: Iterable[str]) -> list[tuple[str, int]]:
 
 
 def draw_pair(calls: list[str], draw: random.Random) -> list[tuple[str, int]]:
-    """A place in a run, and one in the recovery from there, which makes at least about the calls that were left."""
+    """A place in a run, and one in its recovery, which makes at least about the remaining calls."""
     first = draw.randrange(len(calls) - 1)
     return [number_calls(calls)[first], draw.choice(number_calls(calls[first + 1 :]))]
 
 
 def run_trial(lab: Lab, calls: list[str], index: int, *, seed: int) -> Trial:
-    """Kill a run at the place of this index, or two runs at places drawn for it; then let one finish."""
+    """Kill a run at the place of this index, or two runs at random places; then let one finish."""
     draw = random.Random(f"{seed}:{index}")
     chosen = [number_calls(calls)[index]] if index < len(calls) else draw_pair(calls, draw)
     kills: list[str] = []
@@ -109,7 +109,7 @@ def run_trial(lab: Lab, calls: list[str], index: int, *, seed: int) -> Trial:
 
 
 def summarize(trials: Iterable[Trial]) -> dict[str, Any]:
-    """What all trials show together. Of a few pairs the second comes too late: a recovery may make fewer calls."""
+    """Summarize all trials. In a few pairs the second kill comes too late: a recovery may make fewer calls."""
     trials = list(trials)
     singles = [trial for trial in trials if trial["planned"] == 1]
     pairs = [trial for trial in trials if trial["planned"] == 2 and len(trial["kills"]) == 2]

@@ -1,4 +1,4 @@
-"""What two finished runs must have in common, and what must be true of a directory whose run was killed."""
+"""What two finished runs must have in common, and what must hold in the directory of a killed run."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from semilla.runtime.budgets import BUDGETS
 from semilla.training.checkpoints.checkpoint import read_sealed
 
 CLOCKS = {"elapsed_s", "elapsed_seconds", "tokens_per_second", "total_training_time", "run_id"}
-"""Fields that tell the time or name the run; two runs differ in nothing else."""
+"""Fields with times or the run's name; two runs differ in nothing else."""
 FOREIGN = {
     "notas del usuario.txt": b"no tocar\n",
     ".semilla-mine": b"",
     "otro/checkpoint_epoch_1.pt": b"mine",
 }
-"""Files of somebody else in the output directory, some with names close to ours."""
+"""Foreign files in the output directory, some with names close to ours."""
 OWN_PLACES = (
     names.STATUS, names.CONFIGURATION, names.LOG, names.LOCK, names.HEARTBEAT, names.CORPUS, names.CORPUS_MANIFEST,
     names.METRICS, names.BEST_MODEL, names.FINAL_MODEL, names.REPORT, names.CHECKPOINT_PATTERN,
@@ -46,7 +46,7 @@ UNSEALED = {
 
 @dataclass(frozen=True)
 class Reference:
-    """A run never interrupted: its results, its history, and the bytes of what it left that tells no time."""
+    """An undisturbed run: its results, its history, and the bytes of its files without times."""
 
     directory: Path
     text: Path
@@ -77,9 +77,9 @@ def plant_foreign_files(directory: Path) -> None:
 
 
 def compare(directory: Path, reference: Reference) -> list[str]:
-    """Every difference between a finished run and the reference, and whatever else is wrong with it."""
-    results, wanted = read_results(directory), reference.results
-    differing = [name for name in {**wanted, **results} if results.get(name) != wanted.get(name)]
+    """Every difference between a finished run and the reference, and every other fault."""
+    results, expected = read_results(directory), reference.results
+    differing = [name for name in {**expected, **results} if results.get(name) != expected.get(name)]
     faults = [f"{len(differing)} results differ: {', '.join(sorted(differing)[:5])}"] if differing else []
     if find_temporaries(directory):
         faults.append("temporary files were left behind")
@@ -90,7 +90,7 @@ def compare(directory: Path, reference: Reference) -> list[str]:
 
 
 def list_faults(directory: Path, reference: Reference, *, announced: str | None = None) -> list[str]:
-    """What is wrong with a directory at any instant, also right after a kill; ``announced`` is a checkpoint it had."""
+    """Faults of a directory at any instant, also right after a kill; ``announced`` is a checkpoint it had."""
     faults = [
         *find_strange_files(directory, reference),
         *find_incomplete(directory, reference),
@@ -108,7 +108,7 @@ def read_results(directory: Path) -> dict[str, object]:
         if not path.name.startswith("checkpoint_step_"):
             results.update(flatten(path.name, read_sealed(path)))
     metrics = json.loads((directory / names.METRICS).read_bytes())
-    del metrics["sha256"]  # of clocks, too; reading verifies it
+    del metrics["sha256"]  # depends on clocks; reading verifies it
     results.update(flatten(names.METRICS, metrics))
     status = json.loads((directory / names.STATUS).read_bytes())
     verdict = {k: v for k, v in (status["validation_results"] or {}).items() if k != "inference_metrics"}
@@ -149,7 +149,7 @@ def hash_files(directory: Path) -> dict[str, str]:
 
 
 def is_timeless(name: str) -> bool:
-    """Is a file the same, byte for byte, in every run? Archives of torch are compared by their content."""
+    """Whether a file is byte-identical in every run. Archives of torch are compared by content."""
     return name not in UNSEALED and not name.endswith((".pt", TEMP_SUFFIX)) and name not in FOREIGN
 
 
@@ -158,7 +158,7 @@ def find_temporaries(directory: Path) -> list[Path]:
 
 
 def find_strange_files(directory: Path, reference: Reference) -> Iterator[str]:
-    """The user's files, inside and outside, are as they were, and no file has a name that nobody expects."""
+    """Faults in the user's files, inside and outside, and files with unexpected names."""
     for name, content in FOREIGN.items():
         path = directory / name
         if not path.is_file() or path.read_bytes() != content:
@@ -174,7 +174,7 @@ def find_strange_files(directory: Path, reference: Reference) -> Iterator[str]:
 
 
 def find_incomplete(directory: Path, reference: Reference) -> Iterator[str]:
-    """Whatever stands under a final name is whole."""
+    """Files under final names that are incomplete."""
     for name, sha256 in hash_files(directory).items():
         if is_timeless(name) and sha256 != reference.sha256.get(name):
             yield f"{name} is not what it is in the end"
@@ -186,7 +186,7 @@ def find_incomplete(directory: Path, reference: Reference) -> Iterator[str]:
 
 
 def find_lies(directory: Path, reference: Reference) -> Iterator[str]:
-    """Status and metrics parse, and what they say has happened."""
+    """Status and metrics that do not parse, or claim what has not happened."""
     try:
         if (directory / names.METRICS).exists():
             metrics = read_metrics(directory / names.METRICS)

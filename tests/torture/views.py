@@ -1,10 +1,9 @@
-"""What a directory holds at an instant, and what would be left of it if the power went just then.
+"""The contents of a directory at an instant, and what a power cut would leave of it.
 
-A view is a directory in memory: names, relative to it, and contents. The one of a killed process is what stands there.
-For a power cut two more are drawn up, the worst that a disk may do with what it has not been told to keep: names come
-late, so that only those that stood when their directory was last synced are there, and a file removed since is empty
-once anything was written, for that may stand where its bytes were; or data come late, so that every name is there
-already and files that were not synced are empty.
+A view is a directory in memory: relative names and contents. After a kill, it is the directory as it is. After a power
+cut there are two more, the worst that a disk may do with unsynced changes. Names may come late: only names from the
+last sync of their directory exist, and a file removed since then is empty once anything was written, because its
+blocks may have been reused. Or data may come late: every name exists, and files that were not synced are empty.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ UNREAD = (TEMP_SUFFIX, names.LOG, names.LOCK, names.HEARTBEAT, names.CONFIGURATI
 
 @dataclass(frozen=True)
 class Content:
-    """A file's bytes, and as a hash what a recovery depends on: all of them, without clocks."""
+    """A file's bytes, and a hash of what a recovery depends on: everything but times."""
 
     data: bytes
     meaning: str
@@ -44,7 +43,7 @@ View = Mapping[str, Content]
 
 
 def describe(view: View) -> str:
-    """What a recovery from this directory depends on, as a hash."""
+    """Hash of what a recovery from this directory depends on."""
     parts = [(name, one.meaning) for name, one in sorted(view.items()) if not name.endswith(UNREAD)]
     return hash_json(parts)
 
@@ -54,7 +53,7 @@ def count_temporaries(view: View) -> int:
 
 
 def write_view(view: View, directory: Path) -> None:
-    """Make the directory that the view describes."""
+    """Create the directory that the view describes."""
     for name, content in view.items():
         path = directory / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -62,7 +61,7 @@ def write_view(view: View, directory: Path) -> None:
 
 
 class Watcher:
-    """Reads a directory again and again, each version of a file once, and remembers what was synced of it."""
+    """Reads a directory repeatedly, each version of a file once, and remembers what was synced."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -85,7 +84,7 @@ class Watcher:
         self._unsynced.discard(os.fstat(file.fileno()).st_ino)
 
     def keep_names(self, folder: Path) -> None:
-        """The names in ``folder`` were synced."""
+        """Record that the names in ``folder`` were synced."""
         if folder == self.directory or self.directory in folder.parents:
             self._kept[folder] = {
                 path.name: self._read_synced(path) for path in folder.iterdir() if path.is_file()
@@ -128,7 +127,7 @@ class Watcher:
 
 
 def describe_file(path: Path, data: bytes) -> str:
-    """The meaning of a file: its bytes, but for archives and records what they say without the time."""
+    """The meaning of a file: its bytes, or for archives and records their content without times."""
     if path.name.endswith(UNREAD):
         return ""
     try:
@@ -136,7 +135,7 @@ def describe_file(path: Path, data: bytes) -> str:
             return hash_json(sorted(flatten("", read_sealed(path)), key=str))
         if path.name in {names.STATUS, names.METRICS}:
             return hash_json(_drop_exempt(json.loads(data)))
-    except Exception as error:  # a sabotaged writer leaves such files; the continued run is to find them
+    except Exception as error:  # a sabotaged writer leaves such files, which the continued run must find
         return str(error)
     return hashlib.sha256(data).hexdigest()
 

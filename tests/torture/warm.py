@@ -1,9 +1,9 @@
-"""Child processes of a forked run without their start-up: the same module, in a fork that has imported it already.
+"""Child processes of a forked run without start-up time: the same module, in a fork that has already imported it.
 
-A run starts three Python processes of its own (the probe of packages, the tokenizer's training, the device's
-measurement), and each spends a second or three on imports. Where this is put into force, such a child is forked like
-any other and then runs its module at once instead of a new interpreter. What it does, reads and writes is the same;
-only the memory it measures is that of a process that has imported more.
+A run starts three Python processes (the probe of packages, the tokenizer's training, the device's measurement), and
+each spends one to three seconds on imports. While ``WarmPopen`` is installed, such a child is forked and then runs its
+module directly instead of a new interpreter. What it does, reads and writes is the same; only the memory that it
+measures is that of a process with more imports.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ import warnings
 from typing import Any
 
 ColdPopen = subprocess.Popen
-"""Starts every program as a new one, whatever is in force."""
+"""Starts every program in a new process, also while ``WarmPopen`` is installed."""
 
 
 class WarmPopen(subprocess.Popen[Any]):
-    """``Popen`` that lets Python modules start warm; any other program is started as ever."""
+    """``Popen`` that starts Python modules warm and any other program as usual."""
 
     def __init__(self, args: Any, **options: Any) -> None:
         words = list(args)
@@ -32,13 +32,13 @@ class WarmPopen(subprocess.Popen[Any]):
 
 
 def start_children_warm() -> None:
-    """Put ``WarmPopen`` into force for this process and for those forked from it."""
+    """Install ``WarmPopen`` for this process and those forked from it."""
     subprocess.Popen = WarmPopen  # type: ignore[misc]
 
 
 def _become(words: list[str]) -> None:
     """Run a module or a script in this process, between ``fork`` and ``exec``, and end with its exit code."""
-    # Popen waits until exec closes a pipe of its own, which never comes: close it with everything else.
+    # Popen waits until exec closes one of its pipes, which never happens here: close it with everything else.
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
     code = 1
     try:
@@ -61,7 +61,7 @@ MAINS = {
     "semilla.system.memory_limit": "main",
     "semilla.tokenizer.training": "_main",
 }
-"""What the modules that are run with ``-m`` call when they are the program."""
+"""The functions that modules run with ``-m`` call when they are the program."""
 
 
 def _run(words: list[str]) -> int:

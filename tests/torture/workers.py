@@ -1,4 +1,4 @@
-"""Trials at the same time, in worker processes forked from the one that is prepared for them."""
+"""Parallel trials, in worker processes forked from the prepared one."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ _function: Callable[[Any], Any]
 
 
 def map_forked(function: Callable[[Any], Any], items: Iterable[Any], *, workers: int) -> Iterator[Any]:
-    """Results of ``function`` as they come; it is not sent to the workers, they are forked with it.
+    """Yield results of ``function`` as they come; the workers are forked with it, so it is not pickled.
 
-    Whoever stops listening waits for those under way, which may have a file system to unmount; no more are begun.
+    When the caller stops early, no more trials start, and those under way finish: they may have a file system to
+    unmount.
     """
-    global _function  # noqa: PLW0603 - where forked workers find it
+    global _function  # noqa: PLW0603 - forked workers read it here
     context = multiprocessing.get_context("fork")
     is_over = context.Event()
     _function = lambda item: None if is_over.is_set() else function(item)  # noqa: E731

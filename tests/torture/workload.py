@@ -1,4 +1,4 @@
-"""A text in two languages and settings for it: a whole run of five phases in a second, and one that learns."""
+"""A text in two languages and settings for it: a run of five phases that takes a second and still learns."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ SETTINGS: dict[str, Any] = {
     "precision": "float32",
     "checkpoint_seconds": 0.1,
 }
-"""The vocabulary is not asked for, so it shrinks to the 400 pieces such a text supports."""
+"""The vocabulary is not set, so it shrinks to the 400 pieces that such a text supports."""
 
 STEPS_PER_EPOCH = 5
-"""What this text comes to with these settings."""
+"""Steps of an epoch of this text with these settings."""
 
 
 def write_texts(directory: Path, *, num_lines: int = 100) -> Path:
-    """Write one file of sentences for each language, always the same, and return the directory."""
+    """Write one file of sentences for each language, always the same; return the directory."""
     draw = random.Random(0)
     directory.mkdir(parents=True, exist_ok=True)
     for language, frames in FRAMES.items():

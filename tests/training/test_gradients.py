@@ -15,7 +15,7 @@ from semilla.training.micro_batches import cut_micro_batches
 from semilla.training.parallel.workers import Workers
 from semilla.training.state import RunState, build_state
 
-from .conftest import make_batch, make_config, make_data
+from .small_data import make_batch, make_config, make_data
 
 
 def build(monkeypatch: pytest.MonkeyPatch, *, micro_batch_tokens: int, tied: bool = True) -> RunState:

@@ -16,7 +16,7 @@ from semilla.training.checkpoints.seal import read_sealed
 from semilla.training.data import TrainingData, plan_epoch
 from semilla.training.state import EpochTotals, RunState, build_state
 
-from .conftest import make_config, make_data
+from .small_data import make_config, make_data
 
 PROVENANCE = Provenance(1, 1000, "c", "t", {})
 

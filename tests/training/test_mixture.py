@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from semilla.corpus.manifest import Document
 from semilla.training.data import TrainingData, build_data, plan_epoch
 from semilla.training.mixture import Mixture, apportion, balance_shares
-from training.conftest import make_config
+
+from .small_data import make_config
 
 LENGTH = 10
 

@@ -15,7 +15,7 @@ from semilla.training import reference
 from semilla.training.loop import train
 from semilla.training.state import RunState, build_state
 
-from .conftest import make_config, make_data
+from .small_data import make_config, make_data
 
 TOLERANCE = 1e-5
 NUM_STEPS = 5

@@ -32,7 +32,7 @@ from semilla.training.micro_batches import (
 from semilla.training.parallel.workers import Workers
 from semilla.training.state import RunState, build_state
 
-from .conftest import make_batch, make_config, make_data
+from .small_data import make_batch, make_config, make_data
 
 VOCAB_SIZE = 1500
 """Large enough for a sampled softmax."""

@@ -14,7 +14,7 @@ import numpy.typing as npt
 Ids = Sequence[int] | npt.NDArray[np.integer]
 
 NGRAM = 6
-"""Length of the token runs whose repetition is counted (``docs/experiments.md`` explains the figures)."""
+"""Length of the token runs whose repetition is counted (``docs/experiments`` explains the figures)."""
 
 
 def measure_repetition(ids: Ids) -> float:

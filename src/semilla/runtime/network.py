@@ -1,7 +1,7 @@
 """Opens the bundle's graph in ONNX Runtime.
 
 Why ONNX Runtime and not NumPy, although with 1 MB of weights both spend much of the time on starting operators:
-benchmarks/device/run.py measures both, and docs/experiments.md has the figures.
+benchmarks/device/run.py measures both, and docs/experiments has the figures.
 """
 
 from __future__ import annotations

@@ -1,0 +1,112 @@
+"""Every benchmark can be imported and asked for help, and every contender of the training benchmark trains."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from small_runs import write_text
+from tiny_training import configure
+
+from semilla.events import silent
+from semilla.pipeline.phases import corpus_download, tokenizer_training
+from semilla.records import names
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+SCRIPTS = sorted(BENCHMARKS.rglob("*.py"))
+LOADER = """
+import contextlib, importlib.util, io, json, sys
+found = {}
+for path in sys.argv[1:]:
+    folder = path.rpartition("/")[0]
+    sys.path.insert(0, folder)
+    spec = importlib.util.spec_from_file_location("benchmark_" + str(len(found)), path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    found[path] = ""
+    if "ArgumentParser" in open(path).read():
+        sys.argv, output = [path, "--help"], io.StringIO()
+        with contextlib.redirect_stdout(output), contextlib.suppress(SystemExit):
+            module.main()
+        found[path] = output.getvalue()
+    sys.path.remove(folder)
+print(json.dumps(found))
+"""
+
+
+def test_every_benchmark_can_be_imported_and_explains_itself() -> None:
+    """No benchmark uses a name that the package no longer has."""
+    command = [sys.executable, "-c", LOADER, *map(str, SCRIPTS)]
+    environment = {"PYTHONPATH": str(BENCHMARKS), "PATH": "/usr/bin:/bin"}
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=600, env=environment, cwd=BENCHMARKS
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert set(found) == set(map(str, SCRIPTS))
+    assert [path for path, text in found.items() if text and not text.startswith("usage: ")] == []
+
+
+@pytest.fixture(scope="module")
+def run_script() -> ModuleType:
+    """The training benchmark itself."""
+    sys.path.insert(0, str(BENCHMARKS))
+    try:
+        spec = importlib.util.spec_from_file_location("training_run", BENCHMARKS / "training" / "run.py")
+        assert spec
+        assert spec.loader
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(BENCHMARKS))
+    return module
+
+
+@pytest.fixture(scope="module")
+def prepared_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that has its text and its tokenizer."""
+    directory = tmp_path_factory.mktemp("benchmark") / "run"
+    directory.mkdir()
+    write_text(directory.parent / "libro.txt")
+    (directory / names.LOCK).touch()
+    config = configure(directory)
+    corpus_download.run(config, progress=silent)
+    tokenizer_training.run(config, progress=silent)
+    return directory
+
+
+def list_contenders() -> list[object]:
+    """Trainer, which needs packages of its own, is the fast sample."""
+    slow = pytest.mark.slow(reason="each contender trains in a process of its own")
+    others = ["ours", "textbook", "with torch's muon", "with uniform samples", "with shared samples"]
+    others += ["without worker processes", "without chunked loss", "without kept blocks"]
+    return ["hugging face trainer", *(pytest.param(name, marks=slow) for name in others)]
+
+
+@pytest.mark.parametrize("name", list_contenders())
+def test_a_contender_trains_and_leaves_nothing(
+    name: str, run_script: ModuleType, prepared_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It makes a step, evaluates, and leaves no folder in the working directory or the temporary one."""
+    pytest.importorskip("accelerate", reason="Trainer needs the extra bench")
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.chdir(tmp_path)
+    arguments = argparse.Namespace(run_directory=prepared_run, threads=1)
+    contender = run_script.Process(name, arguments, epochs=1)
+    step = contender.ask("steps 1")
+    assert step["tokens"] > 0
+    assert step["seconds"] > 0
+    assert 0 < contender.ask("evaluate")["loss"] < 20
+    assert contender.close() > 0
+    assert [path.name for path in tmp_path.iterdir()] == ["temporary"]
+    left = {path.name for path in temporary.iterdir() if not path.name.startswith("torchinductor_")}
+    assert left == set()
