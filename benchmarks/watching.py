@@ -170,7 +170,9 @@ def train(variant: str, directory: Path) -> dict[str, float]:
 
     heartbeat = pipeline.open_heartbeat
     pipeline.open_heartbeat = (  # type: ignore[attr-defined]
-        (lambda _: contextlib.nullcontext(lambda _: None)) if variant == "off" else _time_heartbeat(heartbeat, clock)
+        (lambda _: contextlib.nullcontext(lambda _: None))
+        if variant == "off"
+        else _time_heartbeat(heartbeat, clock)
     )
     validation.run = lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt)  # type: ignore[assignment]
     tracker = "tensorboard" if variant == "tensorboard" else "none"
