@@ -4,19 +4,20 @@
     python benchmarks/watching.py --turns 3
     python benchmarks/watching.py --trainings [--variants off,live]
 
-First it measures the CPU time of each part of watching: drawing the live display, following a step, writing the heartbeat,
-a step's line of JSON, a step's row for TensorBoard. The figures are medians of ``--repetitions`` batches, in CPU time
-of the thread, so other work on the machine hardly affects them. The share of a training on one core follows from them.
+First it measures the CPU time of each part of watching: drawing the live display, following a step, writing the
+heartbeat, a step's line of JSON, a step's row for TensorBoard. The figures are medians of ``--repetitions`` batches,
+in CPU time of the thread, so other work on the machine hardly affects them. The share of a training on one core
+follows from them.
 
-With ``--turns N``, each of N trainings is watched (live display and heartbeat) and not watched alternately, in blocks of a
-few steps in the order on, off, off, on. The CPU seconds of neighbouring blocks are compared, so other load on the
-machine cancels out. Blocks in which an epoch ends do not count.
+With ``--turns N``, each of N trainings is watched (live display and heartbeat) and not watched alternately, in blocks
+of a few steps in the order on, off, off, on. The CPU seconds of neighbouring blocks are compared, so other load on
+the machine cancels out. Blocks in which an epoch ends do not count.
 
-With ``--trainings``, it repeats the same training, alternating between ``off`` (no listener, no heartbeat), ``live`` (the
-live display on a terminal of its own, and the heartbeat), ``json`` and ``tensorboard``. It counts the CPU seconds of the
-process from the first step to the last, all threads together; ``accounted_s`` are those spent inside listeners and
-drawing. This needs an idle machine: the display draws by the clock, so a training that gets a tenth of a core is drawn
-ten times as often for the same work.
+With ``--trainings``, it repeats the same training, alternating between ``off`` (no listener, no heartbeat), ``live``
+(the live display on a terminal of its own, and the heartbeat), ``json`` and ``tensorboard``. It counts the CPU
+seconds of the process from the first step to the last, all threads together; ``accounted_s`` are those spent inside
+listeners and drawing. This needs an idle machine: the display draws by the clock, so a training that gets a tenth of
+a core is drawn ten times as often for the same work.
 """
 
 from __future__ import annotations

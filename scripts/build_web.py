@@ -1,7 +1,7 @@
-"""Build the web edition with Zensical, and see that it is complete in itself.
+"""Build the web edition with Zensical, and check that it is self-contained.
 
-The builder would have pages opened from a folder fetch a script that lets them search; ours stands in docs/assets. It
-also clears the folder .cache beside its configuration, whoever it belongs to, so it is given a copy to work in.
+By default, pages opened from a folder download a script for their search. The site uses a copy of ours from docs/assets
+instead. Zensical also clears the folder .cache beside its configuration file, so it gets a copy to work in.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Page(HTMLParser):
 
 
 def build(site: Path) -> None:
-    """Write the site into a folder that is made anew; raises CalledProcessError where Zensical warns of anything."""
+    """Write the site into a fresh folder; raises CalledProcessError if Zensical warns about anything."""
     with tempfile.TemporaryDirectory() as folder:
         shutil.copy(PROJECT / "zensical.toml", folder)
         shutil.copytree(PROJECT / "docs", Path(folder) / "docs")

@@ -191,7 +191,7 @@ CONSTANTS = {
     "semilla.evaluation.minimal_pairs.LEAST_COVERAGE": "2026-11-29-pairs-of-a-small-text",
     "semilla.stories.plots._WELL_KNOWN_SHARE": "2026-11-29-gender-of-names",
     "semilla.stories.plots._WELL_KNOWN": "2026-11-29-gender-of-names",
-    "semilla.terminal.live.REFRESH_PER_SECOND": "2026-11-28-watching-a-run",
+    "semilla.terminal.live_progress.REFRESH_PER_SECOND": "2026-11-28-watching-a-run",
     "semilla.records.heartbeat.BEAT_S": "2026-11-28-watching-a-run",
 }
 """Constants that were measured, by their dotted names. A function stands for the curve that it computes."""

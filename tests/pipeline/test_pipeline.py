@@ -61,7 +61,7 @@ def test_a_run_leaves_every_artifact_of_the_specification(finished: Path) -> Non
 def test_the_bundle_contains_its_licence(finished: Path) -> None:
     """The bundle folder alone says under which licence it is."""
     description = json.loads((finished / "bundle" / "bundle.json").read_text(encoding="utf-8"))
-    assert "whoever trained the model" in description["licence"]
+    assert "person who trained the model" in description["licence"]
 
 
 def test_the_status_is_as_specified(finished: Path) -> None:
@@ -287,9 +287,9 @@ def test_running_out_of_memory_suggests_a_batch_size_that_runs(tmp_path: Path, s
     directory = tmp_path / "run"
     script = """
 import resource, sys
-from semilla import cli, pipeline
-from semilla.phases import model_training
-from semilla.training import allocator
+from semilla import cli
+from semilla.pipeline.phases import model_training
+from semilla.system import allocator
 allocator.HUGE_HEAP = allocator.HUGE_PAGE  # room in the heap would count as used
 train = model_training._train
 def limited(*arguments, **keywords):

@@ -15,7 +15,7 @@ _MASCULINE_ARTICLE = re.compile(r"\b(?:[Ee]l|[Ll]os|[Aa]l|[Dd]el|[Uu]n(?:os)?|es
 
 
 def spoil_clitic_position(words: SpanishWords) -> tuple[Mistake, ...]:
-    """After a finite verb instead of before it: no encuentro lo."""
+    """Move a clitic from its place before a finite verb to the place after it: no encuentro lo."""
 
     def replace(match: re.Match[str]) -> str | None:
         clitic, verb = match[1], match[2]
