@@ -1,24 +1,38 @@
-"""The fast path computes what plain PyTorch computes."""
+"""The fast path computes what plain PyTorch computes, and the sampled softmax what the full one does on average."""
 
 from __future__ import annotations
 
 import itertools
+import math
+from collections.abc import Iterator
 from contextlib import closing
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.model import reference as model_reference
 from semilla.model.reference import ReferenceTransformer
-from semilla.training import reference
+from semilla.training import gradients, loss, reference
 from semilla.training.loop import train
+from semilla.training.sampled_softmax import Sample, draw_sample
 from semilla.training.state import RunState, build_state
 
-from .small_data import make_config, make_data
+from .small_data import make_batch, make_config, make_data
 
 TOLERANCE = 1e-5
 NUM_STEPS = 5
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Give torch one thread, as products this small gain nothing from more."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def measure_difference(found: torch.Tensor, expected: torch.Tensor) -> float:
@@ -94,3 +108,56 @@ def test_a_slightly_different_network_is_found(monkeypatch: pytest.MonkeyPatch) 
         next(fast_steps)
     next(reference.train(plain, config=config, data=data))
     assert measure_difference(join_gradients(state.model), join_gradients(plain)) > TOLERANCE
+
+
+# ---- sampled softmax
+
+VOCAB_SIZE = 2000
+NUM_DRAWS = 64
+
+
+def measure_sampling_error() -> tuple[float, float]:
+    """Mean gradient of the sampled softmax over many draws: its distance to the full one, and its standard error.
+
+    Both are relative to the norm of the full gradient.
+    """
+    model = build_state(make_config(), vocab_size=VOCAB_SIZE, precision="float32").model
+    parameters = list(model.parameters())
+    gradient = torch.zeros(sum(weight.numel() for weight in parameters))
+    gradients.join_gradients(parameters, gradient)
+    with torch.no_grad():
+        model.embedding_VD.mul_(8)  # logits that differ as after some training
+    frequencies = 1 / (np.arange(VOCAB_SIZE) + 2.7)
+    tokens = np.random.default_rng(0).choice(VOCAB_SIZE, 20_000, p=frequencies / frequencies.sum())
+    counts = np.bincount(tokens, minlength=VOCAB_SIZE)
+    rows = tokens[: 8 * 33].reshape(8, 33)
+    inputs, targets = np.ascontiguousarray(rows[:, :-1]), np.ascontiguousarray(rows[:, 1:])
+
+    def compute(seed: int, *, samples_output: bool) -> torch.Tensor:
+        batch = make_batch(inputs, targets, seed=seed, samples_output=samples_output)
+        gradients.compute_batch(model, gradient, batch, counts)
+        return gradient.clone()
+
+    full = compute(0, samples_output=False)
+    drawn = torch.stack([compute(seed, samples_output=True) for seed in range(NUM_DRAWS)])
+    standard_error = drawn.std(0).norm() / math.sqrt(NUM_DRAWS)
+    return measure_difference(drawn.mean(0), full), (standard_error / full.norm()).item()
+
+
+def test_the_gradient_of_the_sampled_softmax_is_unbiased_within_its_error() -> None:
+    """Over many draws its mean is the full softmax's gradient, as closely as so many draws can tell."""
+    difference, standard_error = measure_sampling_error()
+    assert standard_error < 0.05
+    assert difference < 1.2 * standard_error
+
+
+def test_a_biased_sample_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Negative samples without their weights shift the mean gradient by far more than its error."""
+
+    def draw_unweighted(*arguments: Any, **options: Any) -> Sample:
+        sample = draw_sample(*arguments, **options)
+        return sample._replace(offset_MC=np.zeros_like(sample.offset_MC))
+
+    monkeypatch.setattr(loss, "draw_sample", draw_unweighted)
+    difference, standard_error = measure_sampling_error()
+    assert difference > 3 * standard_error
