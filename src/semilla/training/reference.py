@@ -72,7 +72,7 @@ def take_step(
     logits_BTV = model(inputs_BT)
     loss = F.cross_entropy(logits_BTV.flatten(0, 1), targets_BT.flatten())
     model.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     norm = nn.utils.clip_grad_norm_(model.parameters(), max_norm)
     for optimizer in optimizers.values():
         optimizer.step()
