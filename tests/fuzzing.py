@@ -32,7 +32,13 @@ from semilla.corpus.fetching.downloads import Downloader
 from semilla.corpus.fetching.fetcher import Fetcher
 from semilla.corpus.fetching.policy import FetchPolicy
 from semilla.corpus.manifest import read_documents
-from semilla.errors import CATEGORIES, EXIT_CODES, IntegrityError, ValidationFailureError
+from semilla.errors import (
+    CATEGORIES,
+    EXIT_CODES,
+    IntegrityError,
+    ValidationFailureError,
+    translate_error,
+)
 from semilla.escape import escape_controls
 from semilla.events import silent
 from semilla.pipeline.phases import corpus_download
@@ -144,7 +150,7 @@ def end(action: Callable[[], object], *, phase: str | None = None) -> int:
     try:
         action()
     except Exception as problem:
-        error = cli.translate(problem)
+        error = translate_error(problem)
         error.phase = error.phase or phase
         print_error(error, command="fuzz")
         return error.status

@@ -156,7 +156,7 @@ def test_a_directory_removed_while_running_is_not_recreated(
     directory: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """D11: the next write reports it with exit 4 and writes nothing anywhere."""
-    with pytest.raises(StorageError, match="vanished") as caught:
+    with pytest.raises(StorageError, match="disappeared during use") as caught:
         run_pipeline(configure(directory), listeners=[On(EpochDone, lambda: shutil.rmtree(directory))])
     assert caught.value.status == 4
     assert [path.name for path in tmp_path.iterdir()] == ["libro.txt"]

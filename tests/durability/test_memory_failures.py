@@ -28,7 +28,7 @@ from semilla.records import names
 from semilla.records.status import read_status
 from semilla.system import memory as machine
 from semilla.system.memory import explain_vanishing
-from semilla.tokenizer import tokenizer
+from semilla.tokenizer import training
 from semilla.training.checkpoints import checkpoint
 from semilla.training.checkpoints import seal as seal_module
 
@@ -114,7 +114,7 @@ def test_memory_that_runs_out_in_the_tokenizer_ends_its_child_alone(
     directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """M3: ``oom``, exit 3 and a next command; this process survives, and the corpus stays."""
-    popen = tokenizer.subprocess.Popen
+    popen = training.subprocess.Popen
 
     def start(command: list[str], **options: Any) -> Any:
         limit = (120 << 20, 120 << 20)
@@ -123,7 +123,7 @@ def test_memory_that_runs_out_in_the_tokenizer_ends_its_child_alone(
     for path in directory.glob("bilingual_*"):
         path.unlink()
     with monkeypatch.context() as patch:
-        patch.setattr(tokenizer.subprocess, "Popen", start)
+        patch.setattr(training.subprocess, "Popen", start)
         with pytest.raises(OutOfMemoryError, match="smaller vocabulary or less text") as caught:
             run_pipeline(configure(directory))
     assert caught.value.status == 3

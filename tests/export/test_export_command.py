@@ -157,7 +157,7 @@ def test_a_run_and_its_bundle_are_not_overwritten(
     own_run: Path, capsys: pytest.CaptureFixture[str], place: str
 ) -> None:
     assert export(own_run, "--to", "onnx", "--output", str(own_run / place)) == 64
-    assert "holds files, and no export.json" in read_error(capsys)
+    assert "holds files but no export.json" in read_error(capsys)
 
 
 # ---- bad input: one clear error each
@@ -188,8 +188,8 @@ def keep_bundle_alone(directory: Path) -> None:
     [
         (damage_model, 65, "best_model.pt has changed"),
         (lambda run: (run / "best_model.pt").unlink(), 65, "best_model.pt is missing"),
-        (lambda run: (run / "bilingual_1k.model").write_bytes(b""), 65, "bilingual_1k.model is not what was"),
-        (lambda run: (run / "corpus_bilingual.txt").write_bytes(b"x"), 65, "corpus_bilingual.txt is not what"),
+        (lambda run: (run / "bilingual_1k.model").write_bytes(b""), 65, "bilingual_1k.model has changed"),
+        (lambda run: (run / "corpus_bilingual.txt").write_bytes(b"x"), 65, "corpus_bilingual.txt has changed"),
         (lambda run: (run / "pipeline_status.json").write_text("{"), 65, "its SHA-256 differs"),
         (forget_training, 65, "has no finished training: model_training is not done"),
         (keep_bundle_alone, 64, "is a bundle, which has no trained weights"),

@@ -10,7 +10,7 @@ from tiny_training import KnownPackages
 from semilla.pipeline.phases import prerequisite_check
 
 
-@pytest.fixture(scope="package", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _known_packages() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(prerequisite_check, "PackageProbe", KnownPackages)

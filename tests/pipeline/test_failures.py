@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,12 @@ from semilla.configuration.schema import PipelineConfiguration
 from semilla.corpus import documents as corpus_documents
 from semilla.corpus.fetching.policy import FetchPolicy
 from semilla.errors import PHASES
+from semilla.evaluation import gates
 from semilla.pipeline.phases import (
     corpus_download,
     model_training,
     prerequisite_check,
     tokenizer_training,
-    validation,
 )
 from semilla.prerequisites import memory
 from semilla.prerequisites import source as source_check
@@ -377,7 +378,8 @@ def test_strict_lets_a_missed_target_fail(
     tmp_path: Path, text: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A missed target is exit 5 instead of a warning; the kept model passes again without --strict."""
-    monkeypatch.setattr(validation, "OVERFITTING_GAP", -1000.0)
+    threshold = replace(gates.THRESHOLDS["overfitting_gap"], value=-1000.0)
+    monkeypatch.setitem(gates.THRESHOLDS, "overfitting_gap", threshold)
     assert run(tmp_path / "run", text, "--strict", "--num-epochs", "1") == 5
     error = capsys.readouterr().err
     cause = assert_four_lines(error, category="validation_failure", phase="validation")

@@ -99,7 +99,7 @@ def test_the_report_shows_the_version_and_the_earlier_ones(directory: Path) -> N
     assert cli.main(["report", str(directory)]) == 0
     page = (directory / "report.html").read_text(encoding="utf-8")
     assert "model 2.0.0" in page
-    assert "Earlier models of this directory" in page
+    assert "Earlier models in this directory" in page
     assert all(f'<th scope="row">{version}</th>' in page for version in ("1.1.0", "1.0.1"))
 
 
