@@ -35,9 +35,11 @@ def place(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def _without_packages(monkeypatch):
-    """Leave out the one slow check."""
+def _without_slow_checks(monkeypatch):
+    """Leave out the check of the packages, and the steps that the duration is estimated from."""
     monkeypatch.setattr("semilla.prerequisites.packages.PACKAGES", ())
+    figures = {"sampled_s": 0.1, "full_s": 0.2, "evaluation_s": 0.1, "peak_mb": 500.0}
+    monkeypatch.setattr("semilla.prerequisites.duration.rehearse_training", lambda config: figures)
 
 
 def test_everything_is_checked_and_nothing_left_behind(place):
@@ -48,7 +50,7 @@ def test_everything_is_checked_and_nothing_left_behind(place):
     assert list(place.iterdir()) == []
 
 
-@pytest.mark.usefixtures("_without_packages")
+@pytest.mark.usefixtures("_without_slow_checks")
 def test_failures_are_reported_together(place):
     """The first failure is the error, and its message contains the others."""
     (place / "data").write_text("in the way")
@@ -61,7 +63,7 @@ def test_failures_are_reported_together(place):
     assert str(error) == error.message
 
 
-@pytest.mark.usefixtures("_without_packages")
+@pytest.mark.usefixtures("_without_slow_checks")
 def test_advice_becomes_warnings_with_a_topic(place):
     """Unusual settings pass with a warning that names the topic to look up."""
     config = PipelineConfiguration(
@@ -81,7 +83,7 @@ def test_advice_becomes_warnings_with_a_topic(place):
     assert read_inputs(config, {}) == {}
 
 
-@pytest.mark.usefixtures("_without_packages")
+@pytest.mark.usefixtures("_without_slow_checks")
 @pytest.mark.parametrize(
     ("changes", "advised"),
     [
@@ -99,7 +101,7 @@ def test_advice_begins_where_it_should(place, changes, advised):
     assert any(check.advice for check in checks) is advised
 
 
-@pytest.mark.usefixtures("_without_packages")
+@pytest.mark.usefixtures("_without_slow_checks")
 def test_a_name_too_long_ends_with_64(place, capsys):
     """An error in the configuration alone exits with 64, also when phase 1 finds it."""
     assert cli.main(["check", "--corpus-source", "sample", "--output-dir", "x" * 300]) == 64
@@ -147,7 +149,7 @@ def test_check_speaks_json(place, monkeypatch, capsys):
     assert verdicts[1]["message"] == "full ñ"
 
 
-@pytest.mark.usefixtures("_without_packages")
+@pytest.mark.usefixtures("_without_slow_checks")
 def test_predicted_lack_of_memory_ends_with_1(place, monkeypatch, capsys):
     """A run that does not fit in memory fails before it starts and suggests a smaller batch."""
     monkeypatch.setattr(memory, "measure_available_mb", lambda: 1600.0)
