@@ -51,7 +51,7 @@ def list_training_figures() -> list[Figure]:
     evening = (read_date("results/training-losses"), "54516ec")
     return [
         Figure("first run: validation loss", f"{first_run['figures']['best_validation_loss']:.3f}", "",
-               "scripts/first-run", first_run["date"], "54516ec", ""),
+               "scripts/first-run", first_run["date"], "ace6cc0", ""),
         Figure("three books: best validation loss", f"{losses['best_loss']:.3f}", "4.20",
                f"{training} losses --until 0", *evening, "2026-11-29-three-books-20-epochs"),
         Figure("three books: steps of 20 epochs", f"{losses['curve'][-1]['seconds']:.0f} s", "300 s",
