@@ -23,7 +23,20 @@ SAMPLED = {
 }
 """Of each test with parameters in these files and folders, all cases but the first are slow."""
 
-SLOW: dict[str, str] = {}
+SLOW: dict[str, str] = {
+    "durability/test_kept_models.py::test_a_killed_retraining_costs_neither_the_earlier_model_nor_a_bit_of_the_next": (
+        "retrains again and again; test_archive.py kills between any two calls"
+    ),
+    "durability/test_memory_failures.py::test_memory_does_not_creep": "trains for twenty epochs",
+    "durability/test_memory_failures.py::test_one_slow_core_changes_nothing_but_the_time": "trains at low priority beside two busy processes",
+    "pipeline/test_failures.py::test_predicted_lack_of_memory_suggests_a_batch_that_fits": "rehearses large batches",
+    "pipeline/test_pipeline.py::test_running_out_of_memory_suggests_a_batch_size_that_runs": "two runs of 12 layers",
+    "pipeline/test_pipeline.py::test_the_status_is_valid_at_every_instant": "reads the status through a whole run",
+    "pipeline/test_sweep.py::test_a_sweep_killed_anywhere_ends_as_if_it_had_not_been": "kills a sweep at many places",
+    "stories/test_sample_documents.py::test_five_megabytes_can_be_made": "makes five megabytes of stories",
+    "stories/test_sample_spanish.py::test_every_adjective_agrees_with_every_noun": "tries every pair of words",
+    "test_real_books.py::test_the_catalogue_trains_from_a_mirror": "trains on three books",
+}
 """Single tests that are slow, as ``folder/file.py::test_name``."""
 
 
