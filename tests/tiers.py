@@ -28,7 +28,7 @@ SLOW: dict[str, str] = {
         "retrains again and again; test_archive.py kills between any two calls"
     ),
     "durability/test_memory_failures.py::test_memory_does_not_creep": "trains for twenty epochs",
-    "durability/test_memory_failures.py::test_one_slow_core_changes_nothing_but_the_time": "trains beside busy processes",
+    "durability/test_memory_failures.py::test_one_slow_core_changes_nothing_but_the_time": "trains beside other work",
     "pipeline/test_failures.py::test_predicted_lack_of_memory_suggests_a_batch_that_fits": "rehearses large batches",
     "pipeline/test_pipeline.py::test_running_out_of_memory_suggests_a_batch_size_that_runs": "two runs of 12 layers",
     "pipeline/test_pipeline.py::test_the_status_is_valid_at_every_instant": "reads the status through a whole run",
