@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from lab_log import list_defaults, list_figures
 from result_tables import TABLES
-from write_guide import draw_table
+from write_guide import draw_table, write_pages
 
 FOLDER = Path(__file__).parents[1] / "docs" / "experiments"
 VERDICTS = ("kept", "not kept", "mixed", "recorded")
@@ -74,18 +74,7 @@ def rewrite(text: str) -> str:
 
 
 def main() -> int:
-    stale = []
-    for path in sorted(FOLDER.glob("*.md")):
-        before = path.read_text(encoding="utf-8")
-        after = rewrite(before)
-        if after != before:
-            stale.append(path.name)
-            if "--check" not in sys.argv:
-                path.write_text(after, encoding="utf-8")
-    if "--check" in sys.argv and stale:
-        print(f"not current: {', '.join(stale)}; run scripts/docs")
-        return 1
-    return 0
+    return write_pages(sorted(FOLDER.glob("*.md")), rewrite)
 
 
 if __name__ == "__main__":

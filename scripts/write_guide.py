@@ -159,12 +159,12 @@ def read_recorded() -> dict[str, Any]:
     return content
 
 
-def main() -> int:
-    recorded = read_recorded()
+def write_pages(pages: Iterable[Path], rewrite_page: Callable[[str], str]) -> int:
+    """Bring the generated parts of ``pages`` up to date, or with --check only report stale ones; the exit code."""
     stale = []
-    for path in PAGES:
+    for path in pages:
         before = path.read_text(encoding="utf-8")
-        after = rewrite(before, recorded)
+        after = rewrite_page(before)
         stale += [path.name] if after != before else []
         if "--check" not in sys.argv and after != before:
             path.write_text(after, encoding="utf-8")
@@ -172,6 +172,11 @@ def main() -> int:
         print(f"not current: {', '.join(stale)}; run scripts/docs")
         return 1
     return 0
+
+
+def main() -> int:
+    recorded = read_recorded()
+    return write_pages(PAGES, lambda text: rewrite(text, recorded))
 
 
 if __name__ == "__main__":
