@@ -8,7 +8,6 @@ Shape suffixes: B batch, T position, D d_model, H head, K width of a head, F dim
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -79,11 +78,6 @@ class Transformer(nn.Module):
     @property
     def has_output_matrix(self) -> bool:
         return not self.architecture.tie_embeddings
-
-    def decoder_parameters(self) -> Iterator[nn.Parameter]:
-        """Parameters of the layers and the last norm: all but the embedding and the output layer."""
-        yield from self.model.layers.parameters()
-        yield from self.model.norm.parameters()
 
     def forward(self, ids_BT: Tensor) -> Tensor:
         """Hidden states [B, T, D] in ``compute_dtype`` for token ids [B, T]; T is at most ``max_positions``."""
