@@ -69,7 +69,7 @@ def build_pair(config: PipelineConfiguration) -> tuple[RunState, ReferenceTransf
 @pytest.mark.parametrize("tie_embeddings", [True, False])
 @pytest.mark.parametrize("num_workers", [1, 3])
 def test_five_fast_steps_equal_five_plain_ones(num_workers: int, tie_embeddings: bool) -> None:
-    """Losses, gradients and weights agree in float32, with one worker process or three."""
+    """Losses and weights agree in float32, with one worker process or three."""
     config = configure(num_workers=num_workers, num_layers=2, tie_embeddings=tie_embeddings)
     data = make_data(config=config, num_tokens=20_000)
     state, plain = build_pair(config)
@@ -77,11 +77,30 @@ def test_five_fast_steps_equal_five_plain_ones(num_workers: int, tie_embeddings:
         plain_steps = reference.train(plain, config=config, data=data)
         for found, expected in itertools.islice(zip(fast_steps, plain_steps, strict=True), NUM_STEPS):
             assert found.loss == pytest.approx(expected.loss, rel=TOLERANCE)
-            assert measure_difference(join_gradients(state.model), join_gradients(plain)) < TOLERANCE
             named = zip(state.model.named_parameters(), plain.named_parameters(), strict=True)
             for (name, fast_weight), (plain_name, weight) in named:
                 assert name == plain_name
                 assert measure_difference(fast_weight, weight) < TOLERANCE, name
+
+
+@pytest.mark.parametrize("tie_embeddings", [True, False])
+@pytest.mark.parametrize("num_workers", [1, 3])
+def test_five_fast_gradients_equal_five_plain_ones(num_workers: int, tie_embeddings: bool) -> None:
+    """Gradients agree at each of five steps, each from equal weights.
+
+    Adam divides a gradient by its own size, so that one step makes a rounding error of a tiny gradient as large as any
+    other: the next gradients of two free runs agree less closely than the arithmetic does.
+    """
+    config = configure(num_workers=num_workers, num_layers=2, tie_embeddings=tie_embeddings)
+    data = make_data(config=config, num_tokens=20_000)
+    state, plain = build_pair(config)
+    with closing(train(state, config=config, data=data)) as fast_steps:
+        plain_steps = reference.train(plain, config=config, data=data)
+        for _ in range(NUM_STEPS):
+            plain.load_state_dict(state.model.state_dict())
+            next(fast_steps)
+            next(plain_steps)
+            assert measure_difference(join_gradients(state.model), join_gradients(plain)) < TOLERANCE
 
 
 def test_every_gradient_equals_the_plain_one() -> None:
