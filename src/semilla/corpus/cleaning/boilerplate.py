@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
 
-from semilla.corpus.cleaning.gutenberg import Body
+from semilla.corpus.cleaning.gutenberg import TRADEMARK
+from semilla.corpus.cleaning.ledger import Ledger
 from semilla.corpus.cleaning.paragraphs import PICTURE_GAP
 
-_TRADEMARK = re.compile(
-    r"Project\s+Gutenberg|Gutenberg-tm|Gutenberg™|\b(?:www\.)?gutenberg\.(?:org|net)|\bpglaf\b|pgdp\.net",
-    re.I,
-)
 _CREDITS = re.compile(
     r"[\[(_*]*(?:(?:E-?(?:book|text)|HTML version|Transcription|Proofread\w*|Text file)?[ ,]*"
     r"(?:was |were )?(?:produced|prepared|transcribed|scanned|digitized|converted|proofed) (?:by|from|for)\b"
@@ -41,13 +40,26 @@ _PAGE_NUMBER = re.compile(
     r"\{(?:pg |p\. ?)?\d{1,4}\}|\[(?:(?:pg|page|p\.|p[aá]g\.?) ?)?\d{1,3}[a-z]?\]", re.I
 )
 _PAGE_NUMBER_LINE = re.compile(rf"^[ \t]*(?:{_PAGE_NUMBER.pattern})[ \t]*$", re.M | re.I)
-_INDEX_LINE = re.compile(
-    r"^.{0,90}?\S(?= {3}| ?\. \.|\.{5})[ .]{3,120}+(?:\d{1,4}|[ivxlc]{1,7})$\n?"
-    r"|^ {8,}(?:page|p[aá]g\w*\.?)$\n?",
-    re.M | re.I,
+_NUMBERED_LINE = re.compile(
+    r"(?P<text>.{0,120}?\S)(?P<gap>(?= {2}| ?\. \.|\.{5})[ .]{2,120}+)(?P<number>\d{1,4}|[ivxlc]{1,7})", re.I
 )
-"""An entry of a table of contents: a gap or dots, then a page number."""
-_LAYOUT = re.compile(r"/\*(?: [A-Z]{2,}\b)? *(.{0,120}?) *\*/")
+"""A line that ends in a gap or dots and a number: in a table of contents, at the margin of verse, or in a table."""
+_PAGE_HEADING = re.compile(r" {8,}[_*]*(?:page|p[aá]gs?\w*)[_*]*\.?", re.I)
+_CONTENTS_HEADING = re.compile(
+    r"\W*(?:(?:table|list) of )?(?:contents|index|illustrations|plates|maps|figures|pages?|p[aá]gs?\w*|[ií]ndice"
+    r"|contenido|sum[aá]rio|sommaire|table(?: des mati[eè]res)?|inhalt\w*|inhaltsverzeichnis)\W*",
+    re.I,
+)
+_CONTENTS_HEADING_LINES = 12
+_MIN_CONTENTS_LINES = 3
+_MIN_CONTENTS_DENSITY = 0.4
+"""Of the lines from the first entry to the last. A wrapped entry has a line more, and parts have headings."""
+_CONTENTS_FRONT, _CONTENTS_BACK = 0.25, 0.85
+"""Tables of contents begin in the first quarter of a book, or in the last part."""
+_MAX_ENTRY_DISTANCE = 8
+_MIN_INCREASING_SHARE = 0.9
+_ROMAN = {"i": 1, "v": 5, "x": 10, "l": 50, "c": 100}
+_LAYOUT = re.compile(r"/\*(?: [A-Z]{2,}\b)?(.{0,160}?)\*/")
 _SUPERSCRIPT = re.compile(r"\^\{([^{}\n]*)\}")
 _BOLD_LINE = re.compile(r"^([#=+])(\S.*)\1$", re.M)
 _ITALICS = re.compile(r"(?<!_)_(?!_)")
@@ -55,46 +67,137 @@ _DOUBLE_DASH = re.compile(r"(?<!-)--(?!-)")
 _ORNAMENT = re.compile(r"^[ \t]*(?:[*·•.~—–=_-][ \t]*){3,}$", re.M)  # noqa: RUF001 - dashes of all lengths
 
 
-def strip_boilerplate(body: Body) -> None:
-    """Remove credits, notes, pictures, ornaments and tables of contents from a body, whole lines at a time.
+def strip_boilerplate(text: str, *, ledger: Ledger) -> str:
+    """Remove credits, notes, pictures, ornaments, tables of contents and the numbers of verses from a book.
 
     Captions are removed with their pictures, because they quote the text. Inline marks stay until ``strip_marks``:
     without them, the line lengths would no longer show where lines were wrapped.
     """
-    removed, text = body.removed, body.text
-    text, removed["pictures"] = _remove_pictures(text)
-    text = _filter_blocks(text, removed)
-    text, removed["page_numbers"] = _PAGE_NUMBER_LINE.subn(f"\n{PICTURE_GAP}\n", text)
-    text, removed["index_lines"] = _INDEX_LINE.subn("", text)
-    body.text, removed["ornaments"] = _ORNAMENT.subn("", text)
+    text = ledger.replace("pictures", _PICTURE_LINE, text, _keep_heading)
+    text = ledger.replace("pictures", _PICTURE, text)
+    text = _filter_blocks(text, ledger)
+    text = ledger.replace("page_numbers", _PAGE_NUMBER_LINE, text, f"\n{PICTURE_GAP}\n")
+    text = _strip_numbered_lines(text, ledger)
+    return ledger.replace("ornaments", _ORNAMENT, text)
 
 
-def strip_marks(text: str, *, removed: Counter[str]) -> str:
+def strip_marks(text: str, *, ledger: Ledger) -> str:
     """Remove page and note numbers, layout marks and the marks of ``_italics_``; turn ``--`` into a dash."""
-    for kind, pattern, replacement in (
-        ("page_numbers", _PAGE_NUMBER, ""),
-        ("layout_marks", _LAYOUT, r"\1"),
-        ("layout_marks", _SUPERSCRIPT, r"\1"),
-        ("emphasis_marks", _BOLD_LINE, r"\2"),
-        ("emphasis_marks", _ITALICS, ""),
-        ("double_dashes", _DOUBLE_DASH, "—"),
-    ):
-        text, count = pattern.subn(replacement, text)
-        removed[kind] += count
-    return text
+    text = ledger.replace("page_numbers", _PAGE_NUMBER, text)
+    text = ledger.replace("layout_marks", _LAYOUT, text, lambda layout: layout[1].strip(" "))
+    text = ledger.replace("layout_marks", _SUPERSCRIPT, text, lambda mark: mark[1])
+    text = ledger.replace("emphasis_marks", _BOLD_LINE, text, lambda mark: mark[2])
+    text = ledger.replace("emphasis_marks", _ITALICS, text)
+    ledger.removed["double_dashes"] += len(_DOUBLE_DASH.findall(text))
+    return _DOUBLE_DASH.sub("—", text)
 
 
-def _remove_pictures(text: str) -> tuple[str, int]:
-    def keep_heading(picture: re.Match[str]) -> str:
-        heading = _DRAWN_HEADING.search(picture[0])
-        return f"\n{heading[1] if heading else PICTURE_GAP}\n"
-
-    text, num_blocks = _PICTURE_LINE.subn(keep_heading, text)
-    text, num_inline = _PICTURE.subn("", text)
-    return text, num_blocks + num_inline
+def _keep_heading(picture: re.Match[str]) -> str:
+    heading = _DRAWN_HEADING.search(picture[0])
+    return f"\n{heading[1] if heading else PICTURE_GAP}\n"
 
 
-def _filter_blocks(text: str, removed: Counter[str]) -> str:
+# ---- lines that end in a number
+
+
+class _Numbered(NamedTuple):
+    """A line that ends in a number. ``place`` counts the lines that are not blank."""
+
+    index: int
+    place: int
+    number: int
+    is_roman: bool
+    has_dots: bool
+
+
+def _strip_numbered_lines(text: str, ledger: Ledger) -> str:
+    """Remove the entries of tables of contents, and the numbers at the margin of verse. Any other number stays."""
+    lines = text.split("\n")
+    numbered = _find_numbered_lines(lines)
+    contents = {
+        one.index for run in _find_runs(numbered) if _is_contents(run, lines) for one in run
+    }
+    margins = _find_margin_numbers([one for one in numbered if one.index not in contents])
+    if not contents and not margins:
+        return text
+    kept = []
+    for index, line in enumerate(lines):
+        if index in contents or (_PAGE_HEADING.fullmatch(line.rstrip()) and contents):
+            ledger.note("contents", line)
+        elif index in margins and (match := _NUMBERED_LINE.fullmatch(line.rstrip())):
+            ledger.note("line_numbers", match["number"])
+            kept.append(match["text"])
+        else:
+            kept.append(line)
+    return "\n".join(kept)
+
+
+def _find_numbered_lines(lines: Sequence[str]) -> list[_Numbered]:
+    found, place = [], 0
+    for index, line in enumerate(lines):
+        line = line.rstrip()  # noqa: PLW2901
+        if not line:
+            continue
+        place += 1
+        # Most lines end in a letter or a stop, and the pattern is slow.
+        if (line[-1].isdecimal() or line[-1] in "ivxlcIVXLC") and any(gap in line for gap in ("  ", ". .", ".....")):
+            match = _NUMBERED_LINE.fullmatch(line)
+            if match:
+                is_roman = not match["number"].isdecimal()
+                number = _read_roman(match["number"]) if is_roman else int(match["number"])
+                found.append(_Numbered(index, place, number, is_roman, "." in match["gap"]))
+    return found
+
+
+def _find_runs(numbered: Sequence[_Numbered]) -> list[list[_Numbered]]:
+    """Group numbered lines that are near each other."""
+    runs: list[list[_Numbered]] = []
+    for one in numbered:
+        if runs and one.place - runs[-1][-1].place <= _MAX_ENTRY_DISTANCE:
+            runs[-1].append(one)
+        else:
+            runs.append([one])
+    return runs
+
+
+def _is_contents(run: Sequence[_Numbered], lines: Sequence[str]) -> bool:
+    """Return whether lines are a table of contents: at the front or back, under a heading, dense, increasing."""
+    first, last = run[0], run[-1]
+    if len(run) < _MIN_CONTENTS_LINES or len(run) < _MIN_CONTENTS_DENSITY * (last.place - first.place + 1):
+        return False
+    if _CONTENTS_FRONT * len(lines) < first.index and last.index < _CONTENTS_BACK * len(lines):
+        return False
+    before = [line for line in lines[: first.index] if line.strip()][-_CONTENTS_HEADING_LINES:]
+    if not (sum(one.has_dots for one in run) * 2 > len(run) or any(map(_CONTENTS_HEADING.fullmatch, before))):
+        return False
+    pairs = list(pairwise(run))
+    num_increasing = sum(one.number <= after.number or one.is_roman > after.is_roman for one, after in pairs)
+    num_counting = sum(_counts_lines(one, after) for one, after in pairs)
+    return num_increasing >= _MIN_INCREASING_SHARE * len(pairs) and 2 * num_counting < len(pairs)
+
+
+def _find_margin_numbers(numbered: Sequence[_Numbered]) -> set[int]:
+    """Find the lines whose number counts lines: every fifth, for example."""
+    found = set()
+    for one, after in pairwise(one for one in numbered if not one.is_roman and not one.has_dots):
+        if after.number - one.number > 1 and _counts_lines(one, after):
+            found |= {one.index, after.index}
+    return found
+
+
+def _counts_lines(one: _Numbered, after: _Numbered) -> bool:
+    return after.number - one.number == after.place - one.place
+
+
+def _read_roman(number: str) -> int:
+    values = [_ROMAN[letter] for letter in number.lower()]
+    return sum(-value if value < after else value for value, after in zip(values, [*values[1:], 0], strict=True))
+
+
+# ---- paragraphs
+
+
+def _filter_blocks(text: str, ledger: Ledger) -> str:
     """Remove credits at the front, transcriber's notes at both ends, and paragraphs that name the trademark."""
     parts = re.split(r"(\n(?:[ \t]*\n)+)", text)
     kept: list[str] = []
@@ -104,8 +207,8 @@ def _filter_blocks(text: str, removed: Counter[str]) -> str:
         is_back = position > (1 - _MAX_BACK_NOTE_SHARE) * len(text)
         kind = _classify_block(block, is_front=is_front, is_back=is_back, note=note)
         if kind:
-            removed[kind] += 1
-        kept += ["" if kind else _drop_trademark_lines(block, removed), gap]
+            ledger.note(kind, block)
+        kept += ["" if kind else _drop_trademark_lines(block, ledger), gap]
         # At the back, a note goes on to the end of the text. At the front, two blank lines end it.
         is_open = kind == "transcriber_notes" and (is_back or gap.count("\n") < 3)
         note = block if is_open else None
@@ -133,14 +236,14 @@ def _classify_block(block: str, *, is_front: bool, is_back: bool, note: str | No
 def _names_trademark(text: str) -> bool:
     # Searching for a plain word is far faster than trying a pattern at every position.
     lowered = text.lower()
-    return any(word in lowered for word in ("gutenberg", "pglaf", "pgdp")) and bool(_TRADEMARK.search(text))
+    return any(word in lowered for word in ("gutenberg", "pglaf", "pgdp")) and bool(TRADEMARK.search(text))
 
 
-def _drop_trademark_lines(block: str, removed: Counter[str]) -> str:
+def _drop_trademark_lines(block: str, ledger: Ledger) -> str:
     """Remove single lines from a block that is too long to be removed as a whole."""
     if not _names_trademark(block):
         return block
     lines = block.split("\n")
     kept = [line for line in lines if not _names_trademark(line)]
-    removed["trademark_lines"] += len(lines) - len(kept)
+    ledger.note("trademark_lines", " ".join(line for line in lines if _names_trademark(line)))
     return "\n".join(kept)

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import Counter
 from dataclasses import dataclass, field
 
 from semilla.corpus.cleaning.boilerplate import strip_boilerplate, strip_marks
-from semilla.corpus.cleaning.gutenberg import Body, names_gutenberg, strip_header_and_licence
-from semilla.corpus.cleaning.paragraphs import PICTURE_GAP, join_wrapped_lines, measure_wrap_column
+from semilla.corpus.cleaning.gutenberg import Pieces, opens_like_gutenberg, separate_books
+from semilla.corpus.cleaning.ledger import Ledger
+from semilla.corpus.cleaning.paragraphs import join_wrapped_lines
 from semilla.corpus.formats.plain_text import decode_text
 from semilla.errors import InvalidCorpusError
 
@@ -23,16 +23,11 @@ _CONTROLS = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\u00ad\ufeff\ufffe\uffff]")
 """C0, C1, the soft hyphen, stray byte order marks, and two code points that are never characters."""
 _RESERVED = str.maketrans({"\u2581": "_", "\u2585": "\u2588"})
 _SPACES = re.compile(r"[^\S\n]+")
-_ODD_SPACES = re.compile(r"[^\S\n \t]")
+_ODD_SPACES = re.compile(r"[^\S\n \t\u3000]")
 _MARK_RUN = re.compile(r"[^\w\s!-~]{31,}")
 _MAX_STACKED_MARKS = 30
 """As in Unicode's Stream-Safe Text Format (UAX 15): the time to sort a stack grows with the square of its height."""
-_BLANK_LINES = re.compile(r"\n{2,}")
-_BLANK_RUN = re.compile(r"\n{3,}")
-
-_MAX_HEADER_CHARACTERS = 15_000
-_MAX_LICENCE_CHARACTERS = 22_000
-"""The licence is about 19,000 characters long. The rest is for the credits before it and a note after it."""
+_BLANK_RUN = re.compile(r"\n{4,}")
 
 
 @dataclass(frozen=True)
@@ -40,7 +35,8 @@ class CleanText:
     """The text of a document, what its file says about it, and what was removed.
 
     ``markers`` says which Project Gutenberg markers were found: both, start, end or none. ``removed`` counts
-    characters, lines, blocks or marks by kind.
+    characters by kind, and ``examples`` shows the first of each kind. ``replaced`` counts those that became another
+    character: line breaks that became spaces, for example.
     """
 
     text: str
@@ -49,49 +45,64 @@ class CleanText:
     title: str | None = None
     author: str | None = None
     removed: dict[str, int] = field(default_factory=dict)
+    replaced: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, str] = field(default_factory=dict)
+    decoded_characters: int = 0
+    """Length of the text before cleaning."""
+    own_characters: int = 0
+    """Characters of text before, between and after the books, if the file has any."""
     warnings: tuple[str, ...] = ()
 
 
 def clean_file(data: bytes, *, name: str, encoding: str = "auto") -> CleanText:
     """Clean the bytes of one file. ``encoding`` is used for a file that is not UTF-8 and declares no encoding.
 
-    Raises InvalidCorpusError for files that are empty, binary, HTML or undecodable, and when the markers leave less
-    than half of what is not header and licence: then a marker was misread, and half of a book would be lost.
+    Raises InvalidCorpusError for files that are empty, binary, HTML or undecodable.
     """
     decoded, encoding = decode_text(data, name=name, encoding=encoding)
-    text, replaced = normalise_characters(decoded)
-    body = strip_header_and_licence(text)
-    _refuse_half_a_book(body, len(text), name=name)
-    from_gutenberg = body.markers != "none" or names_gutenberg(text)
-    if from_gutenberg:
-        strip_boilerplate(body)
-    lines = _arrange_lines(body, from_gutenberg=from_gutenberg)
-    clean = lines.strip()
-    if not clean:
+    ledger = Ledger()
+    text = normalise_characters(decoded, ledger=ledger)
+    separated = separate_books(text, ledger=ledger)
+    parts: list[str] = []
+    was_book = False
+    for piece in separated.pieces:
+        parts.append("\n" if was_book and piece.is_book else "\n\n")
+        parts.append((_clean_book if piece.is_book else _clean_own_text)(piece.text, ledger))
+        was_book = piece.is_book
+    clean = "".join(parts[1:]).strip("\n")
+    if not clean.strip():
         raise InvalidCorpusError(f"{name} holds no text")
+    clean += "\n"
     return CleanText(
-        text=f"{clean}\n",
+        text=clean,
         encoding=encoding,
-        markers=body.markers,
-        title=body.title,
-        author=body.author,
-        removed={kind: count for kind, count in sorted((body.removed + replaced).items()) if count},
-        warnings=_list_warnings(body, name=name, from_gutenberg=from_gutenberg),
+        markers=separated.markers,
+        title=separated.title,
+        author=separated.author,
+        removed=ledger.close(decoded, clean),
+        examples=ledger.examples,
+        decoded_characters=len(decoded),
+        own_characters=separated.own_characters,
+        replaced={kind: count for kind, count in sorted(ledger.replaced.items()) if count},
+        warnings=_list_warnings(separated, text, name=name),
     )
 
 
-def normalise_characters(text: str) -> tuple[str, Counter[str]]:
-    """Normalise line breaks, spaces and accents (NFC), remove control characters; return the text and what changed."""
-    counts: Counter[str] = Counter()
+def normalise_characters(text: str, *, ledger: Ledger) -> str:
+    """Normalise line breaks, spaces and accents (NFC) and remove control characters."""
     text = _LINE_BREAKS.sub("\n", text)
-    text, counts["control_characters"] = _CONTROLS.subn("", text)
-    counts["reserved_characters"] = text.count("\u2581") + text.count("\u2585")
-    if counts["reserved_characters"]:
-        text = text.translate(_RESERVED)
-    text = _ODD_SPACES.sub(" ", text.expandtabs(8))
-    unstacked = _MARK_RUN.sub(_unstack_marks, text)
-    counts["stacked_marks"] = len(text) - len(unstacked)
-    return unicodedata.normalize("NFC", unstacked), counts
+    clean = _CONTROLS.sub("", text)
+    ledger.removed["control_characters"] += len(text) - len(clean)
+    ledger.replaced["reserved_characters"] += clean.count("\u2581") + clean.count("\u2585")
+    if ledger.replaced["reserved_characters"]:
+        clean = clean.translate(_RESERVED)
+    clean, num_odd = _ODD_SPACES.subn(" ", clean)
+    ledger.replaced["odd_spaces"] += num_odd
+    unstacked = _MARK_RUN.sub(_unstack_marks, clean)
+    ledger.removed["stacked_marks"] += len(clean) - len(unstacked)
+    composed = unicodedata.normalize("NFC", unstacked)
+    ledger.removed["combining_marks"] += max(0, len(unstacked) - len(composed))
+    return composed
 
 
 def _unstack_marks(run: re.Match[str]) -> str:
@@ -105,32 +116,29 @@ def _unstack_marks(run: re.Match[str]) -> str:
     return "".join(kept)
 
 
-def _arrange_lines(body: Body, *, from_gutenberg: bool) -> str:
-    column = measure_wrap_column(body.text)
-    if column is None:
-        text = body.text.replace(PICTURE_GAP, "")
-    else:
-        text = "\n".join(join_wrapped_lines(body.text, column=column))
-    if from_gutenberg:
-        text = strip_marks(text, removed=body.removed)
-    lines = "\n".join(line.strip() for line in _SPACES.sub(" ", text).split("\n"))
-    return _BLANK_LINES.sub("\n", lines) if from_gutenberg else _BLANK_RUN.sub("\n\n", lines)
+def _clean_book(text: str, ledger: Ledger) -> str:
+    """Give each paragraph, heading, verse and spoken line of a book a line of its own, without layout."""
+    stripped = strip_boilerplate(text.expandtabs(8), ledger=ledger)
+    arranged = join_wrapped_lines(stripped, is_book=True)
+    ledger.removed["hyphens"] += arranged.num_hyphens
+    ledger.replaced["line_breaks_in_books"] += arranged.num_joined
+    marked = strip_marks(arranged.text, ledger=ledger)
+    lines = (line.strip() for line in _SPACES.sub(" ", marked).split("\n"))
+    return "\n".join(line for line in lines if line)
 
 
-def _refuse_half_a_book(body: Body, num_all: int, *, name: str) -> None:
-    num_kept = len(body.text)
-    expected_loss = body.num_pieces * (_MAX_HEADER_CHARACTERS + _MAX_LICENCE_CHARACTERS)
-    if num_kept * 2 < num_all - min(num_all - num_kept, expected_loss):
-        raise InvalidCorpusError(
-            f"{name}: its Project Gutenberg markers enclose {num_kept:,} of {num_all:,} characters, "
-            "less than half; remove the misplaced marker, or all markers"
-        )
+def _clean_own_text(text: str, ledger: Ledger) -> str:
+    """Join wrapped paragraphs; everything else keeps its lines, and they their layout."""
+    arranged = join_wrapped_lines(text, is_book=False)
+    ledger.removed["hyphens"] += arranged.num_hyphens
+    ledger.replaced["line_breaks"] += arranged.num_joined
+    return _BLANK_RUN.sub("\n\n\n", arranged.text)
 
 
-def _list_warnings(body: Body, *, name: str, from_gutenberg: bool) -> tuple[str, ...]:
-    if body.markers == "both" or not from_gutenberg:
+def _list_warnings(separated: Pieces, text: str, *, name: str) -> tuple[str, ...]:
+    if separated.markers == "none" and opens_like_gutenberg(text):
+        return (f"{name} begins as Project Gutenberg's texts do, but has no marker: kept whole, with its header",)
+    if separated.markers not in {"start", "end"}:
         return ()
-    if body.markers == "none":
-        return (f"{name} names Project Gutenberg but has no marker: kept, without the passages that name it",)
-    missing = "end" if body.markers == "start" else "start"
+    missing = "end" if separated.markers == "start" else "start"
     return (f"{name} has no {missing} marker: kept to the {missing} of the file",)

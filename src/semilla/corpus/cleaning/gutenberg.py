@@ -1,5 +1,7 @@
 """The header, markers and licence around a Project Gutenberg text, in all their forms since the 1990s.
 
+Only what these enclose is treated as a book. A text before, between or after books is somebody's own.
+
 A bare ``*** START`` is not a marker: the licence itself begins with ``*** START: FULL LICENSE ***``. Patterns for the
 end match only at the start of a line, so that a sentence that mentions the end does not cut a book.
 """
@@ -7,66 +9,115 @@ end match only at the start of a line, so that a sentence that mentions the end 
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from semilla.corpus.cleaning.ledger import Ledger
+
+TRADEMARK = re.compile(
+    r"Project\s+Gutenberg|Gutenberg-tm|Gutenberg™|\b(?:www\.)?gutenberg\.(?:org|net)|\bpglaf\b|pgdp\.net",
+    re.I,
+)
 _START = re.compile(r"^[ \t]*\*{3}[ \t]*START OF (?:THE|THIS) PROJECT GUTENBERG[^\n]*", re.M | re.I)
 _MAX_TITLE_LINES = 4
 _SMALL_PRINT_END = re.compile(r"^[ \t]*\*+END[ \t*]*THE SMALL PRINT![^\n]*", re.M | re.I)
 _SMALL_PRINT_REACH = 60_000
 """Headers of the 1990s are about 12,000 characters long. Further in, a match is something else."""
+_HEADER_OPENING = re.compile(r"^[ \t*_\ufeff]*(?:The |This is the |A )?Project Gutenberg\b", re.M | re.I)
+_HEADER_LINE = re.compile(
+    r"^(?:Title|Author|Translator|Editor|Illustrator|Release Date|Posting Date|Language|Character set encoding"
+    r"|Produced by|Credits)\b.*:",
+    re.M,
+)
+_HEADER_CHARACTERS = 15_000
+"""The longest header: that of the 1990s, with the small print."""
 _END = re.compile(
     r"^[ \t]*(?:\*{3}[ \t]*END OF (?:THE|THIS) PROJECT GUTENBERG"
-    r"|(?:[*_]+[ \t]*)?(?:End|Ende|Fin|Fim|Fine|Einde)\b[^\n.,;]{0,30}\bProje(?:ct|kt|to|t) Gutenberg)",
+    r"|(?:[*_]+[ \t]*)?(?:End|Ende|Fin|Fim|Fine|Einde)\b[^\n.,;]{0,30}\bProje(?:ct|kt|to|t) Gutenberg)[^\n]*",
     re.M | re.I,
 )
-_LICENCE_OPENING = r"^[ \t]*(?:\*{3}[ \t]*START: FULL LICENSE|THE FULL PROJECT GUTENBERG LICENSE)"
-_LICENCE = re.compile(
-    rf"{_LICENCE_OPENING}(?s:.{{1000,25000}}?)newsletter to hear about new eBooks\."
-    r"(?:\s*\*{3}[ \t]*END: FULL LICENSE[^\n]*)?",
-    re.M | re.I,
+_SURE_END = re.compile(r"[ \t]*(?:\*{3}|End of (?:the |this )?Project Gutenberg)", re.I)
+"""An end that needs no start marker to be believed."""
+_LICENCE_OPENING = re.compile(
+    r"^[ \t]*(?:\*{3}[ \t]*START: FULL LICENSE|THE FULL PROJECT GUTENBERG LICENSE)", re.M | re.I
 )
-_LICENCE_START = re.compile(rf"{_LICENCE_OPENING}|^[ \t]*Updated editions will replace the prev", re.M | re.I)
+_LICENCE_CLOSING = re.compile(
+    r"newsletter to hear about new eBooks\.(?:(?s:.{0,3000}?)\*{3}[ \t]*END: FULL LICENSE[^\n]*)?", re.I
+)
+_LICENCE_LENGTHS = (1_000, 25_000)
+"""Fewest and most characters between the opening of a licence and its closing."""
+_LICENCE_START = re.compile(
+    rf"{_LICENCE_OPENING.pattern}|^[ \t]*Updated editions will replace the prev", re.M | re.I
+)
 """Ends a text that has no end marker."""
+_FOOTER_CHARACTERS = 6_000
+"""Between an end marker and the licence: the file's name, credits, conditions."""
+_FOOTER_LINE = re.compile(rf"\s*(?:{_END.pattern.removeprefix('^')}|\*+ *This file should be named[^\n]*)", re.I)
+_PARAGRAPH_END = re.compile(r"\n[ \t]*\n")
 _METADATA = re.compile(r"^(Title|Author): *(.+(?:\n {3,}\S.*)*)$", re.M)
-_HEADER_REACH = 2_000
+_METADATA_REACH = 2_000
 _SHORT_TITLE = 35
 
 
-@dataclass
-class Body:
-    """The text of the book between the markers. ``markers`` is both, start, end or none."""
+@dataclass(frozen=True)
+class Piece:
+    """A part of a file: the body of a book, or somebody's own text."""
 
     text: str
-    markers: str
-    num_pieces: int = 1
+    is_book: bool
+
+
+@dataclass
+class Pieces:
+    """The parts of a file without headers and licences. ``markers`` is both, start, end or none."""
+
+    pieces: list[Piece] = field(default_factory=list)
+    markers: str = "none"
     title: str | None = None
     author: str | None = None
-    removed: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def own_characters(self) -> int:
+        """Characters of the text that is not inside a book, in a file that has books."""
+        return sum(len(piece.text) for piece in self.pieces if not piece.is_book) if self.has_book else 0
+
+    @property
+    def has_book(self) -> bool:
+        return any(piece.is_book for piece in self.pieces)
 
 
-def names_gutenberg(text: str) -> bool:
-    """Return whether a file names Project Gutenberg where its headers do. A text may mention it later."""
-    return re.search(r"Project Gutenberg", text[:_HEADER_REACH], re.I) is not None
+def opens_like_gutenberg(text: str) -> bool:
+    """Return whether a file begins as a header does."""
+    return _HEADER_OPENING.match(text.lstrip()[:200]) is not None
 
 
-def strip_header_and_licence(text: str) -> Body:
-    """Keep the text between each start marker and the next end marker; without markers, everything."""
-    whole, text = text, _LICENCE.sub("", text)
-    metadata = {name: _join_title(value) for name, value in _METADATA.findall(text[:_HEADER_REACH])}
-    pieces, found = [], set()
-    for start, end, markers in _find_bodies(text):
-        pieces.append(text[start:end])
-        found |= markers
-    body = "\n\n".join(pieces)
-    return Body(
-        text=body,
+def separate_books(text: str, *, ledger: Ledger) -> Pieces:
+    """Separate the books of a file from the text around them; headers, markers and licences are removed.
+
+    A licence is removed wherever it stands. A file without markers is one piece of its own text.
+    """
+    licences = list(_find_licences(text))
+    spans = list(_find_spans(text, licences))
+    books = [span for span in spans if span[2]]
+    pieces, position = [], 0
+    for begin, end, markers in spans:
+        parts = list(_leave_out(licences, begin, end))
+        for first, last in parts:
+            ledger.note("header_and_licence", text[position:first])
+            position = last
+        content = "\n\n".join(text[first:last] for first, last in parts)
+        if content.strip():
+            pieces.append(Piece(content, is_book=bool(markers)))
+    ledger.note("header_and_licence", text[position:])
+    header = spans[0][1] if books and not spans[0][2] else 0
+    metadata = {name: _join_title(value) for name, value in _METADATA.findall(text, header, header + _METADATA_REACH)}
+    found = set[str]().union(*(markers for _, _, markers in books))
+    return Pieces(
+        pieces,
         markers="both" if len(found) == 2 else next(iter(found), "none"),
-        num_pieces=len(pieces),
         title=metadata.get("Title"),
         author=metadata.get("Author"),
-        removed=Counter(boilerplate_characters=len(whole) - len(body)),
     )
 
 
@@ -77,30 +128,94 @@ def _join_title(value: str) -> str:
     return separator.join([first, " ".join(rest)] if rest else [first])
 
 
-def _find_bodies(text: str) -> Iterator[tuple[int, int, set[str]]]:
-    """Find start, end and markers of each body. A file may contain several books."""
+class _Marks:
+    """All matches of a pattern, found in one pass, so that looking for the next one never reads the text again."""
+
+    def __init__(self, text: str, pattern: re.Pattern[str]) -> None:
+        self._found = list(pattern.finditer(text))
+        self._starts = [match.start() for match in self._found]
+
+    def find(self, start: int, last: int | None = None) -> re.Match[str] | None:
+        """Return the first match that starts at ``start`` or later, and at ``last`` or earlier."""
+        index = bisect_left(self._starts, start)
+        if index == len(self._starts) or (last is not None and self._starts[index] > last):
+            return None
+        return self._found[index]
+
+
+def _find_licences(text: str) -> Iterator[tuple[int, int]]:
+    """Find each licence, from its opening to the next closing, if that is neither too near nor too far."""
+    closings = _Marks(text, _LICENCE_CLOSING)
+    shortest, longest = _LICENCE_LENGTHS
+    position = 0
+    for opening in _LICENCE_OPENING.finditer(text):
+        closing = closings.find(opening.end() + shortest, opening.end() + longest)
+        if closing and opening.start() >= position:
+            yield opening.start(), closing.end()
+            position = closing.end()
+
+
+def _leave_out(licences: Sequence[tuple[int, int]], begin: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yield what is left of a span without the licences inside it."""
+    for first, last in licences[bisect_left(licences, (begin, 0)) :]:
+        if first >= end:
+            break
+        yield begin, first
+        begin = min(last, end)
+    yield begin, end
+
+
+def _find_spans(text: str, licences: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int, set[str]]]:
+    """Find begin, end and markers of each book, and of the text before, between and after, which has no markers."""
+    starts, small_prints = _Marks(text, _START), _Marks(text, _SMALL_PRINT_END)
+    ends, openings = _Marks(text, _END), _Marks(text, _LICENCE_START)
+    headers, header_lines = _Marks(text, _HEADER_OPENING), _Marks(text, _HEADER_LINE)
     position = 0
     while True:
-        start = _find_start(text, position)
-        if start is None and position:
+        marker, small_print = starts.find(position), small_prints.find(position, position + _SMALL_PRINT_REACH)
+        first = min(one.start() for one in (marker, small_print) if one) if marker or small_print else len(text)
+        early_end = ends.find(position, first)
+        if early_end and _SURE_END.match(early_end[0]):
+            yield position, early_end.start(), {"end"}
+            position = _find_footer_end(text, early_end.end(), licences)
+            continue
+        reach = max(position, first - _HEADER_CHARACTERS)
+        header = headers.find(reach, first) or header_lines.find(reach, first)
+        yield position, header.start() if header and first < len(text) else first, set()
+        if first == len(text):
             return
-        begin = position if start is None else start
-        end = _END.search(text, begin) or _LICENCE_START.search(text, begin)
-        markers = {"start"} if start is not None else set()
-        yield start or 0, end.start() if end else len(text), markers | ({"end"} if end else set())
+        # The text begins after the later of the two kinds of marker.
+        begins = [_find_title_end(text, marker)] if marker else []
+        begin = max([*begins, small_print.end()] if small_print else begins)
+        end = ends.find(begin) or openings.find(begin)
+        yield begin, end.start() if end else len(text), {"start", "end"} if end else {"start"}
         if end is None:
             return
-        position = end.end()
+        position = _find_footer_end(text, end.end(), licences)
 
 
-def _find_start(text: str, position: int) -> int | None:
-    """Find where the text begins after the header at ``position``: after the later of the two kinds of marker."""
-    small_print = _SMALL_PRINT_END.search(text, position, position + _SMALL_PRINT_REACH)
-    marker = _START.search(text, position)
-    ends = [small_print.end()] if small_print else []
-    if marker:
-        ends.append(_find_title_end(text, marker))
-    return max(ends, default=None)
+def _find_footer_end(text: str, position: int, licences: Sequence[tuple[int, int]]) -> int:
+    """Find the end of what follows an end marker: the rest of its title, a second marker, the licence."""
+    index = bisect_left(licences, (position, 0))
+    if index and licences[index - 1][1] > position:  # the opening of a licence was the end
+        return licences[index - 1][1]
+    if index < len(licences) and licences[index][0] - position < _FOOTER_CHARACTERS:
+        return licences[index][1]
+    opening = _LICENCE_START.search(text, position, position + _FOOTER_CHARACTERS)
+    if opening:  # a licence that was cut off
+        mentions = list(TRADEMARK.finditer(text, position, opening.end() + _LICENCE_LENGTHS[1]))
+        return _end_paragraph(text, max([opening.end(), *(mention.end() for mention in mentions)]))
+    if not text[:position].endswith("***"):
+        lines = text[position : _end_paragraph(text, position)].split("\n")[:_MAX_TITLE_LINES]
+        position += len("\n".join(lines))
+    while (line := _FOOTER_LINE.match(text, position)) is not None:
+        position = _end_paragraph(text, line.end())
+    return position
+
+
+def _end_paragraph(text: str, position: int) -> int:
+    end = _PARAGRAPH_END.search(text, position)
+    return end.start() if end else len(text)
 
 
 def _find_title_end(text: str, marker: re.Match[str]) -> int:
