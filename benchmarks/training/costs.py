@@ -71,7 +71,10 @@ def count_operations(config: PipelineConfiguration) -> float:
 def measure_shape(config: PipelineConfiguration) -> dict[str, float]:
     """Minutes of the whole training, estimated from rehearsed steps, and the peak memory of the rehearsal."""
     rehearsed = rehearse_training(config)
-    return {"minutes": estimate_training_s(config, rehearsed) / 60, "peak_mb": rehearsed["peak_mb"]}
+    return {
+        "minutes": estimate_training_s(config, rehearsed, steps=count_steps(config)) / 60,
+        "peak_mb": rehearsed["peak_mb"],
+    }
 
 
 def measure_corpus(run_directory: Path, size_mb: int, *, threads: int) -> dict[str, float]:

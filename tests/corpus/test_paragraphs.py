@@ -27,7 +27,7 @@ And pour the waters of the Nile
 
 
 def join(text: str) -> list[str]:
-    return join_wrapped_lines(text, column=73)
+    return join_wrapped_lines(text, is_book=True, column=73).text.split("\n")
 
 
 def strip_lines(text: str) -> list[str]:
@@ -96,7 +96,7 @@ def test_glue_in_english(before: str, after: str, joined: str) -> None:
     filler = "He said that he had never been told before about that, not by her—never,\n"
     rest = f"{after} and so on, until nothing more was left to say of it\nat all.\n"
     text = f"{filler}{'x' * (60 - len(before))} {before}\n{rest}"
-    assert joined in join_wrapped_lines(text, column=60)[0]
+    assert joined in join_wrapped_lines(text, is_book=True, column=60).text.split("\n")[0]
 
 
 def test_glue_in_spanish() -> None:
@@ -105,7 +105,7 @@ def test_glue_in_spanish() -> None:
         "Tuvo muchas veces competencia con el cura de su lugar —que era hombre—\n"
         "sobre cuál había sido mejor caballero —decía él— y nunca se pusieron de\nacuerdo.\n"
     )
-    assert "hombre— sobre" in join_wrapped_lines(text, column=71)[0]
+    assert "hombre— sobre" in join_wrapped_lines(text, is_book=True, column=71).text.split("\n")[0]
 
 
 def test_sentence_across_a_picture() -> None:

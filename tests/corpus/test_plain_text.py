@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 
 import pytest
 
@@ -51,7 +52,9 @@ def test_file_name_of_eight_bit_texts() -> None:
     assert decode_text(data, name="f")[1] == "latin-1"
 
 
-@pytest.mark.parametrize("label", ["hex", "rot13", "unicode_escape", "utf-7", "\x1b[31m", "", "ASCII"])
+@pytest.mark.parametrize(
+    "label", ["hex", "rot13", "unicode_escape", "utf-7", "\x1b[31m", "", "ASCII", "../x"]
+)
 def test_other_labels_are_ignored(label: str) -> None:
     """Only names of text encodings are accepted from a header, no other Python codec."""
     assert find_declared_encoding(HEADER.format(label).encode()) is None
@@ -62,18 +65,27 @@ def test_other_labels_are_ignored(label: str) -> None:
     [
         ("El año pasado la ñandú".encode("latin-1"), "latin-1"),
         ("“Mañana”, dijo".encode("cp1252"), "cp1252"),
-        ("señal \x8d".encode("latin-1"), "latin-1"),
+        ("Zażółć gęślą jaźń".encode("iso8859-2"), "iso8859-2"),
+        ("Šťastný dům, déšť a loď".encode("cp1250"), "cp1250"),
+        ("Старый дом за рекой стоял пустой и тёмный".encode("cp1251"), "cp1251"),
+        ("Старый дом за рекой стоял пустой и тёмный".encode("koi8-r"), "koi8-r"),
+        ("Nehrin kıyısındaki eski ev boştu, rüzgâr ağaçlarla konuşuyordu".encode("cp1254"), "cp1254"),  # noqa: RUF001
+        ("הבית הישן על שפת הנהר עמד ריק וחשוך, והרוח דיברה עם המים".encode("cp1255"), "cp1255"),
+        ("古い家は川のそばに立っていた。風が水と話していた。".encode("shift_jis"), "cp932"),
+        ("河邊的老房子空蕩蕩的，風在和水說話。".encode("big5"), "big5"),  # noqa: RUF001
+        ("강가의 낡은 집은 비어 있었고 바람이 물과 이야기하고 있었다.".encode("euc_kr"), "cp949"),
     ],
 )
 def test_undecodable_file(data: bytes, guess: str) -> None:
-    """A file in another encoding is an error with the byte, its offset, the likely encoding and the flag."""
+    """A file in another encoding is an error with the byte, its place, the flag to give and a line to judge by."""
     with pytest.raises(InvalidCorpusError) as caught:
         decode_text(data, name="nota.txt")
     offset = next(place for place, byte in enumerate(data) if byte > 0x7F)
     message = str(caught.value)
     assert f"byte 0x{data[offset]:02x} at offset {offset}" in message
     assert f"--corpus-encoding {guess}" in message
-    assert message.isascii()
+    assert data.decode(guess)[:40] in message
+    assert decode_text(data, name="nota.txt", encoding=guess) == (data.decode(guess), guess)
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "cp1252"])
@@ -85,8 +97,49 @@ def test_given_encoding(encoding: str) -> None:
 
 def test_given_encoding_that_does_not_fit() -> None:
     """Bytes that the given encoding does not define are an error that names both encodings tried."""
-    with pytest.raises(InvalidCorpusError, match=r"neither UTF-8 nor cp1252.*looks like latin-1"):
-        decode_text(b"ma\xf1ana \x81", name="f", encoding="cp1252")
+    with pytest.raises(InvalidCorpusError, match=r"neither UTF-8 nor cp1252.*give --corpus-encoding cp1250"):
+        decode_text("Ťažký život, šťastný dům, déšť a loď".encode("cp1250"), name="f", encoding="cp1252")
+
+
+def test_unknown_encoding() -> None:
+    """Bytes that no encoding makes a text of get no advice that cannot work."""
+    with pytest.raises(InvalidCorpusError, match="its encoding is not known") as caught:
+        decode_text(b"a\xb7b\xacc\xf0 \x80\x81\x9d" * 9, name="f", encoding="shift_jis")
+    assert not re.search(r"--corpus-encoding \w", str(caught.value))
+
+
+def test_damaged_utf_8() -> None:
+    """A UTF-8 text with a damaged place is called that, and no other encoding is advised."""
+    with pytest.raises(InvalidCorpusError, match="UTF-8 but for 1 damaged bytes") as caught:
+        decode_text(TEXT.encode() * 3 + b"\xf1" + TEXT.encode(), name="f")
+    assert "--corpus-encoding" not in str(caught.value)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", "iso2022_jp"])
+@pytest.mark.parametrize("text", ["The old house.\n", "Старый дом.\n", "古い家は川のそばに立っていた。\n"])
+def test_encodings_proven_by_their_bytes(encoding: str, text: str) -> None:
+    """UTF-16 and UTF-32 without a mark, and ISO 2022, are recognised."""
+    if text.isascii() and encoding == "iso2022_jp":
+        return
+    data = (text * 40).encode(encoding)
+    assert decode_text(data, name="f") == (text * 40, encoding)
+
+
+@pytest.mark.parametrize(
+    ("head", "encoding"),
+    [
+        ("Character set encoding: Windows-1251\n\n", "cp1251"),
+        ("Character set encoding: KOI8-R\n\n", "koi8-r"),
+        ("Character set encoding: ISO-8859-5\n\n", "iso8859-5"),
+        ('<?xml version="1.0" encoding="windows-1251"?>\n', "cp1251"),
+        ("Content-Type: text/plain; charset=koi8-r\n\n", "koi8-r"),
+        ("# -*- coding: iso-8859-5 -*-\n", "iso8859-5"),
+    ],
+)
+def test_declarations_are_honoured(head: str, encoding: str) -> None:
+    """What the head of a file declares is used, whatever language it declares it in."""
+    text = head + "Старый дом за рекой.\n" * 3
+    assert decode_text(text.encode(encoding), name="f") == (text, encoding)
 
 
 def test_damaged_unicode() -> None:
@@ -108,7 +161,6 @@ def test_damaged_unicode() -> None:
         (b"%PDF-1.7\n", "PDF"),
         (b"hola\0mundo" * 20, "binary"),
         (bytes(range(256)) * 4, "binary"),
-        (TEXT.encode("utf-16-le"), "binary"),
         (b"\n <!DOCTYPE html>\n<p>hola", "HTML"),
         (b"\xef\xbb\xbf<HTML><body>hola", "HTML"),
         (b"<?xml version='1.0'?><!-- c --><html>", "HTML"),

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_serializer, model_validator
 
+from semilla.configuration.encodings import check_encoding
 from semilla.errors import Mistake
 
 CorpusPhase = Literal["corpus_download", "tokenizer_training"]
@@ -127,8 +128,8 @@ class PipelineConfiguration(Group):
     """Continue without books that cannot be downloaded, and record which; by default a missing book fails the run."""
     corpus_drift: Literal["record", "refuse"] = "record"
     """What to do when a book's text differs from the catalogue's: record it with a warning, or refuse it and fail."""
-    corpus_encoding: Literal["auto", "utf-8", "latin-1", "cp1252"] = "auto"
-    """Encoding of files that do not declare one; auto means strict UTF-8 unless a Gutenberg header says otherwise."""
+    corpus_encoding: Annotated[str, AfterValidator(check_encoding)] = "auto"
+    """Encoding of files that are not UTF-8 and do not declare one: any that Python knows; auto means none."""
     corpus_languages: tuple[Annotated[str, Field(pattern=r"^[a-z]{2}$")], ...] = ()
     """Two-letter codes of the languages in a URL, file or folder; detected by default."""
     trust_tokenizer: bool = False

@@ -18,7 +18,14 @@ from semilla.corpus.fetching.pace import PACE
 from semilla.corpus.fetching.policy import FetchPolicy
 from semilla.corpus.formats.plain_text import UndecodableError
 from semilla.corpus.manifest import MissingDocument, Provenance
-from semilla.corpus.sources import CorpusSource, list_text_files, read_text_file, resolve_source
+from semilla.corpus.remarks import Remarks
+from semilla.corpus.sources import (
+    CorpusSource,
+    describe_passed_over,
+    list_text_files,
+    read_text_file,
+    resolve_source,
+)
 from semilla.errors import InvalidConfigError, InvalidCorpusError, NetworkError
 from semilla.events import Note, Progress, Warned
 from semilla.stories import generate_corpus
@@ -38,6 +45,7 @@ class PreparedDocument:
     """None: detect it."""
     expected_sha256: str | None = None
     removed: dict[str, int] = field(default_factory=dict)
+    replaced: dict[str, int] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     """For the manifest only: facts that need no attention."""
@@ -88,9 +96,11 @@ def _download(
         raise InvalidConfigError("records do not store user names and passwords: give the full address again")
     fetcher = Fetcher(policy, typed_hosts=frozenset(map(find_host, typed)), progress=progress, pace=PACE)
     downloader = Downloader(Path(config.output_directory), fetcher)
+    remarks = Remarks()
     if source.kind == "url":
         download = downloader.download_page(source.value)
-        yield _clean_download(config, downloader, download, title=source.shown)
+        yield _clean_download(config, downloader, download, title=source.shown, remarks=remarks)
+        remarks.tell(progress)
         return
     for book in CATALOGUE[source.value].books:
         try:
@@ -100,10 +110,13 @@ def _download(
                 raise
             yield MissingDocument(title=book.title, book_id=book.book_id, reason=error.message)
             continue
-        document = _clean_download(config, downloader, download, title=book.title, book_id=book.book_id)
+        document = _clean_download(
+            config, downloader, download, title=book.title, book_id=book.book_id, remarks=remarks
+        )
         document.title, document.author, document.language = book.title, book.author, book.language
         document.expected_sha256 = book.body_sha256
         yield document
+    remarks.tell(progress)
 
 
 def _clean_download(
@@ -112,6 +125,7 @@ def _clean_download(
     download: Download,
     *,
     title: str,
+    remarks: Remarks,
     book_id: int | None = None,
 ) -> PreparedDocument:
     data = read_text_file(downloader.directory / download.file_name)
@@ -124,13 +138,19 @@ def _clean_download(
         attempts=download.attempts,
         file_sha256=download.sha256,
     )
-    return _prepare(_clean(data, config, name=download.url, encoding=encoding), title=title, origin=origin)
+    clean = _clean(data, config, name=download.url, encoding=encoding)
+    remarks.add(clean, name=title)
+    return _prepare(clean, title=title, origin=origin)
 
 
 def _read_local(
     config: PipelineConfiguration, source: CorpusSource, *, progress: Progress
 ) -> Iterator[PreparedDocument]:
     num_unmarked = 0
+    remarks = Remarks()
+    passed_over = describe_passed_over(source)
+    if passed_over:
+        progress(Note(f"{passed_over}."))
     for path in list_text_files(source):
         data = read_text_file(path)
         if source.kind == "folder" and not data.strip():
@@ -138,18 +158,21 @@ def _read_local(
             continue
         clean = _clean(data, config, name=str(path), encoding=config.corpus_encoding)
         num_unmarked += clean.markers == "none"
+        remarks.add(clean, name=str(path))
         origin = Provenance(source=str(path), file_sha256=hashlib.sha256(data).hexdigest())
         yield _prepare(clean, title=path.stem, origin=origin)
     if num_unmarked:
         subject = "The text has" if source.kind == "file" else f"{num_unmarked} of the texts have"
         progress(Note(f"{subject} no Project Gutenberg markers: kept whole."))
+    remarks.tell(progress)
 
 
 def _clean(data: bytes, config: PipelineConfiguration, *, name: str, encoding: str) -> CleanText:
     try:
         return clean_file(data, name=name, encoding=encoding)
     except UndecodableError as error:
-        error.next_command = to_command(config, corpus_encoding=error.guess)
+        if error.guess:
+            error.next_command = to_command(config, corpus_encoding=error.guess)
         raise
 
 
@@ -161,6 +184,7 @@ def _prepare(clean: CleanText, *, title: str, origin: Provenance) -> PreparedDoc
         provenance=origin.model_copy(update={"encoding": clean.encoding, "markers": clean.markers}),
         author=clean.author,
         removed=clean.removed,
+        replaced=clean.replaced,
         warnings=list(clean.warnings),
         remarks=["no Project Gutenberg markers: kept whole"] if is_unmarked else [],
     )

@@ -50,6 +50,9 @@ class DocumentEntry(Record):
     end_byte: int = Field(ge=0)
     characters: int = Field(ge=0)
     removed: dict[str, int] = Field(default_factory=dict)
+    """Characters that cleaning removed, by kind."""
+    replaced: dict[str, int] = Field(default_factory=dict)
+    """Characters that became another one, by kind: line breaks that became spaces, for example."""
     warnings: list[str] = Field(default_factory=list)
 
 

@@ -17,6 +17,7 @@ from semilla.escape import redact_credentials
 
 MAX_FILE_BYTES = 128 << 20
 """Cleaning takes about ten times the size of a file in memory."""
+_NUM_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,38 @@ def list_text_files(source: CorpusSource) -> list[Path]:
         and not path.is_dir()
     ]
     if not files:
-        raise InvalidCorpusError(f"there is no {' or '.join(sorted(SUFFIXES))} file in the folder {root}")
+        passed_over = describe_passed_over(source)
+        raise InvalidCorpusError(
+            f"there is no {' or '.join(sorted(SUFFIXES))} file in the folder {root}"
+            + (f": {passed_over}" if passed_over else ", which is empty")
+        )
     return sorted(files, key=lambda path: path.relative_to(root).as_posix())
+
+
+def describe_passed_over(source: CorpusSource) -> str | None:
+    """Name and count what a folder holds besides text files: other files, hidden ones, links to folders."""
+    found: dict[str, list[str]] = {}
+    for folder, folders, files in os.walk(source.value if source.kind == "folder" else ""):
+        for name in sorted(folders):
+            if name.startswith("."):
+                found.setdefault("hidden", []).append(name)
+            elif Path(folder, name).is_symlink():
+                found.setdefault("links to folders", []).append(name)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            suffix = Path(name).suffix.lower()
+            if name.startswith("."):
+                found.setdefault("hidden", []).append(name)
+            elif suffix not in SUFFIXES:
+                found.setdefault(suffix or "without a suffix", []).append(name)
+    if not found:
+        return None
+    kinds = [f"{len(names)} {kind} ({_name_some(names)})" for kind, names in sorted(found.items())]
+    return f"Only {' and '.join(sorted(SUFFIXES))} files are read; passed over in {source.value}: {', '.join(kinds)}"
+
+
+def _name_some(names: list[str]) -> str:
+    return ", ".join(names[:_NUM_NAMED]) + (", ..." if len(names) > _NUM_NAMED else "")
 
 
 def read_text_file(path: Path) -> bytes:

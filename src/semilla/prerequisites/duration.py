@@ -20,34 +20,44 @@ VOCABULARY_EXPONENT = 0.16
 TIMEOUT_S = 120.0
 
 
-def check_duration(config: PipelineConfiguration) -> Check:
-    """Estimate the duration of training on this machine. Never fails: another program may be busy at the moment."""
-    steps = count_steps(config)
+def check_duration(config: PipelineConfiguration, *, train_bytes: int | None = None) -> Check:
+    """Estimate the duration of training on this machine; ``train_bytes`` is the size of the text, if it is known.
+
+    Never fails: another program may be busy at the moment.
+    """
+    steps = count_steps(config, train_bytes=train_bytes)
     try:
-        seconds = estimate_training_s(config, rehearse_training(config))
+        seconds = estimate_training_s(config, rehearse_training(config), steps=steps)
         found = f"about {format_duration(seconds)} of training ({steps:,} steps)"
     except (OSError, ValueError, KeyError, subprocess.SubprocessError):
         found = f"{steps:,} steps of unknown duration"
     return advise("duration", None, found=found, needed="as long as you can wait")
 
 
-def count_steps(config: PipelineConfiguration) -> int:
-    """Count the optimizer steps of all epochs, from the size of the text and the usual length of a token."""
+def count_steps(config: PipelineConfiguration, *, train_bytes: int | None = None) -> int:
+    """Count the optimizer steps of all epochs, from the size of the text and the usual length of a token.
+
+    Without ``train_bytes``, the size is the one that the configuration expects.
+    """
     settings = config.training_hyperparameters
     bytes_per_token = BYTES_PER_PIECE_AT_8000 * (config.tokenizer_vocab_size / 8000) ** VOCABULARY_EXPONENT
-    text_bytes = 1e6 * expect_size_mb(config.corpus_source, config.corpus_size_mb)
-    tokens: float = (1 - VALIDATION_SHARE) * text_bytes / bytes_per_token
+    if train_bytes is None:
+        expected_bytes = 1e6 * expect_size_mb(config.corpus_source, config.corpus_size_mb)
+        train_bytes = round((1 - VALIDATION_SHARE) * expected_bytes)
+    tokens: float = train_bytes / bytes_per_token
     per_step = settings.batch_size * settings.max_sequence_length
     steps_per_epoch = max(1, round(tokens / per_step))
     return settings.num_epochs * steps_per_epoch
 
 
-def estimate_training_s(config: PipelineConfiguration, rehearsed: Mapping[str, float]) -> float:
+def estimate_training_s(
+    config: PipelineConfiguration, rehearsed: Mapping[str, float], *, steps: int
+) -> float:
     """Estimate the seconds for all steps and the evaluation after every epoch, from ``rehearse_training``."""
     share = config.training_hyperparameters.sampled_output_fraction
     step_s = share * rehearsed["sampled_s"] + (1 - share) * rehearsed["full_s"]
     evaluation_s = rehearsed["evaluation_s"] * VALIDATION_SHARE / (1 - VALIDATION_SHARE)
-    return count_steps(config) * (step_s + evaluation_s)
+    return steps * (step_s + evaluation_s)
 
 
 def rehearse_training(config: PipelineConfiguration) -> dict[str, float]:

@@ -17,7 +17,16 @@ from semilla.prerequisites import probe
 from semilla.prerequisites.check import Check, fail_check, pass_check
 from semilla.system import interrupts
 
-PACKAGES = ("numpy", "jinja2", "sentencepiece", "onnx", "onnxruntime", "py3langid", "urllib3", "torch")
+PACKAGES = (
+    "numpy",
+    "jinja2",
+    "sentencepiece",
+    "onnx",
+    "onnxruntime",
+    "py3langid",
+    "urllib3",
+    "torch",
+)
 """What ``semilla run`` imports. The slowest is last, so that its crash hides none of the others."""
 TIMEOUT_S = 120.0
 INSTALL_COMMAND = "pip install --upgrade 'semilla[train]'"

@@ -41,6 +41,10 @@ class VocabularySizeError(InvalidCorpusError):
         self.nearest = nearest
 
 
+class TooUniformError(InvalidCorpusError):
+    """The text has too few pieces of this type to learn from; a vocabulary of characters may still do."""
+
+
 @dataclass(frozen=True)
 class TrainedTokenizer:
     """A serialised SentencePiece model and the number of pieces it really has."""
@@ -160,12 +164,14 @@ def _check_characters(outcome: subprocess.CompletedProcess[bytes], vocab_size: i
 def _check_largest(largest: int, vocab_size: int, *, is_size_explicit: bool) -> None:
     """Raise when the text supports too few pieces, or fewer than were asked for."""
     if largest < SMALLEST_VOCAB_SIZE:
-        raise InvalidCorpusError(
-            f"the text supports only {largest} pieces; it is too small or too uniform to learn from"
+        raise TooUniformError(
+            f"the text supports only {largest} pieces: it is too small or too uniform for pieces longer than a "
+            "character; give it more text, or learn characters with --tokenizer-model-type char"
         )
     if is_size_explicit and largest < SMALLEST_CHOICE:
-        raise InvalidCorpusError(
-            f"tokenizer_vocab_size = {vocab_size}: the text supports at most {largest} pieces; give it more text"
+        raise TooUniformError(
+            f"tokenizer_vocab_size = {vocab_size}: the text supports at most {largest} pieces; give it more text, "
+            "or learn characters with --tokenizer-model-type char"
         )
     if is_size_explicit:
         raise VocabularySizeError(vocab_size, nearest=largest)

@@ -103,7 +103,7 @@ def _keep_heading(picture: re.Match[str]) -> str:
 class _Numbered(NamedTuple):
     """A line that ends in a number. ``place`` counts the lines that are not blank."""
 
-    index: int
+    row: int
     place: int
     number: int
     is_roman: bool
@@ -114,10 +114,8 @@ def _strip_numbered_lines(text: str, ledger: Ledger) -> str:
     """Remove the entries of tables of contents, and the numbers at the margin of verse. Any other number stays."""
     lines = text.split("\n")
     numbered = _find_numbered_lines(lines)
-    contents = {
-        one.index for run in _find_runs(numbered) if _is_contents(run, lines) for one in run
-    }
-    margins = _find_margin_numbers([one for one in numbered if one.index not in contents])
+    contents = {one.row for run in _find_runs(numbered) if _is_contents(run, lines) for one in run}
+    margins = _find_margin_numbers([one for one in numbered if one.row not in contents])
     if not contents and not margins:
         return text
     kept = []
@@ -140,7 +138,9 @@ def _find_numbered_lines(lines: Sequence[str]) -> list[_Numbered]:
             continue
         place += 1
         # Most lines end in a letter or a stop, and the pattern is slow.
-        if (line[-1].isdecimal() or line[-1] in "ivxlcIVXLC") and any(gap in line for gap in ("  ", ". .", ".....")):
+        if (line[-1].isdecimal() or line[-1] in "ivxlcIVXLC") and any(
+            gap in line for gap in ("  ", ". .", ".....")
+        ):
             match = _NUMBERED_LINE.fullmatch(line)
             if match:
                 is_roman = not match["number"].isdecimal()
@@ -165,9 +165,9 @@ def _is_contents(run: Sequence[_Numbered], lines: Sequence[str]) -> bool:
     first, last = run[0], run[-1]
     if len(run) < _MIN_CONTENTS_LINES or len(run) < _MIN_CONTENTS_DENSITY * (last.place - first.place + 1):
         return False
-    if _CONTENTS_FRONT * len(lines) < first.index and last.index < _CONTENTS_BACK * len(lines):
+    if _CONTENTS_FRONT * len(lines) < first.row and last.row < _CONTENTS_BACK * len(lines):
         return False
-    before = [line for line in lines[: first.index] if line.strip()][-_CONTENTS_HEADING_LINES:]
+    before = [line for line in lines[: first.row] if line.strip()][-_CONTENTS_HEADING_LINES:]
     if not (sum(one.has_dots for one in run) * 2 > len(run) or any(map(_CONTENTS_HEADING.fullmatch, before))):
         return False
     pairs = list(pairwise(run))
@@ -181,7 +181,7 @@ def _find_margin_numbers(numbered: Sequence[_Numbered]) -> set[int]:
     found = set()
     for one, after in pairwise(one for one in numbered if not one.is_roman and not one.has_dots):
         if after.number - one.number > 1 and _counts_lines(one, after):
-            found |= {one.index, after.index}
+            found |= {one.row, after.row}
     return found
 
 
@@ -191,7 +191,9 @@ def _counts_lines(one: _Numbered, after: _Numbered) -> bool:
 
 def _read_roman(number: str) -> int:
     values = [_ROMAN[letter] for letter in number.lower()]
-    return sum(-value if value < after else value for value, after in zip(values, [*values[1:], 0], strict=True))
+    return sum(
+        -value if value < after else value for value, after in zip(values, [*values[1:], 0], strict=True)
+    )
 
 
 # ---- paragraphs

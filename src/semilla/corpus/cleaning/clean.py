@@ -137,7 +137,9 @@ def _clean_own_text(text: str, ledger: Ledger) -> str:
 
 def _list_warnings(separated: Pieces, text: str, *, name: str) -> tuple[str, ...]:
     if separated.markers == "none" and opens_like_gutenberg(text):
-        return (f"{name} begins as Project Gutenberg's texts do, but has no marker: kept whole, with its header",)
+        return (
+            f"{name} begins as Project Gutenberg's texts do, but has no marker: kept whole, with its header",
+        )
     if separated.markers not in {"start", "end"}:
         return ()
     missing = "end" if separated.markers == "start" else "start"

@@ -53,7 +53,9 @@ _LICENCE_START = re.compile(
 """Ends a text that has no end marker."""
 _FOOTER_CHARACTERS = 6_000
 """Between an end marker and the licence: the file's name, credits, conditions."""
-_FOOTER_LINE = re.compile(rf"\s*(?:{_END.pattern.removeprefix('^')}|\*+ *This file should be named[^\n]*)", re.I)
+_FOOTER_LINE = re.compile(
+    rf"\s*(?:{_END.pattern.removeprefix('^')}|\*+ *This file should be named[^\n]*)", re.I
+)
 _PARAGRAPH_END = re.compile(r"\n[ \t]*\n")
 _METADATA = re.compile(r"^(Title|Author): *(.+(?:\n {3,}\S.*)*)$", re.M)
 _METADATA_REACH = 2_000
@@ -111,7 +113,9 @@ def separate_books(text: str, *, ledger: Ledger) -> Pieces:
             pieces.append(Piece(content, is_book=bool(markers)))
     ledger.note("header_and_licence", text[position:])
     header = spans[0][1] if books and not spans[0][2] else 0
-    metadata = {name: _join_title(value) for name, value in _METADATA.findall(text, header, header + _METADATA_REACH)}
+    metadata = {
+        name: _join_title(value) for name, value in _METADATA.findall(text, header, header + _METADATA_REACH)
+    }
     found = set[str]().union(*(markers for _, _, markers in books))
     return Pieces(
         pieces,
@@ -172,8 +176,13 @@ def _find_spans(text: str, licences: Sequence[tuple[int, int]]) -> Iterator[tupl
     headers, header_lines = _Marks(text, _HEADER_OPENING), _Marks(text, _HEADER_LINE)
     position = 0
     while True:
-        marker, small_print = starts.find(position), small_prints.find(position, position + _SMALL_PRINT_REACH)
-        first = min(one.start() for one in (marker, small_print) if one) if marker or small_print else len(text)
+        marker, small_print = (
+            starts.find(position),
+            small_prints.find(position, position + _SMALL_PRINT_REACH),
+        )
+        first = (
+            min(one.start() for one in (marker, small_print) if one) if marker or small_print else len(text)
+        )
         early_end = ends.find(position, first)
         if early_end and _SURE_END.match(early_end[0]):
             yield position, early_end.start(), {"end"}
@@ -187,8 +196,9 @@ def _find_spans(text: str, licences: Sequence[tuple[int, int]]) -> Iterator[tupl
         # The text begins after the later of the two kinds of marker.
         begins = [_find_title_end(text, marker)] if marker else []
         begin = max([*begins, small_print.end()] if small_print else begins)
-        end = ends.find(begin) or openings.find(begin)
-        yield begin, end.start() if end else len(text), {"start", "end"} if end else {"start"}
+        marked_end = ends.find(begin)
+        end = marked_end or openings.find(begin)
+        yield begin, end.start() if end else len(text), {"start", "end"} if marked_end else {"start"}
         if end is None:
             return
         position = _find_footer_end(text, end.end(), licences)

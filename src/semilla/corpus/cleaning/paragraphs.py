@@ -33,7 +33,9 @@ _SENTENCE_END = re.compile(r"""(?:[.!?…:—。！？；：．｡؟۔।॥։]|
 _SENTENCE_START = re.compile(r"""["'“‘«¿¡(\[_—–-]|\d""")  # noqa: RUF001
 _DASH_START = re.compile(r"—|--(?!-)")
 _PUNCTUATED = re.compile(r"""[.,;:!?，、；。！？،؛]["'”’»)_」』）]*$""")  # noqa: RUF001
-_INNER_PUNCTUATION = re.compile(r"""[.,;:!?…，、；：。！？،؛؟।](?=["'”’»)_」』）]*(?:[ \t]+\S|[^\s\x00-\u2fff]))""")  # noqa: RUF001
+_INNER_PUNCTUATION = re.compile(
+    r"""[.,;:!?…，、；：。！？،؛؟।](?=["'”’»)_」』）]*(?:[ \t]+\S|[^\s\x00-\u2fff]))"""  # noqa: RUF001
+)
 _COLUMN_GAP = re.compile(r"\S(?: {3,}|\t| \| )\S")
 _SYMBOLS = "{}<>=()[]\\/|#@$%&*+~^;"
 _MAX_ENTRY_LINES = 4
@@ -74,8 +76,10 @@ class _Style:
     """The words of the text, for those divided by a hyphen."""
 
 
-def join_wrapped_lines(text: str, *, is_book: bool) -> Arranged:
+def join_wrapped_lines(text: str, *, is_book: bool, column: int | None = None) -> Arranged:
     """Join the wrapped lines of each block, which is a run of lines without a blank one.
+
+    ``column`` is where nearly all lines were wrapped; None: measure it.
 
     In a book every line is a paragraph, heading, verse or spoken line, without blank lines, and a sentence goes on
     across a page break. In any other text, blank lines and the layout of lines that are not joined stay.
@@ -83,7 +87,7 @@ def join_wrapped_lines(text: str, *, is_book: bool) -> Arranged:
     text = "\n".join(line.rstrip(" \t\u3000") for line in text.split("\n")).strip("\n")
     parts = _GAP.split(text)
     blocks = [part.split("\n") for part in parts[::2]]
-    style = _find_style(text, blocks)
+    style = _find_style(text, blocks, column or _measure_column(blocks))
     if is_book:
         paragraphs = _join_book(blocks, style) if style.column else text.replace(PICTURE_GAP, "").split("\n")
         pieces, gaps = ["\n".join(paragraphs)], [""]
@@ -107,8 +111,7 @@ def measure_wrap_column(text: str) -> int | None:
 # ---- how a text was wrapped
 
 
-def _find_style(text: str, blocks: Sequence[list[str]]) -> _Style:
-    column = _measure_column(blocks)
+def _find_style(text: str, blocks: Sequence[list[str]], column: int | None) -> _Style:
     is_sure = column is not None
     if column is None:
         widths = sorted(width for lines in blocks if (width := _find_own_column(lines)))
@@ -211,7 +214,7 @@ def _find_joints(lines: list[str], style: _Style) -> Iterator[bool]:
     pairs = list(pairwise(lines))
     own_column = None if style.is_sure else _find_own_column(lines)
     column = own_column or style.column
-    if column is None or _is_structured(lines):
+    if column is None or _is_structured(lines, max_symbols=(1 + style.is_sure) * _MAX_SYMBOL_SHARE):
         return iter([False] * len(pairs))
     full = [_is_full(line, after, column=column) for line, after in pairs]
     wrapped = [is_full or _continues(*pair) for is_full, pair in zip(full, pairs, strict=True)]
@@ -220,9 +223,7 @@ def _find_joints(lines: list[str], style: _Style) -> Iterator[bool]:
             not _starts_paragraph(line, after, is_wrapped=is_wrapped)
             for is_wrapped, (line, after) in zip(wrapped, pairs, strict=True)
         )
-    return (
-        is_full and _goes_on(line, after) for is_full, (line, after) in zip(full, pairs, strict=True)
-    )
+    return (is_full and _goes_on(line, after) for is_full, (line, after) in zip(full, pairs, strict=True))
 
 
 def _is_prose(lines: list[str], full: Sequence[bool], wrapped: Sequence[bool]) -> bool:
@@ -246,14 +247,14 @@ def _is_wrapped_early(lines: list[str]) -> bool:
     return len(lines) < _MAX_ENTRY_LINES and not opening[:1].islower()
 
 
-def _is_structured(lines: list[str]) -> bool:
+def _is_structured(lines: list[str], *, max_symbols: float = _MAX_SYMBOL_SHARE) -> bool:
     """Return whether a block is a table or code: columns in most of its lines, or many symbols."""
     block = "\n".join(lines)
     if any(gap in block for gap in ("   ", "\t", " | ")):
         num_rows = sum(_COLUMN_GAP.search(line) is not None for line in lines)
         if 2 * num_rows >= len(lines):
             return True
-    return sum(map(block.count, _SYMBOLS)) > _MAX_SYMBOL_SHARE * len(block)
+    return sum(map(block.count, _SYMBOLS)) > max_symbols * len(block)
 
 
 def _is_wrapped(line: str, after: str, *, column: int) -> bool:
@@ -319,11 +320,7 @@ def _is_interrupted(tail: str, following: list[str], *, after_gap: bool) -> bool
         return False
     if after_gap:
         return not _ends_sentence(tail)
-    return (
-        len(following) == 1
-        and len(tail) >= _MIN_INTERRUPTED
-        and (tail[-1].isalnum() or tail[-1] == ",")
-    )
+    return len(following) == 1 and len(tail) >= _MIN_INTERRUPTED and (tail[-1].isalnum() or tail[-1] == ",")
 
 
 def _find_dash_joiner(text: str) -> str:

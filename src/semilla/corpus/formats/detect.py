@@ -35,8 +35,11 @@ def looks_like_html(data: bytes) -> bool:
     return _MARKUP.match(data[:HEAD_BYTES].removeprefix(b"\xef\xbb\xbf")) is not None
 
 
-def refuse_other_formats(data: bytes, *, name: str) -> None:
-    """Raise InvalidCorpusError for files that are empty, binary, HTML or of another known format."""
+def refuse_other_formats(data: bytes, *, name: str, may_hold_controls: bool = False) -> None:
+    """Raise InvalidCorpusError for files that are empty, binary, HTML or of another known format.
+
+    ``may_hold_controls`` is for encodings that use control codes, such as UTF-16.
+    """
     if not data.strip(b" \t\r\n\f\v\0\xef\xbb\xbf"):
         raise InvalidCorpusError(f"{name} is empty")
     for signature, kind in _SIGNATURES.items():
@@ -44,8 +47,10 @@ def refuse_other_formats(data: bytes, *, name: str) -> None:
             raise InvalidCorpusError(f"{name} is {kind}, not a text file; convert it to plain text first")
     if looks_like_html(data):
         raise InvalidCorpusError(f"{name} is an HTML page, not a text file; convert it to plain text first")
+    if may_hold_controls or data.startswith(_WIDE_BOMS):
+        return
     num_controls = len(data) - len(data.translate(None, _CONTROLS))
-    if num_controls > _MAX_CONTROL_SHARE * len(data) and not data.startswith(_WIDE_BOMS):
+    if num_controls > _MAX_CONTROL_SHARE * len(data):
         raise InvalidCorpusError(
             f"{name} is a binary file: {num_controls:,} of its {len(data):,} bytes are control codes; "
             "give a plain text file"

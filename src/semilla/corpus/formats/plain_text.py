@@ -1,10 +1,16 @@
-"""Plain text files: which encoding they are in. A byte that does not fit is an error with its place, never dropped."""
+"""Plain text files: their decoding. A byte that does not fit is an error with its place, never dropped."""
 
 from __future__ import annotations
 
 import re
 
-from semilla.corpus.formats.detect import HEAD_BYTES, refuse_other_formats
+from semilla.corpus.formats.detect import refuse_other_formats
+from semilla.corpus.formats.encodings import (
+    count_damage,
+    find_declared_encoding,
+    find_unmarked_encoding,
+    guess_encoding,
+)
 from semilla.errors import InvalidCorpusError
 
 _BOMS = {
@@ -15,29 +21,23 @@ _BOMS = {
     b"\xfe\xff": "utf-16",
 }
 """Longer marks first: little-endian UTF-32 starts with the mark of UTF-16."""
-_DECLARED = re.compile(rb"^Character set encoding: *([\w .-]+)", re.M | re.I)
-_EIGHT_BIT_NAME = re.compile(rb"This file should be named [\w.]*-8\.(?:txt|zip)", re.I)
-"""Project Gutenberg's own sign for Latin-1, from the years before headers declared an encoding."""
-_ENCODINGS = {
-    "utf8": "utf-8",
-    "iso88591": "latin-1",
-    "isolatin1": "latin-1",
-    "latin1": "latin-1",
-    "iso885915": "iso8859-15",
-    "windows1252": "cp1252",
-    "cp1252": "cp1252",
-    "windows1250": "cp1250",
-    "iso88592": "iso8859-2",
-    "macroman": "mac-roman",
-    "utf16": "utf-16",
+_EXTENDED = {"latin-1": "cp1252", "iso8859-7": "cp1253", "iso8859-8": "cp1255", "iso8859-9": "cp1254"}
+"""Encodings of Windows that use the bytes 0x80 to 0x9f, and are often declared under these names."""
+_SUPERSETS = {
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "shift_jis": "cp932",
+    "euc_kr": "cp949",
+    "big5": "big5hkscs",
+    "tis-620": "cp874",
 }
-"""What headers may declare. Other names are not looked up, because some of Python's codecs do not decode text."""
+"""Encodings with more characters than the one declared, for a file that uses them."""
 
 
 class UndecodableError(InvalidCorpusError):
-    """The bytes are neither UTF-8 nor in the declared encoding; ``guess`` is the encoding to try."""
+    """The bytes are neither UTF-8 nor in the declared encoding; ``guess`` is the encoding to try, if any is likely."""
 
-    def __init__(self, message: str, *, guess: str) -> None:
+    def __init__(self, message: str, *, guess: str | None) -> None:
         super().__init__(message)
         self.guess = guess
 
@@ -45,37 +45,55 @@ class UndecodableError(InvalidCorpusError):
 def decode_text(data: bytes, *, name: str, encoding: str = "auto") -> tuple[str, str]:
     """Decode a text file; return the text and the encoding found.
 
-    Tried in this order: a byte order mark, strict UTF-8, what a Gutenberg header declares, ``encoding``. Raises
-    InvalidCorpusError for empty, binary and HTML files, UndecodableError for bytes that fit none of these.
+    Tried in this order: a byte order mark, UTF-16 and other encodings that the bytes prove, strict UTF-8, what the
+    head of the file declares, ``encoding``. Raises InvalidCorpusError for empty, binary and HTML files, and
+    UndecodableError for bytes that fit none of these.
     """
-    refuse_other_formats(data, name=name)
+    unmarked = find_unmarked_encoding(data)
+    refuse_other_formats(data, name=name, may_hold_controls=unmarked is not None)
     for mark, marked in _BOMS.items():
         if data.startswith(mark):
             return _decode_marked(data, marked, name=name), marked
+    if unmarked:
+        return data.decode(unmarked), unmarked
     try:
         return data.decode("utf-8"), "utf-8"
     except UnicodeDecodeError as error:
         failure = error
-    for candidate in (find_declared_encoding(data), None if encoding == "auto" else encoding):
-        decoded = candidate and _decode_declared(data, candidate)
+    declared = find_declared_encoding(data)
+    tried = [candidate for candidate in (declared, None if encoding == "auto" else encoding) if candidate]
+    for candidate in tried:
+        decoded = _decode_declared(data, candidate)
         if decoded:
             return decoded
-    guess = _guess_encoding(data)
-    tried = "not UTF-8" if encoding in {"auto", "utf-8"} else f"neither UTF-8 nor {encoding}"
-    raise UndecodableError(
-        f"{name} is {tried}: {_describe_place(data, failure.start)}; "
-        f"it looks like {guess}: give --corpus-encoding {guess}",
-        guess=guess,
+    place = f"{_name_failed(tried, declared)}: {_describe_place(data, failure.start)}"
+    raise _advise(data, f"{name} is {place}", tried=tried)
+
+
+def _advise(data: bytes, problem: str, *, tried: list[str]) -> UndecodableError:
+    num_good, num_bad = count_damage(data)
+    if num_good > 2 * num_bad:
+        return UndecodableError(
+            f"{problem}; it is UTF-8 but for {num_bad:,} damaged bytes, and {num_good:,} characters are sound: "
+            "correct these places, or get the file again",
+            guess=None,
+        )
+    guess = guess_encoding(data)
+    if guess is None or guess.encoding in tried:
+        return UndecodableError(
+            f"{problem}; its encoding is not known: name it with --corpus-encoding, or save the text as UTF-8",
+            guess=None,
+        )
+    return UndecodableError(
+        f"{problem}; in {guess.encoding} it reads: {guess.line} - if that is right, give "
+        f"--corpus-encoding {guess.encoding}",
+        guess=guess.encoding,
     )
 
 
-def find_declared_encoding(data: bytes) -> str | None:
-    """Find the encoding a Gutenberg header declares, as Python names it; None if it declares none that we know."""
-    head = data[:HEAD_BYTES].replace(b"\r", b"\n")
-    declared = _DECLARED.search(head)
-    if declared:
-        return _ENCODINGS.get(re.sub(r"[\W_]", "", declared[1].decode("ascii", "replace").lower()))
-    return "latin-1" if _EIGHT_BIT_NAME.search(head) else None
+def _name_failed(tried: list[str], declared: str | None) -> str:
+    names = [f"{one}, which it declares" if one == declared else one for one in tried if one != "utf-8"]
+    return f"neither UTF-8 nor {' nor '.join(names)}" if names else "not UTF-8"
 
 
 def _decode_marked(data: bytes, encoding: str, *, name: str) -> str:
@@ -88,21 +106,19 @@ def _decode_marked(data: bytes, encoding: str, *, name: str) -> str:
 
 
 def _decode_declared(data: bytes, encoding: str) -> tuple[str, str] | None:
-    if encoding == "latin-1" and _has_c1_bytes(data):
-        encoding = "cp1252"
-    try:
-        return data.decode(encoding), encoding
-    except UnicodeDecodeError:
-        return None
+    extended = _EXTENDED.get(encoding) if _has_c1_bytes(data) else None
+    for candidate in (extended, encoding if extended is None else None, _SUPERSETS.get(encoding)):
+        try:
+            if candidate:
+                return data.decode(candidate), candidate
+        except UnicodeDecodeError:
+            continue
+    return None
 
 
 def _has_c1_bytes(data: bytes) -> bool:
-    """Find bytes 0x80 to 0x9f: unused control codes in Latin-1, quotes and dashes in cp1252."""
+    """Find bytes 0x80 to 0x9f: unused control codes in ISO 8859, quotes and dashes in the encodings of Windows."""
     return re.search(rb"[\x80-\x9f]", data) is not None
-
-
-def _guess_encoding(data: bytes) -> str:
-    return "cp1252" if _has_c1_bytes(data) and _decode_declared(data, "cp1252") else "latin-1"
 
 
 def _describe_place(data: bytes, offset: int) -> str:

@@ -10,11 +10,12 @@ from typing import Any
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.corpus.manifest import read_manifest
 from semilla.corpus.sources import resolve_source
+from semilla.corpus.writer import MIN_CORPUS_CHARACTERS
 from semilla.errors import SemillaError
-from semilla.events import Progress, Warned
-from semilla.pipeline.phases import PhaseRecord
+from semilla.events import Event, Note, Progress, Warned
+from semilla.pipeline.phases import PhaseRecord, corpus_download
 from semilla.prerequisites.advice import check_corpus_size, check_learning_rate, check_shape
-from semilla.prerequisites.check import Check
+from semilla.prerequisites.check import Check, advise, fail_check
 from semilla.prerequisites.duration import check_duration
 from semilla.prerequisites.memory import check_memory
 from semilla.prerequisites.packages import PackageProbe, check_python
@@ -53,13 +54,38 @@ def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
 
 
 def check_all(config: PipelineConfiguration) -> list[Check]:
-    """Make every check even if some fail. Takes a few seconds, mostly to import torch in a child process."""
+    """Make every check even if some fail, and read a local source as the run will.
+
+    Takes a few seconds, mostly to import torch in a child process, and one more for each 3 MB of text.
+    """
     with probe_packages(config) as probe:
         python, *others = check_machine(config)
-        checks = [python, *probe.list_checks(), *others]
+        text, train_bytes = check_text(config)
+        checks = [python, *probe.list_checks(), *others, *text]
     if all(check.ok for check in checks if check.required):
-        checks.append(check_duration(config))
+        checks.append(check_duration(config, train_bytes=train_bytes))
     return checks
+
+
+def check_text(config: PipelineConfiguration) -> tuple[list[Check], int | None]:
+    """Read and clean a local source, and say what the run will say; also return its bytes for training."""
+    if not resolve_source(config.corpus_source).is_local or has_corpus(config):
+        return [], None
+    said: list[str] = []
+    needed = f"at least {MIN_CORPUS_CHARACTERS:,} characters of text"
+
+    def listen(event: Event) -> None:
+        if isinstance(event, Note | Warned):
+            said.append(event.text)
+
+    try:
+        manifest = corpus_download.survey(config, progress=listen)
+    except SemillaError as error:
+        return [fail_check("text", error, found="cannot be used", needed=needed)], None
+    shares = ", ".join(f"{one.share:.0%} {language}" for language, one in manifest.language_shares.items())
+    num_texts = len(manifest.documents)
+    found = f"{num_texts} text{'s' * (num_texts > 1)}, {manifest.corpus_bytes / 1e6:.2f} MB ({shares})"
+    return [advise("text", " ".join(said) or None, found=found, needed=needed)], manifest.train_bytes
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from semilla.records import names
 from semilla.records.files import describe_artifact, write_bytes, write_text
 from semilla.tokenizer.model_file import check_structure, try_in_child
 from semilla.tokenizer.tokenizer import Tokenizer, check_round_trip, format_vocabulary, measure_compression
-from semilla.tokenizer.training import VocabularySizeError, train_tokenizer
+from semilla.tokenizer.training import TooUniformError, VocabularySizeError, train_tokenizer
 
 
 def read_inputs(config: PipelineConfiguration, records: Mapping[str, PhaseRecord]) -> dict[str, Any]:
@@ -40,6 +40,9 @@ def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
         )
     except VocabularySizeError as error:
         error.next_command = to_command(config, tokenizer_vocab_size=error.nearest)
+        raise
+    except TooUniformError as error:
+        error.next_command = to_command(config, tokenizer_model_type="char")
         raise
     if trained.warning:
         progress(Warned(trained.warning, "vocabulary_size"))

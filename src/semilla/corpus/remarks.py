@@ -1,0 +1,81 @@
+"""What a run says about the texts it cleaned: what was left out, joined or looks like markup, each with an example."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from semilla.corpus.cleaning.clean import CleanText
+from semilla.corpus.cleaning.markup import find_markup
+from semilla.events import Note, Progress, Warned
+from semilla.records import names
+
+_TOLD_SHARE = 0.01
+_NUM_NAMED = 3
+_NUM_KINDS = 3
+_BOOK_KINDS = {"header_and_licence", "white_space"}
+"""Left out of every book, and told by themselves."""
+
+
+@dataclass
+class Remarks:
+    """Collects what is to be said about each text, so that a thousand texts do not take a thousand lines."""
+
+    _removed: list[str] = field(default_factory=list)
+    _around: list[str] = field(default_factory=list)
+    _joined: list[tuple[str, int]] = field(default_factory=list)
+    _markup: dict[str, list[str]] = field(default_factory=dict)
+    _examples: dict[str, str] = field(default_factory=dict)
+
+    def add(self, clean: CleanText, *, name: str) -> None:
+        removed = {kind: count for kind, count in clean.removed.items() if kind not in _BOOK_KINDS}
+        share = sum(removed.values()) / max(1, clean.decoded_characters)
+        if share > _TOLD_SHARE:
+            largest = sorted(removed, key=lambda kind: -removed[kind])[:_NUM_KINDS]
+            kinds = ", ".join(
+                _describe_kind(kind, removed[kind], clean.examples.get(kind)) for kind in largest
+            )
+            self._removed.append(f"{share:.1%} of {name} ({kinds})")
+        if clean.own_characters:
+            header = clean.removed.get("header_and_licence", 0)
+            self._around.append(
+                f"{name}: {clean.own_characters:,} characters before, between or after the books of Project "
+                f"Gutenberg were kept, and {header:,} of their headers and licences left out"
+            )
+        if clean.replaced.get("line_breaks"):
+            self._joined.append((name, clean.replaced["line_breaks"]))
+        markup = find_markup(clean.text)
+        if markup:
+            kind, example = markup
+            self._markup.setdefault(kind, []).append(name)
+            self._examples.setdefault(kind, example)
+
+    def tell(self, progress: Progress) -> None:
+        """Say what was collected."""
+        if self._removed:
+            progress(
+                Note(f"Cleaning left out {_name_some(self._removed)}; {names.CORPUS_MANIFEST} counts it.")
+            )
+        for remark in self._around[:_NUM_NAMED]:
+            progress(Note(f"{remark}."))
+        if self._joined:
+            total = sum(count for _, count in self._joined)
+            texts = _name_some([name for name, _ in self._joined])
+            progress(Note(f"{total:,} wrapped lines were joined into paragraphs in {texts}."))
+        for kind, texts_with in self._markup.items():
+            progress(
+                Warned(
+                    f"{_name_some(texts_with)}: {kind} will be learned as text: {self._examples[kind]}",
+                    topic="invalid_corpus",
+                )
+            )
+
+
+def _describe_kind(kind: str, count: int, example: str | None) -> str:
+    words = f"{count:,} characters of {kind.replace('_', ' ')}"
+    return f"{words}: {example}" if example else words
+
+
+def _name_some(all_names: Sequence[str]) -> str:
+    more = len(all_names) - _NUM_NAMED
+    return ", ".join(all_names[:_NUM_NAMED]) + (f" and {more:,} more" if more > 0 else "")
