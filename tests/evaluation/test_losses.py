@@ -8,8 +8,29 @@ import numpy as np
 import pytest
 from tiny_bundle import write_tiny_bundle
 
-from semilla.evaluation.losses import measure_loss
+from semilla.evaluation.losses import (
+    EXPECTED_SHARE,
+    NO_GAIN,
+    find_expected_gain,
+    measure_frequency_baseline,
+    measure_loss,
+)
 from semilla.runtime.session import load
+from semilla.training.data import HeldOutText, TrainingData
+
+
+def test_what_a_text_has_to_gain() -> None:
+    """Random digits have nothing to gain over frequencies, and a text whose tokens follow each other has all of it."""
+    random = np.random.default_rng(0).integers(0, 10, 20_000).astype(np.int32)
+    repeated = np.tile(np.arange(10, dtype=np.int32), 2_000)
+    expected = []
+    for stream in (random, repeated):
+        held_out = (HeldOutText("zxx", stream[-1000:], size_bytes=1000),)
+        data = TrainingData(stream, held_out, batch_size=1, length=8, seed=0)
+        baseline = measure_frequency_baseline(data, vocab_size=10)
+        assert baseline == pytest.approx(np.log(10), abs=0.01)
+        expected.append(find_expected_gain(data, vocab_size=10, baseline=baseline))
+    assert expected == [-NO_GAIN, pytest.approx(EXPECTED_SHARE * np.log(10), abs=0.02)]
 
 
 def test_the_loss_of_a_bundle_is_the_cross_entropy_of_its_logits(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
         rows = [(check.verdict, check.name, check.found, check.needed) for check in checks]
         print_table(rows, headings=("", "check", "found", "needed"))
         for check in checks:
-            if check.advice:
-                print_text(f"advice: {check.advice}")
+            for line in (check.advice or "").splitlines():
+                print_text(f"advice: {line}")
     raise_failed(checks)
     return 0

@@ -146,7 +146,6 @@ def _clean_download(
 def _read_local(
     config: PipelineConfiguration, source: CorpusSource, *, progress: Progress
 ) -> Iterator[PreparedDocument]:
-    num_unmarked = 0
     remarks = Remarks()
     passed_over = describe_passed_over(source)
     if passed_over:
@@ -157,13 +156,9 @@ def _read_local(
             progress(Warned(f"{path} is empty: left out", topic="invalid_corpus"))
             continue
         clean = _clean(data, config, name=str(path), encoding=config.corpus_encoding)
-        num_unmarked += clean.markers == "none"
         remarks.add(clean, name=str(path))
         origin = Provenance(source=str(path), file_sha256=hashlib.sha256(data).hexdigest())
         yield _prepare(clean, title=path.stem, origin=origin)
-    if num_unmarked:
-        subject = "The text has" if source.kind == "file" else f"{num_unmarked} of the texts have"
-        progress(Note(f"{subject} no Project Gutenberg markers: kept whole."))
     remarks.tell(progress)
 
 

@@ -73,15 +73,6 @@ class CorpusWriter:
         self.progress(ArtifactWritten(write_manifest(self.output_directory, manifest)))
         return manifest
 
-    def survey(self, documents: Iterable[PreparedDocument | MissingDocument]) -> CorpusManifest:
-        """Do everything but write: the same manifest, warnings and errors."""
-        digest = hashlib.sha256()
-        for document in documents:
-            interrupts.check()
-            digest.update(self._add(document))
-        self._refuse_too_little()
-        return self._describe(digest.hexdigest())
-
     def warn(self, text: str, *, topic: str = "invalid_corpus") -> None:
         """Report something the user should look into, and note it for the manifest."""
         self.warnings.append(text)

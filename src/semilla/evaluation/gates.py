@@ -25,7 +25,9 @@ class Threshold:
 THRESHOLDS: dict[str, Threshold] = {
     "damaged_artifacts": Threshold("gate", "<=", 0, "files"),
     "validation_loss": Threshold("gate", "<", 5.0, NATS),  # the setting max_validation_loss
-    "gain_over_frequencies": Threshold("gate", ">=", 1.0, NATS),  # a model that is not random noise
+    "gain_over_frequencies": Threshold(
+        "gate", ">=", 1.0, NATS
+    ),  # not random noise; less where less is to gain
     "overfitting_gap": Threshold("target", "<=", OVERFITTING_GAP, NATS),
     "rss_mb": Threshold("gate", "<=", BUDGETS["rss_mb"], "MB"),
     "peak_mb": Threshold("gate", "<=", BUDGETS["peak_mb"], "MB"),

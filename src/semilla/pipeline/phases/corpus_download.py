@@ -52,18 +52,7 @@ def run(
 
     Raises NetworkError, InvalidCorpusError, or an error of the file system.
     """
-    writer = _make_writer(config, progress=progress)
-    manifest = writer.write(prepare_documents(config, progress=progress, policy=policy))
-    return _record(config, manifest)
-
-
-def survey(config: PipelineConfiguration, *, progress: Progress) -> CorpusManifest:
-    """Read and clean a local source without writing anything; raises what ``run`` would."""
-    return _make_writer(config, progress=progress).survey(prepare_documents(config, progress=progress))
-
-
-def _make_writer(config: PipelineConfiguration, *, progress: Progress) -> CorpusWriter:
-    return CorpusWriter(
+    writer = CorpusWriter(
         Path(config.output_directory),
         source=resolve_source(config.corpus_source).shown,
         progress=progress,
@@ -72,6 +61,8 @@ def _make_writer(config: PipelineConfiguration, *, progress: Progress) -> Corpus
         sequence_length=config.training_hyperparameters.max_sequence_length,
         refuses_drift=config.corpus_drift == "refuse",
     )
+    manifest = writer.write(prepare_documents(config, progress=progress, policy=policy))
+    return _record(config, manifest)
 
 
 def adopt(config: PipelineConfiguration) -> PhaseRecord:

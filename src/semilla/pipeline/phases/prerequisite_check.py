@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,8 @@ from semilla.corpus.manifest import read_manifest
 from semilla.corpus.sources import resolve_source
 from semilla.corpus.writer import MIN_CORPUS_CHARACTERS
 from semilla.errors import SemillaError
-from semilla.events import Event, Note, Progress, Warned
-from semilla.pipeline.phases import PhaseRecord, corpus_download
+from semilla.events import Event, Note, Progress, Warned, silent
+from semilla.pipeline.phases import PhaseRecord, corpus_download, tokenizer_training
 from semilla.prerequisites.advice import check_corpus_size, check_learning_rate, check_shape
 from semilla.prerequisites.check import Check, advise, fail_check
 from semilla.prerequisites.duration import check_duration
@@ -22,7 +24,14 @@ from semilla.prerequisites.packages import PackageProbe, check_python
 from semilla.prerequisites.source import check_source
 from semilla.prerequisites.storage import check_directory, check_disk
 from semilla.system import interrupts
+from semilla.tokenizer.training import SMALLEST_VOCAB_SIZE
 
+_MAX_TRIED_BYTES = 1_000_000
+_TRIED = (
+    ("text", f"at least {MIN_CORPUS_CHARACTERS:,} characters"),
+    ("vocabulary", f"at least {SMALLEST_VOCAB_SIZE} pieces"),
+)
+"""What is tried of a local text, in this order."""
 WARNING_TOPICS = {"corpus_source": "network"}
 """Guide topics that differ from the name of their check."""
 
@@ -54,38 +63,70 @@ def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
 
 
 def check_all(config: PipelineConfiguration) -> list[Check]:
-    """Make every check even if some fail, and read a local source as the run will.
+    """Make every check even if some fail, and try a local text as the run will.
 
-    Takes a few seconds, mostly to import torch in a child process, and one more for each 3 MB of text.
+    Takes a few seconds, mostly to import torch in a child process, and one more for each 2 MB of text.
     """
     with probe_packages(config) as probe:
         python, *others = check_machine(config)
-        text, train_bytes = check_text(config)
-        checks = [python, *probe.list_checks(), *others, *text]
+        packages = probe.list_checks()
+    if not resolve_source(config.corpus_source).is_local or has_corpus(config):
+        text, train_bytes = list[Check](), None
+    else:
+        text, train_bytes = try_text(config)
+        others = [check for check in others if check.name != "corpus_size"]
+    checks = [python, *packages, *others, *text]
     if all(check.ok for check in checks if check.required):
         checks.append(check_duration(config, train_bytes=train_bytes))
     return checks
 
 
-def check_text(config: PipelineConfiguration) -> tuple[list[Check], int | None]:
-    """Read and clean a local source, and say what the run will say; also return its bytes for training."""
-    if not resolve_source(config.corpus_source).is_local or has_corpus(config):
-        return [], None
+def try_text(config: PipelineConfiguration) -> tuple[list[Check], int | None]:
+    """Run the next two phases in a folder for the moment; return what they say, and the bytes for training.
+
+    The vocabulary is tried for a small text only: a large one has enough pieces, and it would take minutes.
+    """
+    checks: list[Check] = []
+    train_bytes = None
+    with tempfile.TemporaryDirectory(prefix="semilla-check-") as folder:
+        trial = config.model_copy(update={"output_directory": folder})
+        try:
+            check, train_bytes = _try_corpus(trial)
+            checks.append(check)
+            if train_bytes <= _MAX_TRIED_BYTES:
+                checks.append(_try_vocabulary(trial))
+        except SemillaError as error:
+            name, needed = _TRIED[len(checks)]
+            if error.next_command:
+                error.next_command = error.next_command.replace(folder, config.output_directory)
+            checks.append(fail_check(name, error, found="cannot be used", needed=needed))
+    return checks, train_bytes
+
+
+def _try_corpus(trial: PipelineConfiguration) -> tuple[Check, int]:
     said: list[str] = []
-    needed = f"at least {MIN_CORPUS_CHARACTERS:,} characters of text"
+    record = corpus_download.run(trial, progress=partial(_listen, said))
+    details = record.details
+    shares = ", ".join(f"{share:.0%} {language}" for language, share in details["language_shares"].items())
+    found = f"{details['bytes']:,} bytes in {details['documents']:,} documents ({shares})"
+    name, needed = _TRIED[0]
+    return advise(name, "\n".join(said) or None, found=found, needed=needed), details["train_bytes"]
 
-    def listen(event: Event) -> None:
-        if isinstance(event, Note | Warned):
-            said.append(event.text)
 
-    try:
-        manifest = corpus_download.survey(config, progress=listen)
-    except SemillaError as error:
-        return [fail_check("text", error, found="cannot be used", needed=needed)], None
-    shares = ", ".join(f"{one.share:.0%} {language}" for language, one in manifest.language_shares.items())
-    num_texts = len(manifest.documents)
-    found = f"{num_texts} text{'s' * (num_texts > 1)}, {manifest.corpus_bytes / 1e6:.2f} MB ({shares})"
-    return [advise("text", " ".join(said) or None, found=found, needed=needed)], manifest.train_bytes
+def _try_vocabulary(trial: PipelineConfiguration) -> Check:
+    record = tokenizer_training.run(trial, progress=silent)
+    name, needed = _TRIED[1]
+    return advise(
+        name,
+        "\n".join(record.warnings) or None,
+        found=f"{record.details['vocab_size']:,} pieces",
+        needed=needed,
+    )
+
+
+def _listen(said: list[str], event: Event) -> None:
+    if isinstance(event, Note | Warned):
+        said.append(event.text)
 
 
 @contextmanager

@@ -11,8 +11,8 @@ from typing import Any
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.corpus.manifest import Document, read_documents, read_manifest
 from semilla.errors import IntegrityError, ValidationFailureError
-from semilla.evaluation.gates import judge
-from semilla.evaluation.losses import measure_frequency_baseline, measure_int8_cost
+from semilla.evaluation.gates import THRESHOLDS, judge
+from semilla.evaluation.losses import find_expected_gain, measure_frequency_baseline, measure_int8_cost
 from semilla.evaluation.minimal_pairs import assess_grammar
 from semilla.evaluation.texts import TextMeasurements, draw_samples, measure_texts
 from semilla.events import ArtifactWritten, Note, Progress, Validated, Warned
@@ -61,11 +61,18 @@ def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
     bundle_path = Path(config.output_directory) / names.BUNDLE
     bundle_files = _export_bundle(bundle_path, subject, progress=progress)
     measured = _measure(bundle_path, subject, seed=config.seed, progress=progress)
+    vocab_size = subject.tokenizer.vocab_size
+    baseline = measure_frequency_baseline(subject.data, vocab_size=vocab_size)
     own_values = {
         "validation_loss": config.max_validation_loss,
+        "gain_over_frequencies": min(
+            THRESHOLDS["gain_over_frequencies"].value,
+            find_expected_gain(subject.data, vocab_size=vocab_size, baseline=baseline),
+        ),
         "repetition": measured.texts.usual_repetition,
     }
-    findings = judge(_list_figures(bundle_path, subject, measured), own_values=own_values)
+    figures = _list_figures(bundle_path, subject, measured, baseline=baseline)
+    findings = judge(figures, own_values=own_values)
     progress(Validated(_describe_results(subject, measured, findings)))
     return PhaseRecord(
         "validation",
@@ -169,11 +176,12 @@ def _measure(bundle_path: Path, subject: _Subject, *, seed: int, progress: Progr
     return _Measurements(best, samples, texts, grammar, inference, limit)
 
 
-def _list_figures(bundle_path: Path, subject: _Subject, measured: _Measurements) -> dict[str, float]:
+def _list_figures(
+    bundle_path: Path, subject: _Subject, measured: _Measurements, *, baseline: float
+) -> dict[str, float]:
     """Every figure that has a threshold, by name."""
     last = subject.metrics.epoch_history[-1]
     loss = measured.best.loss
-    baseline = measure_frequency_baseline(subject.data, vocab_size=subject.tokenizer.vocab_size)
     return {
         "damaged_artifacts": len(find_checkpoints(bundle_path.parent)[1]),
         "validation_loss": loss,
