@@ -52,7 +52,7 @@ class DocumentEntry(Record):
     removed: dict[str, int] = Field(default_factory=dict)
     """Characters that cleaning removed, by kind."""
     replaced: dict[str, int] = Field(default_factory=dict)
-    """Characters that became another one, by kind: line breaks that became spaces, for example."""
+    """Characters that another one stands for, by kind: line breaks that became spaces, for example."""
     warnings: list[str] = Field(default_factory=list)
 
 

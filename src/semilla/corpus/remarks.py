@@ -19,7 +19,7 @@ _BOOK_KINDS = {"header_and_licence", "white_space"}
 
 @dataclass
 class Remarks:
-    """Collects what is to be said about each text, so that a thousand texts do not take a thousand lines."""
+    """Collects what a run says about its texts, so that a thousand texts do not take a thousand lines."""
 
     _removed: list[str] = field(default_factory=list)
     _around: list[str] = field(default_factory=list)

@@ -35,8 +35,8 @@ class CleanText:
     """The text of a document, what its file says about it, and what was removed.
 
     ``markers`` says which Project Gutenberg markers were found: both, start, end or none. ``removed`` counts
-    characters by kind, and ``examples`` shows the first of each kind. ``replaced`` counts those that became another
-    character: line breaks that became spaces, for example.
+    characters by kind, and ``examples`` shows the first of each kind. ``replaced`` counts those that another
+    character stands for: line breaks that became spaces, for example.
     """
 
     text: str

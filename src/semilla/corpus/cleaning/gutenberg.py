@@ -160,7 +160,7 @@ def _find_licences(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _leave_out(licences: Sequence[tuple[int, int]], begin: int, end: int) -> Iterator[tuple[int, int]]:
-    """Yield what is left of a span without the licences inside it."""
+    """Yield the parts of a span that are outside licences."""
     for first, last in licences[bisect_left(licences, (begin, 0)) :]:
         if first >= end:
             break
