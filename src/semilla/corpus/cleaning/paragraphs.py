@@ -38,6 +38,13 @@ _INNER_PUNCTUATION = re.compile(
 )
 _COLUMN_GAP = re.compile(r"\S(?: {3,}|\t| \| )\S")
 _SYMBOLS = "{}<>=()[]\\/|#@$%&*+~^;"
+_CODE = re.compile(
+    r"""\w[(\[]["'\w]|\w\.\w+\(|[\w)\]] ?(?:[=!<>+*-]=|=|<|>) ?[\w"'(\[{]|[;{}\\(\[]$|::|->|=>|&&|\|\|"""
+    r"""|^\s*(?:[#@]|//|>>>)"""
+)
+_ITEM = re.compile(r"\s*(?:[-*+•] |\d+[.)] |[\w.-]+(?: -|:) )")
+"""An entry of a list, with a bullet, a number or a word of its own."""
+_MIN_CODE_SHARE = 0.3
 _MAX_ENTRY_LINES = 4
 
 _UNSPACED = (
@@ -71,6 +78,7 @@ class _Style:
 
     column: int | None
     is_sure: bool
+    is_book: bool
     dash_joiner: str
     words: frozenset[str] = frozenset()
     """The words of the text, for those divided by a hyphen."""
@@ -87,7 +95,7 @@ def join_wrapped_lines(text: str, *, is_book: bool, column: int | None = None) -
     text = "\n".join(line.rstrip(" \t\u3000") for line in text.split("\n")).strip("\n")
     parts = _GAP.split(text)
     blocks = [part.split("\n") for part in parts[::2]]
-    style = _find_style(text, blocks, column or _measure_column(blocks))
+    style = _find_style(text, blocks, column or _measure_column(blocks), is_book=is_book)
     if is_book:
         paragraphs = _join_book(blocks, style) if style.column else text.replace(PICTURE_GAP, "").split("\n")
         pieces, gaps = ["\n".join(paragraphs)], [""]
@@ -111,14 +119,14 @@ def measure_wrap_column(text: str) -> int | None:
 # ---- how a text was wrapped
 
 
-def _find_style(text: str, blocks: Sequence[list[str]], column: int | None) -> _Style:
+def _find_style(text: str, blocks: Sequence[list[str]], column: int | None, *, is_book: bool) -> _Style:
     is_sure = column is not None
     if column is None:
         widths = sorted(width for lines in blocks if (width := _find_own_column(lines)))
         column = widths[int(0.95 * (len(widths) - 1))] if len(widths) > 1 else None
     has_hyphens = re.search(r"[^\W\d_]-\n\s*[^\W\d_]", text) is not None
     words = frozenset(text.lower().split()) if has_hyphens else frozenset[str]()
-    return _Style(column, is_sure, _find_dash_joiner(text), words)
+    return _Style(column, is_sure, is_book, _find_dash_joiner(text), words)
 
 
 def _measure_column(blocks: Sequence[list[str]]) -> int | None:
@@ -148,7 +156,7 @@ def _are_cut_at_one_column(pairs: Sequence[tuple[str, str]]) -> bool:
 
 def _find_own_column(lines: list[str]) -> int | None:
     """Find the column at which one block was wrapped, from the block alone; None without strong evidence."""
-    if len(lines) < 3 or _is_structured(lines):
+    if len(lines) < 3 or _is_structured(lines) or _is_code(lines):
         return None
     column = max(map(_measure_width, lines))
     if not _MIN_BLOCK_COLUMN <= column <= _MAX_BLOCK_COLUMN or (column < _MIN_WRAP_COLUMN and len(lines) < 5):
@@ -214,9 +222,16 @@ def _find_joints(lines: list[str], style: _Style) -> Iterator[bool]:
     pairs = list(pairwise(lines))
     own_column = None if style.is_sure else _find_own_column(lines)
     column = own_column or style.column
-    if column is None or _is_structured(lines, max_symbols=(1 + style.is_sure) * _MAX_SYMBOL_SHARE):
+    if (
+        column is None
+        or _is_structured(lines, max_symbols=(1 + style.is_sure) * _MAX_SYMBOL_SHARE)
+        or (not style.is_book and _is_code(lines))
+    ):
         return iter([False] * len(pairs))
     full = [_is_full(line, after, column=column) for line, after in pairs]
+    if not style.is_book and sum(_ITEM.match(line) is not None for line in lines) > 1:
+        full = [is_full and not _ITEM.match(after) for is_full, (_, after) in zip(full, pairs, strict=True)]
+        return (is_full and _goes_on(*pair) for is_full, pair in zip(full, pairs, strict=True))
     wrapped = [is_full or _continues(*pair) for is_full, pair in zip(full, pairs, strict=True)]
     if own_column or (style.is_sure and _is_prose(lines, full, wrapped)):
         return (
@@ -255,6 +270,14 @@ def _is_structured(lines: list[str], *, max_symbols: float = _MAX_SYMBOL_SHARE) 
         if 2 * num_rows >= len(lines):
             return True
     return sum(map(block.count, _SYMBOLS)) > max_symbols * len(block)
+
+
+def _is_code(lines: list[str]) -> bool:
+    """Return whether lines are code: calls, assignments and comments, or an indent that comes and goes."""
+    indents = [len(line) - len(line.lstrip()) for line in lines[1:]]
+    num_returns = sum(after < indent for indent, after in pairwise(indents))
+    num_code = sum(_CODE.search(line) is not None for line in lines)
+    return num_code >= _MIN_CODE_SHARE * len(lines) or (num_returns > 0 and num_code > 0)
 
 
 def _is_wrapped(line: str, after: str, *, column: int) -> bool:
