@@ -23,6 +23,7 @@ _MIN_BLOCK_COLUMN, _MAX_BLOCK_COLUMN = 40, 130
 _MIN_EARLY_WRAP = 45
 """Characters. Verse lines seldom reach it: a hendecasyllable has about 38, an alexandrine 45."""
 _MIN_WRAPPED_SHARE = 0.6
+_EARLY_SLACK = 3
 _MIN_CONTINUING_SHARE = 0.3
 """Of full lines, those whose sentence goes on in the next line: half in German, most in Spanish, none in verse."""
 _MIN_INTERRUPTED = 60
@@ -36,6 +37,7 @@ _PUNCTUATED = re.compile(r"""[.,;:!?，、；。！？،؛]["'”’»)_」』�
 _INNER_PUNCTUATION = re.compile(
     r"""[.,;:!?…，、；：。！？،؛؟।](?=["'”’»)_」』）]*(?:[ \t]+\S|[^\s\x00-\u2fff]))"""  # noqa: RUF001
 )
+_INNER_STOP = re.compile(r"""[.;:!?…؟।](?=["'”’»)_]*[ \t]+\S)|[；：。！？]""")  # noqa: RUF001
 _COLUMN_GAP = re.compile(r"\S(?: {3,}|\t| \| )\S")
 _SYMBOLS = "{}<>=()[]\\/|#@$%&*+~^;"
 _CODE = re.compile(
@@ -45,6 +47,7 @@ _CODE = re.compile(
 _ITEM = re.compile(r"\s*(?:[-*+•] |\d+[.)] |[\w.-]+(?: -|:) )")
 """An entry of a list, with a bullet, a number or a word of its own."""
 _MIN_CODE_SHARE = 0.3
+_EDGES = "\"'.,;:!?()[]“”‘’«»…—"  # noqa: RUF001
 _MAX_ENTRY_LINES = 4
 
 _UNSPACED = (
@@ -125,7 +128,9 @@ def _find_style(text: str, blocks: Sequence[list[str]], column: int | None, *, i
         widths = sorted(width for lines in blocks if (width := _find_own_column(lines)))
         column = widths[int(0.95 * (len(widths) - 1))] if len(widths) > 1 else None
     has_hyphens = re.search(r"[^\W\d_]-\n\s*[^\W\d_]", text) is not None
-    words = frozenset(text.lower().split()) if has_hyphens else frozenset[str]()
+    words = (
+        frozenset(word.strip(_EDGES) for word in text.lower().split()) if has_hyphens else frozenset[str]()
+    )
     return _Style(column, is_sure, is_book, _find_dash_joiner(text), words)
 
 
@@ -225,6 +230,7 @@ def _find_joints(lines: list[str], style: _Style) -> Iterator[bool]:
     if (
         column is None
         or _is_structured(lines, max_symbols=(1 + style.is_sure) * _MAX_SYMBOL_SHARE)
+        or _is_unpunctuated(lines)
         or (not style.is_book and _is_code(lines))
     ):
         return iter([False] * len(pairs))
@@ -255,8 +261,13 @@ def _is_prose(lines: list[str], full: Sequence[bool], wrapped: Sequence[bool]) -
 
 
 def _is_wrapped_early(lines: list[str]) -> bool:
-    """Return whether a block of short lines can be prose: it begins like a sentence, or has punctuation inside."""
-    if any(map(_INNER_PUNCTUATION.search, lines)):
+    """Return whether a block of short lines can be prose: filled at its own width, with punctuation inside.
+
+    Two or three lines can do without, if they begin like a sentence: they are the title of a chapter.
+    """
+    column = max(map(_measure_width, lines)) - _EARLY_SLACK
+    num_filled = sum(_is_full(line, after, column=column) for line, after in pairwise(lines))
+    if any(map(_INNER_PUNCTUATION.search, lines)) and num_filled >= _MIN_WRAPPED_SHARE * (len(lines) - 1):
         return True
     opening = lines[0].lstrip()
     return len(lines) < _MAX_ENTRY_LINES and not opening[:1].islower()
@@ -270,6 +281,15 @@ def _is_structured(lines: list[str], *, max_symbols: float = _MAX_SYMBOL_SHARE) 
         if 2 * num_rows >= len(lines):
             return True
     return sum(map(block.count, _SYMBOLS)) > max_symbols * len(block)
+
+
+def _is_unpunctuated(lines: list[str]) -> bool:
+    """Return whether a block has more lines than a title, and no sentence."""
+    return (
+        len(lines) > _MAX_ENTRY_LINES
+        and not _ends_sentence(lines[-1])
+        and not any(map(_INNER_STOP.search, lines))
+    )
 
 
 def _is_code(lines: list[str]) -> bool:

@@ -1,0 +1,340 @@
+"""People's own texts: what every kind of file becomes, and what is said about it."""
+
+from __future__ import annotations
+
+import json
+import random
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from semilla.configuration.schema import PipelineConfiguration
+from semilla.corpus.cleaning.clean import CleanText, clean_file
+from semilla.corpus.cleaning.markup import find_markup
+from semilla.corpus.documents import PreparedDocument, prepare_documents
+from semilla.events import Event, Note, Warned
+
+WORDS = (
+    "the river old house and a green lamp went down slowly where no man had seen it before while her brother "
+    "looked at every letter that came from far away in winter they spoke of bread salt wind"
+).split()
+HEAD = (
+    "The Project Gutenberg EBook of {0}, by Nobody\n\nTitle: {0}\n\n"
+    "*** START OF THIS PROJECT GUTENBERG EBOOK {0} ***\n\n"
+)
+FOOT = "\n\n*** END OF THIS PROJECT GUTENBERG EBOOK {0} ***\n"
+
+
+def make_sentence(rng: random.Random, *, low: int = 9, high: int = 16) -> str:
+    words = [rng.choice(WORDS) for _ in range(rng.randint(low, high))]
+    words[len(words) // 2] += ","
+    return " ".join(words).capitalize() + "."
+
+
+def make_paragraph(rng: random.Random, *, width: int = 70, sentences: int = 6) -> str:
+    return "\n".join(textwrap.wrap(" ".join(make_sentence(rng) for _ in range(sentences)), width))
+
+
+def make_prose(rng: random.Random, *, width: int = 70, paragraphs: int = 12) -> str:
+    return "\n\n".join(make_paragraph(rng, width=width) for _ in range(paragraphs)) + "\n"
+
+
+def make_chinese(rng: random.Random, *, clauses: int = 12) -> str:
+    characters = [chr(code) for code in range(0x4E00, 0x4F00)]
+    return "".join(
+        "".join(rng.choices(characters, k=rng.randint(6, 18))) + rng.choice("，。")  # noqa: RUF001
+        for _ in range(clauses)
+    )
+
+
+def book(body: str, *, title: str = "BOOK") -> str:
+    return HEAD.format(title) + body + FOOT.format(title)
+
+
+def clean(text: str) -> CleanText:
+    return clean_file(text.encode(), name="text.txt")
+
+
+def count_visible(text: str) -> int:
+    return len("".join(text.split()))
+
+
+# ---- contents and line numbers
+
+
+@pytest.mark.parametrize("step", [4, 5, 10])
+def test_line_numbers_go_and_verses_stay(step: int) -> None:
+    """A verse with its number at the margin loses the number, which is counted, and stays."""
+    verses = [f"  Verse of the old song the river sang to {word}," for word in WORDS * 5]
+    numbered = [
+        f"{verse:<60}{row}" if row % step == 0 else verse for row, verse in enumerate(verses, start=1)
+    ]
+    result = clean(book("\n".join(numbered)))
+    assert result.text.split("\n")[:-1] == [verse.strip() for verse in verses]
+    assert result.removed["line_numbers"] == sum(len(str(row)) for row in range(step, len(verses) + 1, step))
+
+
+def test_rows_of_a_table_stay() -> None:
+    """Rows that end in a number stay, also when the numbers increase."""
+    rows = [f"Town of {word:<40}{1800 + 7 * place}" for place, word in enumerate(WORDS)]
+    prose = make_prose(random.Random(1))
+    kept = clean(book(f"{prose}\n{prose}\n" + "\n".join(rows) + f"\n\n{prose}\n{prose}")).text.split("\n")
+    assert [" ".join(row.split()) for row in rows] == [line for line in kept if line.startswith("Town of")]
+
+
+@pytest.mark.parametrize("heading", ["CONTENTS", "ÍNDICE", "                         PAGE"])
+@pytest.mark.parametrize("place", ["front", "back"])
+def test_contents_go(heading: str, place: str) -> None:
+    """A table of contents goes from the front or back: headed, dense, with increasing numbers."""
+    entries = [f"{word.capitalize():<50}{9 * row + 3}" for row, word in enumerate(WORDS[:12])]
+    contents, prose = "\n".join([heading, "", *entries]), make_prose(random.Random(2))
+    result = clean(book(f"{contents}\n\n{prose}" if place == "front" else f"{prose}\n\n{contents}"))
+    assert not any(line.split()[-1].isdecimal() for line in result.text.splitlines())
+    assert result.removed["contents"] >= sum(map(count_visible, entries))
+    assert result.examples["contents"]
+
+
+# ---- lines that were wrapped, and lines that were not
+
+
+RNG = random.Random(7)
+RECORDS = {
+    "sequences": [RNG.choice(["ACGT" * 17, "ACGTTGCA" * 8 + "ACG"]) for _ in range(60)],
+    "formulas": ["".join(RNG.choice("CNOcn1=()") for _ in range(RNG.randint(40, 62))) for _ in range(60)],
+    "grouped sequences": [" ".join("".join(RNG.choices("acgt", k=10)) for _ in range(6)) for _ in range(60)],
+    "xml": [
+        f'<item id="{n}"><name>the old house number {n}</name><value>{n}</value></item>' for n in range(60)
+    ],
+    "sentences": [make_sentence(RNG, low=11, high=12) for _ in range(60)],
+    "chinese verse": ["".join(RNG.choices("河边的老房子", k=7)) + p for p in "，。" * 30],  # noqa: RUF001
+    "capital verse": [" ".join(RNG.choices(WORDS, k=12)).capitalize()[:62].strip() for _ in range(60)],
+    "csv": [
+        f"{RNG.choice(WORDS)} {n}, old house, {n * 37 % 1000}, north of the river, {n}" for n in range(60)
+    ],
+    "log": [
+        f"2024-01-{n % 28 + 1:02} 10:{n:02}:11 INFO the server has started worker number {n}"
+        for n in range(60)
+    ],
+    "arithmetic": [f"{n}+{n * 7}={n * 8}" for n in range(60)],
+}
+
+
+@pytest.mark.parametrize("kind", RECORDS)
+def test_records_stay_one_a_line(kind: str) -> None:
+    """Lines that are not wrapped prose stay as they are, alone and beside wrapped prose."""
+    lines = RECORDS[kind]
+    assert clean("\n".join(lines)).text.split("\n")[:-1] == lines
+    prose = make_prose(random.Random(3))
+    kept = clean(f"{prose}\n" + "\n".join(lines) + f"\n\n{prose}").text.split("\n")
+    assert [line for line in kept if line in set(lines)] == lines
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "silently the old river carried green lamps down and",
+        "Down the old river green lamps came all night and",
+    ],
+)
+@pytest.mark.parametrize("is_book", [True, False])
+def test_short_verses_in_wrapped_prose_stay(line: str, is_book: bool) -> None:
+    """Four verses without punctuation stay four lines in a text that was wrapped wider."""
+    prose = make_prose(random.Random(4))
+    text = f"{prose}\n" + "\n".join([f"    {line}"] * 4) + f"\n\n{prose}"
+    kept = clean(book(text) if is_book else text).text.split("\n")
+    assert [one.strip() for one in kept].count(line) == 4
+
+
+@pytest.mark.parametrize("width", [45, 60, 79, 110])
+def test_wrapped_paragraphs_are_joined(width: int) -> None:
+    """Paragraphs wrapped at any usual width become one line each, and the blank lines between them stay."""
+    prose = make_prose(random.Random(5), width=width)
+    expected = [" ".join(paragraph.split()) for paragraph in prose.split("\n\n")]
+    assert clean(prose).text.rstrip("\n").split("\n\n") == expected
+
+
+def test_half_wrapped_handbook() -> None:
+    """In a handbook, wrapped paragraphs are joined; lists, code, headings and blank lines stay."""
+    rng = random.Random(6)
+    kept = "Heading\n=======\n\n- one thing\n- another thing\n\n    def read(path):\n        return path\n"
+    paragraphs = [make_paragraph(rng, width=76) for _ in range(8)]
+    result = clean("\n\n".join(f"{kept}\n{paragraph}" for paragraph in paragraphs))
+    assert result.text == "\n\n".join(f"{kept}\n{' '.join(one.split())}" for one in paragraphs) + "\n"
+    assert result.replaced["line_breaks"] == sum(one.count("\n") for one in paragraphs)
+
+
+@pytest.mark.parametrize("width", [20, 36, 40])
+def test_chinese_is_joined_without_spaces(width: int) -> None:
+    """Chinese paragraphs wrapped at a number of characters become one line without a space in it."""
+    rng = random.Random(8)
+    paragraphs = [make_chinese(rng) + "。" for _ in range(20)]
+    wrapped = ["\n".join(one[i : i + width] for i in range(0, len(one), width)) for one in paragraphs]
+    assert clean("\n\n".join(wrapped)).text.rstrip("\n").split("\n\n") == paragraphs
+
+
+def test_a_divided_word_is_joined() -> None:
+    """A hyphen at the end of a line goes if the text has the word without it, and stays otherwise."""
+    text = (
+        f"{make_prose(random.Random(9), width=60)}\nThis is an example.\n\n"
+        "He said that nobody at the river could give a better exam-\n"
+        "ple, or see one that was so old in the winter and so well-\n"
+        "known, than the lamp that her brother had seen before.\n"
+    )
+    result = clean(text)
+    assert "a better example, or see one that was so old in the winter and so well-known, than" in result.text
+    assert result.removed["hyphens"] == 1
+
+
+def test_code_keeps_its_layout() -> None:
+    """Tabs, indentation and runs of spaces stay, and so do two blank lines."""
+    code = "\n\n\n".join(
+        f"def read_{n}(path):\n    for line in open(path):\n\t\tif line:   # all\n\t\t\treturn line.split()"
+        for n in range(30)
+    )
+    assert clean(code).text == f"{code}\n"
+
+
+# ---- books and what is around them
+
+
+def test_own_text_around_books_stays() -> None:
+    """A text before, between and after books is kept without the rules for books; headers and markers go."""
+    rng = random.Random(10)
+    own = [
+        f"# Notes {n}\n\n    my_file_{n} = read(--all) [12]\n\nI found it on Project Gutenberg."
+        for n in range(3)
+    ]
+    prose = [make_prose(rng), make_prose(rng)]
+    result = clean(f"{own[0]}\n\n{book(prose[0])}\n{own[1]}\n\n{book(prose[1])}\n\n{own[2]}\n")
+    for text in own:
+        assert text in result.text
+    assert "EBOOK" not in result.text
+    assert "EBook" not in result.text
+    assert result.own_characters >= sum(map(len, own))
+    books = [" ".join(one.split()) for text in prose for one in text.split("\n\n")]
+    assert [line for line in result.text.split("\n") if line in books] == books
+
+
+def test_notes_that_mention_the_project_stay() -> None:
+    """A text that names the project, its site or its licence is left alone."""
+    text = (
+        "# Notes\n\nI found most of these on Project Gutenberg.\n\n    my_file_1 = read_book(first_line)\n\n"
+        "Run tool --all [1] then; see www.gutenberg.org for _more_.\n"
+    )
+    result = clean(text)
+    assert result.text == text
+    assert result.removed == {}
+    assert result.warnings == ()
+
+
+# ---- what is said
+
+
+def prepare(path: Path) -> tuple[list[PreparedDocument], list[Event]]:
+    events: list[Event] = []
+    config = PipelineConfiguration(corpus_source=str(path))
+    documents = [
+        one for one in prepare_documents(config, progress=events.append) if isinstance(one, PreparedDocument)
+    ]
+    return documents, events
+
+
+def test_what_a_folder_passes_over_is_named(tmp_path: Path) -> None:
+    """Files with another suffix, hidden ones and links to folders are named and counted."""
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    for name in ("texts/a.txt", "texts/b.md", "texts/c.text", "texts/d", "texts/.hidden", "elsewhere/f.txt"):
+        (tmp_path / name).write_text("Some text.\n", encoding="utf-8")
+    (tmp_path / "texts/linked").symlink_to("../elsewhere")
+    documents, events = prepare(tmp_path / "texts")
+    assert len(documents) == 1
+    (note,) = [event.text for event in events if isinstance(event, Note)]
+    for named in ("1 .md (b.md)", "1 .text (c.text)", "(d)", "1 hidden (.hidden)", "(linked)"):
+        assert named in note
+
+
+def test_large_removals_are_told_with_an_example(tmp_path: Path) -> None:
+    """If cleaning leaves out more than a hundredth of a text, the run says how much of what, with an example."""
+    path = tmp_path / "book.txt"
+    picture = "[Illustration: The old house at the river]\n\n"
+    path.write_text(book(make_prose(random.Random(11)) + f"\n{picture * 20}"), encoding="utf-8")
+    documents, events = prepare(path)
+    (note,) = [event.text for event in events if isinstance(event, Note)]
+    assert "characters of pictures: [Illustration: The old house at the river]" in note
+    assert documents[0].removed["pictures"] == 20 * count_visible(picture)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("".join(json.dumps({"text": word * 9}) + "\n" for word in WORDS), "JSON records"),
+        (json.dumps([{"name": word, "line": word * 3} for word in WORDS], indent=2), "JSON"),
+        (" ".join(json.dumps(f"niño número {word} años")[1:-1] for word in WORDS), "escapes"),
+        ("".join(f"<p class='a'>{word * 9}</p>\n" for word in WORDS), "tags"),
+        ("".join(f"ma&ntilde;ana y a&ntilde;o {word}\n" for word in WORDS), "entities"),
+        ("".join(f"\\emph{{{word}}} and \\textbf{{{word}}}\n" for word in WORDS), "TeX"),
+    ],
+)
+def test_markup_is_told(tmp_path: Path, text: str, kind: str) -> None:
+    """A text that consists of markup is trained on, and the run says that the markup is learned as text."""
+    path = tmp_path / "text.txt"
+    path.write_text(text, encoding="utf-8")
+    _, events = prepare(path)
+    (warning,) = [event.text for event in events if isinstance(event, Warned)]
+    assert kind in warning
+    assert "will be learned as text" in warning
+
+
+def test_plain_text_has_no_markup() -> None:
+    """Prose, code and sums are not taken for markup."""
+    code = "".join(f"int f{n}(int a) {{\n    return a[{n}] < {n};\n}}\n" for n in range(30))
+    for text in (make_prose(random.Random(12)), code, "\n".join(RECORDS["arithmetic"])):
+        assert find_markup(text) is None
+
+
+# ---- nothing is lost uncounted
+
+
+def make_blocks(rng: random.Random) -> Iterator[str]:
+    """Make one block of every kind, without characters that are replaced."""
+    yield make_paragraph(rng)
+    yield make_paragraph(rng, width=rng.choice([40, 50, 90]))
+    yield "\n".join(f"    {make_sentence(rng, low=4, high=6)}" for _ in range(4))
+    yield "\n".join(rng.choice(list(RECORDS.values()))[:5])
+    yield "\n".join(f"{word:<40}{5 * n + 5}" for n, word in enumerate(WORDS[:6]))
+    yield "CONTENTS\n\n" + "\n".join(f"{word:<40}{9 * n}" for n, word in enumerate(WORDS[:6]))
+    yield "\n".join(
+        f"Verse {word:<50}{n if n % 5 == 0 else ''}".rstrip() for n, word in enumerate(WORDS[:22])
+    )
+    yield "[Illustration: A lamp]"
+    yield "{12}"
+    yield "[Pg 7]"
+    yield "* * * * *"
+    yield "This text belongs to Project\nGutenberg and its volunteers."
+    yield "Produced by Ana and the Online Distributed Proofreading Team"
+    yield f"_{make_sentence(rng)}_ M^{{rs.}} Long,[3] /* {make_sentence(rng)} */"
+    yield "def read(path):\n\treturn   path  # all"
+    yield make_chinese(rng)
+    yield "He was of an exam-\nple, which is an example."
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.randoms(use_true_random=False))
+def test_every_character_is_kept_or_counted(rng: random.Random) -> None:
+    """Of a document of blocks of every kind, each character is in the corpus, in order, or counted by its reason."""
+    blocks = list(make_blocks(rng))
+    rng.shuffle(blocks)
+    body = "\n\n".join(blocks) + "\n"
+    text = rng.choice([body, book(body), f"{body}\n\n{book(body)}\n\n{body}\n\n{book(body)}"])
+    result = clean(text)
+    counted = sum(count for kind, count in result.removed.items() if kind != "white_space")
+    assert count_visible(text) - count_visible(result.text) == counted
+    assert len(text) - len(result.text) == counted + result.removed.get("white_space", 0)
+    remaining = iter(text)
+    assert all(one in remaining for one in result.text if not one.isspace())
+    if text is body:
+        assert set(result.removed) <= {"white_space", "hyphens"}
