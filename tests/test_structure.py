@@ -35,6 +35,7 @@ WRITING = {
     "terminal/console.py": "redirects a closed stream to /dev/null",
     "tokenizer/training.py": "passes the text to its child in an unnamed file",
     "prerequisites/storage.py": "reserves space briefly in unnamed files",
+    "pipeline/phases/prerequisite_check.py": "gives the trial of a text a folder for the moment",
 }
 """The only modules that may create, change or remove files directly, with the reason for each."""
 

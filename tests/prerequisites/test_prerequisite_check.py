@@ -160,6 +160,50 @@ def test_predicted_lack_of_memory_ends_with_1(place, monkeypatch, capsys):
     assert "reduce batch_size from 128 to " in error
 
 
+@pytest.mark.usefixtures("_without_slow_checks")
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("short.txt", b"Too short.\n", "too small: 11 characters"),
+        ("book.epub", b"PK\x03\x04 not really", "is a ZIP archive"),
+        ("texts/notes.md", b"# Notes\n", "passed over in texts: 1 .md (notes.md)"),
+        ("old.txt", "El año pasado, la mañana.\n".encode("latin-1") * 200, "give --corpus-encoding latin-1"),
+        (
+            "sums.txt",
+            "".join(f"{n}+{n}={n + n}\n" for n in range(900)).encode(),
+            "--tokenizer-model-type char",
+        ),
+    ],
+)
+def test_check_says_what_the_run_will_say(place, capsys, name, content, expected):
+    """A local text that a run would refuse fails the check with the run's own message, and nothing is left behind."""
+    path = place / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content)
+    source = name.partition("/")[0]
+    assert cli.main(["check", "--corpus-source", source]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error[invalid_corpus] prerequisite_check:")
+    assert expected in error
+    assert "semilla-check-" not in error
+    assert [path.name for path in place.iterdir()] == [source]
+
+
+@pytest.mark.usefixtures("_without_slow_checks")
+def test_check_reads_the_text(place):
+    """The check of a local text gives its size and language, the size of its vocabulary, and the warnings of a run."""
+    words = "The old house stood at the river, and nobody knew who had lived there before the winter of that year. "
+    path = place / "texts" / "a.txt"
+    path.parent.mkdir()
+    path.write_text("".join(f"{words}{n} {words.strip()}\n" for n in range(200)), encoding="utf-8")
+    (path.parent / "b.md").write_text("x", encoding="utf-8")
+    checks = {check.name: check for check in check_all(PipelineConfiguration(corpus_source="texts"))}
+    assert checks["text"].found == f"{path.stat().st_size:,} bytes in 1 documents (100% en)"
+    assert "b.md" in checks["text"].advice
+    assert checks["vocabulary"].found.endswith("pieces")
+    assert "corpus_size" not in checks
+
+
 def test_the_phase_needs_no_torch():
     """The parent process checks packages without importing them."""
     assert prerequisite_check.__name__ in sys.modules

@@ -13,7 +13,7 @@ from semilla.configuration.schema import PipelineConfiguration
 from semilla.corpus.manifest import read_manifest
 from semilla.corpus.sources import resolve_source
 from semilla.corpus.writer import MIN_CORPUS_CHARACTERS
-from semilla.errors import SemillaError
+from semilla.errors import InvalidCorpusError, SemillaError
 from semilla.events import Event, Note, Progress, Warned, silent
 from semilla.pipeline.phases import PhaseRecord, corpus_download, tokenizer_training
 from semilla.prerequisites.advice import check_corpus_size, check_learning_rate, check_shape
@@ -88,18 +88,22 @@ def try_text(config: PipelineConfiguration) -> tuple[list[Check], int | None]:
     """
     checks: list[Check] = []
     train_bytes = None
-    with tempfile.TemporaryDirectory(prefix="semilla-check-") as folder:
-        trial = config.model_copy(update={"output_directory": folder})
-        try:
-            check, train_bytes = _try_corpus(trial)
-            checks.append(check)
-            if train_bytes <= _MAX_TRIED_BYTES:
-                checks.append(_try_vocabulary(trial))
-        except SemillaError as error:
-            name, needed = _TRIED[len(checks)]
-            if error.next_command:
-                error.next_command = error.next_command.replace(folder, config.output_directory)
-            checks.append(fail_check(name, error, found="cannot be used", needed=needed))
+    try:
+        with tempfile.TemporaryDirectory(prefix="semilla-check-") as folder:
+            trial = config.model_copy(update={"output_directory": folder})
+            try:
+                check, train_bytes = _try_corpus(trial)
+                checks.append(check)
+                if train_bytes <= _MAX_TRIED_BYTES:
+                    checks.append(_try_vocabulary(trial))
+            except InvalidCorpusError as error:
+                name, needed = _TRIED[len(checks)]
+                if error.next_command:
+                    error.next_command = error.next_command.replace(folder, config.output_directory)
+                checks.append(fail_check(name, error, found="cannot be used", needed=needed))
+    except (OSError, SemillaError) as error:  # a full disk, for example, which the run will not need
+        name, needed = _TRIED[len(checks)]
+        checks.append(advise(name, f"the text was not tried: {error}", found="not tried", needed=needed))
     return checks, train_bytes
 
 
