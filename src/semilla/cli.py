@@ -23,6 +23,7 @@ from semilla.errors import (
     InternalError,
     InvalidConfigError,
     SemillaError,
+    refuse_lost_directory,
     translate_error,
 )
 from semilla.terminal.console import abandon_output, prepare_stream, print_error
@@ -96,6 +97,8 @@ def dispatch(words: list[str]) -> int:
     if name not in COMMANDS:
         hint = _suggest(name, COMMANDS)
         raise InvalidConfigError(f"there is no command {name!r}{hint}", next_command="semilla --help")
+    if name != "guide":
+        refuse_lost_directory()
     parser = build_parser(name)
     arguments, unknown = parser.parse_known_args(words[index + 1 :])
     arguments.unknown = unknown

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 
 from semilla.errors import IntegrityError
+from semilla.system.children import run_module
 
 MAX_MODEL_BYTES = 16 << 20
 """The largest vocabulary a configuration may ask for, 32,000 pieces, takes less than 1 MB."""
@@ -50,11 +51,8 @@ def _count_piece(field: int, value: bytes) -> int:
 
 def try_in_child(model: bytes) -> None:
     """Load ``model`` and tokenize a text in another process; raises IntegrityError when that process fails."""
-    command = [sys.executable, "-P", "-m", "semilla.tokenizer.model_file"]
     try:
-        outcome = subprocess.run(  # noqa: S603 - our own interpreter and module
-            command, input=model, capture_output=True, timeout=TRIAL_TIMEOUT_S, check=False
-        )
+        outcome = run_module("semilla.tokenizer.model_file", timeout_s=TRIAL_TIMEOUT_S, content=model)
     except subprocess.TimeoutExpired as error:
         raise IntegrityError(f"the tokenizer was not loaded within {TRIAL_TIMEOUT_S} s") from error
     if outcome.returncode:
