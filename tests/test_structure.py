@@ -20,7 +20,7 @@ PRINTING = {
     "__main__.py": "rejects a Python too old to import the rest",
     "tokenizer/training.py": "its child process sends the model over standard output",
     "runtime/budgets.py": "its child process sends the measurements over standard output",
-    "system/children.py": "a child process says on standard error which package it lacks",
+    "system/child.py": "a child process says on standard error which package it lacks",
     "training/rehearsal.py": "its child process sends the times over standard output",
     "prerequisites/probe.py": "its child process sends the versions over standard output",
 }

@@ -27,8 +27,8 @@ from semilla.prerequisites import memory
 from semilla.records import names
 from semilla.records.status import read_status
 from semilla.system import children
-from semilla.system import memory as machine
-from semilla.system.memory import explain_vanishing
+from semilla.system import endings as machine
+from semilla.system.endings import explain_vanishing
 from semilla.training.checkpoints import checkpoint
 from semilla.training.checkpoints import seal as seal_module
 
@@ -207,10 +207,10 @@ def test_a_validation_that_does_not_fit_into_memory_keeps_the_model(trained: Pat
     def act() -> int:
         real = validation.evaluate
 
-        def evaluate_without_memory(*arguments: Any) -> Any:
+        def evaluate_without_memory(*arguments: Any, **options: Any) -> Any:
             hoard = exhaust_memory()
             try:
-                return real(*arguments)
+                return real(*arguments, **options)
             finally:
                 hoard.clear()
 

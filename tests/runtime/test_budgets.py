@@ -19,7 +19,7 @@ from semilla.errors import (
     ValidationFailureError,
 )
 from semilla.runtime import budgets, child
-from semilla.system.memory import read_marks
+from semilla.system.endings import read_marks
 
 
 @pytest.fixture(scope="module")

@@ -21,8 +21,8 @@ import torch
 
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.errors import InterruptedRunError, KilledError
-from semilla.system import interrupts, memory
-from semilla.system.memory import read_marks
+from semilla.system import endings, interrupts
+from semilla.system.endings import read_marks
 from semilla.training.data import TrainingData, cut_batch, plan_epoch
 from semilla.training.loop import compute_gradients, train
 from semilla.training.micro_batches import (
@@ -178,7 +178,7 @@ def test_a_killed_worker_lacked_memory_if_the_kernel_counted_it(
         (worker,) = set(list_workers()) - before
         marks = read_marks()
         monkeypatch.setattr(
-            memory, "read_marks", lambda: {**marks, "oom_kills": marks["oom_kills"] + num_kills}
+            endings, "read_marks", lambda: {**marks, "oom_kills": marks["oom_kills"] + num_kills}
         )
         os.kill(worker, signal.SIGKILL)
         with pytest.raises(kind, match="killed"):
@@ -207,12 +207,12 @@ def test_a_worker_that_stays_silent_ends_the_training(
 ) -> None:
     """After a time limit, which is shorter when the run is asked to stop. The worker does not outlive it."""
     monkeypatch.setattr(workers_module.WorkerProcess, "_wake", lambda self: None)
-    monkeypatch.setattr(workers_module, "GRACE_S" if asks else "TIMEOUT_S", 0)
     before = set(list_workers())
     with interrupts.catch_signals(), closing(train(build(config), config=config, data=data)) as steps:
         next(steps)
         (worker,) = set(list_workers()) - before
         os.kill(worker, signal.SIGSTOP)
+        monkeypatch.setattr(workers_module, "GRACE_S" if asks else "TIMEOUT_S", 1)
         if asks:
             os.kill(os.getpid(), signal.SIGTERM)
         with pytest.raises(kind):

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from semilla.errors import CATEGORIES, OutOfMemoryError, SemillaError, ValidationFailureError
 from semilla.runtime.child import run_child
 from semilla.system.children import explain_end
-from semilla.system.memory import read_marks
+from semilla.system.endings import read_marks
 
 if TYPE_CHECKING:
     from semilla.runtime.session import Model
@@ -143,7 +143,7 @@ def measure_in_child(bundle_path: Path, *, timeout_s: float = TIMEOUT_S) -> dict
 def explain_failure(child: subprocess.CompletedProcess[bytes], marks: Mapping[str, Any]) -> SemillaError:
     """The error that ended the child, from its exit status and the last lines it wrote.
 
-    ``marks`` are those of ``memory.read_marks`` before it started.
+    ``marks`` are those of ``endings.read_marks`` before it started.
     """
     lines = child.stderr.decode("utf-8", "replace").strip().splitlines()[-5:]
     category, _, message = (lines or [""])[-1].partition(": ")

@@ -1,20 +1,11 @@
-"""Child processes that run one of our modules: they end with their parent, and no wait for one is endless.
-
-    python -P -m semilla.system.children PARENT MODULE ARGUMENTS...
-
-asks the kernel to end this process with PARENT, and then runs MODULE. Without it a child that is stopped, as by
-``kill -STOP``, would outlive the run that started it.
-"""
+"""Child processes that run one of our modules: they end with their parent, and no wait for one is endless."""
 
 from __future__ import annotations
 
-import ctypes
 import os
-import runpy
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -22,18 +13,16 @@ from typing import IO, Any
 
 from semilla.errors import INSTALL_COMMAND, DependencyError, KilledError, SemillaError
 from semilla.system import interrupts
-from semilla.system.memory import has_killed_since
+from semilla.system.child import IMPORT_FAILED
+from semilla.system.endings import has_killed_since
 
-IMPORT_FAILED = 69
-"""Exit code of a child that lacks a package (EX_UNAVAILABLE)."""
-_PR_SET_PDEATHSIG = 1
 _POLL_S = 0.2
 
 
 def make_command(module: str, *arguments: str) -> list[str]:
     """Command line of a child process that runs ``module``."""
     # -P: a json.py or numpy.py in the working directory must not be imported.
-    return [sys.executable, "-P", "-m", "semilla.system.children", str(os.getpid()), module, *arguments]
+    return [sys.executable, "-P", "-m", "semilla.system.child", str(os.getpid()), module, *arguments]
 
 
 def run_module(
@@ -76,7 +65,7 @@ def run_module(
 def explain_end(
     code: int, marks: Mapping[str, Any], *, stderr: bytes = b""
 ) -> SemillaError | MemoryError | RuntimeError:
-    """The error for a child that ended with ``code``; ``marks`` are those of ``memory.read_marks`` when it started."""
+    """The error for a child that ended with ``code``; ``marks`` are those of ``endings.read_marks`` when it started."""
     if code == IMPORT_FAILED:
         cause = (stderr.decode("utf-8", "replace").strip().splitlines() or ["in a child process"])[-1]
         return DependencyError(f"a package is missing or broken: {cause}", next_command=INSTALL_COMMAND)
@@ -89,35 +78,12 @@ def explain_end(
 
 def _store(content: bytes) -> IO[bytes]:
     """Write to an unnamed file: ``communicate`` never sends the input that a timeout left unsent."""
-    in_memory = hasattr(os, "memfd_create")
-    file = os.fdopen(os.memfd_create("semilla"), "w+b") if in_memory else tempfile.TemporaryFile()  # noqa: SIM115
+    if hasattr(os, "memfd_create"):
+        file: IO[bytes] = os.fdopen(os.memfd_create("semilla"), "w+b")
+    else:
+        import tempfile  # noqa: PLC0415 - it loads OpenSSL, which would count in the memory of a measured child
+
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
     file.write(content)
     file.seek(0)
     return file
-
-
-def end_with(parent: int) -> None:
-    """Have the kernel kill this process when the thread that started it ends; exit if ``parent`` is gone already."""
-    with suppress(
-        AttributeError, OSError
-    ):  # not on every system: there, a child notices when its pipe closes
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
-        sys.exit("the parent process is gone")
-
-
-def main(arguments: Sequence[str]) -> None:
-    parent, module, *rest = arguments
-    end_with(int(parent))
-    sys.argv[1:] = rest
-    try:
-        runpy.run_module(module, run_name="__main__", alter_sys=True)
-    except ImportError as error:
-        if (error.name or "").partition(".")[0] == "semilla":
-            raise
-        sys.stderr.write(f"{error}\n")
-        sys.exit(IMPORT_FAILED)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

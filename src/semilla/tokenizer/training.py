@@ -13,7 +13,7 @@ from typing import Any
 
 from semilla.errors import InvalidCorpusError, Mistake, OutOfMemoryError, StorageError
 from semilla.system.children import explain_end, run_module
-from semilla.system.memory import read_marks
+from semilla.system.endings import read_marks
 from semilla.tokenizer.tokenizer import BEGIN_ID, END_ID, UNKNOWN_ID, Tokenizer
 
 SMALLEST_VOCAB_SIZE = 300
@@ -51,7 +51,7 @@ class TrainedTokenizer:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How the child process ended; ``marks`` are those of ``memory.read_marks`` before it started."""
+    """How the child process ended; ``marks`` are those of ``endings.read_marks`` before it started."""
 
     returncode: int
     stdout: bytes

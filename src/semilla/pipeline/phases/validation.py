@@ -147,8 +147,8 @@ class _Measurements:
 
 
 def _measure(bundle_path: Path, subject: _Subject, *, seed: int, progress: Progress) -> _Measurements:
-    """Measure the model and its bundle; a run can be interrupted after each of the slow steps."""
-    best = evaluate(subject.model, subject.data)
+    """Measure the model and its bundle; a run can be interrupted between and within the slow steps."""
+    best = evaluate(subject.model, subject.data, check=interrupts.check)
     interrupts.check()
     samples = draw_samples(load(bundle_path), subject.documents, seed=seed)
     interrupts.check()

@@ -27,7 +27,7 @@ from semilla.configuration.schema import PipelineConfiguration
 from semilla.errors import KilledError
 from semilla.system import interrupts
 from semilla.system.children import explain_end, make_command
-from semilla.system.memory import read_marks
+from semilla.system.endings import read_marks
 from semilla.training.data import Batch, TrainingData
 from semilla.training.gradients import compute_batch, join_gradients
 from semilla.training.micro_batches import count_processes, count_threads, cut_worker_batches
