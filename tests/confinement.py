@@ -52,6 +52,7 @@ OUTPUT = {"home", "strace.log", "text.txt", "run", "sweep", "comparison.html"}
 KERNEL = "/sys/fs/cgroup/"
 """Control groups are the kernel's: validation tries to make one, to measure under a real memory limit."""
 _CALL = re.compile(r"^(?:\[pid +\d+\] |\d+ +)?(?P<name>\w+)\((?P<arguments>.*)$")
+_WRITES = re.compile("O_(WRONLY|RDWR|CREAT|TRUNC)")
 _CHANGES = {
     "mkdir", "mkdirat", "rmdir", "unlink", "unlinkat", "rename", "renameat", "renameat2", "link", "linkat", "symlink",
     "symlinkat", "truncate", "chmod", "fchmodat", "chown", "lchown", "fchownat", "utimensat", "utime", "utimes",
@@ -139,10 +140,10 @@ def find_offences(calls: Sequence[str], *, folder: Path) -> Iterator[str]:
         name, arguments = match["name"], match["arguments"]
         if name in _SENDS and "sa_family=" in arguments:
             yield call
-        is_opened = name in {"open", "openat", "openat2"} and re.search(
-            r"O_(WRONLY|RDWR|CREAT|TRUNC)", arguments
-        )
-        if is_opened or name in _CHANGES:
+        # What is there already is not changed by another mkdir, and a file without a name leaves nothing.
+        leaves_nothing = arguments.endswith("EEXIST (File exists)") or "O_TMPFILE" in arguments
+        is_opened = name in {"open", "openat", "openat2"} and _WRITES.search(arguments)
+        if (is_opened or name in _CHANGES) and not leaves_nothing:
             paths = re.findall(r'"((?:[^"\\]|\\.)*)"', arguments)
             if not all(_is_allowed(path, folder) for path in paths):
                 yield call

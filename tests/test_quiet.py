@@ -78,6 +78,8 @@ def test_planted_offences_are_found(call: str) -> None:
         '12 openat(AT_FDCWD, "/etc/passwd", O_RDONLY|O_CLOEXEC) = 3',
         '12 openat(AT_FDCWD, "/o/run/a", O_WRONLY|O_CREAT, 0666) = 3',
         '12 openat(AT_FDCWD, "/dev/null", O_RDWR) = 3',
+        '12 openat(AT_FDCWD, "/dev/shm", O_RDWR|O_EXCL|O_TMPFILE, 0600) = 6',
+        '12 mkdir("/usr/lib", 0777) = -1 EEXIST (File exists)',
         '12 unlinkat(5, ".semilla-0.tmp", 0) = 0',
         '12 sendto(3, "x", 1, 0, NULL, 0) = 1',
         "12 +++ exited with 0 +++",

@@ -74,7 +74,7 @@ def test_the_second_run_reads_what_the_first_did(texts: Path) -> None:
 
 
 def test_other_runs_in_the_corpus_folder_are_no_source_either(texts: Path) -> None:
-    """Runs of a sweep, runs of before, and directories that were moved or copied there."""
+    """Runs of a sweep, earlier runs, and directories that were moved or copied there."""
     make_run(texts / "seed-1")
     make_run(texts / "old", mark=names.STATUS)
     shutil.copytree(texts / "old", texts / "es" / "copy")

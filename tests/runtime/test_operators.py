@@ -1,4 +1,4 @@
-"""A bundle may only hold what our export writes, whoever computed its hashes."""
+"""A bundle may only hold what our export writes, even if its hashes are right."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ended a process that left no message: the kernel counts the processes that it kills for want of memory."""
+"""What ended a process that left no message: the kernel counts its out-of-memory kills."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def read_marks() -> dict[str, Any]:
 
 
 def has_killed_since(before: Mapping[str, Any]) -> bool:
-    """Return whether the kernel has killed a process for want of memory since it had the marks ``before``."""
+    """Return whether the kernel has killed a process because memory ran out, since ``before`` was read."""
     now, names = read_marks(), ("boot_id", "oom_kills")
     if not all(name in marks for name in names for marks in (before, now)):
         return False

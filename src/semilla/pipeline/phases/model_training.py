@@ -72,7 +72,7 @@ def find_end(config: PipelineConfiguration, *, is_trained: bool) -> str | None:
     epochs = found[0].content["epoch"]
     if not is_trained or epochs < config.training_hyperparameters.num_epochs:
         return None
-    return f"already trained: all {epochs} epochs are done. Continue with more epochs, or train anew with --no-resume"
+    return f"already trained: all {epochs} epochs are done. Continue with more epochs, or start over with --no-resume"
 
 
 def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:

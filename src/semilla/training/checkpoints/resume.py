@@ -63,7 +63,7 @@ def find_surplus(start: Checkpoint, config: PipelineConfiguration) -> str | None
     done = f"{epochs} epochs" if start.is_epoch_end else f"{epochs} epochs and a part of the next"
     return (
         f"already trained further: {start.path.name} has {done}, and --num-epochs is {wanted}. Continue with "
-        "more epochs, or train anew with --no-resume"
+        "more epochs, or start over with --no-resume"
     )
 
 

@@ -126,7 +126,7 @@ class Workers:
         """Compute a whole batch: its gradient goes to the parameters and ``gradients``. Return nats per token.
 
         Raises RuntimeError and MemoryError as the computation does, in a worker as well as here, KilledError when a
-        worker was killed (MemoryError if the kernel did it for want of memory), and InterruptedRunError.
+        worker was killed (MemoryError if the kernel did it because memory ran out), and InterruptedRunError.
         """
         own, *others = map(batch.take_rows, cut_worker_batches(*batch.inputs.shape, count=self.count))
         busy = self.processes[: len(others)]
