@@ -246,7 +246,7 @@ RETRYABLE = {"network", "disk_space", "io_error", "interrupted", "locked"}
 INSTALL_COMMAND = "pip install 'semilla[train]'"
 
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_UNUSABLE_PATH = {errno.ENAMETOOLONG, errno.ELOOP}
+_UNUSABLE_PATH = {errno.ENAMETOOLONG, errno.ELOOP, errno.EISDIR, errno.ENOTDIR}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 _OUT_OF_MEMORY = (
     "can't allocate memory",

@@ -199,11 +199,6 @@ class Journal:
         """Return the results of the phases completed in this attempt."""
         return {phase: restore_record(self.status, phase) for phase in self.status.completed_phases}
 
-    def list_checkpoints(self) -> list[Path]:
-        """List the directory's checkpoints, sound or damaged."""
-        found = self.directory.glob(names.CHECKPOINT_PATTERN)
-        return [path for path in found if names.is_checkpoint(path.name)]
-
     def _recover_status(self) -> PipelineStatus:
         """Make a new status. If an earlier one was lost, the kept models still know the last version."""
         status = PipelineStatus()
@@ -221,7 +216,7 @@ class Journal:
     def _describe_kept(self) -> str:
         done = [phase for phase in self.status.completed_phases if phase != PHASES[0]]
         kept = [f"the results of {', '.join(done)}"] if done else []
-        if self.list_checkpoints():
+        if list_checkpoints(self.directory):
             kept.append("every checkpoint")
         return (
             f"{' and '.join(kept)} in {self.directory}" if kept else "nothing existed yet, so nothing is lost"
@@ -229,6 +224,12 @@ class Journal:
 
     def _save(self) -> None:
         write_status(self.directory, self.status)
+
+
+def list_checkpoints(directory: Path) -> list[Path]:
+    """List a run's checkpoints, sound or damaged."""
+    found = directory.glob(names.CHECKPOINT_PATTERN)
+    return [path for path in found if names.parse_checkpoint(path.name) and path.is_file()]
 
 
 def restore_record(status: PipelineStatus, phase: str) -> PhaseRecord:

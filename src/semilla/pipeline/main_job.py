@@ -11,7 +11,7 @@ from semilla.configuration.schema import PipelineConfiguration
 from semilla.configuration.settings import to_command
 from semilla.errors import PHASES, IncompatibleError, InvalidConfigError, Phase, SemillaError, translate_error
 from semilla.events import ArtifactWritten, Note, Progress
-from semilla.pipeline.journal import Journal, restore_record
+from semilla.pipeline.journal import Journal, list_checkpoints, restore_record
 from semilla.pipeline.kept_models import drop_duplicate, keep_finished_model
 from semilla.pipeline.phases import load_phase
 from semilla.pipeline.reuse import find_reusable, find_stale_phase, take_skipped, verify_record
@@ -113,7 +113,7 @@ def decide_resume(
     """Decide whether training continues from existing checkpoints; the result is in ``resume_from_checkpoint``."""
     if resume is None and config.resume_from_checkpoint:
         resume = True
-    checkpoints = journal.list_checkpoints()
+    checkpoints = list_checkpoints(journal.directory)
     if resume is None and checkpoints and not journal.status.is_trained:
         if ask is None:
             raise InvalidConfigError(

@@ -63,6 +63,10 @@ def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
         if not is_out_of_memory(error):
             raise
         batch_size = suggest_batch_size(config)
+        if batch_size is None:
+            raise OutOfMemoryError(
+                "memory ran out with one sequence at a time: reduce max_sequence_length or the size of the model"
+            ) from error
         raise OutOfMemoryError(
             f"memory ran out with --batch-size {config.training_hyperparameters.batch_size}; "
             f"try --batch-size {batch_size}",

@@ -175,7 +175,7 @@ def _list_figures(bundle_path: Path, subject: _Subject, measured: _Measurements)
     loss = measured.best.loss
     baseline = measure_frequency_baseline(subject.data, vocab_size=subject.tokenizer.vocab_size)
     return {
-        "damaged_artifacts": len(find_checkpoints(bundle_path.parent)[1]),
+        "damaged_artifacts": _count_damaged(bundle_path.parent),
         "validation_loss": loss,
         "gain_over_frequencies": baseline - loss,
         "overfitting_gap": last.validation_loss - last.train_loss,
@@ -185,6 +185,12 @@ def _list_figures(bundle_path: Path, subject: _Subject, measured: _Measurements)
         **measured.texts.figures,
         **{f"minimal_pairs.{language}.accuracy": one.accuracy for language, one in measured.grammar.items()},
     }
+
+
+def _count_damaged(directory: Path) -> int:
+    """Count the run's own checkpoints that are damaged; the user may keep other files under such names."""
+    ours = (read_status(directory) or PipelineStatus()).artifacts_created
+    return sum(one.path.name in ours for one in find_checkpoints(directory)[1])
 
 
 def _describe_results(
