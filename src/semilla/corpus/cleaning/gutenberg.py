@@ -56,6 +56,11 @@ def names_gutenberg(text: str) -> bool:
     return re.search(r"Project Gutenberg", text[:_HEADER_REACH], re.I) is not None
 
 
+def has_end_marker(text: str) -> bool:
+    """Return whether a text holds the marker that ends a Project Gutenberg text."""
+    return _END.search(text) is not None
+
+
 def strip_header_and_licence(text: str) -> Body:
     """Keep the text between each start marker and the next end marker; without markers, everything."""
     whole, text = text, _remove_licences(text)
