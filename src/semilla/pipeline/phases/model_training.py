@@ -19,7 +19,7 @@ from semilla.records import names
 from semilla.records.files import describe_artifact, hash_file
 from semilla.records.status import PipelineStatus, read_status
 from semilla.system import interrupts
-from semilla.system.allocator import keep_freed_blocks
+from semilla.system.allocator import keep_freed_blocks, return_freed_blocks
 from semilla.tokenizer.tokenizer import Tokenizer, read_tokenizer
 from semilla.training.checkpoints.checkpoint import Damaged, Provenance, find_checkpoints, restore_state
 from semilla.training.checkpoints.persistence import TrainingFiles
@@ -72,6 +72,8 @@ def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
             f"try --batch-size {batch_size}",
             next_command=to_command(config, batch_size=batch_size, resume_from_checkpoint=True),
         ) from error
+    finally:
+        return_freed_blocks()
 
 
 @dataclass(frozen=True)
