@@ -214,13 +214,23 @@ class Journal:
             self._clock_s = stopped_s
 
     def _describe_kept(self) -> str:
-        done = [phase for phase in self.status.completed_phases if phase != PHASES[0]]
+        if not self.directory.is_dir():
+            return f"nothing: {self.directory} is gone"
+        done = [
+            phase for phase in self.status.completed_phases if phase != PHASES[0] and self._has_results(phase)
+        ]
         kept = [f"the results of {', '.join(done)}"] if done else []
         if list_checkpoints(self.directory):
             kept.append("every checkpoint")
-        return (
-            f"{' and '.join(kept)} in {self.directory}" if kept else "nothing existed yet, so nothing is lost"
-        )
+        if kept:
+            return f"{' and '.join(kept)} in {self.directory}"
+        had_results = len(self.status.completed_phases) > 1
+        return "nothing: the results are gone" if had_results else "nothing existed yet, so nothing is lost"
+
+    def _has_results(self, phase: str) -> bool:
+        """Return whether the files of a finished phase are still there."""
+        entry = self.status.phase_records.get(phase)
+        return entry is not None and all((self.directory / one.path).is_file() for one in entry.artifacts)
 
     def _save(self) -> None:
         write_status(self.directory, self.status)

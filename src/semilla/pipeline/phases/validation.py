@@ -37,6 +37,8 @@ from semilla.training.data import TrainingData, build_data
 from semilla.training.evaluate import Evaluation, evaluate
 
 SAMPLE_TEMPERATURE = 0.8
+LEARNING = "gain_over_frequencies"
+"""The figure that tells a model from one that only knows how frequent each token is."""
 
 
 def read_inputs(config: PipelineConfiguration, records: Mapping[str, PhaseRecord]) -> dict[str, Any]:
@@ -219,8 +221,10 @@ def _report_misses(findings: Sequence[Finding], *, strict: bool, progress: Progr
     for finding in tolerated:
         progress(Warned(f"missed target {finding}", finding.topic))
     if fatal:
+        verdict = "the model did not learn: " if any(one.name == LEARNING for one in fatal) else ""
         raise ValidationFailureError(
-            "missed " + "; ".join(f"{finding.kind} {finding}, off by {finding.miss}" for finding in fatal),
+            f"{verdict}missed "
+            + "; ".join(f"{finding.kind} {finding}, off by {finding.miss}" for finding in fatal),
             missed=[finding.name for finding in fatal],
         )
     progress(Note("Every gate passed."))
