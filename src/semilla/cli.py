@@ -181,10 +181,10 @@ def choose_next_command(error: SemillaError, *, command: str, words: Sequence[st
     Only what was interrupted is repeated as it was.
     """
     found = error.next_command or suggest_command(error, command=command, words=words)
-    was_interrupted = isinstance(error, InterruptedRunError)
-    if not was_interrupted and describe_action(shlex.split(found)[1:]) == describe_action(words):
-        return f"semilla guide {error.category}"
-    return found
+    suggested = shlex.split(found)[1:]
+    shows_more = "--debug" in suggested and "--debug" not in words
+    is_new = shows_more or describe_action(suggested) != describe_action(words)
+    return found if is_new or isinstance(error, InterruptedRunError) else f"semilla guide {error.category}"
 
 
 def describe_action(words: Sequence[str]) -> object:

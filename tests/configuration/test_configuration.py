@@ -174,7 +174,9 @@ def test_all_mistakes_are_reported_together(tmp_path):
         "'muonn' (from --optimizer): must be one of muon, adamw; nearest valid value: muon"
         in mistakes["optimizer"]
     )
-    assert "'nan' (from SEMILLA_LEARNING_RATE): a number from 1e-5 to 0.01" in mistakes["learning_rate"]
+    assert (
+        "'nan' (from SEMILLA_LEARNING_RATE): must be a number from 1e-5 to 0.01" in mistakes["learning_rate"]
+    )
     assert "must divide d_model = 128" in mistakes["num_heads"]
 
 

@@ -25,6 +25,7 @@ NAMES = [
     "parameters",
     "corpus_size",
     "learning_rate",
+    "threads",
 ]
 
 

@@ -22,7 +22,7 @@ from semilla.prerequisites.source import check_source
 from semilla.prerequisites.storage import check_directory, check_disk
 from semilla.system import interrupts
 
-WARNING_TOPICS = {"corpus_source": "network"}
+WARNING_TOPICS = {"corpus_source": "network", "threads": "speed"}
 """Guide topics that differ from the name of their check."""
 
 
