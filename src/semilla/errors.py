@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -255,7 +256,7 @@ RETRYABLE = {"network", "disk_space", "io_error", "interrupted", "locked", "kill
 INSTALL_COMMAND = "pip install 'semilla[train]'"
 
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_UNUSABLE_PATH = {errno.ENAMETOOLONG, errno.ELOOP}
+_UNUSABLE_PATH = {errno.ENAMETOOLONG, errno.ELOOP, errno.EISDIR, errno.ENOTDIR}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 _OUT_OF_MEMORY = (
     "can't allocate memory",
@@ -278,6 +279,11 @@ def from_os_error(error: OSError, path: str | os.PathLike[str]) -> SemillaError:
     """Translate an operating-system error raised while reading or writing ``path``."""
     reason = f"{os.fspath(path)}: {error.strerror or error}"
     if error.errno in _DISK_FULL:
+        if error.errno == errno.ENOSPC and (folder := _find_folder_without_inodes(path)):
+            return DiskSpaceError(
+                f"no inode is left for another file while writing {reason}: remove files, however small",
+                next_command=f"df -i {shlex.quote(folder)}",
+            )
         return DiskSpaceError(f"no space left while writing {reason}")
     if error.errno in _UNUSABLE_PATH:
         return InvalidConfigError(f"this path cannot be used: {reason}")
@@ -294,6 +300,16 @@ def refuse_lost_directory() -> None:
         Path.cwd()
     except OSError as error:
         raise StorageError("the working directory does not exist any more", next_command="cd") from error
+
+
+def _find_folder_without_inodes(path: str | os.PathLike[str]) -> str | None:
+    """Return the folder of ``path`` if its file system has space, but no file more."""
+    folder = os.path.dirname(os.fspath(path)) or "."  # noqa: PTH120 - the path may be neither text nor valid
+    try:
+        usage = os.statvfs(folder)
+    except (OSError, ValueError, AttributeError):
+        return None
+    return folder if usage.f_files and not usage.f_favail else None
 
 
 def translate_error(error: BaseException, *, path: str = "a file") -> SemillaError:

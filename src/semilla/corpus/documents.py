@@ -24,6 +24,8 @@ from semilla.events import Note, Progress, Warned
 from semilla.stories import generate_corpus
 
 _MB = 1 << 20
+FILES_PER_NOTE = 1000
+"""Reading a thousand small files takes a few seconds."""
 
 
 @dataclass
@@ -133,7 +135,10 @@ def _read_local(
     num_unmarked = 0
     if source.kind == "folder" and (output := list_output(source)):
         progress(Note(f"{len(output)} text files in {source.value} were written by runs: they are not read."))
-    for path in list_text_files(source):
+    files = list_text_files(source)
+    for number, path in enumerate(files):
+        if number and number % FILES_PER_NOTE == 0:
+            progress(Note(f"{number:,} of {len(files):,} files are read."))
         data = read_text_file(path)
         if source.kind == "folder" and not data.strip():
             progress(Warned(f"{path} is empty: left out", topic="invalid_corpus"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import stat
 from collections.abc import Iterator
@@ -20,6 +21,9 @@ from semilla.records import names
 
 MAX_FILE_BYTES = 128 << 20
 """Cleaning takes about ten times the size of a file in memory."""
+
+MAX_LISTED_FILES = 100
+"""More files are recorded as one."""
 
 
 @dataclass(frozen=True)
@@ -117,12 +121,19 @@ def read_text_file(path: Path) -> bytes:
 
 
 def fingerprint_files(source: CorpusSource) -> list[dict[str, str | None]]:
-    """Return path and SHA-256 of each file of a local source, so that any change shows; None for an unreadable one."""
+    """Return path and SHA-256 of each file of a local source, so that any change shows; None for an unreadable one.
+
+    For more than a hundred files, one hash stands for all: the status file is written often.
+    """
     try:
         files = list_text_files(source)
     except InvalidCorpusError:
         return []
-    return [{"path": str(path.absolute()), "sha256": _fingerprint(path)} for path in files]
+    found = [{"path": str(path.absolute()), "sha256": _fingerprint(path)} for path in files]
+    if len(found) <= MAX_LISTED_FILES:
+        return found
+    together = hashlib.sha256(json.dumps(found).encode()).hexdigest()
+    return [{"path": f"{Path(source.value).absolute()} ({len(found):,} files)", "sha256": together}]
 
 
 def _fingerprint(path: Path) -> str | None:

@@ -19,7 +19,7 @@ from semilla.errors import (
     translate_error,
 )
 from semilla.events import ArtifactWritten, Note, Progress
-from semilla.pipeline.journal import Journal, restore_record
+from semilla.pipeline.journal import Journal, list_checkpoints, restore_record
 from semilla.pipeline.kept_models import drop_duplicate, keep_finished_model
 from semilla.pipeline.phases import load_phase
 from semilla.pipeline.reuse import find_reusable, find_stale_phase, take_skipped, verify_record
@@ -129,7 +129,7 @@ def decide_resume(
     """Decide whether training continues from existing checkpoints; the result is in ``resume_from_checkpoint``."""
     if resume is None and config.resume_from_checkpoint:
         resume = True
-    checkpoints = journal.list_checkpoints()
+    checkpoints = list_checkpoints(journal.directory)
     if resume is None and checkpoints and not journal.status.is_trained:
         if ask is None:
             raise InvalidConfigError(
@@ -144,7 +144,7 @@ def decide_resume(
 
 def find_end(config: PipelineConfiguration, journal: Journal, *, stale: Phase | None) -> str | None:
     """Say why continuing would train nothing; None when the run has something to do. ``stale`` is of a trained run."""
-    if not config.resume_from_checkpoint or not journal.list_checkpoints():
+    if not config.resume_from_checkpoint or not list_checkpoints(journal.directory):
         return None
     if "model_training" in config.skip_phases:
         return None

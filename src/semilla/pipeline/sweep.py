@@ -17,6 +17,7 @@ from semilla.configuration.schema import PipelineConfiguration
 from semilla.configuration.settings import list_settings
 from semilla.errors import InvalidConfigError, Phase, SemillaError
 from semilla.events import Progress
+from semilla.pipeline.journal import list_checkpoints
 from semilla.pipeline.main_job import run_pipeline
 from semilla.pipeline.phases import PhaseRecord, load_phase
 from semilla.pipeline.reuse import find_reusable
@@ -117,7 +118,7 @@ def choose_resume(trial: Trial, resume: bool | None) -> bool:
         return resume
     status = read_status(trial.directory)
     is_trained = status is not None and status.is_trained
-    return not is_trained and any(trial.directory.glob(names.CHECKPOINT_PATTERN))
+    return not is_trained and bool(list_checkpoints(trial.directory))
 
 
 def copy_phases(config: PipelineConfiguration, *, source: Path) -> None:

@@ -79,10 +79,16 @@ def _find_local_error(source: str) -> SemillaError | None:
         elif path.exists():
             return InvalidCorpusError(f"{source} is neither a file nor a folder")
         else:
-            return InvalidCorpusError(f"there is no file or catalogue entry {source!r}{_suggest(source)}")
+            missing = f"file or folder {path}" if _is_path(source) else f"file or catalogue entry {source!r}"
+            return InvalidCorpusError(f"there is no {missing}{_suggest(source)}")
     except OSError as error:
         return from_os_error(error, path)
     return None
+
+
+def _is_path(source: str) -> bool:
+    """Return whether a source can only be a path: no name of the catalogue has a slash or a suffix."""
+    return "://" not in source and (os.sep in source or bool(Path(source).suffix))
 
 
 def _suggest(source: str) -> str:
@@ -93,6 +99,8 @@ def _suggest(source: str) -> str:
     with suppress(OSError):
         neighbours = [neighbour.name for neighbour in path.parent.iterdir()]
     near_files = [str(path.parent / name) for name in get_close_matches(path.name, neighbours, n=1)]
+    if _is_path(source):
+        return f"; did you mean {near_files[0]}?" if near_files else ""
     near_names = get_close_matches(source.lower(), CATALOGUE, n=1)
     near = [*near_names, *near_files] or [f"one of {', '.join(CATALOGUE)}"]
     return f"; did you mean {' or '.join(near)}?"

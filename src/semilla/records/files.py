@@ -28,6 +28,9 @@ TEMP_SUFFIX = ".tmp"
 _NO_HASH = "0" * 64
 _HASH_AT_END = re.compile(rb'"sha256": "([0-9a-f]{64})"\n}\n\Z')
 _PIECE_BYTES = 1 << 20
+MAX_RECORD_BYTES = 8 << 20
+"""A status or the metrics of a hundred epochs take less than a hundredth of it."""
+MAX_RECORD_DEPTH = 20
 _CANNOT_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}
 
 
@@ -41,6 +44,10 @@ class Artifact:
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
+
+
+class SyncError(StorageError):
+    """The disk did not confirm that a file was written."""
 
 
 class Draft:
@@ -65,7 +72,12 @@ class Draft:
         """Wait until everything is on the disk."""
         with _translated(self.path):
             disk.flush(self.file)
-            disk.fsync(self.file)
+            try:
+                disk.fsync(self.file)
+            except OSError as error:
+                if error.errno == errno.EIO:
+                    raise SyncError(f"input/output error: {self.path}: it cannot be synced") from error
+                raise
 
 
 @contextmanager
@@ -97,6 +109,17 @@ def name_temporary(directory: Path) -> Path:
 
 
 def write_bytes(path: Path, data: bytes | memoryview) -> None:
+    """Write a file. When it cannot be synced, try once more with a new one.
+
+    After a failed sync the kernel may count the pages as written, so syncing the same file again proves nothing.
+    """
+    try:
+        _write_once(path, data)
+    except SyncError:
+        _write_once(path, data)
+
+
+def _write_once(path: Path, data: bytes | memoryview) -> None:
     with open_atomic(path) as draft:
         draft.write(data)
 
@@ -119,7 +142,7 @@ def write_json(path: Path, value: object) -> None:
 
 def read_json(path: Path) -> Any:
     """Read JSON; raises IntegrityError when it does not parse."""
-    return _parse_json(_read(path), path)
+    return _parse_json(_read(path, limit=MAX_RECORD_BYTES), path)
 
 
 def write_record(path: Path, value: Mapping[str, Any]) -> None:
@@ -131,20 +154,38 @@ def write_record(path: Path, value: Mapping[str, Any]) -> None:
 
 def read_record(path: Path) -> dict[str, Any]:
     """Verify and read what ``write_record`` wrote; raises IntegrityError when it is damaged."""
-    data = _read(path)
+    data = _read(path, limit=MAX_RECORD_BYTES)
     found = _HASH_AT_END.search(data)
     blank = data[: found.start(1)] + _NO_HASH.encode() + data[found.end(1) :] if found else b""
     if not found or _hash(blank).encode() != found[1]:
         raise IntegrityError(f"{path} has changed since it was written: its SHA-256 differs")
     # It may still be forged: the hash shows that the file is complete, not who wrote it.
     content: dict[str, Any] = _parse_json(data, path)
+    if _is_deeper(content, MAX_RECORD_DEPTH):
+        raise IntegrityError(f"{path} is nested more than {MAX_RECORD_DEPTH} levels deep, and no record is")
     content.pop("sha256")
     return content
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, *, limit: int) -> bytes:
     with _translated(path), open(path, "rb", opener=disk.open_readable) as file:
-        return file.read()
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise IntegrityError(f"{path} is larger than {limit >> 20} MB, and no record is")
+    return data
+
+
+def _is_deeper(content: object, depth: int) -> bool:
+    """Return whether JSON values are nested more than ``depth`` levels deep."""
+    level = [content]
+    for _ in range(depth):
+        parts = [
+            part.values() if isinstance(part, dict) else part
+            for part in level
+            if isinstance(part, dict | list)
+        ]
+        level = [inner for part in parts for inner in part]
+    return any(isinstance(part, dict | list) for part in level)
 
 
 def _format_json(value: object) -> str:

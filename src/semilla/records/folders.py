@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from semilla.errors import InvalidConfigError, SemillaError, StorageError, from_os_error
+from semilla.errors import InvalidConfigError, SemillaError, from_os_error
 from semilla.records import files
 from semilla.records.files import Artifact
 
@@ -44,11 +44,16 @@ def stage_folder(path: Path) -> Iterator[Path]:
 
 
 def make_directories(directory: Path) -> list[Path]:
-    """Durably create a directory and its missing parents; returns the new ones, outermost first."""
+    """Durably create a directory and its missing parents; returns the new ones, outermost first.
+
+    Raises InvalidConfigError when a file, a device or a link that leads nowhere has one of the names.
+    """
     folders = [directory, *directory.parents]
     in_the_way = [folder for folder in folders if os.path.lexists(folder) and not _is_directory(folder)]
     if in_the_way:
-        raise StorageError(f"{in_the_way[0]} is in the way: it is not a folder")
+        raise InvalidConfigError(
+            f"{in_the_way[0]} is in the way: it is not a folder; move it, or choose another folder"
+        )
     missing = [folder for folder in reversed(folders) if not os.path.lexists(folder)]
     for folder in missing:
         files.make_directory(folder)

@@ -6,6 +6,7 @@ import errno
 import fcntl
 import json
 import os
+import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,7 +35,7 @@ def hold_lock(directory: Path) -> Iterator[None]:
     if file is None:
         raise LockedError(
             f"another run is using {directory} ({_describe_holder(directory)})",
-            next_command=f"semilla status {directory}",
+            next_command=f"semilla status {shlex.quote(str(directory))}",
         )
     with file:
         file.truncate(0)

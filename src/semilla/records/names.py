@@ -72,11 +72,13 @@ def name_tokenizer_model(vocab_size: int) -> str:
 
 
 CHECKPOINT_PATTERN = "checkpoint_*_*.pt"
-"""Glob for checkpoints. It may match other files; ``is_checkpoint`` decides."""
+"""Glob for checkpoints. It may match other files; ``parse_checkpoint`` decides."""
 
 
-def is_checkpoint(name: str) -> bool:
-    return re.fullmatch(r"checkpoint_(epoch|step)_\d+\.pt", name) is not None
+def parse_checkpoint(name: str) -> tuple[str, int] | None:
+    """Return the kind of a checkpoint, epoch or step, and its number; None for any other name."""
+    match = re.fullmatch(r"checkpoint_(epoch|step)_(0|[1-9][0-9]*)\.pt", name)
+    return (match[1], int(match[2])) if match else None
 
 
 def name_epoch_checkpoint(epoch: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
@@ -12,11 +13,38 @@ CGROUP_ROOT = Path("/sys/fs/cgroup")
 
 
 def measure_available_mb() -> float:
-    """Return the memory this process can use in MiB, including what it already holds."""
+    """Return the memory this process can use in MiB, including what it already holds.
+
+    A limit on addresses also counts the libraries of torch, of which training reads only a part.
+    """
     held = psutil.Process().memory_info().rss
     free = min(psutil.virtual_memory().available, *_list_cgroup_free(), 2**60)
-    limits = [resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA)]
-    return min(free + held, *(limit for limit in limits if limit != resource.RLIM_INFINITY), 2**60) / 2**20
+    limits = _read_limits()
+    if resource.RLIMIT_AS in limits:
+        limits[resource.RLIMIT_AS] -= sum(path.stat().st_size for path in _list_torch_libraries())
+    return max(0, min(free + held, *limits.values(), 2**60)) / 2**20
+
+
+def has_address_limit() -> bool:
+    """Return whether memory counts as soon as it has an address, before it is used."""
+    return bool(_read_limits())
+
+
+def has_cuda_build() -> bool:
+    """Return whether the installed torch is a build with CUDA, found without importing it."""
+    return any(path.name == "libtorch_cuda.so" for path in _list_torch_libraries())
+
+
+def _read_limits() -> dict[int, int]:
+    limits = {kind: resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA)}
+    return {kind: limit for kind, limit in limits.items() if limit != resource.RLIM_INFINITY}
+
+
+def _list_torch_libraries() -> list[Path]:
+    spec = find_spec("torch")
+    folders = [Path(place) for place in spec.submodule_search_locations or ()] if spec else []
+    patterns = ("torch/lib/*.so*", "nvidia/*/lib/*.so*")
+    return [path for folder in folders for pattern in patterns for path in folder.parent.glob(pattern)]
 
 
 def _list_cgroup_free() -> Iterator[int]:

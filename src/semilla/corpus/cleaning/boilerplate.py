@@ -47,7 +47,7 @@ _INDEX_LINE = re.compile(
     re.M | re.I,
 )
 """An entry of a table of contents: a gap or dots, then a page number."""
-_LAYOUT = re.compile(r"/\*(?: [A-Z]{2,}\b)? *(.{0,120}?) *\*/")
+_LAYOUT = re.compile(r"/\*(?: [A-Z]{2,}\b)?(.{0,160}?)\*/")
 _SUPERSCRIPT = re.compile(r"\^\{([^{}\n]*)\}")
 _BOLD_LINE = re.compile(r"^([#=+])(\S.*)\1$", re.M)
 _ITALICS = re.compile(r"(?<!_)_(?!_)")
@@ -73,7 +73,7 @@ def strip_marks(text: str, *, removed: Counter[str]) -> str:
     """Remove page and note numbers, layout marks and the marks of ``_italics_``; turn ``--`` into a dash."""
     for kind, pattern, replacement in (
         ("page_numbers", _PAGE_NUMBER, ""),
-        ("layout_marks", _LAYOUT, r"\1"),
+        ("layout_marks", _LAYOUT, lambda layout: layout[1].strip(" ")),
         ("layout_marks", _SUPERSCRIPT, r"\1"),
         ("emphasis_marks", _BOLD_LINE, r"\2"),
         ("emphasis_marks", _ITALICS, ""),

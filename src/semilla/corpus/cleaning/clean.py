@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from semilla.corpus.cleaning.boilerplate import strip_boilerplate, strip_marks
 from semilla.corpus.cleaning.gutenberg import Body, names_gutenberg, strip_header_and_licence
 from semilla.corpus.cleaning.paragraphs import PICTURE_GAP, join_wrapped_lines, measure_wrap_column
+from semilla.corpus.formats.mojibake import find_double_encoding
 from semilla.corpus.formats.plain_text import decode_text
 from semilla.errors import InvalidCorpusError
 
@@ -76,7 +77,10 @@ def clean_file(data: bytes, *, name: str, encoding: str = "auto") -> CleanText:
         title=body.title,
         author=body.author,
         removed={kind: count for kind, count in sorted((body.removed + replaced).items()) if count},
-        warnings=_list_warnings(body, name=name, from_gutenberg=from_gutenberg),
+        warnings=(
+            *_list_warnings(body, name=name, from_gutenberg=from_gutenberg),
+            *_warn_about_encoding(decoded, name=name),
+        ),
     )
 
 
@@ -125,6 +129,16 @@ def _refuse_half_a_book(body: Body, num_all: int, *, name: str) -> None:
             f"{name}: its Project Gutenberg markers enclose {num_kept:,} of {num_all:,} characters, "
             "less than half; remove the misplaced marker, or all markers"
         )
+
+
+def _warn_about_encoding(text: str, *, name: str) -> tuple[str, ...]:
+    double = find_double_encoding(text)
+    if double is None:
+        return ()
+    return (
+        f"{name} was encoded twice: it has {double.count:,} characters such as {double.found!r} in place of "
+        f"{double.meant!r}; kept as it is. If it is all like that, repair it: iconv -f UTF-8 -t CP1252",
+    )
 
 
 def _list_warnings(body: Body, *, name: str, from_gutenberg: bool) -> tuple[str, ...]:

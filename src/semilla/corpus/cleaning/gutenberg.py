@@ -7,6 +7,7 @@ end match only at the start of a line, so that a sentence that mentions the end 
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,13 +22,17 @@ _END = re.compile(
     r"|(?:[*_]+[ \t]*)?(?:End|Ende|Fin|Fim|Fine|Einde)\b[^\n.,;]{0,30}\bProje(?:ct|kt|to|t) Gutenberg)",
     re.M | re.I,
 )
-_LICENCE_OPENING = r"^[ \t]*(?:\*{3}[ \t]*START: FULL LICENSE|THE FULL PROJECT GUTENBERG LICENSE)"
-_LICENCE = re.compile(
-    rf"{_LICENCE_OPENING}(?s:.{{1000,25000}}?)newsletter to hear about new eBooks\."
-    r"(?:\s*\*{3}[ \t]*END: FULL LICENSE[^\n]*)?",
-    re.M | re.I,
+_LICENCE_OPENING = re.compile(
+    r"^[ \t]*(?:\*{3}[ \t]*START: FULL LICENSE|THE FULL PROJECT GUTENBERG LICENSE)", re.M | re.I
 )
-_LICENCE_START = re.compile(rf"{_LICENCE_OPENING}|^[ \t]*Updated editions will replace the prev", re.M | re.I)
+_LICENCE_CLOSING = re.compile(
+    r"newsletter to hear about new eBooks\.(?:\s*\*{3}[ \t]*END: FULL LICENSE[^\n]*)?", re.I
+)
+_LICENCE_LENGTHS = (1_000, 25_000)
+"""Fewest and most characters between the opening of a licence and its closing."""
+_LICENCE_START = re.compile(
+    rf"{_LICENCE_OPENING.pattern}|^[ \t]*Updated editions will replace the prev", re.M | re.I
+)
 """Ends a text that has no end marker."""
 _METADATA = re.compile(r"^(Title|Author): *(.+(?:\n {3,}\S.*)*)$", re.M)
 _HEADER_REACH = 2_000
@@ -51,9 +56,14 @@ def names_gutenberg(text: str) -> bool:
     return re.search(r"Project Gutenberg", text[:_HEADER_REACH], re.I) is not None
 
 
+def has_end_marker(text: str) -> bool:
+    """Return whether a text holds the marker that ends a Project Gutenberg text."""
+    return _END.search(text) is not None
+
+
 def strip_header_and_licence(text: str) -> Body:
     """Keep the text between each start marker and the next end marker; without markers, everything."""
-    whole, text = text, _LICENCE.sub("", text)
+    whole, text = text, _remove_licences(text)
     metadata = {name: _join_title(value) for name, value in _METADATA.findall(text[:_HEADER_REACH])}
     pieces, found = [], set()
     for start, end, markers in _find_bodies(text):
@@ -77,30 +87,56 @@ def _join_title(value: str) -> str:
     return separator.join([first, " ".join(rest)] if rest else [first])
 
 
+def _remove_licences(text: str) -> str:
+    """Remove each licence from its opening to the next closing, if that is neither too near nor too far."""
+    closings = _Marks(text, _LICENCE_CLOSING)
+    shortest, longest = _LICENCE_LENGTHS
+    kept, position = [], 0
+    for opening in _LICENCE_OPENING.finditer(text):
+        closing = closings.find(opening.end() + shortest, opening.end() + longest)
+        if closing and opening.start() >= position:
+            kept.append(text[position : opening.start()])
+            position = closing.end()
+    return "".join([*kept, text[position:]])
+
+
+class _Marks:
+    """All matches of a pattern, found in one pass, so that looking for the next one never reads the text again."""
+
+    def __init__(self, text: str, pattern: re.Pattern[str]) -> None:
+        self._found = list(pattern.finditer(text))
+        self._starts = [match.start() for match in self._found]
+
+    def find(self, start: int, last: int | None = None) -> re.Match[str] | None:
+        """Return the first match that starts at ``start`` or later, and at ``last`` or earlier."""
+        index = bisect_left(self._starts, start)
+        if index == len(self._starts) or (last is not None and self._starts[index] > last):
+            return None
+        return self._found[index]
+
+
 def _find_bodies(text: str) -> Iterator[tuple[int, int, set[str]]]:
     """Find start, end and markers of each body. A file may contain several books."""
+    starts, small_prints = _Marks(text, _START), _Marks(text, _SMALL_PRINT_END)
+    ends, licences = _Marks(text, _END), _Marks(text, _LICENCE_START)
     position = 0
     while True:
-        start = _find_start(text, position)
-        if start is None and position:
+        # The text begins after the later of the two kinds of marker.
+        marker, small_print = (
+            starts.find(position),
+            small_prints.find(position, position + _SMALL_PRINT_REACH),
+        )
+        if position and not (marker or small_print):
             return
-        begin = position if start is None else start
-        end = _END.search(text, begin) or _LICENCE_START.search(text, begin)
-        markers = {"start"} if start is not None else set()
-        yield start or 0, end.start() if end else len(text), markers | ({"end"} if end else set())
+        begins = [_find_title_end(text, marker)] if marker else []
+        begins += [small_print.end()] if small_print else []
+        begin = max(begins, default=position)
+        end = ends.find(begin) or licences.find(begin)
+        markers = ({"start"} if begins else set()) | ({"end"} if end else set())
+        yield begin, end.start() if end else len(text), markers
         if end is None:
             return
         position = end.end()
-
-
-def _find_start(text: str, position: int) -> int | None:
-    """Find where the text begins after the header at ``position``: after the later of the two kinds of marker."""
-    small_print = _SMALL_PRINT_END.search(text, position, position + _SMALL_PRINT_REACH)
-    marker = _START.search(text, position)
-    ends = [small_print.end()] if small_print else []
-    if marker:
-        ends.append(_find_title_end(text, marker))
-    return max(ends, default=None)
 
 
 def _find_title_end(text: str, marker: re.Match[str]) -> int:

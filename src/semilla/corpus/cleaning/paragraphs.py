@@ -45,18 +45,21 @@ def measure_wrap_column(text: str) -> int | None:
 def join_wrapped_lines(text: str, *, column: int) -> list[str]:
     """Return each paragraph, heading, verse and spoken line as one string. ``column`` is where lines were wrapped."""
     dash_joiner = _find_dash_joiner(text)
-    paragraphs: list[str] = []
-    after_gap = False
+    paragraphs: list[list[str]] = []
+    tail, after_gap = "", False  # the end of the last paragraph, which may grow to the length of the text
     for block in _BREAKS.split("\n".join(line.rstrip(" ") for line in text.split("\n")).strip("\n")):
         if block in {"", PICTURE_GAP}:
             after_gap = after_gap or bool(block)
             continue
         joined = _join_block(block.split("\n"), column=column, dash_joiner=dash_joiner)
-        if paragraphs and _is_interrupted(paragraphs[-1], joined, after_gap=after_gap):
-            paragraphs[-1] += _find_joiner(paragraphs[-1], joined[0], dash_joiner=dash_joiner) + joined.pop(0)
-        paragraphs += joined
+        if paragraphs and _is_interrupted(tail, joined, after_gap=after_gap):
+            paragraphs[-1] += [_find_joiner(tail, joined[0], dash_joiner=dash_joiner), joined[0]]
+            tail += "".join(paragraphs[-1][-2:])
+            joined = joined[1:]
+        paragraphs += [[one] for one in joined]
+        tail = (joined[-1] if joined else tail)[-_MIN_INTERRUPTED:]
         after_gap = False
-    return paragraphs
+    return ["".join(parts) for parts in paragraphs]
 
 
 def _join_block(lines: list[str], *, column: int, dash_joiner: str) -> list[str]:
@@ -111,17 +114,13 @@ def _starts_paragraph(line: str, after: str, *, is_wrapped: bool) -> bool:
     )
 
 
-def _is_interrupted(paragraph: str, following: list[str], *, after_gap: bool) -> bool:
-    """Return whether a picture, or a blank line at a page break, interrupts a sentence here."""
+def _is_interrupted(tail: str, following: list[str], *, after_gap: bool) -> bool:
+    """Return whether a picture, or a blank line at a page break, interrupts the sentence that ``tail`` ends with."""
     if not following[0][:1].islower():
         return False
     if after_gap:
-        return not _ends_sentence(paragraph)
-    return (
-        len(following) == 1
-        and len(paragraph) >= _MIN_INTERRUPTED
-        and (paragraph[-1].isalnum() or paragraph[-1] == ",")
-    )
+        return not _ends_sentence(tail)
+    return len(following) == 1 and len(tail) >= _MIN_INTERRUPTED and (tail[-1].isalnum() or tail[-1] == ",")
 
 
 def _find_dash_joiner(text: str) -> str:

@@ -19,7 +19,7 @@ from semilla.records import names
 from semilla.records.files import describe_artifact, hash_file
 from semilla.records.status import PipelineStatus, read_status
 from semilla.system import interrupts
-from semilla.system.allocator import keep_freed_blocks
+from semilla.system.allocator import keep_freed_blocks, return_freed_blocks
 from semilla.tokenizer.tokenizer import Tokenizer, read_tokenizer
 from semilla.training.checkpoints.checkpoint import (
     Damaged,
@@ -85,11 +85,17 @@ def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
         if not is_out_of_memory(error):
             raise
         batch_size = suggest_batch_size(config)
+        if batch_size is None:
+            raise OutOfMemoryError(
+                "memory ran out with one sequence at a time: reduce max_sequence_length or the size of the model"
+            ) from error
         raise OutOfMemoryError(
             f"memory ran out with --batch-size {config.training_hyperparameters.batch_size}; "
             f"try --batch-size {batch_size}",
             next_command=to_command(config, batch_size=batch_size, resume_from_checkpoint=True),
         ) from error
+    finally:
+        return_freed_blocks()
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from semilla.corpus.sources import resolve_source
 from semilla.errors import SemillaError
 from semilla.events import Progress, Warned
 from semilla.pipeline.phases import PhaseRecord
-from semilla.prerequisites.advice import check_corpus_size, check_learning_rate, check_shape
+from semilla.prerequisites.advice import check_corpus_size, check_learning_rate, check_shape, check_threads
 from semilla.prerequisites.check import Check
 from semilla.prerequisites.duration import check_duration
 from semilla.prerequisites.memory import check_memory
@@ -22,7 +22,7 @@ from semilla.prerequisites.source import check_source
 from semilla.prerequisites.storage import check_directory, check_disk
 from semilla.system import interrupts
 
-WARNING_TOPICS = {"corpus_source": "network"}
+WARNING_TOPICS = {"corpus_source": "network", "threads": "speed"}
 """Guide topics that differ from the name of their check."""
 
 
@@ -83,6 +83,7 @@ def check_machine(config: PipelineConfiguration) -> list[Check]:
         check_shape(config),
         check_corpus_size(config),
         check_learning_rate(config),
+        check_threads(config),
     ]
 
 

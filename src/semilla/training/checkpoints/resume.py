@@ -30,23 +30,24 @@ class Resumption:
     def list_replaced(self, lineage: int, *, ours: Collection[str]) -> list[Path]:
         """Checkpoints to remove after the first new one of ``lineage``: other lineages, and damaged ones.
 
-        Damaged files that are not among ``ours`` stay: they may belong to the user.
+        Damaged files that are not among ``ours``, folders and links stay: they may belong to the user.
         """
         others = [one.path for one in self.found if one.provenance.lineage != lineage]
-        return others + [one.path for one in self.damaged if one.path.name in ours]
+        damaged = [one.path for one in self.damaged if one.path.name in ours]
+        return others + [path for path in damaged if path.is_file() and not path.is_symlink()]
 
 
 def choose_start(
     config: PipelineConfiguration, found: list[Checkpoint], damaged: list[Damaged], *, progress: Progress
 ) -> Resumption:
-    """Choose the newest checkpoint that verifies. Raises IntegrityError when there are some but none verifies."""
+    """Choose the newest checkpoint that verifies. Raises IntegrityError when there are files but none verifies."""
     for one in damaged:
         progress(Warned(str(one), "integrity"))
     if not config.resume_from_checkpoint:
         return Resumption(None, found, damaged)
     if found:
         return Resumption(_find_start(config, found, progress=progress), found, damaged)
-    if damaged:
+    if any(one.path.is_file() for one in damaged):
         raise IntegrityError(
             "no checkpoint can be read; start over with --no-resume",
             next_command=f"{to_command(config, resume_from_checkpoint=False)} --no-resume",
