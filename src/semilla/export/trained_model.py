@@ -98,7 +98,13 @@ def read_run(directory: Path) -> tuple[TrainedModel, RunFacts]:
     Raises InvalidConfigError when there is no such folder or it is a bundle, LockedError while a run is active there,
     IncompatibleError when the training is not finished, and IntegrityError when a file is damaged.
     """
-    config, status = _open_run(directory)
+    return load_run(directory, *_open_run(directory))
+
+
+def load_run(
+    directory: Path, config: PipelineConfiguration, status: PipelineStatus
+) -> tuple[TrainedModel, RunFacts]:
+    """Load and verify the best model of a run whose training ``status`` records as finished."""
     tokenizer_name = names.name_tokenizer_model(config.tokenizer_vocab_size)
     files = (names.BEST_MODEL, names.METRICS, names.CORPUS, names.CORPUS_MANIFEST, tokenizer_name)
     hashes = _verify(directory, status, files)

@@ -127,10 +127,11 @@ def decide_resume(
 
 
 def finish_run(config: PipelineConfiguration, journal: Journal) -> None:
-    """Write the report of the finished run, then mark the run as complete."""
+    """Write the report and the page of the finished run, then mark the run as complete."""
     finished = journal.status.model_copy(deep=True)
     finished.finish()
     write_report(config, finished, journal)
+    write_page(config, finished, journal)
     journal.finish()
 
 
@@ -144,6 +145,16 @@ def write_report(config: PipelineConfiguration, status: PipelineStatus, journal:
     if status.run_state == "complete" or run.epochs:
         write_text(path, render_run(run))
         journal.tell(ArtifactWritten(path))
+
+
+def write_page(config: PipelineConfiguration, status: PipelineStatus, journal: Journal) -> None:
+    """Write ``model.html``: the model for a browser."""
+    from semilla.export.trained_model import load_run  # noqa: PLC0415 - torch, needed only at the end
+    from semilla.export.web.page import render_page  # noqa: PLC0415
+
+    path = journal.directory / names.PAGE
+    write_text(path, render_page(*load_run(journal.directory, config, status)))
+    journal.tell(ArtifactWritten(path))
 
 
 @contextmanager
