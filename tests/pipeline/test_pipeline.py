@@ -52,6 +52,7 @@ def test_a_run_leaves_every_artifact_of_the_specification(finished: Path) -> Non
         "corpus_bilingual.txt", "corpus_manifest.json", "bilingual_1k.model", "bilingual_1k.vocab", "best_model.pt",
         "final_model.pt", "checkpoint_epoch_1.pt", "checkpoint_epoch_2.pt", "training_metrics.json",
         "configuration.toml", "bundle/model.onnx", "bundle/tokenizer.model", "bundle/bundle.json", "report.html",
+        "model.html",
     }  # fmt: skip
     created = set(read(finished)["artifacts_created"])
     assert expected <= created
@@ -230,7 +231,7 @@ def test_validate_measures_again_without_training(copy: Path) -> None:
     assert cli.main(["validate", str(copy)]) == 0
     after = hash_tree(copy)
     changed = {name for name in after if before.get(name) != after[name]}
-    assert changed == {"pipeline_status.json", "report.html"}
+    assert changed == {"pipeline_status.json", "report.html", "model.html"}
 
 
 @pytest.mark.parametrize("option", [("--d-model", "128"), ("--tokenizer-vocab-size", "1050")])

@@ -1,7 +1,7 @@
 "use strict";
 // The view "watch it learn": the samples of one epoch at a time, and the curve of the loss. On paper all epochs are shown.
 
-const CURVE = { width: 600, height: 200, left: 40, right: 90, top: 10, bottom: 25 };
+const CURVE = { width: 600, height: 200, left: 50, right: 15, top: 12, bottom: 28 };
 
 function showEpoch() {
   const epoch = Number(byId("epoch").value);
@@ -32,21 +32,17 @@ function drawCurve(epoch) {
     svg.append(makeSvg("text", { x: left - 6, y: y(loss) + 4, "text-anchor": "end" }, loss.toFixed(2)));
   }
   svg.append(makeSvg("line", { x1: x(epoch - 1), x2: x(epoch - 1), y1: top, y2: height - bottom, class: "cursor" }));
-  const ends = MODEL.losses.at(-1).map(y);
-  if (Math.abs(ends[0] - ends[1]) < 16) ends[ends[0] < ends[1] ? 1 : 0] = Math.min(ends[0], ends[1]) + 16;
   ["training", "validation"].forEach((name, series) => {
     const points = MODEL.losses.map((losses, place) => `${x(place)},${y(losses[series])}`).join(" ");
     svg.append(makeSvg("polyline", { points, class: name }));
     svg.append(makeSvg("circle", { cx: x(epoch - 1), cy: y(MODEL.losses[epoch - 1][series]), r: 4, class: name }));
-    svg.append(makeSvg("text", { x: x(last) + 8, y: ends[series] + 4, class: name }, say(name)));
   });
   const ticks = [...new Set([1, epoch, MODEL.losses.length])];
   for (const tick of ticks) {
     svg.append(makeSvg("text", { x: x(tick - 1), y: height - 6, "text-anchor": "middle" }, tick));
   }
   const figure = byId("curve");
-  figure.querySelector("figcaption").id = "curve-name";
-  figure.querySelector("svg")?.remove();
+  figure.querySelector("svg[role=img]")?.remove();
   figure.append(svg);
 }
 

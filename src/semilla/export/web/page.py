@@ -1,7 +1,7 @@
 """Writes the page: one HTML file with the model, its forward pass in JavaScript and its model card.
 
-``tokenizer.js``, ``network.js`` and ``sampling.js`` compute what ``semilla.runtime`` computes. The other scripts show it,
-one file per view. The page contains the scripts unchanged, so its source can be read. Its policy allows only these
+``tokenizer.js``, ``network.js`` and ``sampling.js`` compute what ``semilla.runtime`` computes. The other scripts show
+it, one file per view. The page contains the scripts unchanged, so its source can be read. Its policy allows only these
 scripts and this style sheet, by their hashes, and no request.
 """
 
