@@ -3,6 +3,7 @@
 
 const NUM_BARS = 10;
 const NUM_GUESSES = 3;
+const MOST_PIECES = 100;
 const SQUARE = 8; // pixels of a square in a picture of attention
 
 const inside = { ids: [], isCut: false, attention: [], states: [], head: null, chips: [] };
@@ -10,8 +11,8 @@ const inside = { ids: [], isCut: false, attention: [], states: [], head: null, c
 // Reads the sentence, and keeps for each piece its residual stream after every layer and the attention of every head.
 function readSentence() {
   const ids = encodePrompt(byId("sentence").value);
-  inside.isCut = ids.length > network.capacity;
-  inside.ids = ids.slice(0, network.capacity);
+  inside.ids = ids.slice(0, Math.min(MOST_PIECES, network.capacity));
+  inside.isCut = inside.ids.length < ids.length;
   inside.states = []; // [position][layer]
   inside.attention = []; // [layer * heads + head][position]
   const cache = network.makeCache();
@@ -113,7 +114,7 @@ function showHead(label, shares, index) {
   const layer = Math.floor(index / network.heads) + 1;
   const head = (index % network.heads) + 1;
   const most = shares.indexOf(Math.max(...shares));
-  const piece = `“${tokenizer.show(inside.ids[most])}”`;
+  const piece = tokenizer.show(inside.ids[most]);
   label.querySelector(".head-name").textContent = say("head", { layer, head });
   label.querySelector(".looks").textContent = say("looks_at", { piece, share: showShare(shares[most]) });
   const { style } = label.querySelector(".row");

@@ -29,7 +29,7 @@ function drawCurve(epoch) {
   const svg = makeSvg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-labelledby": "curve-name" });
   for (const loss of [low, high]) {
     svg.append(makeSvg("line", { x1: left, x2: width - right, y1: y(loss), y2: y(loss), class: "grid" }));
-    svg.append(makeSvg("text", { x: left - 6, y: y(loss) + 4, "text-anchor": "end" }, loss.toFixed(2)));
+    svg.append(makeSvg("text", { x: left - 6, y: y(loss) + 4, "text-anchor": "end" }, showValue(loss, 2)));
   }
   svg.append(makeSvg("line", { x1: x(epoch - 1), x2: x(epoch - 1), y1: top, y2: height - bottom, class: "cursor" }));
   ["training", "validation"].forEach((name, series) => {

@@ -56,16 +56,23 @@ const showPiece = (id) => (id === END_ID ? say("end_piece") : tokenizer.show(id)
 let language = navigator.language.startsWith("es") ? "es" : "en";
 const redraws = []; // functions that write texts which depend on what is shown
 
+// Numbers as the reader's language writes them.
+function showValue(value, digits = Number.isInteger(value) ? 0 : 3) {
+  if (typeof value !== "number") return value;
+  return value.toLocaleString(language, { minimumFractionDigits: digits, maximumFractionDigits: digits });
+}
+
 // The text of a key in the reader's language, with values in place of {name}.
 function say(key, values = {}) {
   const known = {
-    parameters: MODEL.num_parameters.toLocaleString(language),
+    parameters: MODEL.num_parameters,
     texts: describeTexts(),
+    start: MODEL.start_ids.map((id) => tokenizer.show(id)).join(" "),
     version: MODEL.version,
     model_version: MODEL.model_version,
     ...values,
   };
-  return MODEL.texts[language][key].replace(/{(\w+)}/g, (match, name) => known[name] ?? match);
+  return MODEL.texts[language][key].replace(/{(\w+)}/g, (match, name) => showValue(known[name] ?? match));
 }
 
 // "Don Quijote, Alice in Wonderland and 3 more".
@@ -179,7 +186,7 @@ function offerOpenings(place, field, use) {
   }
 }
 
-const firstOpening = Object.values(MODEL.openings)[0]?.[0] ?? "";
+const firstOpening = (MODEL.openings[language] ?? Object.values(MODEL.openings)[0] ?? [])[0] ?? "";
 
 byId("interface").value = language;
 byId("interface").addEventListener("change", (event) => {

@@ -136,9 +136,8 @@ def list_epochs(facts: RunFacts, openings: Mapping[str, Sequence[str]]) -> Itera
     for epoch in facts.metrics.epoch_history:
         yield {
             "number": epoch.epoch_number,
-            "epoch": f"{epoch.epoch_number}",
-            "loss": f"{epoch.validation_loss:.3f}",
-            "train": f"{epoch.train_loss:.3f}",
+            "loss": round(epoch.validation_loss, 3),
+            "train": round(epoch.train_loss, 3),
             "samples": [
                 (language, *_cut_opening(text, known[0] if known else ""))
                 for (language, known), text in zip(openings.items(), epoch.sample_outputs, strict=False)
@@ -200,6 +199,6 @@ def _environment() -> jinja2.Environment:
         finalize=lambda value: escape_controls(value) if type(value) is str else value,
     )
     environment.filters["tojson_attribute"] = lambda epoch: dump_json(
-        {key: epoch[key] for key in ("epoch", "loss", "train")}
+        {"epoch": epoch["number"], "loss": epoch["loss"], "train": epoch["train"]}
     )
     return environment

@@ -80,8 +80,9 @@ function addPiece(id, scores, text) {
 }
 
 function showTalk() {
-  byId("write").disabled = byId("another").disabled = talk.writing;
-  byId("stop").disabled = !talk.writing;
+  // Not `disabled`: a button that is would lose the keyboard's focus.
+  for (const name of ["write", "another"]) byId(name).setAttribute("aria-disabled", talk.writing);
+  byId("stop").setAttribute("aria-disabled", !talk.writing);
   byId("talk-status").textContent = describeTalk();
   byId("choice").hidden = talk.writing || !talk.pieces.length;
   byId("piece").max = Math.max(1, talk.pieces.length);
@@ -93,13 +94,7 @@ function describeTalk() {
   if (talk.writing) return say("writing");
   if (!talk.report) return "";
   const { key, count, seconds, rate, seed } = talk.report;
-  const options = { minimumFractionDigits: 1, maximumFractionDigits: 1 };
-  return say(key, {
-    count: count.toLocaleString(language),
-    seconds: seconds.toLocaleString(language, options),
-    rate: Math.round(rate).toLocaleString(language),
-    seed,
-  });
+  return say(key, { count, seconds: showValue(seconds, 1), rate: Math.round(rate), seed });
 }
 
 // Shows the piece that the slider points at.
@@ -107,7 +102,7 @@ function showChoice() {
   const place = Number(byId("piece").value);
   const { id, share, best, span } = talk.pieces[Math.min(place, talk.pieces.length) - 1];
   for (const { span: one } of talk.pieces) one.classList.toggle("current", one === span);
-  const values = { place, count: talk.pieces.length, piece: `“${showPiece(id)}”`, share: showShare(share) };
+  const values = { place, count: talk.pieces.length, piece: showPiece(id), share: showShare(share) };
   byId("chosen").textContent = say("chosen", values);
   byId("piece").setAttribute("aria-valuetext", say("piece_value", values));
   const isListed = best.some((one) => one.id === id);
@@ -133,7 +128,11 @@ function startTalk() {
     event.preventDefault();
     write();
   });
+  byId("prompt").addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) write();
+  });
   byId("another").addEventListener("click", () => {
+    if (talk.writing) return;
     byId("seed").value = /^\d{1,18}$/.test(textField("seed")) ? BigInt(textField("seed")) + 1n : 1;
     write();
   });
