@@ -26,9 +26,9 @@ pytestmark = pytest.mark.skipif(
     find_chromium() is None, reason="Chromium is not installed: scripts/install-browser"
 )
 VIEWS = ("talk", "inside", "learn", "card")
-TIE = 0.1
-"""Scores closer than this are a tie: one activation that is rounded the other way moves a score by as much, also
-between two processors that run the same bundle."""
+TIE = 0.25
+"""Scores closer than this are a tie: an activation that is rounded the other way moves a score by about 0.1, also in the
+runtime, between one pass and several."""
 
 
 @pytest.fixture(scope="module")
