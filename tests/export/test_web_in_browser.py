@@ -27,8 +27,8 @@ pytestmark = pytest.mark.skipif(
 )
 VIEWS = ("talk", "inside", "learn", "card")
 TIE = 0.25
-"""Scores closer than this are a tie: an activation that is rounded the other way moves a score by about 0.1, also in the
-runtime, between one pass and several."""
+"""Scores closer than this are a tie: an activation that is rounded the other way moves a score by about 0.1, even between
+two passes of the runtime."""
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,6 @@ def open_model(
     """Show the page of a model, and return the runtime's model of the same weights."""
 
     def open_both(model: TrainedModel) -> Model:
-        model = dataclasses.replace(model, held_out=trained.held_out)
         path = tmp_path / "model.html"
         path.write_text(render_page(model, facts), encoding="utf-8")
         browser.show(path)

@@ -40,7 +40,7 @@ def write_bundle(
     ``version`` is the model's (``semilla.records.versions``). ``generation`` overrides the defaults of
     GenerationSettings. The description is written last, so a bundle that was cut short does not verify.
     """
-    settings = describe_generation(GenerationSettings(**generation))
+    settings = _describe_generation(GenerationSettings(**generation))
     _check_vocabulary(tokenizer_model, model)
     graph = build_int8_graph(weights, model=model)
     make_directory(directory)
@@ -68,8 +68,7 @@ def _check_vocabulary(tokenizer_model: bytes, model: Mapping[str, Any]) -> None:
         raise IncompatibleError(f"the tokenizer has {vocab_size} pieces, the model {model['vocab_size']}")
 
 
-def describe_generation(settings: GenerationSettings) -> dict[str, Any]:
-    """The settings, and the tokens that every text starts with."""
+def _describe_generation(settings: GenerationSettings) -> dict[str, Any]:
     # Text starts after a line break: the model saw line starts most often, and begin-of-text once a document.
     return {**asdict(settings), "stop": list(settings.stop), "start_token_ids": [NEWLINE_ID]}
 

@@ -11,7 +11,8 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -22,10 +23,7 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from semilla import __version__
-from semilla.corpus.manifest import CorpusManifest, Document
-from semilla.corpus.prompts import find_prompts
 from semilla.escape import escape_controls
-from semilla.export.bundle import describe_generation
 from semilla.export.int8_graph import build_int8_graph
 from semilla.export.model_card import write_card
 from semilla.export.trained_model import RunFacts, TrainedModel
@@ -39,17 +37,16 @@ SCRIPTS = ("tokenizer.js", "network.js", "sampling.js", "page.js", "talk.js", "i
 """In the order in which the page runs them."""
 LANGUAGES = (("en", "English"), ("es", "Español"))
 """The languages of the page's own texts."""
-OPENINGS_PER_LANGUAGE = 3
 USE = f"Open `{names.PAGE}` in a browser. It is one file and loads nothing else."
 POLICY = "default-src 'none'; script-src {scripts}; style-src {style}; base-uri 'none'; form-action 'none'"
 
 
 def render_page(trained: TrainedModel, facts: RunFacts) -> str:
     """Return the page of a trained model. Every text from outside is escaped."""
-    pack, openings = pack_model(trained), list_openings(facts.manifest, trained.held_out)
+    pack = pack_model(trained)
     codes, floats = pack.join()
     style, texts = _read("style.css"), read_texts()
-    content = {**describe_model(trained, facts, pack), "openings": openings, "texts": texts}
+    content = {**describe_model(trained, facts, pack), "texts": texts}
     values = {
         "parameters": f"{count_parameters(trained):,}",
         "texts": ", ".join(entry.title for entry in facts.manifest.documents),
@@ -71,7 +68,7 @@ def render_page(trained: TrainedModel, facts: RunFacts) -> str:
             scripts=[(name, Markup(script)) for name, script in scripts],  # noqa: S704 - ours
             interface_languages=LANGUAGES,
             texts={key: _fill(text, values) for key, text in texts["en"].items()},
-            epochs=list(list_epochs(facts, openings)),
+            epochs=list(list_epochs(facts)),
             card=Markup(render_card(write_card(trained, facts, use=USE))),  # noqa: S704 - rendered without raw HTML
             model=Markup(dump_json(content)),  # noqa: S704 - it has no "<"
             codes=base64.b64encode(codes).decode(),
@@ -91,9 +88,8 @@ def pack_model(trained: TrainedModel) -> Pack:
 
 def describe_model(trained: TrainedModel, facts: RunFacts, pack: Pack) -> dict[str, Any]:
     """Everything that the scripts need beside the arrays."""
-    generation = describe_generation(GenerationSettings())
-    start_ids, stop = generation.pop("start_token_ids"), generation.pop("stop")
-    assert not stop, "the page knows no stop texts"
+    settings = asdict(GenerationSettings())
+    assert not settings.pop("stop"), "the page knows no stop texts"
     return {
         "version": __version__,
         "model_version": trained.version,
@@ -103,8 +99,9 @@ def describe_model(trained: TrainedModel, facts: RunFacts, pack: Pack) -> dict[s
         "vocabulary": describe_vocabulary(trained.vocabulary),
         "matrices": pack.matrices,
         "vectors": pack.vectors,
-        "start_ids": start_ids,
-        "settings": generation,
+        "start_ids": [trained.start_id],
+        "settings": settings,
+        "openings": facts.openings,
         "losses": [[epoch.train_loss, epoch.validation_loss] for epoch in facts.metrics.epoch_history],
     }
 
@@ -122,16 +119,7 @@ def count_parameters(trained: TrainedModel) -> int:
     return sum(weight.size for weight in trained.weights.values())
 
 
-def list_openings(manifest: CorpusManifest, held_out: Sequence[str]) -> dict[str, list[str]]:
-    """Openings by language, from the held-out text."""
-    documents = [
-        Document(entry.title, entry.language, entry.provenance.source, "", text)
-        for entry, text in zip(manifest.documents, held_out, strict=True)
-    ]
-    return find_prompts(documents, per_language=OPENINGS_PER_LANGUAGE)
-
-
-def list_epochs(facts: RunFacts, openings: Mapping[str, Sequence[str]]) -> Iterator[dict[str, Any]]:
+def list_epochs(facts: RunFacts) -> Iterator[dict[str, Any]]:
     """The losses and the samples of every epoch, each sample with its language and cut behind its opening."""
     for epoch in facts.metrics.epoch_history:
         yield {
@@ -140,7 +128,7 @@ def list_epochs(facts: RunFacts, openings: Mapping[str, Sequence[str]]) -> Itera
             "train": round(epoch.train_loss, 3),
             "samples": [
                 (language, *_cut_opening(text, known[0] if known else ""))
-                for (language, known), text in zip(openings.items(), epoch.sample_outputs, strict=False)
+                for (language, known), text in zip(facts.openings.items(), epoch.sample_outputs, strict=False)
             ],
         }
 
