@@ -27,8 +27,8 @@ pytestmark = pytest.mark.skipif(
 )
 VIEWS = ("talk", "inside", "learn", "card")
 TIE = 0.25
-"""Scores closer than this are a tie: an activation that is rounded the other way moves a score by about 0.1, even between
-two passes of the runtime."""
+"""Scores closer than this are a tie: an activation that is rounded the other way moves a score by about 0.1. Two passes
+of the runtime differ by as much."""
 
 
 @pytest.fixture(scope="module")
