@@ -10,7 +10,7 @@ from typing import Any
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.configuration.settings import to_command
 from semilla.errors import PHASES, IncompatibleError, InvalidConfigError, Phase, SemillaError, translate_error
-from semilla.events import ArtifactWritten, Note, Progress
+from semilla.events import ArtifactRemoved, ArtifactWritten, Note, Progress
 from semilla.pipeline.journal import Journal, restore_record
 from semilla.pipeline.kept_models import drop_duplicate, keep_finished_model
 from semilla.pipeline.phases import load_phase
@@ -18,7 +18,7 @@ from semilla.pipeline.reuse import find_reusable, find_stale_phase, take_skipped
 from semilla.pipeline.trackers import open_tracker
 from semilla.prerequisites.storage import refuse_foreign_files
 from semilla.records import names
-from semilla.records.files import collect_garbage, write_text
+from semilla.records.files import collect_garbage, remove_files, write_text
 from semilla.records.folders import collect_folders, make_directories
 from semilla.records.heartbeat import open_heartbeat
 from semilla.records.lock import hold_lock
@@ -103,6 +103,8 @@ def run_phase(phase: Phase, config: PipelineConfiguration, journal: Journal) -> 
     journal.forget(phase)
     if phase == "model_training":
         journal.plan_model(inputs)
+    if phase == "validation":
+        remove_page(journal)
     record = module.run(config, progress=journal.tell)
     journal.complete(phase, record, inputs=inputs, outcome="done")
 
@@ -148,13 +150,26 @@ def write_report(config: PipelineConfiguration, status: PipelineStatus, journal:
 
 
 def write_page(config: PipelineConfiguration, status: PipelineStatus, journal: Journal) -> None:
-    """Write ``model.html``: the model for a browser."""
+    """Write ``model.html``, the model for a browser, unless its tokenizer is one that only SentencePiece can run."""
     from semilla.export.trained_model import load_run  # noqa: PLC0415 - torch, needed only at the end
     from semilla.export.web.page import render_page  # noqa: PLC0415
 
     path = journal.directory / names.PAGE
-    write_text(path, render_page(*load_run(journal.directory, config, status)))
+    try:
+        page = render_page(*load_run(journal.directory, config, status))
+    except IncompatibleError as error:
+        journal.tell(Note(f"There is no {names.PAGE}: {error.message}."))
+        return
+    write_text(path, page)
     journal.tell(ArtifactWritten(path))
+
+
+def remove_page(journal: Journal) -> None:
+    """Remove ``model.html`` before the bundle changes: a page must not show another model than the bundle."""
+    path = journal.directory / names.PAGE
+    if path.is_file():
+        remove_files([path])
+        journal.tell(ArtifactRemoved(path))
 
 
 @contextmanager
