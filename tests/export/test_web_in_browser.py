@@ -6,6 +6,7 @@ import dataclasses
 import json
 import socket
 from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from browser import AXE, DESKTOP, NARROW, PHONE, Browser, find_chromium
+from runtime.test_choice import NUM_BANNED, pick
 from tiny_models import make_model
 from web_pages import ask, continue_in_page, measure_parting
 
@@ -135,6 +137,25 @@ def test_the_same_seed_draws_the_numbers_of_python(browser: Browser, page: Path)
             const random = new Random(BigInt(seed));
             return Array.from({length: 1000}, () => random.next()) }"""
         assert ask(browser, function, str(seed)) == [random.random() for _ in range(1000)]
+
+
+def test_a_choice_is_that_of_the_runtime(browser: Browser, page: Path) -> None:
+    """For the same scores, settings and random number, the page takes the same token."""
+    browser.show(page)
+    random = np.random.default_rng(0)
+    cases, expected = [], []
+    for temperature, top_k, top_p, penalty in product(
+        (0, 0.3, 1, 3), (0, 1, 9), (0.1, 0.9, 1), (0.8, 1, 1.5)
+    ):
+        scores = (3 * random.standard_normal(60)).astype(np.float32)
+        settings = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "repetition_penalty": penalty}
+        uniform = float(np.float32(random.random()))
+        cases.append([[99, 99, *map(float, scores)], [2, 7, 7, 40], settings, uniform])
+        expected.append(pick(scores, uniform=uniform, seen=(0, 5, 38), **settings) + NUM_BANNED)
+    function = """(cases) => cases.map(([scores, seen, settings, uniform]) =>
+        chooseToken(Float32Array.from(scores), seen, settings, uniform))"""
+    assert ask(browser, function, cases) == expected
+    assert len(set(expected)) > 20
 
 
 def test_sampled_texts_are_those_of_the_runtime(
