@@ -48,8 +48,11 @@ def facts(run_dir: Path) -> RunFacts:
 
 @pytest.fixture(scope="module")
 def page(trained: TrainedModel, facts: RunFacts, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a run, with a title that is too long for a phone."""
+    manifest = facts.manifest.model_copy(deep=True)
+    manifest.documents[0].title = "Donaudampfschifffahrtsgesellschaftskapitänsmützenabzeichen"
     path = tmp_path_factory.mktemp("page ñ") / "model.html"
-    path.write_text(render_page(trained, facts), encoding="utf-8")
+    path.write_text(render_page(trained, dataclasses.replace(facts, manifest=manifest)), encoding="utf-8")
     return path
 
 
