@@ -193,27 +193,9 @@ def test_a_missed_gate_is_exit_5_and_keeps_the_model(copy: Path, source: Path, c
     assert status["error_details"]["error_type"] == "validation_failure"
     assert status["validation_results"]["findings"]
     assert "Trained, but not ready to ship" in (copy / "report.html").read_text(encoding="utf-8")
-    assert not (copy / "model.html").exists()
-    assert "model.html" not in status["artifacts_created"]
     assert run(copy, source, "--max-validation-loss", "19") == 0
     assert outcomes(copy) == "rrrd"
     assert "Trained, but not ready to ship" not in (copy / "report.html").read_text(encoding="utf-8")
-    assert (copy / "model.html").exists()
-
-
-def test_a_tokenizer_that_a_page_cannot_run_leaves_the_run_without_a_page(
-    copy: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The run is finished, and a note says why there is no page."""
-
-    def refuse(*_: object) -> str:
-        raise IncompatibleError("exports support only tokenizers that Semilla trained")
-
-    monkeypatch.setattr(web_page, "render_page", refuse)
-    assert cli.main(["validate", str(copy)]) == 0
-    assert "There is no model.html: exports support only tokenizers" in capsys.readouterr().out
-    assert not (copy / "model.html").exists()
-    assert read(copy)["run_state"] == "complete"
 
 
 def test_a_run_killed_after_its_last_phase_keeps_its_verdict(copy: Path, source: Path) -> None:
@@ -251,6 +233,30 @@ def test_validate_measures_again_without_training(copy: Path) -> None:
     after = hash_tree(copy)
     changed = {name for name in after if before.get(name) != after[name]}
     assert changed == {"pipeline_status.json", "report.html", "model.html"}
+
+
+def test_a_run_that_misses_a_gate_has_no_page(copy: Path, source: Path) -> None:
+    """A page never shows another model than the bundle."""
+    assert run(copy, source, "--max-validation-loss", "0.5") == 5
+    assert not (copy / "model.html").exists()
+    assert "model.html" not in read(copy)["artifacts_created"]
+    assert run(copy, source, "--max-validation-loss", "19") == 0
+    assert (copy / "model.html").exists()
+
+
+def test_a_tokenizer_that_a_page_cannot_run_leaves_the_run_without_a_page(
+    copy: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run is finished, and a note says why there is no page."""
+
+    def refuse(*_: object) -> str:
+        raise IncompatibleError("exports support only tokenizers that Semilla trained")
+
+    monkeypatch.setattr(web_page, "render_page", refuse)
+    assert cli.main(["validate", str(copy)]) == 0
+    assert "There is no model.html: exports support only tokenizers" in capsys.readouterr().out
+    assert not (copy / "model.html").exists()
+    assert read(copy)["run_state"] == "complete"
 
 
 @pytest.mark.parametrize("option", [("--d-model", "128"), ("--tokenizer-vocab-size", "1050")])
