@@ -18,7 +18,7 @@ from semilla.errors import (
     refuse_lost_directory,
     translate_error,
 )
-from semilla.events import ArtifactWritten, Note, Progress
+from semilla.events import ArtifactRemoved, ArtifactWritten, Note, Progress
 from semilla.pipeline.journal import Journal, list_checkpoints, restore_record
 from semilla.pipeline.kept_models import drop_duplicate, keep_finished_model
 from semilla.pipeline.phases import load_phase
@@ -27,7 +27,7 @@ from semilla.pipeline.trackers import open_tracker
 from semilla.prerequisites.source import refuse_own_output
 from semilla.prerequisites.storage import refuse_foreign_files
 from semilla.records import names
-from semilla.records.files import collect_garbage, is_intact, write_text
+from semilla.records.files import collect_garbage, is_intact, remove_files, write_text
 from semilla.records.folders import collect_folders, make_directories
 from semilla.records.heartbeat import open_heartbeat
 from semilla.records.links import refuse_links
@@ -119,6 +119,8 @@ def run_phase(phase: Phase, config: PipelineConfiguration, journal: Journal) -> 
     journal.forget(phase)
     if phase == "model_training":
         journal.plan_model(inputs)
+    if phase == "validation":
+        remove_page(journal)
     record = module.run(config, progress=journal.tell)
     journal.complete(phase, record, inputs=inputs, outcome="done")
 
@@ -162,10 +164,11 @@ def find_end(config: PipelineConfiguration, journal: Journal, *, stale: Phase | 
 
 
 def finish_run(config: PipelineConfiguration, journal: Journal) -> None:
-    """Write the report of the finished run, then mark the run as complete."""
+    """Write the report and the page of the finished run, then mark the run as complete."""
     finished = journal.status.model_copy(deep=True)
     finished.finish()
     write_report(config, finished, journal)
+    write_page(config, finished, journal)
     journal.finish()
 
 
@@ -179,6 +182,29 @@ def write_report(config: PipelineConfiguration, status: PipelineStatus, journal:
     if status.run_state == "complete" or run.epochs:
         write_text(path, render_run(run))
         journal.tell(ArtifactWritten(path))
+
+
+def write_page(config: PipelineConfiguration, status: PipelineStatus, journal: Journal) -> None:
+    """Write ``model.html``, the model for a browser, unless its tokenizer is one that only SentencePiece can run."""
+    from semilla.export.trained_model import load_run  # noqa: PLC0415 - torch, needed only at the end
+    from semilla.export.web.page import render_page  # noqa: PLC0415
+
+    path = journal.directory / names.PAGE
+    try:
+        page = render_page(*load_run(journal.directory, config, status))
+    except IncompatibleError as error:
+        journal.tell(Note(f"There is no {names.PAGE}: {error.message}."))
+        return
+    write_text(path, page)
+    journal.tell(ArtifactWritten(path))
+
+
+def remove_page(journal: Journal) -> None:
+    """Remove ``model.html`` before the bundle changes: a page must not show another model than the bundle."""
+    path = journal.directory / names.PAGE
+    if path.is_file():
+        remove_files([path])
+        journal.tell(ArtifactRemoved(path))
 
 
 @contextmanager

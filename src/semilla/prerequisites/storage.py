@@ -44,6 +44,7 @@ _MAIN_FILES = (
     names.BEST_MODEL,
     names.FINAL_MODEL,
     names.REPORT,
+    names.PAGE,
 )
 ARTIFACT_PATTERNS = (*_MAIN_FILES, "bilingual_*.*", f"{names.DOWNLOADS}/**/*", f"{names.BUNDLE}/**/*")
 """Files whose space the next run uses again."""

@@ -17,7 +17,7 @@ from semilla.records.folders import remove_folder, stage_folder
 from semilla.records.status import PipelineStatus, read_status
 from semilla.records.versions import parse_version
 
-_RECORDS = (names.STATUS, names.CONFIGURATION, names.METRICS, names.CORPUS_MANIFEST, names.REPORT)
+_RECORDS = (names.STATUS, names.CONFIGURATION, names.METRICS, names.CORPUS_MANIFEST, names.REPORT, names.PAGE)
 _LATER = (names.REPORT, names.LOCK)
 """Files that a report on an earlier model adds to its folder."""
 

@@ -40,7 +40,7 @@ class Network:
         }
         if not self._is_as_described(bundle.model):
             raise IncompatibleError(f"{bundle.model_path} has another shape than its description says")
-        self.chunk_tokens = max(1, SCORE_BYTES // (4 * bundle.model["num_attention_heads"] * self.capacity))
+        self.chunk_tokens = count_chunk_tokens(bundle.model)
 
     def _is_as_described(self, model: Mapping[str, Any]) -> bool:
         heads, layers = model["num_attention_heads"], range(model["num_hidden_layers"])
@@ -49,6 +49,11 @@ class Network:
         expected = dict.fromkeys(names, (1, heads, self.capacity, head_width))
         logits_shape = self.session.get_outputs()[0].shape
         return self.caches == expected and logits_shape[-1] == self.vocab_size
+
+
+def count_chunk_tokens(model: Mapping[str, Any]) -> int:
+    """How many tokens of a long prompt are read at a time."""
+    return max(1, int(SCORE_BYTES // (4 * model["num_attention_heads"] * model["max_position_embeddings"])))
 
 
 def _open_session(path: Path, *, num_threads: int) -> onnxruntime.InferenceSession:
