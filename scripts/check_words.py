@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("benchmarks", "docs", "scripts", "src", "tests")
-SUFFIXES = {"", ".py", ".md", ".toml", ".jinja", ".c", ".css"}
+SUFFIXES = {"", ".py", ".md", ".toml", ".jinja", ".c", ".css", ".js"}
 """Files that people write; the others are data."""
 LEFT_OUT = (
     "benchmarks/results/",  # records of past runs

@@ -105,8 +105,14 @@ def list_device_figures() -> list[Figure]:
     }  # fmt: skip
     int8 = read_result("results/exports")["int8"]["loss_change_percent"]
     q8_0 = next(one for one in read_result("results/llama-cpp")["results"] if one["quantization"] == "q8_0")
+    page = read_result("results/web-page")
+    same = "; ".join(f"{one['identical']} of {one['prompts']}" for one in page["greedy"].values())
+    about = ("benchmarks/web_page.py RUN", read_date("results/web-page"), "ace0d9a", "2026-11-30-web-page")
     return [
         *(Figure(what, value, target, command, *when) for what, (value, target) in figures.items()),
+        Figure("page of the default shape", f"{page['page_bytes'] / 1e6:.1f} MB", "4 MB", *about),
+        Figure("page: tokens a second of processor time", f"{page['tokens_per_cpu_sec']:.0f}", "150", *about),
+        Figure("page: greedy texts identical to the runtime's, en; es", same, "100 of 100", *about),
         Figure("int8 bundle: loss against float32", f"{int8:+.3f} %", "", "benchmarks/measure_exports.py RUN",
                read_date("results/exports"), "46bc225", "2026-11-28-exports"),
         Figure("GGUF q8_0 in llama.cpp: loss against float32",

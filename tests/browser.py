@@ -51,6 +51,10 @@ class Browser:
         for domain in ("Page", "Runtime", "Network"):
             self._call(f"{domain}.enable")
 
+    @property
+    def process_id(self) -> int:
+        return self._process.pid
+
     def __enter__(self) -> Browser:
         return self
 

@@ -309,6 +309,56 @@ def test_next_command_repeats_the_run_with_resume(place, monkeypatch, capsys):
     assert "next: semilla run --output-dir 'mi salida' --resume\n" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("argv", "suggested"),
+    [
+        ("run --resume", None),
+        ("run --resume --output-dir=data", "semilla run --resume"),
+        ("run --batch-size 1 --resume", "semilla run --batch-size=1 --resume"),
+        ("run --corpus-encoding latin-1 --debug", "semilla run --corpus-encoding=latin-1"),
+        ("clean data --yes", "semilla clean --yes data"),
+        ("status data", "semilla status data"),
+    ],
+)
+@pytest.mark.parametrize("kind", CATEGORIES.values())
+def test_the_next_command_is_never_the_one_that_failed(place, monkeypatch, capsys, kind, argv, suggested):
+    """However it is written, and whatever the error (H5)."""
+    problem = InterruptedRunError(signal.SIGINT) if kind is InterruptedRunError else kind("no")
+    problem.next_command = suggested
+    monkeypatch.setattr(cli, "dispatch", raise_always(problem))
+    cli.main(argv.split())
+    line = next(line for line in capsys.readouterr().err.splitlines() if line.startswith("next: "))
+    if kind is InterruptedRunError:
+        assert "--resume" in line or suggested
+    elif "--debug" not in line:
+        assert cli.describe_action(line.split()[2:]) != cli.describe_action(argv.split())
+
+
+def raise_always(problem):
+    def refuse(words):
+        raise problem
+
+    return refuse
+
+
+@pytest.mark.parametrize("command", ["run", "check"])
+@pytest.mark.parametrize(
+    "kind", ["device", "below a device", "pipe", "file", "broken link", "link to a file"]
+)
+def test_what_cannot_be_a_folder_is_a_wrong_setting(place, capsys, command, kind):
+    """An output directory that is something else ends with 64, and nothing changes (H6)."""
+    os.mkfifo("pipe")
+    Path("file").touch()
+    Path("broken link").symlink_to("gone")
+    Path("link to a file").symlink_to("file")
+    chosen = {"device": "/dev/null", "below a device": "/dev/null/data"}.get(kind, kind)
+    before = sorted(Path().iterdir())
+    assert cli.main([command, "--corpus-source", "sample", "--output-dir", chosen]) == 64
+    output = capsys.readouterr()
+    assert "is in the way: it is not a folder" in output.out + output.err
+    assert sorted(Path().iterdir()) == before
+
+
 def test_debug_shows_the_traceback_and_then_the_four_lines(place, monkeypatch, capsys):
     """``--debug`` adds the traceback and keeps the exit code."""
     fail_with(monkeypatch, RuntimeError("¡ay!"))

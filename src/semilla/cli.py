@@ -21,8 +21,10 @@ from semilla.errors import (
     RETRYABLE,
     DependencyError,
     InternalError,
+    InterruptedRunError,
     InvalidConfigError,
     SemillaError,
+    refuse_lost_directory,
     translate_error,
 )
 from semilla.terminal.console import abandon_output, prepare_stream, print_error
@@ -96,6 +98,8 @@ def dispatch(words: list[str]) -> int:
     if name not in COMMANDS:
         hint = _suggest(name, COMMANDS)
         raise InvalidConfigError(f"there is no command {name!r}{hint}", next_command="semilla --help")
+    if name != "guide":
+        refuse_lost_directory()
     parser = build_parser(name)
     arguments, unknown = parser.parse_known_args(words[index + 1 :])
     arguments.unknown = unknown
@@ -166,12 +170,38 @@ def _report(problem: BaseException, words: list[str]) -> int:
     command = next((word for word in words if word in COMMANDS), "semilla")
     if isinstance(error, DependencyError) and command in {"run", "check"}:
         error.phase = error.phase or PHASES[0]  # not even the prerequisite check could be imported
-    error.next_command = error.next_command or suggest_command(error, command=command, words=words)
+    error.next_command = choose_next_command(error, command=command, words=words)
     with suppress(OSError, ValueError):
         if "--debug" in words:
             traceback.print_exception(problem)
         print_error(error, command=command)
     return error.status
+
+
+def choose_next_command(error: SemillaError, *, command: str, words: Sequence[str]) -> str:
+    """Choose the command to try next: the one the error names, or a suggestion, but never the one that failed.
+
+    Only what was interrupted is repeated as it was.
+    """
+    found = error.next_command or suggest_command(error, command=command, words=words)
+    suggested = shlex.split(found)[1:]
+    shows_more = "--debug" in suggested and "--debug" not in words
+    is_new = shows_more or describe_action(suggested) != describe_action(words)
+    return found if is_new or isinstance(error, InterruptedRunError) else f"semilla guide {error.category}"
+
+
+def describe_action(words: Sequence[str]) -> object:
+    """What a command line does; equal for two ways to write the same command."""
+    kept = [word for word in words if word != "--debug"]
+    if kept[:1] == ["run"] and not {"-h", "--help"} & {*kept}:
+        # A line that cannot be read, or read again, is compared word by word.
+        with suppress(Exception):
+            from semilla.configuration.flags import load_arguments  # noqa: PLC0415 - only after an error
+
+            arguments, unknown = build_parser("run").parse_known_args(kept[1:])
+            arguments.unknown = unknown
+            return load_arguments(arguments).config, arguments.resume_from_checkpoint
+    return sorted(part for word in kept for part in word.split("=", 1))
 
 
 def suggest_command(error: SemillaError, *, command: str, words: Sequence[str]) -> str:

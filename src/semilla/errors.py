@@ -14,6 +14,7 @@
     ├── PermissionDeniedError    permission           74
     ├── StorageError             io_error             74
     ├── NetworkError             network              74
+    ├── KilledError              killed               74
     ├── OutOfMemoryError         oom                  74
     └── DependencyError          dependency           74
 
@@ -25,9 +26,11 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
 from semilla.escape import redact_credentials
@@ -230,6 +233,13 @@ class OutOfMemoryError(SemillaError):
     exit_code = 74
 
 
+class KilledError(SemillaError):
+    """A signal ended or stopped a process of the run, and not because memory ran out."""
+
+    category = "killed"
+    exit_code = 74
+
+
 class DependencyError(SemillaError):
     """A package is missing, too old or broken."""
 
@@ -240,13 +250,13 @@ class DependencyError(SemillaError):
 CATEGORIES: dict[str, type[SemillaError]] = {kind.category: kind for kind in SemillaError.__subclasses__()}
 """Category -> error class. The specification names disk_space, network, oom and validation_failure."""
 
-RETRYABLE = {"network", "disk_space", "io_error", "interrupted", "locked"}
+RETRYABLE = {"network", "disk_space", "io_error", "interrupted", "locked", "killed"}
 """Categories whose cause may go away: resuming the same run is worth another try."""
 
 INSTALL_COMMAND = "pip install 'semilla[train]'"
 
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_UNUSABLE_PATH = {errno.ENAMETOOLONG, errno.ELOOP}
+_UNUSABLE_PATH = {errno.ENAMETOOLONG, errno.ELOOP, errno.EISDIR, errno.ENOTDIR}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 _OUT_OF_MEMORY = (
     "can't allocate memory",
@@ -269,6 +279,11 @@ def from_os_error(error: OSError, path: str | os.PathLike[str]) -> SemillaError:
     """Translate an operating-system error raised while reading or writing ``path``."""
     reason = f"{os.fspath(path)}: {error.strerror or error}"
     if error.errno in _DISK_FULL:
+        if error.errno == errno.ENOSPC and (folder := _find_folder_without_inodes(path)):
+            return DiskSpaceError(
+                f"no inode is left for another file while writing {reason}: remove files, however small",
+                next_command=f"df -i {shlex.quote(folder)}",
+            )
         return DiskSpaceError(f"no space left while writing {reason}")
     if error.errno in _UNUSABLE_PATH:
         return InvalidConfigError(f"this path cannot be used: {reason}")
@@ -277,6 +292,24 @@ def from_os_error(error: OSError, path: str | os.PathLike[str]) -> SemillaError:
     if error.errno == errno.ENOMEM:
         return OutOfMemoryError(f"out of memory: {reason}")
     return StorageError(f"input/output error: {reason}")
+
+
+def refuse_lost_directory() -> None:
+    """Raise StorageError when the working directory was deleted: torch would end the process while it is imported."""
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise StorageError("the working directory does not exist any more", next_command="cd") from error
+
+
+def _find_folder_without_inodes(path: str | os.PathLike[str]) -> str | None:
+    """Return the folder of ``path`` if its file system has space, but no file more."""
+    folder = os.path.dirname(os.fspath(path)) or "."  # noqa: PTH120 - the path may be neither text nor valid
+    try:
+        usage = os.statvfs(folder)
+    except (OSError, ValueError, AttributeError):
+        return None
+    return folder if usage.f_files and not usage.f_favail else None
 
 
 def translate_error(error: BaseException, *, path: str = "a file") -> SemillaError:

@@ -165,12 +165,18 @@ def test_all_mistakes_are_reported_together(tmp_path):
     assert "did you mean num_layers?" in mistakes["num_layerz"]
     assert "did you mean --num-epochs?" in mistakes["--epochs"]
     assert "did you mean SEMILLA_LEARNING_RATE?" in mistakes["SEMILLA_LR"]
-    assert "(no value) (from --num-epochs): an integer from 1 to 100" in mistakes["num_epochs"]
-    assert f"300 (from {file}): an integer from 1 to 128; nearest valid value: 128" in mistakes["batch_size"]
+    assert "(no value) (from --num-epochs): must be an integer from 1 to 100" in mistakes["num_epochs"]
     assert (
-        "'muonn' (from --optimizer): one of muon, adamw; nearest valid value: muon" in mistakes["optimizer"]
+        f"300 (from {file}): must be an integer from 1 to 128; nearest valid value: 128"
+        in mistakes["batch_size"]
     )
-    assert "'nan' (from SEMILLA_LEARNING_RATE): a number from 1e-5 to 0.01" in mistakes["learning_rate"]
+    assert (
+        "'muonn' (from --optimizer): must be one of muon, adamw; nearest valid value: muon"
+        in mistakes["optimizer"]
+    )
+    assert (
+        "'nan' (from SEMILLA_LEARNING_RATE): must be a number from 1e-5 to 0.01" in mistakes["learning_rate"]
+    )
     assert "must divide d_model = 128" in mistakes["num_heads"]
 
 

@@ -12,6 +12,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +30,12 @@ from servers import (
 )
 
 from semilla import __version__
+from semilla.corpus.fetching.addresses import resolve_redirect
 from semilla.corpus.fetching.fetcher import Fetcher
 from semilla.corpus.fetching.partial import PartialFile
 from semilla.corpus.fetching.policy import FetchFailure, FetchPolicy
 from semilla.errors import InterruptedRunError
-from semilla.events import Event, Transferred
+from semilla.events import Event, Transferred, Warned
 from semilla.system import interrupts
 
 TEXT = "El niño preguntó: «¿Y la señora?» — “The cat is here!” 🌱\n".encode() * 40
@@ -395,6 +397,55 @@ def test_redirect_refused(location: str) -> None:
         follow(location)
     assert caught.value.kind == "stop"
     assert "secret" not in caught.value.reason
+
+
+@pytest.mark.parametrize(
+    ("address", "location", "allowed"),
+    [
+        ("https://a.example/book", "http://a.example/book", False),
+        ("https://a.example/book", "HTTP://b.example/book", False),
+        ("https://a.example/book", "https://b.example/book", True),
+        ("https://a.example/book", "/other", True),
+        ("http://a.example/book", "https://a.example/book", True),
+        ("http://a.example/book", "http://b.example/book", True),
+    ],
+)
+def test_a_redirect_never_leaves_https(address: str, location: str, allowed: bool) -> None:
+    """From https a redirect leads only to https (N30)."""
+    if allowed:
+        assert resolve_redirect(address, location)
+    else:
+        with pytest.raises(ValueError, match="from https to http"):
+            resolve_redirect(address, location)
+
+
+BOOK = b"The Project Gutenberg eBook of La semilla\n" + TEXT * 40
+ENDING = b"\n*** END OF THE PROJECT GUTENBERG EBOOK LA SEMILLA ***\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "reason", "warned"),
+    [
+        (BOOK, "without its length and without its end marker", False),
+        (BOOK + ENDING, None, False),
+        (BOOK + ENDING + b"licence " * 2500, None, False),
+        (TEXT, None, True),
+    ],
+    ids=["half a book", "a whole book", "a book and its licence", "another text"],
+)
+def test_a_body_of_unknown_length_needs_an_end(body: bytes, reason: str | None, warned: bool) -> None:
+    """Without a length, a book ends with its end marker, and other texts with a warning (N31)."""
+    events: list[Event] = []
+    with LoopbackServer({"/book": send_raw(HEAD + b"\r\n" + body)}) as server:
+        fetcher = Fetcher(FetchPolicy(**QUICK), progress=events.append)
+        with pytest.raises(FetchFailure, match=reason) if reason else nullcontext():
+            fetcher.fetch(f"{server.url}/book", PartialFile(Buffer()), name="book")
+    assert [event for event in events if isinstance(event, Warned)] == [
+        Warned(
+            "the server did not say how long book is, so a cut would not be noticed: look at its end",
+            "network",
+        )
+    ] * warned
 
 
 def test_redirect_loop() -> None:

@@ -124,3 +124,14 @@ def test_fingerprint_of_what_cannot_be_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", tmp_path / "nada"):
         assert fingerprint_files(resolve_source(str(path)))[0]["sha256"] is None
+
+
+def test_many_files_have_one_fingerprint(tmp_path: Path) -> None:
+    """The record stays short, and any change still shows."""
+    for number in range(150):
+        (tmp_path / f"{number}.txt").write_text(str(number))
+    source = resolve_source(str(tmp_path))
+    (before,) = fingerprint_files(source)
+    assert "150 files" in str(before["path"])
+    (tmp_path / "149.txt").write_text("another")
+    assert fingerprint_files(source) != [before]

@@ -66,6 +66,22 @@ def test_the_newest_checkpoint_that_verifies_is_taken(
     assert list_checkpoints(directory) == {f"checkpoint_epoch_{n}.pt" for n in (1, 2, 3)}
 
 
+def test_a_folder_with_the_name_of_a_checkpoint_is_in_nobodys_way(
+    directory: Path, whole: dict[str, Any]
+) -> None:
+    """It is skipped with its reason; new checkpoints are kept, and the folder stays (H1, H4)."""
+    planted = directory / "checkpoint_step_9999999999.pt"
+    planted.mkdir()
+    stop_after(directory, steps=20)
+    write_status(directory, PipelineStatus(artifacts_created=[planted.name, "checkpoint_step_20.pt"]))
+    listener = On(Warned, lambda: None)
+    resume(directory, progress=listener)
+    reported = [event.text for event in listener.events if isinstance(event, Warned)]
+    assert reported == [f"skipped {planted.name} is not a regular file of at most 2 GB"]
+    assert describe_end(directory) == whole
+    assert planted.is_dir()
+
+
 def test_without_a_valid_checkpoint_nothing_is_started(directory: Path) -> None:
     """R3: ``integrity``; no file changes, and the error says how to start over."""
     stop_after(directory, steps=20)

@@ -42,8 +42,9 @@ def read_error(capsys: pytest.CaptureFixture[str]) -> str:
         (["--to", "onnx"], "onnx", {"model.onnx", "tokenizer.model"}),
         (["--to", "gguf"], "gguf-f16", {"model-f16.gguf"}),
         (["--to", "gguf", "--quantization", "q8_0"], "gguf-q8_0", {"model-q8_0.gguf"}),
+        (["--to", "web"], "web", {"model.html"}),
     ],
-    ids=["onnx", "gguf", "gguf q8_0"],
+    ids=["onnx", "gguf", "gguf q8_0", "web"],
 )
 def test_an_export_is_a_folder_with_its_card_and_report(
     own_run: Path, capsys: pytest.CaptureFixture[str], words: list[str], folder: str, files: set[str]
@@ -58,7 +59,9 @@ def test_an_export_is_a_folder_with_its_card_and_report(
         data = (written / file["path"]).read_bytes()
         assert (file["sha256"], file["size_bytes"]) == (hashlib.sha256(data).hexdigest(), len(data))
     assert len(report["files"]) == len(files) + 1
-    assert {"ids of lines", "logits of contexts"} & {one["what"] for one in report["comparisons"]}
+    assert {"ids of lines", "logits of contexts", "int8 weights"} & {
+        one["what"] for one in report["comparisons"]
+    }
     printed = capsys.readouterr().out
     assert all(name in printed for name in files)
     assert "identical" in printed
@@ -244,7 +247,7 @@ def test_an_active_run_is_left_alone(own_run: Path, capsys: pytest.CaptureFixtur
 def test_a_missing_package_is_named_with_its_extra(
     own_run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(target: str, *, quantization: str) -> None:
+    def fail(target: str, **options: object) -> None:
         raise ModuleNotFoundError("No module named 'gguf'", name="gguf")
 
     monkeypatch.setattr(targets, "open_format", fail)

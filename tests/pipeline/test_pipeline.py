@@ -17,7 +17,8 @@ import torch
 from small_runs import SMALL, hash_tree, list_words, read, run, write_text
 
 from semilla import cli
-from semilla.errors import PHASES
+from semilla.errors import PHASES, IncompatibleError
+from semilla.export.web import page as web_page
 from semilla.records.status import read_status, write_status
 
 LONGER = ["--num-epochs", "6", "--checkpoint-every", "5"]
@@ -52,6 +53,7 @@ def test_a_run_leaves_every_artifact_of_the_specification(finished: Path) -> Non
         "corpus_bilingual.txt", "corpus_manifest.json", "bilingual_1k.model", "bilingual_1k.vocab", "best_model.pt",
         "final_model.pt", "checkpoint_epoch_1.pt", "checkpoint_epoch_2.pt", "training_metrics.json",
         "configuration.toml", "bundle/model.onnx", "bundle/tokenizer.model", "bundle/bundle.json", "report.html",
+        "model.html",
     }  # fmt: skip
     created = set(read(finished)["artifacts_created"])
     assert expected <= created
@@ -230,7 +232,31 @@ def test_validate_measures_again_without_training(copy: Path) -> None:
     assert cli.main(["validate", str(copy)]) == 0
     after = hash_tree(copy)
     changed = {name for name in after if before.get(name) != after[name]}
-    assert changed == {"pipeline_status.json", "report.html"}
+    assert changed == {"pipeline_status.json", "report.html", "model.html"}
+
+
+def test_a_run_that_misses_a_gate_has_no_page(copy: Path, source: Path) -> None:
+    """A page never shows another model than the bundle."""
+    assert run(copy, source, "--max-validation-loss", "0.5") == 5
+    assert not (copy / "model.html").exists()
+    assert "model.html" not in read(copy)["artifacts_created"]
+    assert run(copy, source, "--max-validation-loss", "19") == 0
+    assert (copy / "model.html").exists()
+
+
+def test_a_tokenizer_that_a_page_cannot_run_leaves_the_run_without_a_page(
+    copy: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run is finished, and a note says why there is no page."""
+
+    def refuse(*_: object) -> str:
+        raise IncompatibleError("exports support only tokenizers that Semilla trained")
+
+    monkeypatch.setattr(web_page, "render_page", refuse)
+    assert cli.main(["validate", str(copy)]) == 0
+    assert "There is no model.html: exports support only tokenizers" in capsys.readouterr().out
+    assert not (copy / "model.html").exists()
+    assert read(copy)["run_state"] == "complete"
 
 
 @pytest.mark.parametrize("option", [("--d-model", "128"), ("--tokenizer-vocab-size", "1050")])

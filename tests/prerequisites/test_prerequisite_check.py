@@ -25,6 +25,7 @@ NAMES = [
     "parameters",
     "corpus_size",
     "learning_rate",
+    "threads",
 ]
 
 
@@ -58,7 +59,7 @@ def test_failures_are_reported_together(place):
         run(PipelineConfiguration(corpus_source="quento.txt"), progress=silent)
     error = caught.value
     assert error.phase == "prerequisite_check"
-    assert error.status == 1
+    assert error.status == 64
     assert "\nalso invalid_corpus: there is no file" in str(error)
     assert str(error) == error.message
 

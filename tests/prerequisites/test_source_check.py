@@ -41,7 +41,8 @@ def test_what_is_local_and_there_passes(tmp_path):
     ("name", "hint"),
     [
         ("quento.txt", "did you mean {0}/cuento.txt?"),
-        ("nothing/like/it", "did you mean one of gutenberg, gutenberg-large, sample?"),
+        ("nothing/like/it", "there is no file or folder {0}/nothing/like/it"),
+        ("books/gutenberg", "there is no file or folder {0}/books/gutenberg"),
     ],
 )
 def test_a_missing_file_suggests_a_close_one(tmp_path, name, hint):
@@ -57,6 +58,8 @@ def test_a_missing_file_suggests_a_close_one(tmp_path, name, hint):
     [
         ("gutenburg", "did you mean gutenberg?"),
         ("Sample", "did you mean sample?"),
+        ("nothing", "did you mean one of gutenberg, gutenberg-large, sample?"),
+        ("gutenberg.txt", "there is no file or folder gutenberg.txt"),
         ("ftp://x/y", "begin with http://"),
     ],
 )

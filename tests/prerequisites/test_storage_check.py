@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from semilla.configuration.schema import PipelineConfiguration
-from semilla.errors import DiskSpaceError, InvalidConfigError, PermissionDeniedError, StorageError
+from semilla.errors import DiskSpaceError, InvalidConfigError, PermissionDeniedError
 from semilla.prerequisites import storage
 from semilla.prerequisites.storage import (
     MIB,
@@ -69,7 +69,7 @@ def test_a_file_in_the_way_is_named(tmp_path, name):
     """A file in place of a folder is named."""
     (tmp_path / "file").write_text("")
     error = check_directory(make_config(tmp_path / name)).error
-    assert isinstance(error, StorageError)
+    assert isinstance(error, InvalidConfigError)
     assert str(tmp_path / "file") + " is in the way" in error.message
 
 

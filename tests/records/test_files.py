@@ -12,7 +12,14 @@ from pathlib import Path
 import pytest
 from disk_faults import DiskFaults, fail_with, kill
 
-from semilla.errors import DiskSpaceError, IntegrityError, PermissionDeniedError, SemillaError, StorageError
+from semilla.errors import (
+    DiskSpaceError,
+    IntegrityError,
+    PermissionDeniedError,
+    SemillaError,
+    StorageError,
+    from_os_error,
+)
 from semilla.records import disk, files
 
 
@@ -210,3 +217,46 @@ def test_a_directory_that_disappeared_is_reported_as_such(tmp_path: Path) -> Non
     with pytest.raises(StorageError, match=r"gone disappeared"):
         files.write_bytes(tmp_path / "gone" / "x", b"")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_sync_is_followed_by_one_new_file(tmp_path: Path) -> None:
+    """The pages of the first file may count as written, so the same file is not synced again."""
+    with DiskFaults(at=1, act=fail_with(errno.EIO), only=["fsync"]) as calls:
+        files.write_bytes(tmp_path / "ñ", b"semilla")
+    assert (tmp_path / "ñ").read_bytes() == b"semilla"
+    assert calls.names == ["fsync", "fsync"]
+    assert calls.paths[0] != calls.paths[1]
+    assert [path.name for path in tmp_path.iterdir()] == ["ñ"]
+
+
+@pytest.mark.parametrize("depth", [450, 15])
+def test_a_forged_record_that_is_too_deep_is_refused(tmp_path: Path, depth: int) -> None:
+    """Its hash may be right; what would be validated level by level is refused."""
+    value: object = 1
+    for _ in range(depth):
+        value = {"inputs": [value]}
+    files.write_record(tmp_path / "status", {"deep": value})
+    with pytest.raises(IntegrityError, match="levels deep"):
+        files.read_record(tmp_path / "status")
+
+
+def test_a_forged_record_that_is_too_long_is_refused_unread(tmp_path: Path) -> None:
+    """95 MB of a sparse file cost no more than the limit."""
+    with (tmp_path / "status").open("wb") as file:
+        file.truncate(95 << 20)
+    with pytest.raises(IntegrityError, match="larger than 8 MB"):
+        files.read_record(tmp_path / "status")
+
+
+def test_too_few_inodes_are_told_apart_from_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel has one error number for both."""
+    error = OSError(errno.ENOSPC, "No space left on device")
+    assert from_os_error(error, tmp_path / "x").message.startswith("no space left")
+    usage = os.statvfs(tmp_path)
+    fields = [*usage[:7], 0, *usage[8:]]
+    monkeypatch.setattr(os, "statvfs", lambda path: os.statvfs_result(fields))
+    translated = from_os_error(error, tmp_path / "x")
+    assert "no inode is left" in translated.message
+    assert translated.next_command == f"df -i {tmp_path}"

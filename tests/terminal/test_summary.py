@@ -69,6 +69,16 @@ def test_summary_tells_place_figures_gates_samples_and_next_commands(capsys):
     assert "second" not in text
 
 
+def test_summary_names_the_page_if_there_is_one(tmp_path, capsys):
+    """A run of an earlier Semilla has none."""
+    status = PipelineStatus(validation_results=make_results())
+    for is_there in (False, True):
+        if is_there:
+            (tmp_path / "model.html").touch()
+        print_summary(status, directory=tmp_path)
+        assert (f"open {tmp_path / 'model.html'}" in capsys.readouterr().out) is is_there
+
+
 def test_commands_match_the_languages_of_the_model():
     """A model of one language gets an opening in that language, an unknown language gets the usual ones."""
     commands = list(list_commands(make_results(languages=("es",)), directory=Path("-data")))

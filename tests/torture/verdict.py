@@ -29,7 +29,7 @@ FOREIGN = {
 """Foreign files in the output directory, some with names close to ours."""
 OWN_PLACES = (
     names.STATUS, names.CONFIGURATION, names.LOG, names.LOCK, names.HEARTBEAT, names.CORPUS, names.CORPUS_MANIFEST,
-    names.METRICS, names.BEST_MODEL, names.FINAL_MODEL, names.REPORT, names.CHECKPOINT_PATTERN,
+    names.METRICS, names.BEST_MODEL, names.FINAL_MODEL, names.REPORT, names.PAGE, names.CHECKPOINT_PATTERN,
     "bilingual_8k.model", "bilingual_8k.vocab", f"{names.BUNDLE}/*", f"{names.DOWNLOADS}/*",
 )  # fmt: skip
 UNSEALED = {
@@ -40,6 +40,7 @@ UNSEALED = {
     names.HEARTBEAT,
     names.METRICS,
     names.REPORT,
+    names.PAGE,
 }
 """Files that tell the time, so they differ between runs; the two that matter are read and compared field by field."""
 

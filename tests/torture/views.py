@@ -26,7 +26,7 @@ EXEMPT = CLOCKS | {
     "inference_metrics", "findings", "sha256",
 }  # fmt: skip
 """Fields of the status and the metrics that tell the time, or what the machine measured."""
-UNREAD = (TEMP_SUFFIX, names.LOG, names.LOCK, names.HEARTBEAT, names.CONFIGURATION, names.REPORT)
+UNREAD = (TEMP_SUFFIX, names.LOG, names.LOCK, names.HEARTBEAT, names.CONFIGURATION, names.REPORT, names.PAGE)
 """Files that no recovery reads."""
 
 

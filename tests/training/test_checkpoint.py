@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import random
+import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +16,7 @@ from disk_faults import DiskFaults
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.errors import DivergedError, IncompatibleError, IntegrityError
 from semilla.records.files import write_bytes
+from semilla.training.checkpoints import seal as seal_module
 from semilla.training.checkpoints.checkpoint import (
     Checkpoint,
     Provenance,
@@ -20,7 +25,7 @@ from semilla.training.checkpoints.checkpoint import (
     prune_checkpoints,
     save_checkpoint,
 )
-from semilla.training.checkpoints.seal import read_sealed, seal
+from semilla.training.checkpoints.seal import MAX_FILE_BYTES, read_sealed, seal
 from semilla.training.state import build_state
 
 PROVENANCE = Provenance(1, 1000, "corpus", "tokenizer", {"num_threads": 1})
@@ -69,6 +74,91 @@ def test_a_damaged_checkpoint_is_skipped_with_its_reason(path: Path) -> None:
     assert [checkpoint.path for checkpoint in sound] == [path]
     assert len(skipped) == 1
     assert str(skipped[0]) == "skipped checkpoint_step_9.pt is truncated or not a Semilla checkpoint"
+
+
+def plant_folder(path: Path) -> None:
+    path.mkdir()
+    (path / "mine").touch()
+
+
+def plant_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(os.path.relpath(path))
+
+
+def plant_sparse_file(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(MAX_FILE_BYTES)
+
+
+PLANTED: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a folder": (plant_folder, "not a regular file"),
+    "a pipe": (os.mkfifo, "not a regular file"),
+    "a socket": (plant_socket, "No such device or address"),
+    "a link to a device": (lambda path: path.symlink_to("/dev/zero"), "not a regular file"),
+    "a link to nothing": (lambda path: path.symlink_to("gone"), "No such file"),
+    "a link to itself": (lambda path: path.symlink_to(path.name), "this path cannot be used"),
+    "a link to a folder": (lambda path: path.symlink_to("."), "not a regular file"),
+    "an empty file": (Path.touch, "truncated"),
+    "two gigabytes of zeros": (plant_sparse_file, "truncated"),
+    "another program's file": (lambda path: path.write_bytes(b"PK\x03\x04" * 99), "truncated"),
+}
+
+
+@pytest.mark.parametrize("kind", PLANTED)
+def test_what_cannot_be_read_is_skipped_with_its_reason(
+    path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Whatever has the name of a newer checkpoint, the sound one before it is taken (H1)."""
+    monkeypatch.chdir(path.parent)
+    plant, reason = PLANTED[kind]
+    planted = path.with_name("checkpoint_step_9999999999.pt")
+    plant(planted)
+    sound, (skipped,) = find_checkpoints(path.parent)
+    assert [checkpoint.path for checkpoint in sound] == [path]
+    assert str(skipped).startswith("skipped ")
+    assert planted.name in str(skipped)
+    assert reason in str(skipped)
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EIO, errno.ESTALE])
+def test_what_the_system_does_not_read_is_skipped(
+    path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """A forbidden or failing newest checkpoint does not stop the resume (H2)."""
+    newer = path.with_name("checkpoint_step_9.pt")
+    newer.write_bytes(path.read_bytes())
+    opener = os.open
+
+    def refuse(name: Path, *arguments: int) -> int:
+        if name == newer:
+            raise OSError(code, os.strerror(code), str(name))
+        return opener(name, *arguments)
+
+    monkeypatch.setattr(seal_module.os, "open", refuse)
+    sound, (skipped,) = find_checkpoints(path.parent)
+    assert [checkpoint.path for checkpoint in sound] == [path]
+    assert os.strerror(code) in str(skipped)
+
+
+@pytest.mark.parametrize(
+    "name", ["checkpoint_step_005.pt", "checkpoint_step_\u0665.pt", "checkpoint_step_5.pt.pt"]
+)
+def test_a_name_that_looks_alike_hides_no_checkpoint(path: Path, name: str) -> None:
+    """Only names that a run writes are checkpoints (H3)."""
+    (path.parent / name).write_text("mine")
+    sound, skipped = find_checkpoints(path.parent)
+    assert [checkpoint.path for checkpoint in sound] == [path]
+    assert skipped == []
+
+
+def test_higher_numbers_of_others_do_not_count_when_checkpoints_are_pruned(tmp_path: Path) -> None:
+    """The newest checkpoints of the training stay, whatever else is there (H4)."""
+    for number in (7, 8, 9, 10**10, 10**10 + 1):
+        (tmp_path / f"checkpoint_step_{number}.pt").touch()
+    (tmp_path / "checkpoint_step_5.pt").mkdir()
+    removed = prune_checkpoints(tmp_path, epoch=1, step=9)
+    assert [path.name for path in removed] == ["checkpoint_step_7.pt"]
 
 
 def test_a_checkpoint_of_another_shape_is_refused_with_both_values(
@@ -138,7 +228,7 @@ def test_pruning_keeps_the_newest(tmp_path: Path) -> None:
         (tmp_path / f"checkpoint_epoch_{number}.pt").touch()
         (tmp_path / f"checkpoint_step_{number}.pt").touch()
     with DiskFaults() as calls:
-        prune_checkpoints(tmp_path)
+        prune_checkpoints(tmp_path, epoch=11, step=11)
     assert calls.names == ["unlink", "unlink", "unlink", "fsync_directory"]
     left = sorted(path.name for path in tmp_path.iterdir())
     assert left == [

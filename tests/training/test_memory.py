@@ -10,6 +10,7 @@ from semilla.prerequisites.duration import rehearse_training
 from semilla.training import loss, memory
 from semilla.training.memory import (
     computes_in_bfloat16,
+    estimate_run_memory_mb,
     estimate_training_memory_mb,
     find_fitting_batch_size,
     with_settings,
@@ -77,6 +78,23 @@ def test_the_estimate_counts_every_process() -> None:
     assert estimate == pytest.approx(measure_peak_mb(together), rel=0.25)
 
 
+def test_the_estimate_depends_on_the_build_of_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A build with CUDA takes more memory, also on a machine without a GPU."""
+    config = make_config(**DEFAULT)
+    estimates = []
+    for has_cuda in (False, True):
+        monkeypatch.setattr(memory, "has_cuda_build", lambda has_cuda=has_cuda: has_cuda)
+        estimates.append(estimate_training_memory_mb(config))
+    assert estimates[1] - estimates[0] == pytest.approx(memory.CUDA_MB)
+
+
+def test_a_single_sequence_has_no_smaller_batch() -> None:
+    """After running out of memory with one sequence, no batch size is suggested."""
+    config = make_config(**DEFAULT)
+    assert memory.suggest_batch_size(with_settings(config, batch_size=1)) is None
+    assert memory.suggest_batch_size(with_settings(config, batch_size=3)) == 1
+
+
 def test_the_estimate_counts_the_rows_that_are_computed_together() -> None:
     """The estimate uses the constants of the loss and of attention, without importing torch."""
     assert (memory.CHUNK_ROWS, memory.QUERY_ROWS) == (loss.CHUNK_ROWS, operators.QUERY_ROWS)
@@ -84,8 +102,9 @@ def test_the_estimate_counts_the_rows_that_are_computed_together() -> None:
 
 @pytest.mark.parametrize("batch_size", [1, 7, 31, 32])
 def test_the_fitting_batch_size_is_the_largest_that_fits(batch_size: int) -> None:
-    """One more sequence would not fit. A budget below the memory of one sequence fits none."""
+    """One more sequence might not fit. A budget below the memory of one sequence fits none."""
     config = make_config(**DEFAULT)
-    budget_mb = estimate_training_memory_mb(with_settings(config, batch_size=batch_size))
+    need_mb = estimate_run_memory_mb(with_settings(config, batch_size=batch_size))
+    budget_mb = need_mb * (1 + memory.ESTIMATE_ERROR)
     assert find_fitting_batch_size(config, budget_mb=budget_mb) == batch_size
     assert find_fitting_batch_size(config, budget_mb=budget_mb - 0.1) == (batch_size - 1 or None)

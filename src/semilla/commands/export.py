@@ -12,7 +12,8 @@ from semilla.terminal.console import print_json, print_text
 from semilla.terminal.tables import print_table
 
 HELP = """Export the trained model of a run. The export is compared with the model and kept only if they agree.
-huggingface: transformers; gguf: llama.cpp and programs based on it; onnx: the float32 graph for ONNX Runtime."""
+huggingface: transformers; gguf: llama.cpp and programs based on it; onnx: the float32 graph for ONNX Runtime;
+web: one HTML file that runs the model in a browser."""
 
 INSTALL_COMMAND = "pip install 'semilla[export]'"
 

@@ -10,6 +10,7 @@ from semilla.errors import LockedError
 from semilla.formatting import quote
 from semilla.records import names
 from semilla.records.files import write_text
+from semilla.records.links import refuse_links
 from semilla.records.lock import hold_lock
 from semilla.records.run_configuration import read_run_configuration
 from semilla.records.status import read_status, write_status
@@ -67,6 +68,7 @@ def add_to_run(run: RecordedRun, page: str) -> Path:
     """
     path = run.directory / names.REPORT
     try:
+        refuse_links(run.directory)
         with hold_lock(run.directory):
             write_text(path, page)
             status = read_status(run.directory)

@@ -19,7 +19,7 @@ from semilla.records.archive import EarlierModel, list_models
 from semilla.records.lock import is_locked
 from semilla.records.run_configuration import read_run_configuration
 from semilla.records.status import PipelineStatus, read_status
-from semilla.system.memory import explain_vanishing
+from semilla.system.endings import explain_vanishing
 from semilla.terminal.console import fold_lines, print_json, print_text
 from semilla.terminal.run_view import RunView, read_view
 from semilla.terminal.summary import print_findings, shorten

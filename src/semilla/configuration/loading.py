@@ -92,7 +92,9 @@ def _read_flags(flags: Mapping[str, Any], mistakes: list[Mistake]) -> dict[str, 
         if name not in settings:
             mistakes.append(_describe_unknown(name, value, "flag", [one.flag for one in settings.values()]))
         elif value is NO_VALUE:
-            mistakes.append(Mistake(name, value, settings[name].allowed, origin=settings[name].flag))
+            mistakes.append(
+                Mistake(name, value, f"must be {settings[name].allowed}", origin=settings[name].flag)
+            )
         else:
             text = " ".join(value) if isinstance(value, list) else value
             content = settings[name].split(text) if isinstance(text, str) else text
@@ -173,7 +175,7 @@ def _find_misplaced(group: str | None, name: str, value: object, *, is_repeated:
         return Mistake(name, value, f"is set twice: at the top level and in [{setting.group}]")
     # pydantic accepts true as the number 1.
     if isinstance(value, bool) and setting.kind != "boolean":
-        return Mistake(name, value, setting.allowed)
+        return Mistake(name, value, f"must be {setting.allowed}")
     return None
 
 
@@ -215,7 +217,7 @@ def _describe_error(error: ErrorDetails, given: dict[str, _Given]) -> Mistake:
     name = next(str(part) for part in error["loc"] if part in list_settings())
     setting, value = list_settings()[name], error["input"]
     reason = str(error["msg"]).removeprefix("Value error, ")
-    allowed = reason if error["type"] == "value_error" else setting.allowed
+    allowed = reason if error["type"] == "value_error" else f"must be {setting.allowed}"
     return Mistake(name, value, allowed, setting.find_nearest(value), given[name].place)
 
 

@@ -58,7 +58,7 @@ class Setting:
             return "true or false"
         if self.choices:
             return f"{'any' if self.kind == 'array' else 'one'} of {', '.join(self.choices)}"
-        return f"each matching {self.pattern}" if self.pattern else "text on one line, not empty"
+        return f"a list of words that match {self.pattern}" if self.pattern else "text on one line, not empty"
 
     def find_nearest(self, value: object) -> object:
         """Return the valid value closest to a wrong one, or None when none is close."""

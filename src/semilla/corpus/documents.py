@@ -22,6 +22,7 @@ from semilla.corpus.remarks import Remarks
 from semilla.corpus.sources import (
     CorpusSource,
     describe_passed_over,
+    list_output,
     list_text_files,
     read_text_file,
     resolve_source,
@@ -31,6 +32,8 @@ from semilla.events import Note, Progress, Warned
 from semilla.stories import generate_corpus
 
 _MB = 1 << 20
+FILES_PER_NOTE = 1000
+"""Reading a thousand small files takes a few seconds."""
 
 
 @dataclass
@@ -150,7 +153,12 @@ def _read_local(
     passed_over = describe_passed_over(source)
     if passed_over:
         progress(Note(f"{passed_over}."))
-    for path in list_text_files(source):
+    if source.kind == "folder" and (output := list_output(source)):
+        progress(Note(f"{len(output)} text files in {source.value} were written by runs: they are not read."))
+    files = list_text_files(source)
+    for number, path in enumerate(files):
+        if number and number % FILES_PER_NOTE == 0:
+            progress(Note(f"{number:,} of {len(files):,} files are read."))
         data = read_text_file(path)
         if source.kind == "folder" and not data.strip():
             progress(Warned(f"{path} is empty: left out", topic="invalid_corpus"))

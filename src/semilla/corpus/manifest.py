@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -117,7 +118,8 @@ def read_manifest(output_directory: Path) -> CorpusManifest:
     path = output_directory / names.CORPUS_MANIFEST
     if not path.is_file():
         raise IntegrityError(
-            f"{path} is missing", next_command=f"semilla run --output-dir {output_directory}"
+            f"{path} is missing",
+            next_command=f"semilla run --output-dir {shlex.quote(str(output_directory))}",
         )
     values = read_json(path)
     version = values.get("schema_version") if isinstance(values, dict) else None

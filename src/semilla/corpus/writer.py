@@ -46,6 +46,8 @@ class CorpusWriter:
     missing: list[MissingDocument] = field(default_factory=list)
     entries: list[DocumentEntry] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    _titles: dict[str, str] = field(default_factory=dict)
+    """Of the entries, by the hash of their text."""
     _overlap: OverlapGauge = field(default_factory=OverlapGauge)
     _validation_characters: int = 0
 
@@ -86,15 +88,16 @@ class CorpusWriter:
             return b""
         body = document.text.encode("utf-8")
         sha256 = hashlib.sha256(body).hexdigest()
-        same = next((entry for entry in self.entries if entry.sha256 == sha256), None)
-        if same:
+        same = self._titles.get(sha256)
+        if same is not None:
             self.warn(
-                f"{document.title}: the same text as {same.title}, left out: "
+                f"{document.title}: the same text as {same}, left out: "
                 "the model would be validated on text it was trained on"
             )
             return b""
         for warning in document.warnings:
             self.warn(warning)
+        self._titles[sha256] = document.title
         self.entries.append(self._describe_document(document, len(body), sha256))
         return body
 

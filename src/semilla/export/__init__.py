@@ -1,6 +1,6 @@
 """Exports of a trained model: the bundle that ships, and files for other programs."""
 
-TARGETS = ("huggingface", "gguf", "onnx")
+TARGETS = ("huggingface", "gguf", "onnx", "web")
 QUANTIZATIONS = ("f32", "f16", "q8_0")
-"""Number formats of a GGUF file. The other targets are always float32."""
+"""Number formats of a GGUF file. The page for a browser is always int8, the other targets are always float32."""
 DEFAULT_QUANTIZATION = "f16"

@@ -17,10 +17,13 @@ from semilla.export.trained_model import RunFacts, TrainedModel, read_run
 from semilla.records import names
 from semilla.records.files import write_text
 from semilla.records.folders import check_replaceable, seal_folder, stage_folder
+from semilla.records.links import refuse_links
 from semilla.records.status import now
 from semilla.system import interrupts
 
 CARD = "README.md"
+FORMATS = {"web": "int8"}
+"""Number format of a target that has only one and is not float32."""
 
 
 @dataclass(frozen=True)
@@ -50,15 +53,19 @@ def export_model(
     unchanged export of the same kind.
     """
     if quantization is not None and target != "gguf":
-        raise InvalidConfigError("--quantization is only for --to gguf; the other exports are float32")
-    quantization = (quantization or DEFAULT_QUANTIZATION) if target == "gguf" else "f32"
+        raise InvalidConfigError(
+            "--quantization is only for --to gguf; the other exports have one number format"
+        )
+    quantization = (quantization or DEFAULT_QUANTIZATION) if target == "gguf" else FORMATS.get(target, "f32")
     name = f"{target}-{quantization}" if target == "gguf" else target
     folder = (output or directory / names.EXPORTS / name).absolute()
     kind = {"target": target, "quantization": quantization}
+    if output is None:
+        refuse_links(directory)
     check_replaceable(folder, name=names.EXPORT_REPORT, **kind)
     with interrupts.catch_signals():
         trained, facts = read_run(directory)
-        form = open_format(target, quantization=quantization)
+        form = open_format(target, quantization=quantization, facts=facts)
         with stage_folder(folder) as staged:
             form.write(staged, trained)
             write_text(staged / CARD, write_card(trained, facts, use=form.use))
@@ -79,7 +86,7 @@ def describe_origin(trained: TrainedModel, facts: RunFacts) -> dict[str, Any]:
     }
 
 
-def open_format(target: str, *, quantization: str) -> Format:
+def open_format(target: str, *, quantization: str, facts: RunFacts) -> Format:
     """Import what a target needs; ImportError when a package is missing."""
     match target:
         case "huggingface":
@@ -92,6 +99,10 @@ def open_format(target: str, *, quantization: str) -> Format:
             use = gguf.USE.replace("FILE.gguf", gguf.name_file(quantization))
             write = partial(gguf.write, quantization=quantization)
             return Format(use, write, partial(gguf.check, quantization=quantization))
+        case "web":
+            from semilla.export.web import folder, page  # noqa: PLC0415
+
+            return Format(page.USE, partial(folder.write, facts=facts), folder.check)
     from semilla.export import onnx_folder  # noqa: PLC0415
 
     return Format(onnx_folder.USE, onnx_folder.write, onnx_folder.check)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,7 @@ import torch
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.configuration.settings import to_command
 from semilla.corpus.manifest import CorpusManifest, read_documents, read_manifest
+from semilla.corpus.prompts import find_prompts
 from semilla.errors import IncompatibleError, InvalidConfigError, LockedError
 from semilla.export.float32_graph import Weights, check_weights
 from semilla.export.vocabulary import Vocabulary, read_vocabulary
@@ -26,8 +27,10 @@ from semilla.records.metrics import TrainingMetrics, read_metrics
 from semilla.records.run_configuration import read_run_configuration
 from semilla.records.status import PipelineStatus, read_status
 from semilla.runtime.bundle import DESCRIPTION
-from semilla.tokenizer.tokenizer import Tokenizer
+from semilla.tokenizer.tokenizer import NEWLINE_ID, Tokenizer
 from semilla.training.checkpoints.seal import read_sealed
+
+OPENINGS_PER_LANGUAGE = 3
 
 Ids = npt.NDArray[np.int64]
 Logits = npt.NDArray[np.float32]
@@ -42,6 +45,8 @@ class TrainedModel:
     held_out: tuple[str, ...]
     version: str = ""
     """MAJOR.MINOR.PATCH; every format has a place for it."""
+    start_id: int = NEWLINE_ID
+    """The token that a text begins with."""
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
@@ -84,12 +89,14 @@ class TrainedModel:
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What the model card says about the training."""
+    """What the model card and the page say about the training."""
 
     status: PipelineStatus
     manifest: CorpusManifest
     metrics: TrainingMetrics
     model_sha256: str
+    openings: Mapping[str, Sequence[str]]
+    """A few beginnings of held-out text in each language; the first one is that of the samples of every epoch."""
 
 
 def read_run(directory: Path) -> tuple[TrainedModel, RunFacts]:
@@ -98,16 +105,24 @@ def read_run(directory: Path) -> tuple[TrainedModel, RunFacts]:
     Raises InvalidConfigError when there is no such folder or it is a bundle, LockedError while a run is active there,
     IncompatibleError when the training is not finished, and IntegrityError when a file is damaged.
     """
-    config, status = _open_run(directory)
+    return load_run(directory, *_open_run(directory))
+
+
+def load_run(
+    directory: Path, config: PipelineConfiguration, status: PipelineStatus
+) -> tuple[TrainedModel, RunFacts]:
+    """Load and verify the best model of a run whose training ``status`` records as finished."""
     tokenizer_name = names.name_tokenizer_model(config.tokenizer_vocab_size)
     files = (names.BEST_MODEL, names.METRICS, names.CORPUS, names.CORPUS_MANIFEST, tokenizer_name)
     hashes = _verify(directory, status, files)
     tokenizer_model = (directory / tokenizer_name).read_bytes()
-    texts = tuple(document.validation_text for document in read_documents(directory))
+    documents = read_documents(directory)
+    texts = tuple(document.validation_text for document in documents)
     network = _load_network(directory, config, vocab_size=Tokenizer(tokenizer_model).vocab_size)
     trained = TrainedModel(network, tokenizer_model, texts, version=status.model_version)
     metrics = read_metrics(directory / names.METRICS)
-    return trained, RunFacts(status, read_manifest(directory), metrics, hashes[names.BEST_MODEL])
+    openings = find_prompts(documents, per_language=OPENINGS_PER_LANGUAGE)
+    return trained, RunFacts(status, read_manifest(directory), metrics, hashes[names.BEST_MODEL], openings)
 
 
 def _load_network(directory: Path, config: PipelineConfiguration, *, vocab_size: int) -> Transformer:

@@ -40,7 +40,7 @@ from semilla.records.status import (
     read_status,
     write_status,
 )
-from semilla.system.memory import explain_vanishing, read_marks
+from semilla.system.endings import explain_vanishing, read_marks
 
 REDUCED = "the output directory's file system cannot sync directories: a power cut may lose a file"
 
@@ -199,11 +199,6 @@ class Journal:
         """Return the results of the phases completed in this attempt."""
         return {phase: restore_record(self.status, phase) for phase in self.status.completed_phases}
 
-    def list_checkpoints(self) -> list[Path]:
-        """List the directory's checkpoints, sound or damaged."""
-        found = self.directory.glob(names.CHECKPOINT_PATTERN)
-        return [path for path in found if names.is_checkpoint(path.name)]
-
     def _recover_status(self) -> PipelineStatus:
         """Make a new status. If an earlier one was lost, the kept models still know the last version."""
         status = PipelineStatus()
@@ -219,16 +214,32 @@ class Journal:
             self._clock_s = stopped_s
 
     def _describe_kept(self) -> str:
-        done = [phase for phase in self.status.completed_phases if phase != PHASES[0]]
+        if not self.directory.is_dir():
+            return f"nothing: {self.directory} is gone"
+        done = [
+            phase for phase in self.status.completed_phases if phase != PHASES[0] and self._has_results(phase)
+        ]
         kept = [f"the results of {', '.join(done)}"] if done else []
-        if self.list_checkpoints():
+        if list_checkpoints(self.directory):
             kept.append("every checkpoint")
-        return (
-            f"{' and '.join(kept)} in {self.directory}" if kept else "nothing existed yet, so nothing is lost"
-        )
+        if kept:
+            return f"{' and '.join(kept)} in {self.directory}"
+        had_results = len(self.status.completed_phases) > 1
+        return "nothing: the results are gone" if had_results else "nothing existed yet, so nothing is lost"
+
+    def _has_results(self, phase: str) -> bool:
+        """Return whether the files of a finished phase are still there."""
+        entry = self.status.phase_records.get(phase)
+        return entry is not None and all((self.directory / one.path).is_file() for one in entry.artifacts)
 
     def _save(self) -> None:
         write_status(self.directory, self.status)
+
+
+def list_checkpoints(directory: Path) -> list[Path]:
+    """List a run's checkpoints, sound or damaged."""
+    found = directory.glob(names.CHECKPOINT_PATTERN)
+    return [path for path in found if names.parse_checkpoint(path.name) and path.is_file()]
 
 
 def restore_record(status: PipelineStatus, phase: str) -> PhaseRecord:

@@ -9,18 +9,28 @@ from typing import Any
 
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.configuration.settings import to_command
-from semilla.errors import PHASES, IncompatibleError, InvalidConfigError, Phase, SemillaError, translate_error
-from semilla.events import ArtifactWritten, Note, Progress
-from semilla.pipeline.journal import Journal, restore_record
+from semilla.errors import (
+    PHASES,
+    IncompatibleError,
+    InvalidConfigError,
+    Phase,
+    SemillaError,
+    refuse_lost_directory,
+    translate_error,
+)
+from semilla.events import ArtifactRemoved, ArtifactWritten, Note, Progress
+from semilla.pipeline.journal import Journal, list_checkpoints, restore_record
 from semilla.pipeline.kept_models import drop_duplicate, keep_finished_model
 from semilla.pipeline.phases import load_phase
 from semilla.pipeline.reuse import find_reusable, find_stale_phase, take_skipped, verify_record
 from semilla.pipeline.trackers import open_tracker
+from semilla.prerequisites.source import refuse_own_output
 from semilla.prerequisites.storage import refuse_foreign_files
 from semilla.records import names
-from semilla.records.files import collect_garbage, write_text
+from semilla.records.files import collect_garbage, is_intact, remove_files, write_text
 from semilla.records.folders import collect_folders, make_directories
 from semilla.records.heartbeat import open_heartbeat
+from semilla.records.links import refuse_links
 from semilla.records.lock import hold_lock
 from semilla.records.log import record_log
 from semilla.records.run_configuration import read_run_configuration, write_run_configuration
@@ -40,12 +50,17 @@ def run_pipeline(
     ``resume`` is None when the user made no choice. Then ``ask`` is asked; without it an open choice is an error.
     Raises SemillaError with its ``phase`` set, after the status file has recorded it.
     """
+    with _blame_first_phase(Path(config.output_directory)):
+        refuse_own_output(config)
     with open_run(config, listeners=listeners) as journal:
         stale = find_stale_phase(config, journal) if journal.status.is_trained else None
         if journal.was_complete and stale is None:
             journal.tell(Note("Nothing to do: this run is finished and its inputs have not changed."))
             return journal.status
         config = decide_resume(config, journal, resume=resume, ask=ask)
+        if told := find_end(config, journal, stale=stale):
+            journal.tell(Note(f"{told[0].upper()}{told[1:]}. Nothing was changed."))
+            return journal.status
         if stale and stale != "validation":
             with _blame_first_phase(journal.directory):
                 keep_finished_model(journal, keep=config.keep_models)
@@ -88,6 +103,7 @@ def run_phase(phase: Phase, config: PipelineConfiguration, journal: Journal) -> 
     """Skip, reuse or run one phase, and record which."""
     interrupts.check()
     journal.enter(phase)
+    refuse_lost_directory()
     if phase in config.skip_phases:
         record, inputs = take_skipped(phase, config, journal)
         journal.complete(phase, record, inputs=inputs, outcome="skipped")
@@ -103,6 +119,8 @@ def run_phase(phase: Phase, config: PipelineConfiguration, journal: Journal) -> 
     journal.forget(phase)
     if phase == "model_training":
         journal.plan_model(inputs)
+    if phase == "validation":
+        remove_page(journal)
     record = module.run(config, progress=journal.tell)
     journal.complete(phase, record, inputs=inputs, outcome="done")
 
@@ -113,7 +131,7 @@ def decide_resume(
     """Decide whether training continues from existing checkpoints; the result is in ``resume_from_checkpoint``."""
     if resume is None and config.resume_from_checkpoint:
         resume = True
-    checkpoints = journal.list_checkpoints()
+    checkpoints = list_checkpoints(journal.directory)
     if resume is None and checkpoints and not journal.status.is_trained:
         if ask is None:
             raise InvalidConfigError(
@@ -126,11 +144,31 @@ def decide_resume(
     return config.model_copy(update={"resume_from_checkpoint": bool(resume)})
 
 
+def find_end(config: PipelineConfiguration, journal: Journal, *, stale: Phase | None) -> str | None:
+    """Say why continuing would train nothing; None when the run has something to do. ``stale`` is of a trained run."""
+    if not config.resume_from_checkpoint or not list_checkpoints(journal.directory):
+        return None
+    if "model_training" in config.skip_phases:
+        return None
+    if (stale or find_stale_phase(config, journal)) != "model_training":
+        return None
+    trained = journal.status.phase_records.get("model_training")
+    is_whole = trained is not None and all(
+        is_intact(one, root=journal.directory) for one in trained.artifacts
+    )
+    try:
+        told: str | None = load_phase("model_training").find_end(config, is_trained=is_whole)
+    except ImportError:  # the first phase says which package is missing
+        return None
+    return told
+
+
 def finish_run(config: PipelineConfiguration, journal: Journal) -> None:
-    """Write the report of the finished run, then mark the run as complete."""
+    """Write the report and the page of the finished run, then mark the run as complete."""
     finished = journal.status.model_copy(deep=True)
     finished.finish()
     write_report(config, finished, journal)
+    write_page(config, finished, journal)
     journal.finish()
 
 
@@ -146,6 +184,29 @@ def write_report(config: PipelineConfiguration, status: PipelineStatus, journal:
         journal.tell(ArtifactWritten(path))
 
 
+def write_page(config: PipelineConfiguration, status: PipelineStatus, journal: Journal) -> None:
+    """Write ``model.html``, the model for a browser, unless its tokenizer is one that only SentencePiece can run."""
+    from semilla.export.trained_model import load_run  # noqa: PLC0415 - torch, needed only at the end
+    from semilla.export.web.page import render_page  # noqa: PLC0415
+
+    path = journal.directory / names.PAGE
+    try:
+        page = render_page(*load_run(journal.directory, config, status))
+    except IncompatibleError as error:
+        journal.tell(Note(f"There is no {names.PAGE}: {error.message}."))
+        return
+    write_text(path, page)
+    journal.tell(ArtifactWritten(path))
+
+
+def remove_page(journal: Journal) -> None:
+    """Remove ``model.html`` before the bundle changes: a page must not show another model than the bundle."""
+    path = journal.directory / names.PAGE
+    if path.is_file():
+        remove_files([path])
+        journal.tell(ArtifactRemoved(path))
+
+
 @contextmanager
 def open_run(config: PipelineConfiguration, *, listeners: Iterable[Progress]) -> Iterator[Journal]:
     """Hold the directory's lock, open its log and catch signals; any exception becomes a recorded SemillaError."""
@@ -153,9 +214,11 @@ def open_run(config: PipelineConfiguration, *, listeners: Iterable[Progress]) ->
     with ExitStack() as stack:
         with _blame_first_phase(directory):
             make_directories(directory)
+            refuse_links(directory)
             refuse_foreign_files(directory)
             stack.enter_context(hold_lock(directory))
-            for folder in (directory, directory / names.DOWNLOADS, directory / names.BUNDLE):
+            # The directory itself may be given as a link, its folders may not.
+            for folder in (directory.resolve(), directory / names.DOWNLOADS, directory / names.BUNDLE):
                 collect_garbage(folder)
             collect_folders(directory / names.MODELS)
             heartbeat = stack.enter_context(open_heartbeat(directory))

@@ -17,12 +17,14 @@ from semilla.configuration.schema import PipelineConfiguration
 from semilla.configuration.settings import list_settings
 from semilla.errors import InvalidConfigError, Phase, SemillaError
 from semilla.events import Progress
+from semilla.pipeline.journal import list_checkpoints
 from semilla.pipeline.main_job import run_pipeline
 from semilla.pipeline.phases import PhaseRecord, load_phase
 from semilla.pipeline.reuse import find_reusable
 from semilla.records import names
 from semilla.records.files import copy_file
 from semilla.records.folders import make_directories
+from semilla.records.links import refuse_links
 from semilla.records.lock import hold_lock
 from semilla.records.status import PhaseEntry, PipelineStatus, read_status, write_status
 
@@ -116,7 +118,7 @@ def choose_resume(trial: Trial, resume: bool | None) -> bool:
         return resume
     status = read_status(trial.directory)
     is_trained = status is not None and status.is_trained
-    return not is_trained and any(trial.directory.glob(names.CHECKPOINT_PATTERN))
+    return not is_trained and bool(list_checkpoints(trial.directory))
 
 
 def copy_phases(config: PipelineConfiguration, *, source: Path) -> None:
@@ -132,6 +134,7 @@ def copy_phases(config: PipelineConfiguration, *, source: Path) -> None:
     if not artifacts:
         return
     make_directories(directory)
+    refuse_links(directory)
     with hold_lock(directory):
         # The status comes first, so that it lists every file copied after it.
         copied = PipelineStatus(

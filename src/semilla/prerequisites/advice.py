@@ -6,6 +6,7 @@ from semilla.configuration.schema import PipelineConfiguration
 from semilla.configuration.settings import list_settings
 from semilla.model.shape import count_parameters, measure_weights_mb
 from semilla.prerequisites.check import Check, advise
+from semilla.training.micro_batches import count_cores
 
 USUAL_CORPUS_MB = (1, 100)
 LARGE_BATCH = 64
@@ -24,6 +25,17 @@ def check_corpus_size(config: PipelineConfiguration) -> Check:
         advice = f"corpus_size_mb = {config.corpus_size_mb} is outside the usual {low} to {high} MB"
     found = f"{config.corpus_size_mb} MB expected"
     return advise("corpus_size", advice, found=found, needed=f"usually {low} to {high} MB")
+
+
+def check_threads(config: PipelineConfiguration) -> Check:
+    num_threads, num_cores = config.training_hyperparameters.num_threads, count_cores()
+    advice = None
+    if num_threads > num_cores:
+        advice = (
+            f"num_threads = {num_threads} on {num_cores} processor{'s' * (num_cores > 1)}: they wait for each other, "
+            f"and training may be many times slower; use {num_cores}, or 0 for one thread per processor"
+        )
+    return advise("threads", advice, found=f"{num_threads or num_cores}", needed=f"at most {num_cores}")
 
 
 def check_learning_rate(config: PipelineConfiguration) -> Check:

@@ -7,33 +7,35 @@ from semilla.configuration.settings import to_command
 from semilla.errors import OutOfMemoryError
 from semilla.prerequisites.check import Check, fail_check, pass_check
 from semilla.system.memory import measure_available_mb
-from semilla.training.memory import estimate_training_memory_mb, find_fitting_batch_size, with_settings
+from semilla.training.memory import estimate_run_memory_mb, find_fitting_batch_size, with_settings
 
 RESERVE = 0.10
 """Share of the available memory that is left for the rest of the machine."""
 
 
 def check_memory(config: PipelineConfiguration) -> Check:
-    need_mb = estimate_training_memory_mb(config)
+    need_mb = estimate_run_memory_mb(config)
     budget_mb = measure_available_mb() * (1 - RESERVE)
     found, needed = f"{budget_mb:,.0f} MB (10 % kept free)", f"about {need_mb:,.0f} MB"
     if need_mb <= budget_mb:
         return pass_check("memory", found=found, needed=needed)
-    cause = f"training needs {needed} of memory, and {found} is available"
+    cause = f"the run needs {needed} of memory, and {found} is available"
     # Every worker process needs memory of its own. A single process takes longer and learns as much from a batch.
     alone = with_settings(config, num_threads=1)
     fitting = find_fitting_batch_size(alone, budget_mb=budget_mb)
     batch_size = config.training_hyperparameters.batch_size
-    changes = {} if need_mb == estimate_training_memory_mb(alone) else {"num_threads": 1}
+    changes = {} if need_mb == estimate_run_memory_mb(alone) else {"num_threads": 1}
     if fitting is None:
         error = OutOfMemoryError(
-            f"{cause}; not even one sequence at a time fits: reduce max_sequence_length or the size of the model"
+            f"{cause}; not even one sequence at a time surely fits: reduce max_sequence_length or the size of the model"
         )
     else:
         solutions = ["train in one process (num_threads 1)"] if changes else []
         if fitting < batch_size:
             changes["batch_size"] = fitting
-            solutions.append(f"reduce batch_size from {batch_size} to {fitting}, the largest that fits")
+            solutions.append(
+                f"reduce batch_size from {batch_size} to {fitting}, the largest that surely fits"
+            )
         message = f"{cause}; {' and '.join(solutions)}"
         error = OutOfMemoryError(message, next_command=to_command(config, **changes))
     return fail_check("memory", error, found=found, needed=needed)

@@ -15,9 +15,10 @@ from semilla.corpus.fetching.pace import PACE
 from semilla.corpus.fetching.policy import FetchFailure, FetchPolicy
 from semilla.corpus.fetching.watchdog import Watchdog
 from semilla.corpus.sources import CorpusSource, resolve_source
-from semilla.errors import InvalidCorpusError, SemillaError, from_os_error
+from semilla.errors import InvalidConfigError, InvalidCorpusError, SemillaError, from_os_error
 from semilla.escape import redact_credentials
 from semilla.prerequisites.check import Check, advise, fail_check, pass_check
+from semilla.records import names
 
 TIMEOUT_S = 5.0
 """For the whole answer."""
@@ -33,7 +34,22 @@ def check_source(config: PipelineConfiguration, *, reuses_corpus: bool = False) 
         return _check_remote(_find_address(source, config))
     if source.kind == "catalogue":
         return pass_check("corpus_source", found=f"{source.value}, generated here", needed="a corpus")
+    try:
+        refuse_own_output(config)
+    except InvalidConfigError as error:
+        return fail_check("corpus_source", error, found="own output", needed="a text that no run here writes")
     return _check_local(source.value)
+
+
+def refuse_own_output(config: PipelineConfiguration) -> None:
+    """Raise InvalidConfigError when the source is something that runs write in this very output directory."""
+    source, directory = resolve_source(config.corpus_source), Path(config.output_directory).resolve()
+    is_read = source.is_local and "corpus_download" not in config.skip_phases
+    if is_read and names.is_output(Path(source.value).resolve(), directory):
+        raise InvalidConfigError(
+            f"{source.value} is part of the output directory {config.output_directory}, where runs write it. "
+            "Give the original text, or another --output-dir"
+        )
 
 
 def _find_address(source: CorpusSource, config: PipelineConfiguration) -> str:
@@ -63,10 +79,16 @@ def _find_local_error(source: str) -> SemillaError | None:
         elif path.exists():
             return InvalidCorpusError(f"{source} is neither a file nor a folder")
         else:
-            return InvalidCorpusError(f"there is no file or catalogue entry {source!r}{_suggest(source)}")
+            missing = f"file or folder {path}" if _is_path(source) else f"file or catalogue entry {source!r}"
+            return InvalidCorpusError(f"there is no {missing}{_suggest(source)}")
     except OSError as error:
         return from_os_error(error, path)
     return None
+
+
+def _is_path(source: str) -> bool:
+    """Return whether a source can only be a path: no name of the catalogue has a slash or a suffix."""
+    return "://" not in source and (os.sep in source or bool(Path(source).suffix))
 
 
 def _suggest(source: str) -> str:
@@ -77,6 +99,8 @@ def _suggest(source: str) -> str:
     with suppress(OSError):
         neighbours = [neighbour.name for neighbour in path.parent.iterdir()]
     near_files = [str(path.parent / name) for name in get_close_matches(path.name, neighbours, n=1)]
+    if _is_path(source):
+        return f"; did you mean {near_files[0]}?" if near_files else ""
     near_names = get_close_matches(source.lower(), CATALOGUE, n=1)
     near = [*near_names, *near_files] or [f"one of {', '.join(CATALOGUE)}"]
     return f"; did you mean {' or '.join(near)}?"

@@ -44,6 +44,7 @@ _MAIN_FILES = (
     names.BEST_MODEL,
     names.FINAL_MODEL,
     names.REPORT,
+    names.PAGE,
 )
 ARTIFACT_PATTERNS = (*_MAIN_FILES, "bilingual_*.*", f"{names.DOWNLOADS}/**/*", f"{names.BUNDLE}/**/*")
 """Files whose space the next run uses again."""
@@ -104,10 +105,12 @@ def check_disk(config: PipelineConfiguration) -> Check:
     have_bytes = shutil.disk_usage(parent).free + taken_bytes
     found, needed = f"{have_bytes / MIB:,.0f} MB at {parent}", f"{need_bytes / MIB:,.0f} MB"
     error: SemillaError | None = None
+    command = "df -h"
     if have_bytes < need_bytes:
         error = DiskSpaceError(f"a run needs {needed} of disk space and there are {found}")
     elif lacks_inodes(parent):
         error = DiskSpaceError(f"a run needs {NUM_FILES} files, and {parent} has too few free inodes")
+        command = "df -i"
     else:
         try:
             allocate(need_bytes - taken_bytes, directory=parent, piece_bytes=max(list_file_sizes(config)))
@@ -117,7 +120,7 @@ def check_disk(config: PipelineConfiguration) -> Check:
             pass  # check_directory reports this
     if error is None:
         return pass_check("disk_space", found=found, needed=needed)
-    error.next_command = f"df -h {shlex.quote(str(parent))}"
+    error.next_command = f"{command} {shlex.quote(str(parent))}"
     return fail_check("disk_space", error, found=found, needed=needed)
 
 

@@ -17,7 +17,7 @@ from semilla.records.folders import remove_folder, stage_folder
 from semilla.records.status import PipelineStatus, read_status
 from semilla.records.versions import parse_version
 
-_RECORDS = (names.STATUS, names.CONFIGURATION, names.METRICS, names.CORPUS_MANIFEST, names.REPORT)
+_RECORDS = (names.STATUS, names.CONFIGURATION, names.METRICS, names.CORPUS_MANIFEST, names.REPORT, names.PAGE)
 _LATER = (names.REPORT, names.LOCK)
 """Files that a report on an earlier model adds to its folder."""
 
@@ -128,7 +128,9 @@ def _locate(directory: Path, status: PipelineStatus) -> Path:
 
 def _list_folders(directory: Path) -> list[Path]:
     found = [
-        path for path in (directory / names.MODELS).glob("*.*.*") if path.is_dir() and _is_version(path.name)
+        path
+        for path in (directory / names.MODELS).glob("*.*.*")
+        if path.is_dir() and not path.is_symlink() and _is_version(path.name)
     ]
     return sorted(found, key=lambda path: parse_version(path.name), reverse=True)
 

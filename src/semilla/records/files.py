@@ -8,9 +8,11 @@ removed here too. Every system call goes through ``records.disk``.
 from __future__ import annotations
 
 import errno
+import fnmatch
 import json
 import os
 import re
+import stat
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -26,6 +28,9 @@ TEMP_SUFFIX = ".tmp"
 _NO_HASH = "0" * 64
 _HASH_AT_END = re.compile(rb'"sha256": "([0-9a-f]{64})"\n}\n\Z')
 _PIECE_BYTES = 1 << 20
+MAX_RECORD_BYTES = 8 << 20
+"""A status or the metrics of a hundred epochs take less than a hundredth of it."""
+MAX_RECORD_DEPTH = 20
 _CANNOT_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}
 
 
@@ -39,6 +44,10 @@ class Artifact:
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
+
+
+class SyncError(StorageError):
+    """The disk did not confirm that a file was written."""
 
 
 class Draft:
@@ -63,7 +72,12 @@ class Draft:
         """Wait until everything is on the disk."""
         with _translated(self.path):
             disk.flush(self.file)
-            disk.fsync(self.file)
+            try:
+                disk.fsync(self.file)
+            except OSError as error:
+                if error.errno == errno.EIO:
+                    raise SyncError(f"input/output error: {self.path}: it cannot be synced") from error
+                raise
 
 
 @contextmanager
@@ -95,6 +109,17 @@ def name_temporary(directory: Path) -> Path:
 
 
 def write_bytes(path: Path, data: bytes | memoryview) -> None:
+    """Write a file. When it cannot be synced, try once more with a new one.
+
+    After a failed sync the kernel may count the pages as written, so syncing the same file again proves nothing.
+    """
+    try:
+        _write_once(path, data)
+    except SyncError:
+        _write_once(path, data)
+
+
+def _write_once(path: Path, data: bytes | memoryview) -> None:
     with open_atomic(path) as draft:
         draft.write(data)
 
@@ -117,8 +142,7 @@ def write_json(path: Path, value: object) -> None:
 
 def read_json(path: Path) -> Any:
     """Read JSON; raises IntegrityError when it does not parse."""
-    with _translated(path):
-        return _parse_json(path.read_bytes(), path)
+    return _parse_json(_read(path, limit=MAX_RECORD_BYTES), path)
 
 
 def write_record(path: Path, value: Mapping[str, Any]) -> None:
@@ -130,16 +154,38 @@ def write_record(path: Path, value: Mapping[str, Any]) -> None:
 
 def read_record(path: Path) -> dict[str, Any]:
     """Verify and read what ``write_record`` wrote; raises IntegrityError when it is damaged."""
-    with _translated(path):
-        data = path.read_bytes()
+    data = _read(path, limit=MAX_RECORD_BYTES)
     found = _HASH_AT_END.search(data)
     blank = data[: found.start(1)] + _NO_HASH.encode() + data[found.end(1) :] if found else b""
     if not found or _hash(blank).encode() != found[1]:
         raise IntegrityError(f"{path} has changed since it was written: its SHA-256 differs")
     # It may still be forged: the hash shows that the file is complete, not who wrote it.
     content: dict[str, Any] = _parse_json(data, path)
+    if _is_deeper(content, MAX_RECORD_DEPTH):
+        raise IntegrityError(f"{path} is nested more than {MAX_RECORD_DEPTH} levels deep, and no record is")
     content.pop("sha256")
     return content
+
+
+def _read(path: Path, *, limit: int) -> bytes:
+    with _translated(path), open(path, "rb", opener=disk.open_readable) as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise IntegrityError(f"{path} is larger than {limit >> 20} MB, and no record is")
+    return data
+
+
+def _is_deeper(content: object, depth: int) -> bool:
+    """Return whether JSON values are nested more than ``depth`` levels deep."""
+    level = [content]
+    for _ in range(depth):
+        parts = [
+            part.values() if isinstance(part, dict) else part
+            for part in level
+            if isinstance(part, dict | list)
+        ]
+        level = [inner for part in parts for inner in part]
+    return any(isinstance(part, dict | list) for part in level)
 
 
 def _format_json(value: object) -> str:
@@ -167,11 +213,13 @@ def sync_file(path: Path) -> None:
 
 
 def make_directory(directory: Path) -> None:
-    """Durably create one directory inside an existing one, unless it exists."""
+    """Durably create one directory inside an existing one, unless it exists; a link to one is refused."""
     with _translated(directory):
         try:
             disk.mkdir(directory)
         except FileExistsError:
+            if directory.is_symlink():
+                raise OSError(errno.ELOOP, "it is a link", str(directory)) from None
             if directory.is_dir():
                 return
             raise
@@ -182,6 +230,26 @@ def remove_directory(directory: Path) -> None:
     """Remove a directory if it is empty."""
     with suppress(OSError):
         disk.rmdir(directory)
+
+
+def remove_tree(directory: Path) -> None:
+    """Remove a directory and everything in it, or a link to one; no link is followed.
+
+    Everything is removed from open directories, so a directory that becomes a link meanwhile leads nowhere else.
+    """
+    if directory.is_symlink():
+        remove_file(directory)
+    elif directory.is_dir():
+        for place, folders, others, descriptor in os.fwalk(directory, topdown=False):
+            for name in [*others, *folders]:
+                path, found = Path(place, name), os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+                if stat.S_ISDIR(found.st_mode):
+                    with suppress(OSError):
+                        disk.rmdir(path, descriptor)
+                else:
+                    with _translated(path):
+                        disk.unlink(path, descriptor)
+        remove_directory(directory)
 
 
 def remove_file(path: Path) -> None:
@@ -223,7 +291,7 @@ def hash_file(path: Path) -> str:
     """Return the SHA-256 of a file in hexadecimal."""
     import hashlib  # noqa: PLC0415 - see _hash
 
-    with _translated(path), path.open("rb") as file:
+    with _translated(path), open(path, "rb", opener=disk.open_readable) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -250,10 +318,22 @@ def is_intact(artifact: Artifact, *, root: Path) -> bool:
 
 
 def collect_garbage(directory: Path) -> list[Path]:
-    """Remove temporary files left by killed writers. Call it only while holding the directory's lock."""
-    removed = list(directory.glob(f"{TEMP_PREFIX}*{TEMP_SUFFIX}"))
-    for path in removed:
-        remove_file(path)
+    """Remove temporary files left by killed writers. Call it only while holding the directory's lock.
+
+    Nothing is removed through a link: neither where ``directory`` is one, nor what one in it leads to.
+    """
+    try:
+        descriptor = disk.open_folder(directory)
+    except OSError:
+        return []
+    try:
+        found = fnmatch.filter(os.listdir(descriptor), f"{TEMP_PREFIX}*{TEMP_SUFFIX}")  # noqa: PTH208
+        removed = [directory / name for name in found]
+        for path in removed:
+            with _translated(path), suppress(FileNotFoundError, IsADirectoryError):
+                disk.unlink(path, descriptor)
+    finally:
+        os.close(descriptor)
     return removed
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from semilla.errors import InvalidConfigError, SemillaError, StorageError, from_os_error
+from semilla.errors import InvalidConfigError, SemillaError, from_os_error
 from semilla.records import files
 from semilla.records.files import Artifact
 
@@ -29,26 +29,31 @@ def stage_folder(path: Path) -> Iterator[Path]:
         make_directories(path.parent)
         for leftover in path.parent.glob(f"{files.TEMP_PREFIX}*{STAGED_SUFFIX}"):
             if leftover.name.startswith(f"{files.TEMP_PREFIX}{path.name}-"):
-                _remove_tree(leftover)
+                files.remove_tree(leftover)
         files.make_directory(staged)
         yield staged
         _sync_tree(staged)
-        if path.exists():
+        if os.path.lexists(path):
             files.rename(path, old)
         files.rename(staged, path)
     except OSError as error:
         raise from_os_error(error, error.filename or path) from error
     finally:
         for folder in (staged, old):
-            _remove_tree(folder)
+            files.remove_tree(folder)
 
 
 def make_directories(directory: Path) -> list[Path]:
-    """Durably create a directory and its missing parents; returns the new ones, outermost first."""
+    """Durably create a directory and its missing parents; returns the new ones, outermost first.
+
+    Raises InvalidConfigError when a file, a device or a link that leads nowhere has one of the names.
+    """
     folders = [directory, *directory.parents]
     in_the_way = [folder for folder in folders if os.path.lexists(folder) and not _is_directory(folder)]
     if in_the_way:
-        raise StorageError(f"{in_the_way[0]} is in the way: it is not a folder")
+        raise InvalidConfigError(
+            f"{in_the_way[0]} is in the way: it is not a folder; move it, or choose another folder"
+        )
     missing = [folder for folder in reversed(folders) if not os.path.lexists(folder)]
     for folder in missing:
         files.make_directory(folder)
@@ -67,9 +72,10 @@ def check_replaceable(path: Path, *, name: str, **expected: object) -> None:
 
     ``expected`` are entries its description must have, so that a folder of another kind is not replaced.
     """
-    if not path.exists() and not path.is_symlink():
+    if not os.path.lexists(path):
         return
-    reason = _find_objection(path, name, expected) if path.is_dir() else "it is not a folder"
+    is_folder = path.is_dir() and not path.is_symlink()
+    reason = _find_objection(path, name, expected) if is_folder else "it is not a folder"
     if reason:
         raise InvalidConfigError(f"{path} is not replaced: {reason}. Choose another folder with --output")
 
@@ -97,13 +103,14 @@ def remove_folder(path: Path) -> None:
     """Remove a folder with its content. A process killed meanwhile leaves it whole or without its name."""
     old = _name_temporary(path)
     files.rename(path, old)
-    _remove_tree(old)
+    files.remove_tree(old)
 
 
 def collect_folders(directory: Path) -> None:
     """Remove folders left by killed writers in ``directory``. Call it only while no one else writes there."""
-    for one in directory.glob(f"{files.TEMP_PREFIX}*{STAGED_SUFFIX}"):
-        _remove_tree(one)
+    if not directory.is_symlink():
+        for one in directory.glob(f"{files.TEMP_PREFIX}*{STAGED_SUFFIX}"):
+            files.remove_tree(one)
 
 
 def _name_temporary(path: Path) -> Path:
@@ -121,13 +128,3 @@ def _sync_tree(folder: Path) -> None:
         else:
             files.sync_file(one)
     files.sync_directory(folder)
-
-
-def _remove_tree(folder: Path) -> None:
-    if folder.is_dir():
-        for one in folder.iterdir():
-            if one.is_dir() and not one.is_symlink():
-                _remove_tree(one)
-            else:
-                files.remove_file(one)
-        files.remove_directory(folder)

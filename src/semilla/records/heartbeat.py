@@ -18,7 +18,7 @@ from pathlib import Path
 from semilla.errors import SemillaError, from_os_error
 from semilla.events import Event, PhaseFinished, PhaseStarted, StepDone, Transferred
 from semilla.records import names
-from semilla.records.disk import open_regular
+from semilla.records.disk import open_own
 from semilla.records.files import remove_file
 
 BEAT_S = 1.0
@@ -103,7 +103,8 @@ def open_heartbeat(directory: Path) -> Iterator[Heartbeat]:
     """Keep the heartbeat of a directory whose lock the caller holds."""
     path = directory / names.HEARTBEAT
     try:
-        descriptor = open_regular(str(path), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        descriptor = open_own(str(path), os.O_WRONLY | os.O_CREAT)
+        os.ftruncate(descriptor, 0)
     except OSError as error:
         raise from_os_error(error, path) from error
     try:
@@ -117,7 +118,7 @@ def open_heartbeat(directory: Path) -> Iterator[Heartbeat]:
 def read_heartbeat(directory: Path) -> Beat | None:
     """Read a run's last line; None when there is none, or it is not complete."""
     try:
-        with (directory / names.HEARTBEAT).open("rb") as file:
+        with open(directory / names.HEARTBEAT, "rb", opener=open_own) as file:
             digest, _, line = file.read(MAX_BYTES).partition(b"\n")[0].partition(b" ")
         if int(digest, 16) != zlib.crc32(line):
             return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 STATUS = "pipeline_status.json"
 CONFIGURATION = "configuration.toml"
@@ -20,6 +21,8 @@ METRICS = "training_metrics.json"
 BEST_MODEL = "best_model.pt"
 FINAL_MODEL = "final_model.pt"
 REPORT = "report.html"
+PAGE = "model.html"
+"""The model as one page, for a browser."""
 BUNDLE = "bundle"
 """Folder with the model for the small machine."""
 TENSORBOARD = "tensorboard"
@@ -30,6 +33,33 @@ EXPORTS = "exports"
 """Folder of exports, one folder each. They belong to the user and are not artifacts of the run."""
 EXPORT_REPORT = "export.json"
 """In each export: its format, its files with their hashes, and the results of its parity check."""
+
+
+FOLDERS = (DOWNLOADS, BUNDLE, TENSORBOARD, MODELS, EXPORTS)
+FILES = (
+    STATUS,
+    CONFIGURATION,
+    LOG,
+    LOCK,
+    HEARTBEAT,
+    CORPUS,
+    CORPUS_MANIFEST,
+    METRICS,
+    BEST_MODEL,
+    FINAL_MODEL,
+    REPORT,
+)
+_TOP_LEVEL = {(name,) for name in (*FOLDERS, *FILES)}
+
+
+def holds_run(directory: Path) -> bool:
+    """Return whether a run was made in ``directory``, or goes on there."""
+    return any((directory / name).exists() for name in (STATUS, LOCK))
+
+
+def is_output(path: Path, directory: Path) -> bool:
+    """Return whether ``path`` has a name that runs use in their ``directory``, or is in a folder that has."""
+    return path.is_relative_to(directory) and path.relative_to(directory).parts[:1] in _TOP_LEVEL
 
 
 def name_tokenizer(vocab_size: int) -> str:
@@ -44,11 +74,13 @@ def name_tokenizer_model(vocab_size: int) -> str:
 
 
 CHECKPOINT_PATTERN = "checkpoint_*_*.pt"
-"""Glob for checkpoints. It may match other files; ``is_checkpoint`` decides."""
+"""Glob for checkpoints. It may match other files; ``parse_checkpoint`` decides."""
 
 
-def is_checkpoint(name: str) -> bool:
-    return re.fullmatch(r"checkpoint_(epoch|step)_\d+\.pt", name) is not None
+def parse_checkpoint(name: str) -> tuple[str, int] | None:
+    """Return the kind of a checkpoint, epoch or step, and its number; None for any other name."""
+    match = re.fullmatch(r"checkpoint_(epoch|step)_(0|[1-9][0-9]*)\.pt", name)
+    return (match[1], int(match[2])) if match else None
 
 
 def name_epoch_checkpoint(epoch: int) -> str:

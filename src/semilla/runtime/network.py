@@ -14,6 +14,7 @@ import onnxruntime
 
 from semilla.errors import IncompatibleError, IntegrityError, OutOfMemoryError, SemillaError
 from semilla.runtime.bundle import Bundle
+from semilla.runtime.operators import check_operators
 
 SCORE_BYTES = 2 * 2**20
 """The largest attention score matrix of a layer; a long prompt is read in chunks that keep to it."""
@@ -39,7 +40,7 @@ class Network:
         }
         if not self._is_as_described(bundle.model):
             raise IncompatibleError(f"{bundle.model_path} has another shape than its description says")
-        self.chunk_tokens = max(1, SCORE_BYTES // (4 * bundle.model["num_attention_heads"] * self.capacity))
+        self.chunk_tokens = count_chunk_tokens(bundle.model)
 
     def _is_as_described(self, model: Mapping[str, Any]) -> bool:
         heads, layers = model["num_attention_heads"], range(model["num_hidden_layers"])
@@ -50,6 +51,11 @@ class Network:
         return self.caches == expected and logits_shape[-1] == self.vocab_size
 
 
+def count_chunk_tokens(model: Mapping[str, Any]) -> int:
+    """How many tokens of a long prompt are read at a time."""
+    return max(1, int(SCORE_BYTES // (4 * model["num_attention_heads"] * model["max_position_embeddings"])))
+
+
 def _open_session(path: Path, *, num_threads: int) -> onnxruntime.InferenceSession:
     """Open with default memory options: arena and memory patterns change neither speed nor memory here."""
     options = onnxruntime.SessionOptions()
@@ -57,6 +63,7 @@ def _open_session(path: Path, *, num_threads: int) -> onnxruntime.InferenceSessi
     options.inter_op_num_threads = 1
     # Failures arrive as exceptions; the log would repeat them on standard error.
     options.log_severity_level = 4
+    check_operators(path)
     try:
         # By path: given as bytes, the file would be in memory twice while it is read.
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

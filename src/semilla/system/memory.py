@@ -1,12 +1,11 @@
-"""How much memory this process can use, and why an earlier process may have been killed."""
+"""How much memory this process can use."""
 
 from __future__ import annotations
 
 import resource
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import psutil
 
@@ -14,11 +13,38 @@ CGROUP_ROOT = Path("/sys/fs/cgroup")
 
 
 def measure_available_mb() -> float:
-    """Return the memory this process can use in MiB, including what it already holds."""
+    """Return the memory this process can use in MiB, including what it already holds.
+
+    A limit on addresses also counts the libraries of torch, of which training reads only a part.
+    """
     held = psutil.Process().memory_info().rss
     free = min(psutil.virtual_memory().available, *_list_cgroup_free(), 2**60)
-    limits = [resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA)]
-    return min(free + held, *(limit for limit in limits if limit != resource.RLIM_INFINITY), 2**60) / 2**20
+    limits = _read_limits()
+    if resource.RLIMIT_AS in limits:
+        limits[resource.RLIMIT_AS] -= sum(path.stat().st_size for path in _list_torch_libraries())
+    return max(0, min(free + held, *limits.values(), 2**60)) / 2**20
+
+
+def has_address_limit() -> bool:
+    """Return whether memory counts as soon as it has an address, before it is used."""
+    return bool(_read_limits())
+
+
+def has_cuda_build() -> bool:
+    """Return whether the installed torch is a build with CUDA, found without importing it."""
+    return any(path.name == "libtorch_cuda.so" for path in _list_torch_libraries())
+
+
+def _read_limits() -> dict[int, int]:
+    limits = {kind: resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA)}
+    return {kind: limit for kind, limit in limits.items() if limit != resource.RLIM_INFINITY}
+
+
+def _list_torch_libraries() -> list[Path]:
+    spec = find_spec("torch")
+    folders = [Path(place) for place in spec.submodule_search_locations or ()] if spec else []
+    patterns = ("torch/lib/*.so*", "nvidia/*/lib/*.so*")
+    return [path for folder in folders for pattern in patterns for path in folder.parent.glob(pattern)]
 
 
 def _list_cgroup_free() -> Iterator[int]:
@@ -55,29 +81,3 @@ def _read_reclaimable(group: Path) -> int:
         if name in {"inactive_file", "total_inactive_file"}:
             return int(value)
     return 0
-
-
-def read_marks() -> dict[str, Any]:
-    """Read what later explains a silent death: the identity of this boot, and the kernel's count of OOM kills."""
-    marks: dict[str, Any] = {}
-    with suppress(OSError):
-        marks["boot_id"] = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    with suppress(OSError, StopIteration):
-        lines = Path("/proc/vmstat").read_text(encoding="ascii").splitlines()
-        marks["oom_kills"] = next(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
-    return marks
-
-
-def explain_vanishing(before: Mapping[str, Any]) -> tuple[str, bool]:
-    """Say what most likely ended a process that read the marks ``before``, and whether it ran out of memory.
-
-    A killed process leaves no message, but the kernel counts its OOM kills.
-    """
-    now = read_marks()
-    if {"boot_id", "oom_kills"} - now.keys() or before.keys() != now.keys():
-        return "it crashed or was killed, likely because memory ran out", True
-    if before["boot_id"] != now["boot_id"]:
-        return "the machine was restarted or lost power", False
-    if before["oom_kills"] != now["oom_kills"]:
-        return "it was killed, likely because memory ran out", True
-    return "it crashed or was killed, but not because memory ran out", False

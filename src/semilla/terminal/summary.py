@@ -22,7 +22,10 @@ OPENING_WORDS = 4
 def print_summary(status: PipelineStatus, *, directory: Path) -> None:
     """Print the summary of a finished run, with the commands to try next."""
     results = status.validation_results
-    print_text(f"\nYour model is in {directory}, and the report is in {directory / names.REPORT}\n")
+    print_text(f"\nYour model is in {directory}, and the report is in {directory / names.REPORT}")
+    if (directory / names.PAGE).is_file():
+        print_text(f"To try the model and look inside it, open {directory / names.PAGE} in a browser.")
+    print_text("")
     if results:
         print_table(list(list_figures(results, best_epoch=_find_best_epoch(directory))), indent_columns=2)
         print_text("")

@@ -11,7 +11,7 @@ from pathlib import Path
 from semilla.configuration.schema import PipelineConfiguration, TrainingHyperparameters
 from semilla.corpus.catalogue import expect_size_mb
 from semilla.model.shape import QUERY_ROWS, count_parameters
-from semilla.system.memory import measure_available_mb
+from semilla.system.memory import has_cuda_build, measure_available_mb
 from semilla.training.micro_batches import (
     CHUNK_ROWS,
     count_processes,
@@ -23,6 +23,13 @@ from semilla.training.micro_batches import (
 MIB = 1024 * 1024
 BASE_MB = 328.0
 """A process with Python, torch and the workspace of a first step."""
+CUDA_MB = 384.0
+"""What a build of torch with CUDA takes beyond that, whether or not it finds a GPU; the mean of four shapes."""
+RUN_MB = 250.0
+"""What a run takes beyond the steps of its training: samples, checkpoints and the validation. Measured with models of
+30,000 to 3,400,000 parameters: 90 to 350 MB."""
+ESTIMATE_ERROR = 0.15
+"""How far the estimate may be from the measured peak. A batch size is only suggested if it fits even then."""
 WORKER_MB = 165.0
 """The same for a worker process, beyond what it shares with the training process."""
 CORPUS_FACTOR = 8.0
@@ -54,7 +61,13 @@ def estimate_training_memory_mb(config: PipelineConfiguration) -> float:
     bytes_needed: float = count * number_bytes * (activations + scores + logits) + 4 * (
         matrices + batch + shared
     )
-    return BASE_MB + (count - 1) * WORKER_MB + CORPUS_FACTOR * corpus_mb + bytes_needed / MIB
+    build_mb = CUDA_MB if has_cuda_build() else 0.0
+    return BASE_MB + build_mb + (count - 1) * WORKER_MB + CORPUS_FACTOR * corpus_mb + bytes_needed / MIB
+
+
+def estimate_run_memory_mb(config: PipelineConfiguration) -> float:
+    """Peak resident memory of a whole run in MiB, all its processes together."""
+    return estimate_training_memory_mb(config) + RUN_MB
 
 
 def computes_in_bfloat16(settings: TrainingHyperparameters) -> bool:
@@ -69,9 +82,10 @@ def computes_in_bfloat16(settings: TrainingHyperparameters) -> bool:
 
 
 def find_fitting_batch_size(config: PipelineConfiguration, *, budget_mb: float) -> int | None:
-    """The largest batch size whose estimate stays within ``budget_mb``; None when one sequence already exceeds it."""
+    """The largest batch size that surely stays within ``budget_mb``; None when one sequence may already exceed it."""
     for batch_size in range(config.training_hyperparameters.batch_size, 0, -1):
-        if estimate_training_memory_mb(with_settings(config, batch_size=batch_size)) <= budget_mb:
+        need_mb = estimate_run_memory_mb(with_settings(config, batch_size=batch_size))
+        if need_mb * (1 + ESTIMATE_ERROR) <= budget_mb:
             return batch_size
     return None
 
@@ -82,9 +96,14 @@ def with_settings(config: PipelineConfiguration, **changes: int) -> PipelineConf
     return config.model_copy(update={"training_hyperparameters": settings})
 
 
-def suggest_batch_size(config: PipelineConfiguration) -> int:
-    """A smaller batch size to try after running out of memory: as large as the estimate allows, at most half."""
-    half = max(1, config.training_hyperparameters.batch_size // 2)
+def suggest_batch_size(config: PipelineConfiguration) -> int | None:
+    """A smaller batch size to try after running out of memory: as large as the estimate allows, at most half.
+
+    None when the batch is a single sequence already.
+    """
+    half = config.training_hyperparameters.batch_size // 2
+    if not half:
+        return None
     fitting = find_fitting_batch_size(
         with_settings(config, batch_size=half), budget_mb=0.9 * measure_available_mb()
     )

@@ -57,7 +57,12 @@ def cut_micro_batches(batch_size: int, length: int) -> list[slice]:
 
 def count_threads(settings: TrainingHyperparameters) -> int:
     """Threads for training: the number in the settings, or one per available processor."""
-    return settings.num_threads or len(os.sched_getaffinity(0))
+    return settings.num_threads or count_cores()
+
+
+def count_cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
 def count_processes(batch_size: int, length: int, *, num_threads: int) -> int:

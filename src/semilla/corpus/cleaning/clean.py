@@ -15,6 +15,7 @@ from semilla.corpus.cleaning.boilerplate import strip_boilerplate, strip_marks
 from semilla.corpus.cleaning.gutenberg import Pieces, opens_like_gutenberg, separate_books
 from semilla.corpus.cleaning.ledger import Ledger
 from semilla.corpus.cleaning.paragraphs import join_wrapped_lines
+from semilla.corpus.formats.mojibake import find_double_encoding
 from semilla.corpus.formats.plain_text import decode_text
 from semilla.errors import InvalidCorpusError
 
@@ -84,7 +85,10 @@ def clean_file(data: bytes, *, name: str, encoding: str = "auto") -> CleanText:
         decoded_characters=len(decoded),
         own_characters=separated.own_characters,
         replaced={kind: count for kind, count in sorted(ledger.replaced.items()) if count},
-        warnings=_list_warnings(separated, text, name=name),
+        warnings=(
+            *_list_warnings(separated, text, name=name),
+            *_warn_about_encoding(decoded, name=name),
+        ),
     )
 
 
@@ -133,6 +137,16 @@ def _clean_own_text(text: str, ledger: Ledger) -> str:
     ledger.removed["hyphens"] += arranged.num_hyphens
     ledger.replaced["line_breaks"] += arranged.num_joined
     return _BLANK_RUN.sub("\n\n\n", arranged.text)
+
+
+def _warn_about_encoding(text: str, *, name: str) -> tuple[str, ...]:
+    double = find_double_encoding(text)
+    if double is None:
+        return ()
+    return (
+        f"{name} was encoded twice: it has {double.count:,} characters such as {double.found!r} in place of "
+        f"{double.meant!r}; kept as it is. If it is all like that, repair it: iconv -f UTF-8 -t CP1252",
+    )
 
 
 def _list_warnings(separated: Pieces, text: str, *, name: str) -> tuple[str, ...]:

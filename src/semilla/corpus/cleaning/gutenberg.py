@@ -94,6 +94,16 @@ def opens_like_gutenberg(text: str) -> bool:
     return _HEADER_OPENING.match(text.lstrip()[:200]) is not None
 
 
+def names_gutenberg(text: str) -> bool:
+    """Return whether a file names Project Gutenberg where its headers do. A text may mention it later."""
+    return re.search(r"Project Gutenberg", text[:_METADATA_REACH], re.I) is not None
+
+
+def has_end_marker(text: str) -> bool:
+    """Return whether a text holds the marker that ends a Project Gutenberg text."""
+    return _END.search(text) is not None
+
+
 def separate_books(text: str, *, ledger: Ledger) -> Pieces:
     """Separate the books of a file from the text around them; headers, markers and licences are removed.
 

@@ -61,7 +61,10 @@ def _is_disguised_address(host: str) -> bool:
 
 
 def resolve_redirect(url: str, location: str) -> str:
-    """Return the address that a redirect leads to; raises ValueError for anything but plain HTTP or HTTPS."""
+    """Return the address that a redirect leads to.
+
+    Raises ValueError for anything but plain HTTP or HTTPS, and for a way from HTTPS to HTTP.
+    """
     if not location.isprintable() or " " in location or "\\" in location:
         raise ValueError("its target is malformed")
     if location.startswith("//"):
@@ -73,6 +76,8 @@ def resolve_redirect(url: str, location: str) -> str:
         raise ValueError("its target is malformed") from error
     if parts.scheme not in {"http", "https"}:
         raise ValueError(f"its target is a {parts.scheme} address")
+    if parts.scheme == "http" and urlsplit(url).scheme == "https":
+        raise ValueError("it leads from https to http, where anyone could change the text")
     if "@" in parts.netloc:
         raise ValueError("its target contains credentials")
     if not has_host:

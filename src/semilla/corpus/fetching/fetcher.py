@@ -14,6 +14,7 @@ import urllib3
 from urllib3.exceptions import InvalidHeader
 from urllib3.util import Retry
 
+from semilla.corpus.cleaning.gutenberg import has_end_marker, names_gutenberg
 from semilla.corpus.fetching.addresses import escape_unprintable, find_host, resolve_redirect
 from semilla.corpus.fetching.pace import Pace
 from semilla.corpus.fetching.partial import PartialFile
@@ -21,7 +22,7 @@ from semilla.corpus.fetching.policy import FetchFailure, FetchPolicy
 from semilla.corpus.fetching.transport import list_headers, open_response
 from semilla.corpus.fetching.watchdog import Watchdog
 from semilla.corpus.formats.detect import looks_like_html
-from semilla.events import Progress, Transferred, silent
+from semilla.events import Progress, Transferred, Warned, silent
 from semilla.system import interrupts
 
 _CHUNK_BYTES = 1 << 16
@@ -128,7 +129,16 @@ class Fetcher:
                 self.progress(Transferred(name, part.size_bytes, part.total_bytes))
         watchdog.check()  # a connection that it cut looks like the end of a body of unknown length
         _check_body(part)
+        if not (part.shows_its_end or has_end_marker(part.tail.decode("latin-1"))):
+            self._judge_open_end(part, name=name)
         self.progress(Transferred(name, part.size_bytes, part.total_bytes))
+
+    def _judge_open_end(self, part: PartialFile, *, name: str) -> None:
+        """Refuse a book that may have been cut. The end of any other text cannot be known, so that is only said."""
+        if names_gutenberg(part.head.decode("latin-1")):
+            raise FetchFailure("sent a book without its length and without its end marker", kind="retry")
+        told = f"the server did not say how long {name} is, so a cut would not be noticed: look at its end"
+        self.progress(Warned(told, "network"))
 
     def _refuse_size(self, size_bytes: int) -> None:
         if size_bytes > self.policy.max_bytes:

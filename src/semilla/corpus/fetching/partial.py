@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 HEAD_BYTES = 1 << 12
+TAIL_BYTES = 1 << 16
+"""The licence after the end of a book is about 19,000 bytes long."""
 _STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e]{1,200}"')
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
 
@@ -27,13 +29,16 @@ class Sink(Protocol):
 
 @dataclass
 class PartialFile:
-    """A file being received into ``file``. ``digest`` and ``head`` describe the bytes received so far."""
+    """A file being received into ``file``. ``digest``, ``head`` and ``tail`` describe the bytes received so far."""
 
     file: Sink
     size_bytes: int = 0
     total_bytes: int | None = None
     """Size of the whole file as the server announced it, None if it did not."""
+    shows_its_end: bool = True
+    """Whether a cut would be noticed: the server announced the size, or sends chunks, the last of which is marked."""
     head: bytes = b""
+    tail: bytes = b""
     etag: str | None = None
     digest: hashlib._Hash = field(default_factory=hashlib.sha256)
 
@@ -48,7 +53,9 @@ class PartialFile:
         """Start over with an empty file, as the headers of a complete answer describe it."""
         if self.size_bytes:
             self.file.clear()
-        self.size_bytes, self.total_bytes, self.head = 0, total_bytes, b""
+        self.size_bytes, self.total_bytes, self.head, self.tail = 0, total_bytes, b"", b""
+        is_chunked = "chunked" in headers.get("Transfer-Encoding", "").lower()
+        self.shows_its_end = total_bytes is not None or is_chunked
         self.digest = hashlib.sha256()
         etag = headers.get("ETag", "")
         self.etag = etag if _STRONG_ETAG.fullmatch(etag) else None
@@ -71,4 +78,5 @@ class PartialFile:
         self.file.write(chunk)
         self.digest.update(chunk)
         self.head += chunk[: HEAD_BYTES - len(self.head)]
+        self.tail = (self.tail + chunk)[-TAIL_BYTES:]
         self.size_bytes += len(chunk)

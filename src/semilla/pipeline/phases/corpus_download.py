@@ -20,6 +20,7 @@ from semilla.records import names
 from semilla.records.files import describe_artifact
 
 PHASE = "corpus_download"
+MAX_WARNINGS = 100
 ARTIFACTS = (names.CORPUS, names.CORPUS_MANIFEST)
 
 
@@ -72,6 +73,16 @@ def adopt(config: PipelineConfiguration) -> PhaseRecord:
     return _record(config, read_manifest(directory))
 
 
+def _shorten(warnings: list[str]) -> list[str]:
+    """The first warnings: the status is written often, and the manifest has all of them."""
+    surplus = len(warnings) - MAX_WARNINGS
+    return (
+        warnings
+        if surplus <= 0
+        else [*warnings[:MAX_WARNINGS], f"{surplus:,} more in {names.CORPUS_MANIFEST}"]
+    )
+
+
 def _record(config: PipelineConfiguration, manifest: CorpusManifest) -> PhaseRecord:
     directory = Path(config.output_directory)
     return PhaseRecord(
@@ -86,5 +97,5 @@ def _record(config: PipelineConfiguration, manifest: CorpusManifest) -> PhaseRec
             "corpus_drift": manifest.corpus_drift,
             "missing_documents": [document.title for document in manifest.missing_documents],
         },
-        warnings=manifest.warnings,
+        warnings=_shorten(manifest.warnings),
     )

@@ -19,11 +19,17 @@ from semilla.records import names
 from semilla.records.files import describe_artifact, hash_file
 from semilla.records.status import PipelineStatus, read_status
 from semilla.system import interrupts
-from semilla.system.allocator import keep_freed_blocks
+from semilla.system.allocator import keep_freed_blocks, return_freed_blocks
 from semilla.tokenizer.tokenizer import Tokenizer, read_tokenizer
-from semilla.training.checkpoints.checkpoint import Damaged, Provenance, find_checkpoints, restore_state
+from semilla.training.checkpoints.checkpoint import (
+    Damaged,
+    Provenance,
+    find_checkpoints,
+    has_shape,
+    restore_state,
+)
 from semilla.training.checkpoints.persistence import TrainingFiles
-from semilla.training.checkpoints.resume import Resumption, choose_start, continue_from
+from semilla.training.checkpoints.resume import Resumption, choose_start, continue_from, find_surplus
 from semilla.training.data import TrainingData, build_data
 from semilla.training.environment import choose_environment
 from semilla.training.epoch import align_step, finish_epoch
@@ -53,6 +59,22 @@ def read_inputs(config: PipelineConfiguration, records: Mapping[str, PhaseRecord
     }
 
 
+def find_end(config: PipelineConfiguration, *, is_trained: bool) -> str | None:
+    """Say why there is nothing to train when continuing with ``config``; None when there is something.
+
+    ``is_trained`` says that the directory holds a finished training.
+    """
+    found, _ = find_checkpoints(Path(config.output_directory))
+    if not found or not has_shape(found[0], config):
+        return None
+    if surplus := find_surplus(found[0], config):
+        return surplus
+    epochs = found[0].content["epoch"]
+    if not is_trained or epochs < config.training_hyperparameters.num_epochs:
+        return None
+    return f"already trained: all {epochs} epochs are done. Continue with more epochs, or start over with --no-resume"
+
+
 def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
     """Train to the end, from the newest checkpoint when the run is resumed."""
     try:
@@ -63,11 +85,17 @@ def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
         if not is_out_of_memory(error):
             raise
         batch_size = suggest_batch_size(config)
+        if batch_size is None:
+            raise OutOfMemoryError(
+                "memory ran out with one sequence at a time: reduce max_sequence_length or the size of the model"
+            ) from error
         raise OutOfMemoryError(
             f"memory ran out with --batch-size {config.training_hyperparameters.batch_size}; "
             f"try --batch-size {batch_size}",
             next_command=to_command(config, batch_size=batch_size, resume_from_checkpoint=True),
         ) from error
+    finally:
+        return_freed_blocks()
 
 
 @dataclass(frozen=True)
@@ -130,11 +158,15 @@ def _train(training: Training, workers: Workers) -> None:
         if info.ends_epoch:
             metrics, is_best = finish_epoch(state, info, data=data)
             metrics.sample_outputs.extend(_draw_samples(training))
-            files.save_epoch(state, must_save=interrupts.requested(), is_last=state.step >= total_steps)
+        # Asked once: a signal that arrives after this is obeyed after the next step, which then is saved as well.
+        must_stop = interrupts.requested()
+        if info.ends_epoch:
+            files.save_epoch(state, must_save=must_stop, is_last=state.step >= total_steps)
             training.progress(EpochDone(metrics, is_best))
-        elif files.is_due() or interrupts.requested():
+        elif files.is_due() or must_stop:
             files.save_step(state)
-        interrupts.check()
+        if must_stop:
+            interrupts.check()
 
 
 def _draw_samples(training: Training) -> list[str]:

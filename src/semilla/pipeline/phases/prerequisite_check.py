@@ -16,7 +16,7 @@ from semilla.corpus.writer import MIN_CORPUS_CHARACTERS
 from semilla.errors import InvalidCorpusError, SemillaError
 from semilla.events import Event, Note, Progress, Warned, silent
 from semilla.pipeline.phases import PhaseRecord, corpus_download, tokenizer_training
-from semilla.prerequisites.advice import check_corpus_size, check_learning_rate, check_shape
+from semilla.prerequisites.advice import check_corpus_size, check_learning_rate, check_shape, check_threads
 from semilla.prerequisites.check import Check, advise, fail_check
 from semilla.prerequisites.duration import check_duration
 from semilla.prerequisites.memory import check_memory
@@ -32,7 +32,7 @@ _TRIED = (
     ("vocabulary", f"at least {SMALLEST_VOCAB_SIZE} pieces"),
 )
 """What is tried of a local text, in this order."""
-WARNING_TOPICS = {"corpus_source": "network"}
+WARNING_TOPICS = {"corpus_source": "network", "threads": "speed"}
 """Guide topics that differ from the name of their check."""
 
 
@@ -154,6 +154,7 @@ def check_machine(config: PipelineConfiguration) -> list[Check]:
         check_shape(config),
         check_corpus_size(config),
         check_learning_rate(config),
+        check_threads(config),
     ]
 
 

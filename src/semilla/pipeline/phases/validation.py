@@ -37,6 +37,8 @@ from semilla.training.data import TrainingData, build_data
 from semilla.training.evaluate import Evaluation, evaluate
 
 SAMPLE_TEMPERATURE = 0.8
+LEARNING = "gain_over_frequencies"
+"""The figure that tells a model from one that only knows how frequent each token is."""
 
 
 def read_inputs(config: PipelineConfiguration, records: Mapping[str, PhaseRecord]) -> dict[str, Any]:
@@ -154,8 +156,8 @@ class _Measurements:
 
 
 def _measure(bundle_path: Path, subject: _Subject, *, seed: int, progress: Progress) -> _Measurements:
-    """Measure the model and its bundle; a run can be interrupted after each of the slow steps."""
-    best = evaluate(subject.model, subject.data)
+    """Measure the model and its bundle; a run can be interrupted between and within the slow steps."""
+    best = evaluate(subject.model, subject.data, check=interrupts.check)
     interrupts.check()
     samples = draw_samples(load(bundle_path), subject.documents, seed=seed)
     interrupts.check()
@@ -183,7 +185,7 @@ def _list_figures(
     last = subject.metrics.epoch_history[-1]
     loss = measured.best.loss
     return {
-        "damaged_artifacts": len(find_checkpoints(bundle_path.parent)[1]),
+        "damaged_artifacts": _count_damaged(bundle_path.parent),
         "validation_loss": loss,
         "gain_over_frequencies": baseline - loss,
         "overfitting_gap": last.validation_loss - last.train_loss,
@@ -193,6 +195,12 @@ def _list_figures(
         **measured.texts.figures,
         **{f"minimal_pairs.{language}.accuracy": one.accuracy for language, one in measured.grammar.items()},
     }
+
+
+def _count_damaged(directory: Path) -> int:
+    """Count the run's own checkpoints that are damaged; the user may keep other files under such names."""
+    ours = (read_status(directory) or PipelineStatus()).artifacts_created
+    return sum(one.path.name in ours for one in find_checkpoints(directory)[1])
 
 
 def _describe_results(
@@ -221,8 +229,10 @@ def _report_misses(findings: Sequence[Finding], *, strict: bool, progress: Progr
     for finding in tolerated:
         progress(Warned(f"missed target {finding}", finding.topic))
     if fatal:
+        verdict = "the model did not learn: " if any(one.name == LEARNING for one in fatal) else ""
         raise ValidationFailureError(
-            "missed " + "; ".join(f"{finding.kind} {finding}, off by {finding.miss}" for finding in fatal),
+            f"{verdict}missed "
+            + "; ".join(f"{finding.kind} {finding}, off by {finding.miss}" for finding in fatal),
             missed=[finding.name for finding in fatal],
         )
     progress(Note("Every gate passed."))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError
 
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.configuration.settings import list_settings, recall_settings
-from semilla.errors import DivergedError, IncompatibleError, IntegrityError
+from semilla.errors import (
+    DivergedError,
+    IncompatibleError,
+    IntegrityError,
+    InvalidConfigError,
+    PermissionDeniedError,
+    StorageError,
+)
 from semilla.escape import redact_credentials
 from semilla.records import names
 from semilla.records.files import remove_files, write_bytes
@@ -30,6 +36,8 @@ from semilla.training.state import BestModel, EpochTotals, RunState
 
 _TENSORS = {"model_state", "optimizer_state", "best"}
 """The parts with tensors, which may be large."""
+_UNREADABLE = (IntegrityError, StorageError, PermissionDeniedError, InvalidConfigError)
+"""Why a checkpoint is skipped: it is damaged, or the system cannot open or read what has its name."""
 _KEPT_EPOCHS = 3
 _KEPT_STEPS = 2
 
@@ -193,12 +201,15 @@ def restore_state(state: RunState, checkpoint: Checkpoint) -> None:
 
 
 def find_checkpoints(directory: Path) -> tuple[list[Checkpoint], list[Damaged]]:
-    """All checkpoints that verify, newest first, and those that do not. Reads one file at a time into memory."""
+    """All checkpoints that verify, newest first, and those that do not or cannot be read.
+
+    Reads one file at a time into memory.
+    """
     sound, damaged = [], []
-    for path in [*_list_files(directory, "epoch"), *_list_files(directory, "step")]:
+    for _, path in [*_list_paths(directory, "epoch"), *_list_paths(directory, "step")]:
         try:
             content = read_checkpoint(path)
-        except IntegrityError as error:
+        except _UNREADABLE as error:
             damaged.append(Damaged(path, error.message))
             continue
         sound.append(Checkpoint(path, {key: content[key] for key in content.keys() - _TENSORS}))
@@ -221,24 +232,34 @@ def check_layout(content: dict[str, Any], *, name: str) -> None:
         raise IntegrityError(f"{name} is not a checkpoint: {place[:100]}: {problem['msg']}") from error
 
 
-def prune_checkpoints(directory: Path) -> list[Path]:
-    """Keep the newest three epoch and two step checkpoints. Call it only after a newer one was verified."""
+def prune_checkpoints(directory: Path, *, epoch: int, step: int) -> list[Path]:
+    """Keep the newest three epoch and two step checkpoints. Call it only after the newest one was verified.
+
+    ``epoch`` and ``step`` are those of the training. What has a higher number is not from it, and does not count.
+    """
     removed = [
-        *_list_files(directory, "epoch")[_KEPT_EPOCHS:],
-        *_list_files(directory, "step")[_KEPT_STEPS:],
+        *_list_files(directory, "epoch", last=epoch)[_KEPT_EPOCHS:],
+        *_list_files(directory, "step", last=step)[_KEPT_STEPS:],
     ]
     remove_files(removed)
     return removed
 
 
-def _list_files(directory: Path, kind: str) -> list[Path]:
-    """Checkpoints of one kind, the highest number first. Files with other names are not ours."""
-    found = {
-        int(match[1]): path
-        for path in directory.glob(names.CHECKPOINT_PATTERN)
-        if (match := re.fullmatch(rf"checkpoint_{kind}_(\d+)\.pt", path.name))
-    }
-    return [found[number] for number in sorted(found, reverse=True)]
+def _list_files(directory: Path, kind: str, *, last: int) -> list[Path]:
+    paths = _list_paths(directory, kind)
+    return [path for number, path in paths if number <= last and path.is_file()]
+
+
+def _list_paths(directory: Path, kind: str) -> list[tuple[int, Path]]:
+    """Whatever has the name of a checkpoint of one kind, with its number, the highest first."""
+    found = [(names.parse_checkpoint(path.name), path) for path in directory.glob(names.CHECKPOINT_PATTERN)]
+    return sorted([(one[1], path) for one, path in found if one and one[0] == kind], reverse=True)
+
+
+def has_shape(checkpoint: Checkpoint, config: PipelineConfiguration) -> bool:
+    """Return whether the checkpoint's network has the architecture of ``config``."""
+    wanted = config.model_architecture.model_dump()
+    return all(checkpoint.settings.get(name) == value for name, value in wanted.items())
 
 
 def check_compatibility(

@@ -90,7 +90,7 @@ class TrainingFiles:
         replaced = [old for old in self.replaced if old != path]
         remove_files(replaced)
         self.replaced = []
-        for old in [*replaced, *prune_checkpoints(self.directory)]:
+        for old in [*replaced, *prune_checkpoints(self.directory, epoch=state.epoch, step=state.step)]:
             self.progress(ArtifactRemoved(old))
         return path
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.configuration.settings import to_command
-from semilla.errors import IntegrityError
+from semilla.errors import IncompatibleError, IntegrityError
 from semilla.events import Note, Progress, Warned
 from semilla.training.checkpoints.checkpoint import Checkpoint, Damaged, Provenance, check_compatibility
 
@@ -30,29 +30,42 @@ class Resumption:
     def list_replaced(self, lineage: int, *, ours: Collection[str]) -> list[Path]:
         """Checkpoints to remove after the first new one of ``lineage``: other lineages, and damaged ones.
 
-        Damaged files that are not among ``ours`` stay: they may belong to the user.
+        Damaged files that are not among ``ours``, folders and links stay: they may belong to the user.
         """
         others = [one.path for one in self.found if one.provenance.lineage != lineage]
-        return others + [one.path for one in self.damaged if one.path.name in ours]
+        damaged = [one.path for one in self.damaged if one.path.name in ours]
+        return others + [path for path in damaged if path.is_file() and not path.is_symlink()]
 
 
 def choose_start(
     config: PipelineConfiguration, found: list[Checkpoint], damaged: list[Damaged], *, progress: Progress
 ) -> Resumption:
-    """Choose the newest checkpoint that verifies. Raises IntegrityError when there are some but none verifies."""
+    """Choose the newest checkpoint that verifies. Raises IntegrityError when there are files but none verifies."""
     for one in damaged:
         progress(Warned(str(one), "integrity"))
     if not config.resume_from_checkpoint:
         return Resumption(None, found, damaged)
     if found:
         return Resumption(_find_start(config, found, progress=progress), found, damaged)
-    if damaged:
+    if any(one.path.is_file() for one in damaged):
         raise IntegrityError(
             "no checkpoint can be read; start over with --no-resume",
             next_command=f"{to_command(config, resume_from_checkpoint=False)} --no-resume",
         )
     progress(Note("Nothing to resume from: the training starts at the first step."))
     return Resumption(None, found, damaged)
+
+
+def find_surplus(start: Checkpoint, config: PipelineConfiguration) -> str | None:
+    """Say how a checkpoint is further than ``config`` asks for; None when it is not."""
+    epochs, wanted = start.content["epoch"], config.training_hyperparameters.num_epochs
+    if epochs < wanted or (epochs == wanted and start.is_epoch_end):
+        return None
+    done = f"{epochs} epochs" if start.is_epoch_end else f"{epochs} epochs and a part of the next"
+    return (
+        f"already trained further: {start.path.name} has {done}, and --num-epochs is {wanted}. Continue with "
+        "more epochs, or start over with --no-resume"
+    )
 
 
 def continue_from(
@@ -65,6 +78,8 @@ def continue_from(
     checkpoint records them.
     """
     check_compatibility(start, config=config, provenance=fresh)
+    if surplus := find_surplus(start, config):
+        raise IncompatibleError(surplus)
     content, before = start.content, start.provenance
     progress(
         Note(f"Continuing from {start.path.name}: {content['epoch']} epochs, {content['step']} steps done.")

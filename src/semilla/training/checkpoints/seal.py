@@ -104,15 +104,21 @@ def read_sealed(path: Path) -> dict[str, Any]:
 
 
 def _read_regular(path: Path) -> bytes:
-    """Read a regular file of at most ``MAX_FILE_BYTES``. Reading a pipe would block forever."""
+    """Read a regular file of at most ``MAX_FILE_BYTES`` that ends in a hash, the last thing that is written to it.
+
+    Reading a pipe would block forever, and a file without a hash may be far larger than any checkpoint of this run.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_size > MAX_FILE_BYTES:
+            os.close(descriptor)
+            raise IntegrityError(f"{path.name} is not a regular file of at most {MAX_FILE_BYTES >> 30} GB")
         with os.fdopen(descriptor, "rb") as file:
-            found = os.fstat(descriptor)
-            if not stat.S_ISREG(found.st_mode) or found.st_size > MAX_FILE_BYTES:
-                raise IntegrityError(
-                    f"{path.name} is not a regular file of at most {MAX_FILE_BYTES >> 30} GB"
-                )
+            file.seek(max(0, found.st_size - _COMMENT_BYTES))
+            if not file.read(len(_COMMENT)) == _COMMENT:
+                raise IntegrityError(f"{path.name} is truncated or not a Semilla checkpoint")
+            file.seek(0)
             return file.read()
     except OSError as error:
         raise from_os_error(error, path) from error

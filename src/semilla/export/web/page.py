@@ -1,0 +1,192 @@
+"""Writes the page: one HTML file with the model, its forward pass in JavaScript and its model card.
+
+``tokenizer.js``, ``network.js`` and ``sampling.js`` compute what ``semilla.runtime`` computes. The other scripts show
+it, one file per view. The page contains the scripts unchanged, so its source can be read. Its policy allows only these
+scripts and this style sheet, by their hashes, and no request.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import jinja2
+import numpy as np
+from markdown_it import MarkdownIt
+from markupsafe import Markup
+
+from semilla import __version__
+from semilla.escape import escape_controls
+from semilla.export.int8_graph import build_int8_graph
+from semilla.export.model_card import write_card
+from semilla.export.trained_model import RunFacts, TrainedModel
+from semilla.export.vocabulary import Vocabulary
+from semilla.export.web.network import Pack, pack_network
+from semilla.records import names
+from semilla.runtime.bundle import GenerationSettings
+from semilla.runtime.network import count_chunk_tokens
+
+SCRIPTS = ("tokenizer.js", "network.js", "sampling.js", "page.js", "talk.js", "inside.js", "learn.js")
+"""In the order in which the page runs them."""
+LANGUAGES = (("en", "English"), ("es", "Español"))
+"""The languages of the page's own texts."""
+USE = f"Open `{names.PAGE}` in a browser. It is one file and loads nothing else."
+POLICY = "default-src 'none'; script-src {scripts}; style-src {style}; base-uri 'none'; form-action 'none'"
+
+
+def render_page(trained: TrainedModel, facts: RunFacts) -> str:
+    """Return the page of a trained model. Every text from outside is escaped."""
+    pack = pack_model(trained)
+    codes, floats = pack.join()
+    style, texts = _read("style.css"), read_texts()
+    content = {**describe_model(trained, facts, pack), "texts": texts}
+    values = {
+        "parameters": f"{count_parameters(trained):,}",
+        "texts": ", ".join(entry.title for entry in facts.manifest.documents),
+        "version": __version__,
+        "model_version": trained.version,
+    }
+    scripts = [(name, _read(name)) for name in SCRIPTS]
+    return (
+        _environment()
+        .get_template("page.html.jinja")
+        .render(
+            model_version=trained.version,
+            policy=POLICY.format(
+                # The hash covers everything between the tags, so the line break before the script too.
+                scripts=" ".join(_hash(f"\n{script}") for _, script in scripts),
+                style=_hash(style),
+            ),
+            style=Markup(style),  # noqa: S704 - ours
+            scripts=[(name, Markup(script)) for name, script in scripts],  # noqa: S704 - ours
+            interface_languages=LANGUAGES,
+            texts={key: _fill(text, values) for key, text in texts["en"].items()},
+            epochs=list(list_epochs(facts)),
+            card=Markup(render_card(write_card(trained, facts, use=USE))),  # noqa: S704 - rendered without raw HTML
+            model=Markup(dump_json(content)),  # noqa: S704 - it has no "<"
+            codes=base64.b64encode(codes).decode(),
+            floats=base64.b64encode(floats).decode(),
+        )
+    )
+
+
+def pack_model(trained: TrainedModel) -> Pack:
+    """The int8 network, and the scores of the vocabulary."""
+    pack = pack_network(build_int8_graph(trained.weights, model=trained.model), trained.model)
+    pack.add_vector(
+        "piece_scores", np.array([piece.score for piece in trained.vocabulary.pieces], np.float32)
+    )
+    return pack
+
+
+def describe_model(trained: TrainedModel, facts: RunFacts, pack: Pack) -> dict[str, Any]:
+    """Everything that the scripts need beside the arrays."""
+    settings = asdict(GenerationSettings())
+    assert not settings.pop("stop"), "the page knows no stop texts"
+    return {
+        "version": __version__,
+        "model_version": trained.version,
+        "titles": [entry.title for entry in facts.manifest.documents],
+        "num_parameters": count_parameters(trained),
+        "shape": {**trained.model, "chunk_tokens": count_chunk_tokens(trained.model)},
+        "vocabulary": describe_vocabulary(trained.vocabulary),
+        "matrices": pack.matrices,
+        "vectors": pack.vectors,
+        "start_ids": [trained.start_id],
+        "settings": settings,
+        "openings": facts.openings,
+        "losses": [[epoch.train_loss, epoch.validation_loss] for epoch in facts.metrics.epoch_history],
+    }
+
+
+def describe_vocabulary(vocabulary: Vocabulary) -> dict[str, Any]:
+    """The pieces; one digit a piece for its kind."""
+    return {
+        "type": vocabulary.model_type,
+        "pieces": [piece.text for piece in vocabulary.pieces],
+        "kinds": "".join(str(int(piece.kind)) for piece in vocabulary.pieces),
+    }
+
+
+def count_parameters(trained: TrainedModel) -> int:
+    return sum(weight.size for weight in trained.weights.values())
+
+
+def list_epochs(facts: RunFacts) -> Iterator[dict[str, Any]]:
+    """The losses and the samples of every epoch, each sample with its language and cut behind its opening."""
+    for epoch in facts.metrics.epoch_history:
+        yield {
+            "number": epoch.epoch_number,
+            "loss": round(epoch.validation_loss, 3),
+            "train": round(epoch.train_loss, 3),
+            "samples": [
+                (language, *_cut_opening(text, known[0] if known else ""))
+                for (language, known), text in zip(facts.openings.items(), epoch.sample_outputs, strict=False)
+            ],
+        }
+
+
+def _cut_opening(text: str, opening: str) -> tuple[str, str]:
+    return (opening, text.removeprefix(opening)) if text.startswith(opening) else ("", text)
+
+
+def render_card(card: str) -> str:
+    """The model card as HTML, below the headings of the page. Raw HTML in it stays text."""
+    markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+    body = re.sub(r"\A---\n.*?\n---\n", "", escape_controls(card), flags=re.DOTALL)
+    tokens = markdown.parse(body)
+    for token in tokens:
+        if token.type in {"heading_open", "heading_close"}:
+            token.tag = f"h{int(token.tag[1]) + 2}"
+    html = str(markdown.renderer.render(tokens, markdown.options, {}))
+    html = re.sub(r"<thead>\s*<tr>\s*(<th></th>\s*)+</tr>\s*</thead>", "", html)
+    frame = '<div class="scroll" tabindex="0" role="group" aria-label="Table">'
+    return html.replace("<table>", f"{frame}<table>").replace("</table>", "</table></div>")
+
+
+def read_texts() -> Mapping[str, Mapping[str, str]]:
+    """The page's own texts, by language and key."""
+    texts: Mapping[str, Mapping[str, str]] = json.loads(_read("texts.json"))
+    return texts
+
+
+def _fill(text: str, values: Mapping[str, str]) -> str:
+    return re.sub(r"{(\w+)}", lambda match: values.get(match[1], match[0]), text)
+
+
+def dump_json(value: object) -> str:
+    """JSON that may stand in a script element: it has no "<" that could end the element."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).replace(
+        "<", "\\u003c"
+    )
+
+
+def _read(name: str) -> str:
+    return (files(__package__) / name).read_text(encoding="utf-8")
+
+
+def _hash(content: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("semilla.export", "web"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: escape_controls(value) if type(value) is str else value,
+    )
+    environment.filters["tojson_attribute"] = lambda epoch: dump_json(
+        {"epoch": epoch["number"], "loss": epoch["loss"], "train": epoch["train"]}
+    )
+    return environment

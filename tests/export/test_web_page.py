@@ -1,0 +1,135 @@
+"""The page is one file that holds the model whole, in little space, and nothing that could act as markup."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from default_bundle import train_tokenizer_of_8000
+from tiny_models import make_model
+
+from semilla.configuration.schema import ModelArchitecture
+from semilla.errors import ValidationFailureError
+from semilla.export.int8_graph import build_int8_graph, dequantize
+from semilla.export.trained_model import RunFacts, TrainedModel, read_run
+from semilla.export.web import folder
+from semilla.export.web.network import pack_network
+from semilla.export.web.page import SCRIPTS, read_texts, render_card, render_page
+from semilla.model.transformer import Transformer
+
+WEB = Path(folder.__file__).parent
+
+
+@pytest.fixture(scope="session")
+def facts(run_dir: Path) -> RunFacts:
+    return read_run(run_dir)[1]
+
+
+@pytest.fixture(scope="session")
+def page(trained: TrainedModel, facts: RunFacts) -> str:
+    return render_page(trained, facts)
+
+
+@pytest.mark.parametrize("num_heads", [4, 8], ids=["whole heads", "padded heads"])
+@pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
+def test_the_packed_weights_are_those_of_the_bundle(num_heads: int, tied: bool) -> None:
+    """Bytes times scales are the int8 weights of every matrix; a padded head only adds zeros."""
+    trained = make_model(num_heads=num_heads, tie_embeddings=tied)
+    pack = pack_network(build_int8_graph(trained.weights, model=trained.model), trained.model)
+    codes, floats = (
+        np.frombuffer(data, kind) for data, kind in zip(pack.join(), (np.int8, np.float32), strict=True)
+    )
+
+    def unpack(name: str) -> np.ndarray:
+        place = pack.matrices[name]
+        rows, columns = place["rows"], place["columns"]
+        scales = floats[place["scales"] :][: rows * -(-columns // place["block"])].reshape(rows, -1)
+        whole = codes[place["codes"] :][: rows * columns].reshape(rows, columns)
+        return whole * np.repeat(scales, place["block"], axis=1)[:, :columns]
+
+    weights, layer = trained.weights, "model.layers.1."
+    assert np.array_equal(unpack("embedding"), dequantize(weights["model.embed_tokens.weight"]))
+    assert np.array_equal(unpack("layers.1.down"), dequantize(weights[f"{layer}mlp.down_proj.weight"]))
+    value = unpack("layers.1.qkv")[2 * len(unpack("layers.1.qkv")) // 3 :]
+    expected = dequantize(weights[f"{layer}self_attn.v_proj.weight"])
+    assert np.array_equal(value[value.any(axis=1)], expected)
+    assert ("output" in pack.matrices) is not tied
+    vector = pack.vectors["layers.1.mlp"]
+    gain = weights[f"{layer}post_attention_layernorm.weight"]
+    assert np.array_equal(floats[vector["at"] :][: vector["length"]], gain)
+
+
+@pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
+def test_a_page_of_the_default_shape_is_small(facts: RunFacts, trained: TrainedModel, tied: bool) -> None:
+    """It has at most 4 MB, with an output matrix of its own too."""
+    network = Transformer(ModelArchitecture(tie_embeddings=tied), vocab_size=8000, max_positions=128)
+    for weight in network.parameters():
+        torch.nn.init.normal_(weight)
+    model = TrainedModel(network, train_tokenizer_of_8000(), trained.held_out)
+    assert len(render_page(model, facts).encode()) <= 4_000_000
+
+
+def test_an_export_that_lost_a_weight_is_refused(
+    trained: TrainedModel, facts: RunFacts, tmp_path: Path
+) -> None:
+    """The page is read back: a changed weight or piece, or a missing element, is an error."""
+    folder.write(tmp_path, trained, facts=facts)
+    path = tmp_path / "model.html"
+    whole = path.read_text(encoding="utf-8")
+    folder.check(tmp_path, trained)
+    codes = folder.read_element(whole, "codes")
+    changed = base64.b64encode(b"\x01" + base64.b64decode(codes)[1:]).decode()
+    for damaged in (
+        whole.replace(codes, changed),
+        whole.replace('"<0x41>"'.replace("<", "\\u003c"), '"A"'),
+        whole.replace('id="floats"', 'id="other"'),
+    ):
+        assert damaged != whole
+        path.write_text(damaged, encoding="utf-8")
+        with pytest.raises(ValidationFailureError):
+            folder.check(tmp_path, trained)
+
+
+def test_nothing_from_outside_becomes_markup(facts: RunFacts, trained: TrainedModel) -> None:
+    """A title and a sample with tags stay text, in the page, in its data and in the card."""
+    attack = "</script><img src=x onerror=alert(1)>"
+    manifest = facts.manifest.model_copy(deep=True)
+    manifest.documents[0].title = attack
+    metrics = facts.metrics.model_copy(deep=True)
+    metrics.epoch_history[0].sample_outputs[0] = attack
+    page = render_page(trained, dataclasses.replace(facts, manifest=manifest, metrics=metrics))
+    assert "<img" not in page
+    assert page.count("&lt;img") >= 3
+    assert page.count("</script>") == 3 + len(SCRIPTS)
+
+
+def test_markup_in_a_card_is_shown_as_text() -> None:
+    """HTML stays text, a link to a script is no link, and headings begin below those of the page."""
+    html = render_card("---\nlanguage: en\n---\n# One\n<b>bold</b> [x](javascript:alert(1))\n")
+    assert "<h3>One</h3>" in html
+    assert "&lt;b&gt;" in html
+    assert "<a" not in html
+    assert "language: en" not in html
+
+
+def test_the_interface_is_the_same_in_every_language() -> None:
+    """Each text exists in both languages, with the same values to fill in, and is used."""
+    texts = read_texts()
+    assert texts["en"].keys() == texts["es"].keys()
+    used = "".join(
+        path.read_text(encoding="utf-8") for path in WEB.iterdir() if path.suffix in {".js", ".jinja"}
+    )
+    for key, text in texts["en"].items():
+        assert sorted(re.findall(r"{\w+}", text)) == sorted(re.findall(r"{\w+}", texts["es"][key])), key
+        assert re.search(rf"\b{key}\b", used), key
+
+
+def test_the_page_names_no_address(page: str) -> None:
+    """Outside of comments and of the card it has no link, and it loads nothing."""
+    assert re.findall(r"<(?:link|img|iframe|object|embed|video|audio)\b", page) == []
+    assert re.findall(r"<script[^>]*\bsrc=|@import|url\(", page) == []
