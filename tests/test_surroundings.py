@@ -257,7 +257,7 @@ def test_a_broken_package_says_what_to_install(tmp_path: Path, command: list[str
     assert outcome.returncode == code
     assert outcome.stderr.startswith("error[dependency] ")
     assert "invalid ELF header" in outcome.stderr
-    assert "next: pip install 'semilla[train]'" in outcome.stderr
+    assert "scripts/install train" in outcome.stderr
 
 
 def test_a_file_in_the_working_directory_is_not_taken_for_a_package(tmp_path: Path) -> None:

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from semilla.commands.config import to_shell, to_values
 from semilla.configuration.loading import MAX_FILE_BYTES, NO_VALUE, load_configuration
 from semilla.configuration.schema import PipelineConfiguration
-from semilla.configuration.settings import list_settings, suggest_name, to_command, to_toml
+from semilla.configuration.settings import list_settings, to_command, to_toml
 from semilla.errors import InvalidConfigError
+from semilla.spelling import suggest_name
 
 OTHER_VALUES = {
     "corpus_source": "mi archivo ñ 🌱.txt",

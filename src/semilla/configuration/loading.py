@@ -18,8 +18,9 @@ from pydantic_core import ErrorDetails
 
 from semilla.configuration.migrations import CHANGES, take_version
 from semilla.configuration.schema import GROUPS, PipelineConfiguration, find_head_mistake
-from semilla.configuration.settings import ENVIRONMENT_PREFIX, list_settings, reduce_name, suggest_name
-from semilla.errors import InvalidConfigError, Mistake, from_os_error
+from semilla.configuration.settings import list_settings
+from semilla.errors import ABSENT, InvalidConfigError, Mistake, from_os_error
+from semilla.spelling import ENVIRONMENT_PREFIX, hint_name, reduce_name
 
 Origin = Literal["flag", "environment", "file", "default"]
 
@@ -31,7 +32,7 @@ class _NoValue:
     """Marks a flag given without a value, which is reported with the other mistakes."""
 
     def __repr__(self) -> str:
-        return "(no value)"
+        return ABSENT
 
 
 NO_VALUE = _NoValue()
@@ -90,7 +91,7 @@ def _read_flags(flags: Mapping[str, Any], mistakes: list[Mistake]) -> dict[str, 
     given = {}
     for name, value in flags.items():
         if name not in settings:
-            mistakes.append(_describe_unknown(name, value, "flag", [one.flag for one in settings.values()]))
+            mistakes.append(_describe_stray(name, value))
         elif value is NO_VALUE:
             mistakes.append(Mistake(name, value, settings[name].allowed, origin=settings[name].flag))
         else:
@@ -181,8 +182,22 @@ def _describe_unknown(name: str, value: object, kind: str, names: list[str]) -> 
     change = CHANGES.get(reduce_name(name))
     if change:
         return Mistake(name, value, str(change))
-    near = suggest_name(name, names)
-    return Mistake(name, value, f"no such {kind}" + (f"; did you mean {near}?" if near else ""))
+    return Mistake(name, value, f"no such {kind}{hint_name(name, names)}")
+
+
+def _describe_stray(word: str, value: object) -> Mistake:
+    """Describe a word of the command line that is no flag of ours; one without a dash is a value without a flag."""
+    settings = list_settings()
+    if not word.startswith("-"):
+        allowed = (
+            f"a value without a flag; did you mean {settings['corpus_source'].flag} {shlex.quote(word)}?"
+        )
+        return Mistake(word, value, allowed)
+    flags = [one.flag for one in settings.values()]
+    opposites = [
+        f"--no-{flag[2:]}" for one in settings.values() if one.kind == "boolean" for flag in [one.flag]
+    ]
+    return _describe_unknown(word, value, "flag", [*flags, *opposites, "--progress", "--config", "--debug"])
 
 
 def _raise_mistakes(mistakes: list[Mistake], *, file: Path | None = None) -> None:

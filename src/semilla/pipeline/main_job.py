@@ -9,13 +9,16 @@ from typing import Any
 
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.configuration.settings import to_command
+from semilla.corpus.sources import resolve_source
 from semilla.errors import PHASES, IncompatibleError, InvalidConfigError, Phase, SemillaError, translate_error
 from semilla.events import ArtifactWritten, Note, Progress
 from semilla.pipeline.journal import Journal, restore_record
 from semilla.pipeline.kept_models import drop_duplicate, keep_finished_model
 from semilla.pipeline.phases import load_phase
+from semilla.pipeline.phases.prerequisite_check import raise_failed
 from semilla.pipeline.reuse import find_reusable, find_stale_phase, take_skipped, verify_record
 from semilla.pipeline.trackers import open_tracker
+from semilla.prerequisites.source import check_source
 from semilla.prerequisites.storage import refuse_foreign_files
 from semilla.records import names
 from semilla.records.files import collect_garbage, write_text
@@ -45,6 +48,8 @@ def run_pipeline(
         if journal.was_complete and stale is None:
             journal.tell(Note("Nothing to do: this run is finished and its inputs have not changed."))
             return journal.status
+        if journal.status.is_trained:
+            refuse_missing_source(config)
         config = decide_resume(config, journal, resume=resume, ask=ask)
         if stale and stale != "validation":
             with _blame_first_phase(journal.directory):
@@ -82,6 +87,12 @@ def run_validation(
         run_phase("validation", config, journal)
         finish_run(config, journal)
         return journal.status
+
+
+def refuse_missing_source(config: PipelineConfiguration) -> None:
+    """Raise the prerequisite check's error for a missing text before a finished run is changed in any way."""
+    if resolve_source(config.corpus_source).is_local:
+        raise_failed([check_source(config)])
 
 
 def run_phase(phase: Phase, config: PipelineConfiguration, journal: Journal) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.errors import DependencyError
+from semilla.installation import list_missing, suggest_installation
 from semilla.prerequisites import probe
 from semilla.prerequisites.check import Check, fail_check, pass_check
 from semilla.system import interrupts
@@ -20,7 +21,21 @@ from semilla.system import interrupts
 PACKAGES = ("numpy", "jinja2", "sentencepiece", "onnx", "onnxruntime", "py3langid", "urllib3", "torch")
 """What ``semilla run`` imports. The slowest is last, so that its crash hides none of the others."""
 TIMEOUT_S = 120.0
-INSTALL_COMMAND = "pip install --upgrade 'semilla[train]'"
+
+
+def require_extras(*extras: str, task: str) -> None:
+    """Raise DependencyError if a package of these extras is not installed; nothing is imported or touched.
+
+    ``task`` says what needs them.
+    """
+    missing = list_missing(extras)
+    if missing:
+        are = "packages that are" if len(missing) > 1 else "a package that is"
+        raise DependencyError(
+            f"{task} needs {are} not installed: {', '.join(missing)}",
+            next_command=suggest_installation(extras[-1]),
+            kept="everything; nothing was touched",
+        )
 
 
 class PackageProbe:
@@ -113,7 +128,7 @@ def _judge_package(name: str, report: dict[str, Any] | None, *, ending: str) -> 
         found, cause = report["version"], f"{name} {report['version']} is too old, {minimum} is needed"
     else:
         return pass_check(name, found=report["version"], needed=needed)
-    command = INSTALL_COMMAND if name in PACKAGES else f"pip install --upgrade 'semilla[{name}]'"
+    command = suggest_installation("train" if name in PACKAGES else name)
     return fail_check(name, DependencyError(cause, next_command=command), found=found, needed=needed)
 
 

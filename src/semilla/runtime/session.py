@@ -26,7 +26,7 @@ def load(path: str | PathLike[str], *, num_threads: int = 1) -> Model:
     Raises the errors of ``semilla.runtime.bundle.read_bundle``, and IncompatibleError when the files do not belong
     together.
     """
-    return Model(read_bundle(Path(path)), num_threads=num_threads)
+    return Model(read_bundle(Path(path).expanduser()), num_threads=num_threads)
 
 
 class Model:

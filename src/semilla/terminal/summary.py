@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from semilla.formatting import quote
+from semilla.installation import write_command
 from semilla.records import names
 from semilla.records.metrics import read_metrics
 from semilla.records.results import ValidationResults
@@ -30,7 +31,7 @@ def print_summary(status: PipelineStatus, *, directory: Path) -> None:
         print_table([(code, f"“{shorten(text)}”") for code, text in pair_samples(results)], indent_columns=2)
         print_text("")
     for command in list_commands(results, directory=directory):
-        print_text(f"  next: {command}")
+        print_text(f"  next: {write_command(command)}")
 
 
 def print_findings(results: ValidationResults) -> None:
