@@ -57,9 +57,9 @@ def find_extra(module: str) -> str:
     return next((extra for extra, modules in EXTRAS.items() if module in modules), "train")
 
 
-def list_missing(extras: Iterable[str]) -> list[str]:
-    """List the modules of these extras that are not installed. Nothing is imported."""
-    return [module for extra in extras for module in EXTRAS[extra] if not _is_installed(module)]
+def list_missing(modules: Iterable[str]) -> list[str]:
+    """List the modules that are not installed. Nothing is imported."""
+    return [module for module in modules if not _is_installed(module)]
 
 
 def _is_installed(module: str) -> bool:

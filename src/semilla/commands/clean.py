@@ -14,6 +14,7 @@ from semilla.records.folders import collect_folders
 from semilla.records.lock import hold_lock
 from semilla.system.paths import read_path
 from semilla.terminal.console import ask, is_interactive, print_text
+from semilla.terminal.tables import print_table
 
 HELP = """Remove what runs created in a directory: the artifacts listed in its status, and the records of the run.
 All other files stay. Asks for confirmation on a terminal; anywhere else --yes is required."""
@@ -41,6 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
         status, _ = read_true_status(directory)
         paths = find_removable(directory, status.artifacts_created)
         size = format_size(sum(path.lstat().st_size for path in paths))
+        print_table([(path.relative_to(directory), f"{path.lstat().st_size:,} bytes") for path in paths])
         question = f"Remove {len(paths)} files ({size}) from {directory}?"
         if not arguments.yes and not _is_confirmed(question, directory):
             print_text("Nothing was removed.")

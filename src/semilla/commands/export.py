@@ -8,8 +8,8 @@ from typing import Any
 
 from semilla.errors import DependencyError
 from semilla.export import DEFAULT_QUANTIZATION, QUANTIZATIONS, TARGETS
-from semilla.installation import suggest_installation
-from semilla.prerequisites.packages import require_extras
+from semilla.installation import EXTRAS, suggest_installation
+from semilla.prerequisites.packages import require_packages
 from semilla.system.paths import read_path
 from semilla.terminal.console import print_json, print_text
 from semilla.terminal.tables import print_table
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    require_extras("train", "export", task="an export")
+    require_packages(*EXTRAS["train"], *EXTRAS["export"], task="an export")
     try:
         from semilla.export.targets import export_model  # noqa: PLC0415 - imports torch
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from semilla.commands.status import read_true_status
 from semilla.errors import LockedError
 from semilla.formatting import quote
-from semilla.prerequisites.packages import require_extras
+from semilla.prerequisites.packages import require_packages
 from semilla.records import names
 from semilla.records.files import write_text
 from semilla.records.lock import hold_lock
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     runs = [open_recorded_run(directory) for directory in arguments.directories]
-    require_extras("train", task="a report")
+    require_packages("jinja2", task="a report")
     from semilla.report.compare import render_comparison  # noqa: PLC0415 - not needed for --help
     from semilla.report.page import render_run  # noqa: PLC0415
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from semilla.configuration.flags import add_settings, load_arguments
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.errors import SemillaError
-from semilla.prerequisites.packages import require_extras
+from semilla.installation import EXTRAS
+from semilla.prerequisites.packages import require_packages
 from semilla.terminal.console import ask, is_interactive
 from semilla.terminal.progress import FORMS, show_progress
 
@@ -31,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     config = load_arguments(arguments).config
     resume = arguments.resume_from_checkpoint
-    require_extras("train", task="training")
+    require_packages(*EXTRAS["train"], task="training")
     if arguments.progress == "json":
         return run_for_programs(config, resume=resume)
     from semilla.pipeline.main_job import run_pipeline  # noqa: PLC0415 - not needed to refuse a wrong flag

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 
 from semilla.configuration.flags import add_settings, load_arguments
-from semilla.prerequisites.packages import require_extras
+from semilla.installation import EXTRAS
+from semilla.prerequisites.packages import require_packages
 from semilla.system.paths import read_path
 from semilla.terminal.progress import show_progress
 
@@ -24,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     loaded = load_arguments(arguments)
     overrides = {name: getattr(loaded.config, name) for name in THRESHOLDS if name in loaded.explicit}
-    require_extras("train", task="a validation")
+    require_packages(*EXTRAS["train"], task="a validation")
     from semilla.pipeline.main_job import run_validation  # noqa: PLC0415 - not needed to refuse a wrong flag
     from semilla.terminal.summary import print_summary  # noqa: PLC0415
 

@@ -76,6 +76,7 @@ def run_validation(
                 f"{directory} holds no finished training: {missing[0]} is not done",
                 next_command=to_command(config, resume_from_checkpoint=True),
             )
+        timings = {phase: journal.status.phase_timings.get(phase, 0.0) for phase in PHASES[:4]}
         journal.start_attempt()
         for phase in PHASES[:4]:
             journal.enter(phase)
@@ -83,6 +84,9 @@ def run_validation(
             verify_record(record, journal.directory)
             inputs = journal.status.phase_records[phase].inputs
             journal.complete(phase, record, inputs=inputs, outcome="reused")
+        journal.status.phase_timings |= (
+            timings  # of the attempt that trained; verifying is no part of a phase
+        )
         journal.forget("validation")
         run_phase("validation", config, journal)
         finish_run(config, journal)

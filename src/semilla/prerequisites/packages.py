@@ -13,7 +13,7 @@ from typing import Any
 
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.errors import DependencyError
-from semilla.installation import list_missing, suggest_installation
+from semilla.installation import find_extra, list_missing, suggest_installation
 from semilla.prerequisites import probe
 from semilla.prerequisites.check import Check, fail_check, pass_check
 from semilla.system import interrupts
@@ -23,17 +23,17 @@ PACKAGES = ("numpy", "jinja2", "sentencepiece", "onnx", "onnxruntime", "py3langi
 TIMEOUT_S = 120.0
 
 
-def require_extras(*extras: str, task: str) -> None:
-    """Raise DependencyError if a package of these extras is not installed; nothing is imported or touched.
+def require_packages(*modules: str, task: str) -> None:
+    """Raise DependencyError if one of these modules is not installed; nothing is imported or touched.
 
     ``task`` says what needs them.
     """
-    missing = list_missing(extras)
+    missing = list_missing(modules)
     if missing:
         are = "packages that are" if len(missing) > 1 else "a package that is"
         raise DependencyError(
             f"{task} needs {are} not installed: {', '.join(missing)}",
-            next_command=suggest_installation(extras[-1]),
+            next_command=suggest_installation(find_extra(missing[-1])),
             kept="everything; nothing was touched",
         )
 

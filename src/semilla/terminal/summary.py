@@ -66,7 +66,8 @@ def list_figures(results: ValidationResults, *, best_epoch: int | None) -> Itera
             f"{pairs.accuracy:.1%} right ({pairs.low:.1%} to {pairs.high:.1%}), weakest "
             f"{weakest} {pairs.phenomena[weakest].accuracy:.0%}",
         )
-    yield "next token", f"{device.latency_p95_ms} ms (95th percentile), {device.tokens_per_sec:,.0f} tokens/s"
+    latency = f"{device.exact_latency_p95_ms:.2f} ms (95th percentile)"
+    yield "next token", f"{latency}, {device.tokens_per_sec:,.0f} tokens/s"
     yield "memory", f"{device.rss_mb} MB resident, {device.peak_mb} MB peak"
 
 

@@ -180,6 +180,7 @@ def _list_figures(bundle_path: Path, subject: _Subject, measured: _Measurements)
         "gain_over_frequencies": baseline - loss,
         "overfitting_gap": last.validation_loss - last.train_loss,
         **{name: getattr(measured.inference, name) for name in BUDGETS},
+        "latency_p95_ms": measured.inference.exact_latency_p95_ms,
         "enforced_limit_mb": measured.limit["limit_mb"] or math.nan,
         "int8_cost": measure_int8_cost(load(bundle_path), subject.model, subject.data),
         **measured.texts.figures,
