@@ -7,6 +7,8 @@ from difflib import get_close_matches
 
 ENVIRONMENT_PREFIX = "SEMILLA_"
 LEAST_SIMILARITY = 0.55
+DASHES = "-\u2013\u2014"
+"""What flags begin with, and what a word processor makes of it."""
 
 _WORDS: dict[str, str] = {
     "run": "train fit learn start begin build make new create go pretrain finetune resume continue",
@@ -25,7 +27,7 @@ _WORDS: dict[str, str] = {
     "num_epochs": "steps iterations iters max_steps passes",
     "corpus_source": "data dataset input text file corpus source folder book books url path train_data",
     "output_directory": "out o save_dir outdir destination dest",
-    "output_dir": "out o save_dir outdir destination dest dir directory name",
+    "output_dir": "out o model model_dir save_dir outdir destination dest dir directory name",
     "max_sequence_length": "context context_length context_size block_size seq_len sequence_length window",
     "d_model": "width hidden_size hidden embed embedding embedding_size dim n_embd",
     "dim_feedforward": "ffn ff feedforward intermediate_size",
@@ -59,7 +61,10 @@ def suggest_name(unknown: str, names: Iterable[str]) -> str | None:
     """
     given = reduce_name(unknown)
     by_key = {reduce_name(name): name for name in names}
-    aliases = {alias: by_key[key] for alias, name in ALIASES if (key := reduce_name(name)) in by_key}
+    aliases: dict[str, str] = {}
+    for alias, name in ALIASES:
+        if (key := reduce_name(name)) in by_key:
+            aliases.setdefault(alias, by_key[key])
     words = [word for word in given.split("_") if word]
     # A short alias resembles too much: rum is run, not rm.
     spelled = [*by_key, *(alias for alias in aliases if len(alias) > 3)]
@@ -97,4 +102,4 @@ def _list_containing(words: list[str], by_key: dict[str, str], *, whole: bool) -
 
 def reduce_name(name: str) -> str:
     """Convert a flag, variable or field name to the field's spelling."""
-    return name.removeprefix(ENVIRONMENT_PREFIX).strip("-").replace("-", "_").lower()
+    return name.removeprefix(ENVIRONMENT_PREFIX).strip(DASHES).replace("-", "_").lower()

@@ -9,6 +9,7 @@ from typing import Any
 
 from semilla.configuration.loading import NO_VALUE, LoadedConfiguration, load_configuration
 from semilla.configuration.settings import Setting, list_settings
+from semilla.spelling import DASHES
 from semilla.system.paths import read_path
 
 
@@ -69,7 +70,7 @@ def _pair_unknown(words: list[str]) -> dict[str, Any]:
     unknown: dict[str, Any] = {}
     last = None
     for word in words:
-        if word.startswith("-") and word != "--":
+        if word.startswith(tuple(DASHES)) and word != "--":
             last, has_value, value = word.partition("=")
             unknown[last] = value if has_value else NO_VALUE
         elif last is not None and unknown[last] is NO_VALUE:

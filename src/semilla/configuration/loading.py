@@ -20,7 +20,7 @@ from semilla.configuration.migrations import CHANGES, take_version
 from semilla.configuration.schema import GROUPS, PipelineConfiguration, find_head_mistake
 from semilla.configuration.settings import list_settings
 from semilla.errors import ABSENT, InvalidConfigError, Mistake, from_os_error
-from semilla.spelling import ENVIRONMENT_PREFIX, hint_name, reduce_name
+from semilla.spelling import DASHES, ENVIRONMENT_PREFIX, hint_name, reduce_name
 
 Origin = Literal["flag", "environment", "file", "default"]
 
@@ -188,16 +188,15 @@ def _describe_unknown(name: str, value: object, kind: str, names: list[str]) -> 
 def _describe_stray(word: str, value: object) -> Mistake:
     """Describe a word of the command line that is no flag of ours; one without a dash is a value without a flag."""
     settings = list_settings()
-    if not word.startswith("-"):
-        allowed = (
-            f"a value without a flag; did you mean {settings['corpus_source'].flag} {shlex.quote(word)}?"
-        )
-        return Mistake(word, value, allowed)
     flags = [one.flag for one in settings.values()]
-    opposites = [
-        f"--no-{flag[2:]}" for one in settings.values() if one.kind == "boolean" for flag in [one.flag]
-    ]
-    return _describe_unknown(word, value, "flag", [*flags, *opposites, "--progress", "--config", "--debug"])
+    opposites = [f"--no-{one.flag[2:]}" for one in settings.values() if one.kind == "boolean"]
+    known = [*flags, *opposites, "--progress", "--config", "--debug", "--help"]
+    if word.startswith(tuple(DASHES)):
+        return _describe_unknown(word, value, "flag", known)
+    named = [flag for flag in known if reduce_name(flag) == reduce_name(word.partition("=")[0])]
+    is_text = Path(word).exists() or "." in word or "/" in word
+    meant = named or ([f"{settings['corpus_source'].flag} {shlex.quote(word)}"] if is_text else [])
+    return Mistake(word, value, "a value without a flag" + (f"; did you mean {meant[0]}?" if meant else ""))
 
 
 def _raise_mistakes(mistakes: list[Mistake], *, file: Path | None = None) -> None:

@@ -70,7 +70,7 @@ def _find_local_error(source: str) -> SemillaError | None:
 
 
 def _suggest(source: str) -> str:
-    if "://" in source:
+    if "://" in source or source.startswith("www."):
         return "; addresses begin with http:// or https://"
     path = Path(source)
     neighbours: list[str] = []
