@@ -57,7 +57,8 @@ def run_for_programs(config: PipelineConfiguration, *, resume: bool | None) -> i
     from semilla.terminal import json_progress  # noqa: PLC0415
 
     try:
-        status = run_pipeline(config, resume=resume, listeners=[json_progress.JsonProgress()])
+        with show_progress(title=config.output_directory, form="json") as progress:
+            status = run_pipeline(config, resume=resume, listeners=[progress])
     except SemillaError as error:
         json_progress.stop(error)
         raise

@@ -81,7 +81,7 @@ def watch(directory: Path) -> None:
     view, console = read_view(directory, status), make_console()
 
     def draw() -> RenderableType:
-        return draw_view(view, width=console.width)
+        return draw_view(view, width=console.size.width, height=console.size.height)
 
     with Live(get_renderable=draw, console=console, refresh_per_second=1, transient=True):
         while status.run_state == "running":

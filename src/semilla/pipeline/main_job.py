@@ -11,7 +11,7 @@ from semilla.configuration.schema import PipelineConfiguration
 from semilla.configuration.settings import to_command
 from semilla.corpus.sources import resolve_source
 from semilla.errors import PHASES, IncompatibleError, InvalidConfigError, Phase, SemillaError, translate_error
-from semilla.events import ArtifactWritten, Note, Progress
+from semilla.events import Activity, ArtifactWritten, Note, Progress
 from semilla.pipeline.journal import Journal, restore_record
 from semilla.pipeline.kept_models import drop_duplicate, keep_finished_model
 from semilla.pipeline.phases import load_phase
@@ -143,6 +143,7 @@ def decide_resume(
 
 def finish_run(config: PipelineConfiguration, journal: Journal) -> None:
     """Write the report of the finished run, then mark the run as complete."""
+    journal.tell(Activity("writing the report"))
     finished = journal.status.model_copy(deep=True)
     finished.finish()
     write_report(config, finished, journal)

@@ -38,7 +38,7 @@ def describe_cause(error: SemillaError) -> str:
     return error.message
 
 
-SUBSTITUTES = str.maketrans("“”„«»‘’—–…→•●◐○◌✗▁▂▃▄▅▆▇█", '"""""\'\'--.>*#+o-x_.:-=+*#')  # noqa: RUF001 - replacements
+SUBSTITUTES = str.maketrans("“”„«»‘’—–…→•●◐○◌✗▁▂▃▄▅▆▇█┤│└─", '"""""\'\'--.>*#+o-x_.:-=+*#||+-')  # noqa: RUF001 - replacements
 """Characters that old code pages lack. Each becomes one character, so that columns stay aligned."""
 
 

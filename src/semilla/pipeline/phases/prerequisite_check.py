@@ -11,7 +11,7 @@ from semilla.configuration.schema import PipelineConfiguration
 from semilla.corpus.manifest import read_manifest
 from semilla.corpus.sources import resolve_source
 from semilla.errors import SemillaError
-from semilla.events import Progress, Warned
+from semilla.events import Activity, Progress, Warned
 from semilla.pipeline.phases import PhaseRecord
 from semilla.prerequisites.advice import check_corpus_size, check_learning_rate, check_shape
 from semilla.prerequisites.check import Check
@@ -36,9 +36,11 @@ def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
 
     Checks that need no packages fail first, because importing packages takes seconds.
     """
+    progress(Activity("checking the machine and the text"))
     with probe_packages(config) as probe:
         checks = check_machine(config)
         raise_failed(checks)
+        progress(Activity("importing packages"))
         checks += probe.list_checks()
     interrupts.check()
     raise_failed(checks)

@@ -15,7 +15,7 @@ from semilla.evaluation.gates import judge
 from semilla.evaluation.losses import measure_frequency_baseline, measure_int8_cost
 from semilla.evaluation.minimal_pairs import assess_grammar
 from semilla.evaluation.texts import TextMeasurements, draw_samples, measure_texts
-from semilla.events import ArtifactWritten, Note, Progress, Validated, Warned
+from semilla.events import Activity, ArtifactWritten, Note, Progress, Validated, Warned
 from semilla.export.bundle import write_bundle
 from semilla.export.model_card import describe_licence
 from semilla.model.transformer import Transformer, describe_llama
@@ -57,7 +57,9 @@ def read_inputs(config: PipelineConfiguration, records: Mapping[str, PhaseRecord
 
 def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
     """Export, measure, judge; raises ValidationFailureError after the results have been reported."""
+    progress(Activity("reading the trained model"))
     subject = _load_subject(config)
+    progress(Activity("exporting the bundle"))
     bundle_path = Path(config.output_directory) / names.BUNDLE
     bundle_files = _export_bundle(bundle_path, subject, progress=progress)
     measured = _measure(bundle_path, subject, seed=config.seed, progress=progress)
@@ -65,6 +67,7 @@ def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
         "validation_loss": config.max_validation_loss,
         "repetition": measured.texts.usual_repetition,
     }
+    progress(Activity("comparing the bundle with the trained weights"))
     findings = judge(_list_figures(bundle_path, subject, measured), own_values=own_values)
     progress(Validated(_describe_results(subject, measured, findings)))
     return PhaseRecord(
@@ -148,14 +151,18 @@ class _Measurements:
 
 def _measure(bundle_path: Path, subject: _Subject, *, seed: int, progress: Progress) -> _Measurements:
     """Measure the model and its bundle; a run can be interrupted after each of the slow steps."""
+    progress(Activity("evaluating on held-out text"))
     best = evaluate(subject.model, subject.data)
     interrupts.check()
+    progress(Activity("drawing samples"))
     samples = draw_samples(load(bundle_path), subject.documents, seed=seed)
     interrupts.check()
+    progress(Activity("asking for grammar"))
     grammar, remarks = assess_grammar(subject.model, subject.tokenizer, subject.documents)
     for remark in remarks:
         progress(Note(remark))
     interrupts.check()
+    progress(Activity("measuring memory and speed"))
     inference = InferenceMetrics.model_validate(measure_in_child(bundle_path))
     limit = find_limit(bundle_path)
     if limit["limit_mb"]:
@@ -165,6 +172,7 @@ def _measure(bundle_path: Path, subject: _Subject, *, seed: int, progress: Progr
             )
         )
     interrupts.check()
+    progress(Activity("measuring the samples"))
     texts = measure_texts(samples, subject.tokenizer, subject.data.stream)
     return _Measurements(best, samples, texts, grammar, inference, limit)
 
