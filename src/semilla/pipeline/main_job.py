@@ -76,7 +76,9 @@ def run_validation(
                 f"{directory} holds no finished training: {missing[0]} is not done",
                 next_command=to_command(config, resume_from_checkpoint=True),
             )
-        timings = {phase: journal.status.phase_timings.get(phase, 0.0) for phase in PHASES[:4]}
+        timings: dict[str, float] = {
+            phase: journal.status.phase_timings.get(phase, 0.0) for phase in PHASES[:4]
+        }
         journal.start_attempt()
         for phase in PHASES[:4]:
             journal.enter(phase)

@@ -74,7 +74,13 @@ def draw_training(view: RunView, *, width: int, height: int) -> list[RenderableT
         for sample in view.epoch.sample_outputs:
             below += _wrap(f"“{fold_lines(sample)}”", width=width, style="italic dim")
     num_figures = 2 if view.step else 1 if view.losses else 0
-    end = f"step {view.step.step:,}" if view.step else "now"
+    end = (
+        f"step {view.step.step:,}"
+        if view.step
+        else f"epoch {view.epoch.epoch_number}"
+        if view.epoch
+        else "now"
+    )
     rows = min(height - num_figures - len(below), MOST_CURVE_ROWS)
     curve = draw_curve(view.losses, width=width - 1 - len(_INDENT), height=rows, end=end)
     lines = draw_figures(view, width=width, has_curve=bool(curve))
@@ -88,6 +94,8 @@ def draw_figures(view: RunView, *, width: int, has_curve: bool) -> list[Renderab
     bars = Text(draw_sparkline(list(losses), width=_measure_bar(width)), style=STEM)
     if step is None:
         change = f"loss {losses[0]:.2f} → {losses[-1]:.2f}" if losses else ""
+        if has_curve:
+            return [Text(_INDENT + change, style="dim")]
         return [_draw_row(bars, change, width=width)] if losses else []
     left = f"{format_duration(step.remaining_s)} left"
     epoch, place = f"epoch {step.epoch} of {step.total_epochs}", f"step {step.step:,} of {step.total_steps:,}"
