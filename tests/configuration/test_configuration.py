@@ -306,7 +306,7 @@ def test_a_tilde_is_the_home_directory(tmp_path, monkeypatch, name, origin):
 
 def test_a_home_directory_that_does_not_exist_is_refused():
     """No folder with a tilde in its name is created by mistake; with ``./`` before it, it is a name like any other."""
-    with pytest.raises(InvalidConfigError, match="write ./~nobody-here for a folder of that name"):
+    with pytest.raises(InvalidConfigError, match=r"write \./~nobody-here for a folder of that name"):
         load_configuration(flags={"output_directory": "~nobody-here/x"}, environment={})
     config = load_configuration(flags={"output_directory": "./~x"}, environment={}).config
     assert config.output_directory == "./~x"

@@ -102,8 +102,8 @@ def test_different_budgets_are_said_first(make_run: MakeRun) -> None:
     runs = [make_run("short", losses=(5.0,)), make_run("long", losses=(5.0, 4.0, 3.9))]
     verdict = judge_runs(runs)
     assert verdict.lines[0] == (
-        "These runs had different budgets: short 1 epoch of 654,321 parameters and long 3 epochs of 654,321 parameters. "
-        "A larger budget alone lowers the loss."
+        "These runs had different budgets: short 1 epoch of 654,321 parameters and long 3 epochs of 654,321 "
+        "parameters. A larger budget alone lowers the loss."
     )
     same = judge_runs([make_run("one", losses=(5.0,)), make_run("two", losses=(4.0,), **ARCHITECTURE)])
     assert "budget" not in " ".join(same.lines)

@@ -9,8 +9,8 @@ from semilla.terminal import console
 
 @pytest.mark.parametrize(
     ("typed", "default", "answer"),
-    [(["y"], False, True), (["n"], True, False), ([""], True, True), ([""], False, False), (["maybe", "Sí"], False, True),
-     ([EOFError], True, True), ([EOFError], False, False)],
+    [(["y"], False, True), (["n"], True, False), ([""], True, True), ([""], False, False),
+     (["maybe", "Sí"], False, True), ([EOFError], True, True), ([EOFError], False, False)],
 )  # fmt: skip
 def test_enter_means_the_letter_in_capitals(
     monkeypatch: pytest.MonkeyPatch, typed: list[object], default: bool, answer: bool
