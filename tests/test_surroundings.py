@@ -16,7 +16,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import helper
-from small_runs import assert_four_lines, run, write_text
+from small_runs import assert_four_lines, list_words, run, write_text
 
 from semilla import cli
 from semilla.configuration.schema import PipelineConfiguration
@@ -77,7 +77,7 @@ def test_odd_names_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys,
     text = Path("textos") / name[:250]
     text.parent.mkdir()
     write_text(text)
-    assert run(Path("./") / name, f"./{text}") == 3
+    assert cli.main([*list_words(Path("run"), f"./{text}"), "--output-dir", f"./{name}"]) == 3
     assert_four_lines(capsys.readouterr().err, category="validation_failure", phase="tokenizer_training")
     assert (tmp_path / name / "corpus_bilingual.txt").is_file()
     assert cli.main(["status", "--", f"./{name}"]) == 0
