@@ -13,6 +13,9 @@ SECTIONS = {
     "T": [2, 3, 4, 5, 7, 8, 9],
     "S": [1, 2, 4, 5, *range(7, 13), 14, 15],
     "E": [1, 2, 4, 5, 6, 7, 8, 10],
+    "R": [*range(1, 12)],
+    "L": [*range(1, 15)],
+    "O": [*range(1, 13)],
 }
 """Numbers that are missing were never given, or given up."""
 

@@ -286,6 +286,19 @@ def test_a_network_reads_no_file_outside_its_bundle(tmp_path: Path) -> None:
         _open_session(path, num_threads=1)
 
 
+@pytest.mark.parametrize(
+    ("words", "code"), [("check", 74), ("run --output-dir /tmp/x", 74), ("guide oom", 0), ("--version", 0)]
+)
+def test_a_deleted_working_directory_is_named(tmp_path: Path, words: str, code: int) -> None:
+    """torch would end the process while it is imported there; what imports nothing still works."""
+    program = f"mkdir gone; cd gone; rmdir ../gone; exec {sys.executable} -m semilla {words}"
+    done = subprocess.run(["sh", "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    if code:
+        cause = assert_four_lines(done.stderr, category="io_error", phase=words.split(maxsplit=1)[0])
+        assert "working directory" in cause
+
+
 def test_a_text_that_changes_while_it_is_read_is_read_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,7 @@
 Names are imported on first use, so ``import semilla`` itself costs next to nothing.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = ["PipelineConfiguration", "SemillaError", "__version__", "load", "load_configuration", "run"]
+
+# ONNX Runtime reads this when it is imported, here or in a child process. Without it, it would write an identifier of
+# the machine to the home directory and report its use to its vendor.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 _HOMES = {
     "PipelineConfiguration": ("semilla.configuration.schema", "PipelineConfiguration"),

@@ -14,11 +14,14 @@ if sys.version_info < (3, 11):  # noqa: UP036 - a checkout can be started with a
 
 # ``python -m`` puts the working directory first on the path, where any file could be mistaken for a package. It is
 # removed, as ``-P`` would do, unless Semilla itself is there.
-_here = os.getcwd()  # noqa: PTH109 - importing pathlib would search that path
-if sys.path and sys.path[0] == _here and not __file__.startswith(_here + "/semilla/"):
+try:
+    _here = os.getcwd()  # noqa: PTH109 - importing pathlib would search that path
+except OSError:  # it was deleted; the command says so
+    _here = ""
+if _here and sys.path and sys.path[0] == _here and not __file__.startswith(_here + "/semilla/"):
     del sys.path[0]
 
-from semilla.cli import main  # noqa: E402
+from semilla.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

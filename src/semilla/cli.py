@@ -24,6 +24,7 @@ from semilla.errors import (
     InternalError,
     InvalidConfigError,
     SemillaError,
+    refuse_lost_directory,
     translate_error,
 )
 from semilla.spelling import hint_name, suggest_name
@@ -118,6 +119,8 @@ def dispatch(words: list[str]) -> int:
         hint = f"; did you mean {near}?" if near else ""
         command = f"semilla {near} --help" if near in COMMANDS else f"semilla {near or '--help'}"
         raise InvalidConfigError(f"there is no command {name!r}{hint}", next_command=command)
+    if name != "guide":
+        refuse_lost_directory()
     parser = build_parser(name)
     arguments, unknown = parser.parse_known_args(words[index + 1 :])
     arguments.unknown = unknown

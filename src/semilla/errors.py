@@ -14,6 +14,7 @@
     ├── PermissionDeniedError    permission           74
     ├── StorageError             io_error             74
     ├── NetworkError             network              74
+    ├── KilledError              killed               74
     ├── OutOfMemoryError         oom                  74
     └── DependencyError          dependency           74
 
@@ -28,6 +29,7 @@ import os
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
 from semilla.escape import redact_credentials
@@ -236,6 +238,13 @@ class OutOfMemoryError(SemillaError):
     exit_code = 74
 
 
+class KilledError(SemillaError):
+    """A signal ended or stopped a process of the run, and not because memory ran out."""
+
+    category = "killed"
+    exit_code = 74
+
+
 class DependencyError(SemillaError):
     """A package is missing, too old or broken."""
 
@@ -246,7 +255,7 @@ class DependencyError(SemillaError):
 CATEGORIES: dict[str, type[SemillaError]] = {kind.category: kind for kind in SemillaError.__subclasses__()}
 """Category -> error class. The specification names disk_space, network, oom and validation_failure."""
 
-RETRYABLE = {"network", "disk_space", "io_error", "interrupted", "locked"}
+RETRYABLE = {"network", "disk_space", "io_error", "interrupted", "locked", "killed"}
 """Categories whose cause may go away: resuming the same run is worth another try."""
 
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -281,6 +290,14 @@ def from_os_error(error: OSError, path: str | os.PathLike[str]) -> SemillaError:
     if error.errno == errno.ENOMEM:
         return OutOfMemoryError(f"out of memory: {reason}")
     return StorageError(f"input/output error: {reason}")
+
+
+def refuse_lost_directory() -> None:
+    """Raise StorageError when the working directory was deleted: torch would end the process while it is imported."""
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise StorageError("the working directory does not exist any more", next_command="cd") from error
 
 
 def translate_error(error: BaseException, *, path: str = "a file") -> SemillaError:

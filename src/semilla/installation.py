@@ -7,6 +7,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -25,8 +26,7 @@ def name_program() -> str:
     found = shutil.which("semilla")
     if found and script.exists() and script.samefile(found):
         return "semilla"
-    here = Path.cwd()
-    return shlex.quote(str(script.relative_to(here) if script.is_relative_to(here) else script))
+    return _shorten(script)
 
 
 def write_command(command: str) -> str:
@@ -47,9 +47,8 @@ def suggest_installation(extra: str = "train") -> str:
         pip = shutil.which("pip")
         is_ours = pip is not None and Path(pip).is_relative_to(sys.prefix)
         return f"{'pip' if is_ours else f'{shlex.quote(sys.executable)} -m pip'} install 'semilla[{extra}]'"
-    script, here = checkout / "scripts" / "install", Path.cwd()
-    shown = script.relative_to(here) if script.is_relative_to(here) else script
-    return f"{shlex.quote(str(shown))} {'train,export' if extra == 'export' else extra}"
+    script = _shorten(checkout / "scripts" / "install")
+    return f"{script} {'train,export' if extra == 'export' else extra}"
 
 
 def find_extra(module: str) -> str:
@@ -67,3 +66,10 @@ def _is_installed(module: str) -> bool:
         return find_spec(module) is not None
     except (ImportError, ValueError):
         return False
+
+
+def _shorten(path: Path) -> str:
+    """Quote a path for a shell, relative to the working directory if it is inside."""
+    with suppress(OSError, ValueError):  # the working directory may be gone, and a path may be elsewhere
+        path = path.relative_to(Path.cwd())
+    return shlex.quote(str(path))

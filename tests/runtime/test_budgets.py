@@ -11,8 +11,15 @@ from typing import Any
 
 import pytest
 
-from semilla.errors import IntegrityError, InvalidConfigError, OutOfMemoryError, ValidationFailureError
-from semilla.runtime import budgets
+from semilla.errors import (
+    IntegrityError,
+    InvalidConfigError,
+    KilledError,
+    OutOfMemoryError,
+    ValidationFailureError,
+)
+from semilla.runtime import budgets, child
+from semilla.system.endings import read_marks
 
 
 @pytest.fixture(scope="module")
@@ -86,19 +93,26 @@ def test_a_child_that_takes_too_long_is_stopped(run_dir: Path) -> None:
 @pytest.mark.parametrize(
     ("code", "stderr", "kind", "message"),
     [
-        (-signal.SIGKILL, b"", OutOfMemoryError, "out of memory"),
-        (1, b"Traceback\nMemoryError: 3 GiB", OutOfMemoryError, "out of memory"),
-        (-signal.SIGSEGV, b"", ValidationFailureError, "exit -11"),
+        (-signal.SIGKILL, b"", KilledError, "killed by SIGKILL"),
+        (1, b"Traceback\nMemoryError: 3 GiB", OutOfMemoryError, "memory ran out"),
+        (-signal.SIGSEGV, b"", KilledError, "killed by SIGSEGV"),
         (1, b"one\ntwo\nKeyError: \xff", ValidationFailureError, "one | two | KeyError"),
     ],
 )
 def test_a_child_that_dies_is_explained(
     code: int, stderr: bytes, kind: type[Exception], message: str
 ) -> None:
-    """A kill means out of memory; any other failure is reported with the child's last lines."""
-    error = budgets.explain_failure(subprocess.CompletedProcess([], code, b"", stderr))
+    """A kill is called that; any other failure is reported with the child's last lines."""
+    error = budgets.explain_failure(subprocess.CompletedProcess([], code, b"", stderr), read_marks())
     assert type(error) is kind
     assert message in str(error)
+
+
+def test_memory_is_named_when_the_kernel_counted_a_kill() -> None:
+    """The same end means out of memory if the kernel's count of OOM kills has grown since the child started."""
+    marks = {**read_marks(), "oom_kills": -1}
+    error = budgets.explain_failure(subprocess.CompletedProcess([], -signal.SIGKILL, b"", b""), marks)
+    assert type(error) is OutOfMemoryError
 
 
 def test_the_child_starts_without_the_allocator_of_the_training(
@@ -107,11 +121,11 @@ def test_the_child_starts_without_the_allocator_of_the_training(
     """Variables that change memory allocation are not passed on; others are."""
     environments: list[dict[str, str]] = []
 
-    def pretend(*_: object, env: dict[str, str], **__: object) -> subprocess.CompletedProcess[bytes]:
-        environments.append(env)
+    def pretend(*_: object, environment: dict[str, str], **__: object) -> subprocess.CompletedProcess[bytes]:
+        environments.append(environment)
         return subprocess.CompletedProcess([], 0, b"{}", b"")
 
-    monkeypatch.setattr(subprocess, "run", pretend)
+    monkeypatch.setattr(child, "run_module", pretend)
     for name in ("MALLOC_TRIM_THRESHOLD_", "LD_PRELOAD", "GLIBC_TUNABLES", "SEMILLA_TEST"):
         monkeypatch.setenv(name, "1")
     budgets.measure_in_child(run_dir)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +12,7 @@ from forgery import encode_field, encode_number, encode_piece, pickle_payload
 from tiny_bundle import train_tiny_tokenizer
 
 from semilla.errors import IntegrityError
+from semilla.system import children
 from semilla.tokenizer import model_file as tokenizer_file
 from semilla.tokenizer.model_file import check_structure, try_in_child
 from semilla.tokenizer.tokenizer import Tokenizer
@@ -83,11 +83,8 @@ def test_a_child_that_fails_is_an_integrity_error(
     monkeypatch: pytest.MonkeyPatch, model: bytes, code: str, words: str
 ) -> None:
     """A crash of the parser ends only the child; a child that hangs is killed (T4)."""
-    run = subprocess.run
     monkeypatch.setattr(tokenizer_file, "TRIAL_TIMEOUT_S", 0.5 if "sleep" in code else 60)
-    monkeypatch.setattr(
-        subprocess, "run", lambda command, **options: run([sys.executable, "-c", code], **options)
-    )
+    monkeypatch.setattr(children, "make_command", lambda *_: [sys.executable, "-c", code])
     with pytest.raises(IntegrityError, match=words):
         try_in_child(model)
 

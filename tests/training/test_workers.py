@@ -20,6 +20,9 @@ import pytest
 import torch
 
 from semilla.configuration.schema import PipelineConfiguration
+from semilla.errors import InterruptedRunError, KilledError
+from semilla.system import endings, interrupts
+from semilla.system.endings import read_marks
 from semilla.training.data import TrainingData, cut_batch, plan_epoch
 from semilla.training.loop import compute_gradients, train
 from semilla.training.micro_batches import (
@@ -29,6 +32,7 @@ from semilla.training.micro_batches import (
     cut_target_groups,
     cut_worker_batches,
 )
+from semilla.training.parallel import workers as workers_module
 from semilla.training.parallel.workers import Workers
 from semilla.training.state import RunState, build_state
 
@@ -159,16 +163,60 @@ def test_workers_ignore_signals(config: PipelineConfiguration, data: TrainingDat
         assert next(steps).step == 2
 
 
-def test_a_killed_worker_counts_as_out_of_memory(config: PipelineConfiguration, data: TrainingData) -> None:
-    """The kernel sends SIGKILL when memory runs out. The step is not counted."""
+@pytest.mark.parametrize(("num_kills", "kind"), [(0, KilledError), (1, MemoryError)])
+def test_a_killed_worker_lacked_memory_if_the_kernel_counted_it(
+    config: PipelineConfiguration,
+    data: TrainingData,
+    monkeypatch: pytest.MonkeyPatch,
+    num_kills: int,
+    kind: type[Exception],
+) -> None:
+    """Anybody may send SIGKILL; the kernel counts its own. The step is not counted."""
     state, before = build(config), set(list_workers())
     with closing(train(state, config=config, data=data)) as steps:
         next(steps)
         (worker,) = set(list_workers()) - before
+        marks = read_marks()
+        monkeypatch.setattr(
+            endings, "read_marks", lambda: {**marks, "oom_kills": marks["oom_kills"] + num_kills}
+        )
         os.kill(worker, signal.SIGKILL)
-        with pytest.raises(MemoryError, match="killed"):
+        with pytest.raises(kind, match="killed"):
             next(steps)
     assert state.step == 1
+    assert set(list_workers()) == before
+
+
+def test_a_stopped_worker_is_continued(config: PipelineConfiguration, data: TrainingData) -> None:
+    """``kill -STOP`` does not hang the training."""
+    state, before = build(config), set(list_workers())
+    with closing(train(state, config=config, data=data)) as steps:
+        next(steps)
+        (worker,) = set(list_workers()) - before
+        os.kill(worker, signal.SIGSTOP)
+        assert next(steps).step == 2
+
+
+@pytest.mark.parametrize(("asks", "kind"), [(True, InterruptedRunError), (False, KilledError)])
+def test_a_worker_that_stays_silent_ends_the_training(
+    config: PipelineConfiguration,
+    data: TrainingData,
+    monkeypatch: pytest.MonkeyPatch,
+    asks: bool,
+    kind: type[Exception],
+) -> None:
+    """After a time limit, which is shorter when the run is asked to stop. The worker does not outlive it."""
+    monkeypatch.setattr(workers_module.WorkerProcess, "_wake", lambda self: None)
+    before = set(list_workers())
+    with interrupts.catch_signals(), closing(train(build(config), config=config, data=data)) as steps:
+        next(steps)
+        (worker,) = set(list_workers()) - before
+        os.kill(worker, signal.SIGSTOP)
+        monkeypatch.setattr(workers_module, "GRACE_S" if asks else "TIMEOUT_S", 1)
+        if asks:
+            os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(kind):
+            next(steps)
     assert set(list_workers()) == before
 
 
@@ -191,14 +239,20 @@ with Workers(config) as workers:
 """
 
 
-def test_workers_end_with_the_training_process(config: PipelineConfiguration, data: TrainingData) -> None:
-    """Also when it is killed."""
+@pytest.mark.parametrize("is_stopped", [False, True])
+def test_workers_end_with_the_training_process(
+    config: PipelineConfiguration, data: TrainingData, is_stopped: bool
+) -> None:
+    """Also when it is killed, and even if they were stopped before that."""
     child = subprocess.Popen([sys.executable, "-c", ENDLESS], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert child.stdin is not None
     assert child.stdout is not None
     pickle.dump((config, build(config), data), child.stdin)
     child.stdin.flush()
-    worker = os.pidfd_open(int(child.stdout.readline()))
+    process_id = int(child.stdout.readline())
+    worker = os.pidfd_open(process_id)
+    if is_stopped:
+        os.kill(process_id, signal.SIGSTOP)
     child.kill()
     child.communicate()
     ended = select.poll()

@@ -11,6 +11,7 @@ from semilla.formatting import format_size, quote
 from semilla.records import names
 from semilla.records.files import collect_garbage, remove_directory, remove_file
 from semilla.records.folders import collect_folders
+from semilla.records.links import refuse_links
 from semilla.records.lock import hold_lock
 from semilla.system.paths import read_path
 from semilla.terminal.console import ask, is_interactive, print_text
@@ -38,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     directory: Path = arguments.directory
     read_true_status(directory, command="clean")  # fails if there is no run, before a lock file is made
+    refuse_links(directory)
     with hold_lock(directory):
         status, _ = read_true_status(directory)
         paths = find_removable(directory, status.artifacts_created)
@@ -71,7 +73,7 @@ def find_removable(directory: Path, artifacts: list[str]) -> list[Path]:
 def remove_files(directory: Path, paths: list[Path]) -> None:
     """Remove the files, then the folders inside ``directory`` that are empty now."""
     folders = {folder for path in paths for folder in path.parents if folder.is_relative_to(directory)}
-    for folder in folders:
+    for folder in {directory.resolve(), *folders}:
         collect_garbage(folder)
     collect_folders(directory / names.MODELS)
     for path in paths:

@@ -11,6 +11,7 @@ from semilla.formatting import quote
 from semilla.prerequisites.packages import require_packages
 from semilla.records import names
 from semilla.records.files import write_text
+from semilla.records.links import refuse_links
 from semilla.records.lock import hold_lock
 from semilla.records.run_configuration import read_run_configuration
 from semilla.records.status import read_status, write_status
@@ -70,6 +71,7 @@ def add_to_run(run: RecordedRun, page: str) -> Path:
     """
     path = run.directory / names.REPORT
     try:
+        refuse_links(run.directory)
         with hold_lock(run.directory):
             write_text(path, page)
             status = read_status(run.directory)

@@ -21,7 +21,7 @@ from semilla.records.lock import is_locked
 from semilla.records.nearby import suggest_run
 from semilla.records.run_configuration import read_run_configuration
 from semilla.records.status import PipelineStatus, read_status
-from semilla.system.memory import explain_vanishing
+from semilla.system.endings import explain_vanishing
 from semilla.system.paths import read_path
 from semilla.terminal.console import fold_lines, print_json, print_text
 from semilla.terminal.run_view import RunView, read_view

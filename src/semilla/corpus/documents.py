@@ -18,7 +18,7 @@ from semilla.corpus.fetching.pace import PACE
 from semilla.corpus.fetching.policy import FetchPolicy
 from semilla.corpus.formats.plain_text import UndecodableError
 from semilla.corpus.manifest import MissingDocument, Provenance
-from semilla.corpus.sources import CorpusSource, list_text_files, read_text_file, resolve_source
+from semilla.corpus.sources import CorpusSource, list_output, list_text_files, read_text_file, resolve_source
 from semilla.errors import InvalidConfigError, InvalidCorpusError, NetworkError
 from semilla.events import Note, Progress, Warned
 from semilla.stories import generate_corpus
@@ -131,6 +131,8 @@ def _read_local(
     config: PipelineConfiguration, source: CorpusSource, *, progress: Progress
 ) -> Iterator[PreparedDocument]:
     num_unmarked = 0
+    if source.kind == "folder" and (output := list_output(source)):
+        progress(Note(f"{len(output)} text files in {source.value} were written by runs: they are not read."))
     for path in list_text_files(source):
         data = read_text_file(path)
         if source.kind == "folder" and not data.strip():

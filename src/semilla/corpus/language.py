@@ -7,6 +7,8 @@ from collections.abc import Collection
 from functools import lru_cache
 from typing import Any
 
+from semilla.system.temporary import keep_in_memory
+
 _MAX_SAMPLES = 50
 _SAMPLE_CHARACTERS = 400
 _MIN_SHARE = 0.2
@@ -20,7 +22,7 @@ def detect_languages(text: str, *, allowed: Collection[str] = ()) -> dict[str, f
     of the samples is ignored.
     """
     samples = _take_samples(text)
-    identifier = _load_identifier()
+    identifier = load_identifier()
     choice = set(allowed) & set(identifier.labels) or set(identifier.labels)
     votes = Counter(next(code for code, _ in identifier.rank(sample) if code in choice) for sample in samples)
     ranked = sorted(votes.items(), key=lambda vote: (-vote[1], vote[0]))
@@ -30,11 +32,13 @@ def detect_languages(text: str, *, allowed: Collection[str] = ()) -> dict[str, f
 
 
 @lru_cache(maxsize=1)
-def _load_identifier() -> Any:
+def load_identifier() -> Any:
+    """Load py3langid's own model."""
     # Imported late: loading takes a tenth of a second, and only corpora without given languages need it.
     from py3langid.langid import MODEL_FILE, LanguageIdentifier  # noqa: PLC0415
 
-    return LanguageIdentifier.from_model_file(MODEL_FILE)
+    with keep_in_memory():  # it unpacks its model into a temporary file
+        return LanguageIdentifier.from_model_file(MODEL_FILE)
 
 
 def _take_samples(text: str) -> list[str]:

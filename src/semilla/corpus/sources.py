@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from io import BufferedReader
 from pathlib import Path
 from typing import Literal
@@ -14,6 +16,7 @@ from semilla.corpus.catalogue import CATALOGUE
 from semilla.corpus.formats import SUFFIXES
 from semilla.errors import InvalidCorpusError, from_os_error
 from semilla.escape import redact_credentials
+from semilla.records import names
 
 MAX_FILE_BYTES = 128 << 20
 """Cleaning takes about ten times the size of a file in memory."""
@@ -59,21 +62,39 @@ def resolve_source(corpus_source: str) -> CorpusSource:
 def list_text_files(source: CorpusSource) -> list[Path]:
     """List the files of a local source: the file itself, or every text file below a folder, without hidden ones.
 
-    Sorted by path, so that the corpus does not depend on the file system. Raises InvalidCorpusError for none.
+    Files that runs wrote are left out. Sorted by path, so that the corpus does not depend on the file system. Raises
+    InvalidCorpusError for none.
     """
     root = Path(source.value)
     if source.kind == "file":
         return [root]
-    files = [
-        path
-        for path in root.rglob("*")
-        if path.suffix.lower() in SUFFIXES
-        and not any(part.startswith(".") for part in path.relative_to(root).parts)
-        and not path.is_dir()
-    ]
+    output = list_output(source)
+    files = [path for path in _list_candidates(root) if path not in output]
     if not files:
         raise InvalidCorpusError(f"there is no {' or '.join(sorted(SUFFIXES))} file in the folder {root}")
     return sorted(files, key=lambda path: path.relative_to(root).as_posix())
+
+
+def list_output(source: CorpusSource) -> set[Path]:
+    """Text files below a folder, or linked from there, that runs in or below it wrote: no run may train on them."""
+    root = Path(source.value)
+    place, holds_run = root.resolve(), cache(names.holds_run)
+
+    def is_output(path: Path) -> bool:
+        return any(
+            names.is_output(path, folder)
+            for folder in path.parents
+            if folder not in place.parents and holds_run(folder)
+        )
+
+    return {path for path in _list_candidates(root) if is_output(path.resolve())}
+
+
+def _list_candidates(root: Path) -> Iterator[Path]:
+    for path in root.rglob("*"):
+        is_hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
+        if path.suffix.lower() in SUFFIXES and not is_hidden and not path.is_dir():
+            yield path
 
 
 def read_text_file(path: Path) -> bytes:

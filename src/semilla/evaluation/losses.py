@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from semilla.model.transformer import Transformer
 from semilla.runtime.session import Model
+from semilla.system import interrupts
 from semilla.training.data import TrainingData, cut_held_out
 from semilla.training.evaluate import evaluate
 
@@ -36,7 +37,8 @@ def measure_int8_cost(bundle: Model, trained: Transformer, data: TrainingData) -
         for text in texts
         for inputs, targets in cut_held_out(text, length=data.length, batch_size=1)
     )
-    return 100 * (measure_loss(bundle, windows) / evaluate(trained, replace(data, held_out=texts)).loss - 1)
+    reference = evaluate(trained, replace(data, held_out=texts), check=interrupts.check)
+    return 100 * (measure_loss(bundle, windows) / reference.loss - 1)
 
 
 def measure_loss(
@@ -45,6 +47,7 @@ def measure_loss(
     """Loss over ``windows`` of inputs and the targets that follow them, [T] each, T at most a context."""
     nats, num_tokens = 0.0, 0
     for inputs, targets in windows:
+        interrupts.check()
         logits = model.compute_logits(inputs)
         highest = logits.max(axis=1, keepdims=True)
         sums = np.exp(logits - highest).sum(axis=1, dtype=np.float64)

@@ -22,6 +22,7 @@ from semilla.model.transformer import Transformer
 from semilla.records.results import GrammarResults, PairAccuracy
 from semilla.stories.minimal_pairs import MinimalPair, make_pairs
 from semilla.stories.terms import LANGUAGES, Language
+from semilla.system import interrupts
 from semilla.tokenizer.tokenizer import NEWLINE_ID, Tokenizer
 
 LEAST_COVERAGE = 0.5
@@ -51,6 +52,7 @@ def assess_grammar(
     remarks: list[str] = []
     for language in LANGUAGES:
         text = "\n".join(one.train_text for one in documents if one.language == language)
+        interrupts.check()
         if not text:
             continue
         # A few pairs of each phenomenon show whether the words are known; making all pairs takes seconds.
@@ -154,6 +156,7 @@ def score_sentences(model: Transformer, encoded: Sequence[Sequence[int]]) -> npt
     rows = [[NEWLINE_ID, *ids][: model.max_positions + 1] for ids in encoded]
     scores = np.zeros(len(rows))
     for places in _batch_by_length([len(row) for row in rows]):
+        interrupts.check()
         length = max(len(rows[place]) for place in places)
         padded = torch.full((len(places), length), NEWLINE_ID)
         for row, place in enumerate(places):

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from semilla.corpus.language import load_identifier
+
 Ids = Sequence[int] | npt.NDArray[np.integer]
 
 NGRAM = 6
@@ -48,7 +50,5 @@ def measure_copying(ids: Ids, spelled_training_text: str) -> int:
 
 def measure_language_share(texts: Iterable[str], language: str) -> float:
     """Share of ``texts`` that py3langid, choosing among all its languages, identifies as ``language``."""
-    import py3langid  # noqa: PLC0415 - loads a model of its own
-
-    verdicts = [py3langid.classify(text)[0] == language for text in texts]
+    verdicts = [load_identifier().classify(text)[0] == language for text in texts]
     return sum(verdicts) / len(verdicts) if verdicts else math.nan

@@ -17,6 +17,7 @@ from semilla.evaluation.text_metrics import (
     spell_ids,
 )
 from semilla.runtime.session import Model
+from semilla.system import interrupts
 from semilla.tokenizer.tokenizer import Tokenizer, Tokens
 
 SAMPLES_PER_LANGUAGE = 20
@@ -34,12 +35,15 @@ class TextMeasurements:
 
 def draw_samples(model: Model, documents: Sequence[Document], *, seed: int) -> dict[str, list[str]]:
     """Continue held-out openings, spread over each language's held-out text; samples by language."""
+
+    def draw(opening: str, *, place: int) -> str:
+        interrupts.check()
+        return opening + model.generate(opening, seed=(seed + place) % 2**63, max_tokens=SAMPLE_TOKENS)
+
+    found = find_prompts(documents, per_language=SAMPLES_PER_LANGUAGE)
     return {
-        language: [
-            opening + model.generate(opening, seed=(seed + i) % 2**63, max_tokens=SAMPLE_TOKENS)
-            for i, opening in enumerate(openings)
-        ]
-        for language, openings in find_prompts(documents, per_language=SAMPLES_PER_LANGUAGE).items()
+        language: [draw(opening, place=place) for place, opening in enumerate(openings)]
+        for language, openings in found.items()
     }
 
 
@@ -49,7 +53,10 @@ def measure_texts(
     """Measure samples by language; ``stream`` is the training text."""
     encoded = [tokenizer.encode(text).tolist() for texts in samples.values() for text in texts]
     training_text = spell_ids(stream)
-    copies = [measure_copying(ids, training_text) for ids in encoded]
+    copies = []
+    for ids in encoded:
+        interrupts.check()
+        copies.append(measure_copying(ids, training_text))
     shares = {
         f"language.{language}": measure_language_share(texts, language) for language, texts in samples.items()
     }

@@ -25,6 +25,7 @@ from semilla.export.trained_model import Ids, Logits, TrainedModel
 from semilla.export.vocabulary import Vocabulary
 from semilla.records.files import write_bytes, write_json
 from semilla.runtime.bundle import GenerationSettings
+from semilla.system.temporary import import_compiler
 from semilla.tokenizer.tokenizer import BEGIN_ID, END_ID, NEWLINE_ID, UNKNOWN_ID
 
 WEIGHTS = "model.safetensors"
@@ -75,6 +76,7 @@ def compare_loaded(
     folder: Path, trained: TrainedModel, *, lines: Sequence[str], **options: Any
 ) -> tuple[Comparison, ...]:
     """Load the folder with transformers, as a user would. ``options`` go to ``compare_logits``."""
+    import_compiler()
     import torch  # noqa: PLC0415
     import transformers  # noqa: PLC0415 - takes seconds to import, and is optional
 

@@ -19,6 +19,9 @@ TOKENIZER = "tokenizer.model"
 PROGRAM = f"onnxruntime {onnxruntime.__version__}"
 
 USE = """```python
+import os
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before the import: the library would report its use to its vendor
 import numpy, onnxruntime, sentencepiece
 
 tokenizer = sentencepiece.SentencePieceProcessor(model_file="tokenizer.model")

@@ -17,6 +17,7 @@ from semilla.export.trained_model import RunFacts, TrainedModel, read_run
 from semilla.records import names
 from semilla.records.files import write_text
 from semilla.records.folders import check_replaceable, seal_folder, stage_folder
+from semilla.records.links import refuse_links
 from semilla.records.status import now
 from semilla.system import interrupts
 
@@ -55,6 +56,8 @@ def export_model(
     name = f"{target}-{quantization}" if target == "gguf" else target
     folder = (output or directory / names.EXPORTS / name).absolute()
     kind = {"target": target, "quantization": quantization}
+    if output is None:
+        refuse_links(directory)
     check_replaceable(folder, name=names.EXPORT_REPORT, **kind)
     with interrupts.catch_signals():
         trained, facts = read_run(directory)

@@ -40,7 +40,7 @@ from semilla.records.status import (
     read_status,
     write_status,
 )
-from semilla.system.memory import explain_vanishing, read_marks
+from semilla.system.endings import explain_vanishing, read_marks
 
 REDUCED = "the output directory's file system cannot sync directories: a power cut may lose a file"
 

@@ -10,7 +10,15 @@ from typing import Any
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.configuration.settings import to_command
 from semilla.corpus.sources import resolve_source
-from semilla.errors import PHASES, IncompatibleError, InvalidConfigError, Phase, SemillaError, translate_error
+from semilla.errors import (
+    PHASES,
+    IncompatibleError,
+    InvalidConfigError,
+    Phase,
+    SemillaError,
+    refuse_lost_directory,
+    translate_error,
+)
 from semilla.events import Activity, ArtifactWritten, Note, Progress
 from semilla.pipeline.journal import Journal, restore_record
 from semilla.pipeline.kept_models import drop_duplicate, keep_finished_model
@@ -18,12 +26,13 @@ from semilla.pipeline.phases import load_phase
 from semilla.pipeline.phases.prerequisite_check import raise_failed
 from semilla.pipeline.reuse import find_reusable, find_stale_phase, take_skipped, verify_record
 from semilla.pipeline.trackers import open_tracker
-from semilla.prerequisites.source import check_source
+from semilla.prerequisites.source import check_source, refuse_own_output
 from semilla.prerequisites.storage import refuse_foreign_files
 from semilla.records import names
-from semilla.records.files import collect_garbage, write_text
+from semilla.records.files import collect_garbage, is_intact, write_text
 from semilla.records.folders import collect_folders, make_directories
 from semilla.records.heartbeat import open_heartbeat
+from semilla.records.links import refuse_links
 from semilla.records.lock import hold_lock
 from semilla.records.log import record_log
 from semilla.records.run_configuration import read_run_configuration, write_run_configuration
@@ -43,6 +52,8 @@ def run_pipeline(
     ``resume`` is None when the user made no choice. Then ``ask`` is asked; without it an open choice is an error.
     Raises SemillaError with its ``phase`` set, after the status file has recorded it.
     """
+    with _blame_first_phase(Path(config.output_directory)):
+        refuse_own_output(config)
     with open_run(config, listeners=listeners) as journal:
         stale = find_stale_phase(config, journal) if journal.status.is_trained else None
         if journal.was_complete and stale is None:
@@ -51,6 +62,9 @@ def run_pipeline(
         if journal.status.is_trained:
             refuse_missing_source(config)
         config = decide_resume(config, journal, resume=resume, ask=ask)
+        if told := find_end(config, journal, stale=stale):
+            journal.tell(Note(f"{told[0].upper()}{told[1:]}. Nothing was changed."))
+            return journal.status
         if stale and stale != "validation":
             with _blame_first_phase(journal.directory):
                 keep_finished_model(journal, keep=config.keep_models)
@@ -105,6 +119,7 @@ def run_phase(phase: Phase, config: PipelineConfiguration, journal: Journal) -> 
     """Skip, reuse or run one phase, and record which."""
     interrupts.check()
     journal.enter(phase)
+    refuse_lost_directory()
     if phase in config.skip_phases:
         record, inputs = take_skipped(phase, config, journal)
         journal.complete(phase, record, inputs=inputs, outcome="skipped")
@@ -143,6 +158,25 @@ def decide_resume(
     return config.model_copy(update={"resume_from_checkpoint": bool(resume)})
 
 
+def find_end(config: PipelineConfiguration, journal: Journal, *, stale: Phase | None) -> str | None:
+    """Say why continuing would train nothing; None when the run has something to do. ``stale`` is of a trained run."""
+    if not config.resume_from_checkpoint or not journal.list_checkpoints():
+        return None
+    if "model_training" in config.skip_phases:
+        return None
+    if (stale or find_stale_phase(config, journal)) != "model_training":
+        return None
+    trained = journal.status.phase_records.get("model_training")
+    is_whole = trained is not None and all(
+        is_intact(one, root=journal.directory) for one in trained.artifacts
+    )
+    try:
+        told: str | None = load_phase("model_training").find_end(config, is_trained=is_whole)
+    except ImportError:  # the first phase says which package is missing
+        return None
+    return told
+
+
 def finish_run(config: PipelineConfiguration, journal: Journal) -> None:
     """Write the report of the finished run, then mark the run as complete."""
     journal.tell(Activity("writing the report"))
@@ -171,9 +205,11 @@ def open_run(config: PipelineConfiguration, *, listeners: Iterable[Progress]) ->
     with ExitStack() as stack:
         with _blame_first_phase(directory):
             make_directories(directory)
+            refuse_links(directory)
             refuse_foreign_files(directory)
             stack.enter_context(hold_lock(directory))
-            for folder in (directory, directory / names.DOWNLOADS, directory / names.BUNDLE):
+            # The directory itself may be given as a link, its folders may not.
+            for folder in (directory.resolve(), directory / names.DOWNLOADS, directory / names.BUNDLE):
                 collect_garbage(folder)
             collect_folders(directory / names.MODELS)
             heartbeat = stack.enter_context(open_heartbeat(directory))

@@ -23,6 +23,7 @@ from semilla.pipeline.reuse import find_reusable
 from semilla.records import names
 from semilla.records.files import copy_file
 from semilla.records.folders import make_directories
+from semilla.records.links import refuse_links
 from semilla.records.lock import hold_lock
 from semilla.records.status import PhaseEntry, PipelineStatus, read_status, write_status
 
@@ -132,6 +133,7 @@ def copy_phases(config: PipelineConfiguration, *, source: Path) -> None:
     if not artifacts:
         return
     make_directories(directory)
+    refuse_links(directory)
     with hold_lock(directory):
         # The status comes first, so that it lists every file copied after it.
         copied = PipelineStatus(

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from semilla.system import interrupts
 
 PACKAGES = ("numpy", "jinja2", "sentencepiece", "onnx", "onnxruntime", "py3langid", "urllib3", "torch")
 """What ``semilla run`` imports. The slowest is last, so that its crash hides none of the others."""
-TIMEOUT_S = 120.0
+TIMEOUT_S, POLL_S = 120.0, 0.2
 
 
 def require_packages(*modules: str, task: str) -> None:
@@ -68,13 +69,19 @@ class PackageProbe:
         self.child.communicate()
 
     def _collect(self) -> tuple[dict[str, Any], str]:
-        try:
-            output, _ = self.child.communicate(timeout=TIMEOUT_S)
-            ending = _describe_ending(self.child.returncode)
-        except subprocess.TimeoutExpired:
-            self.child.kill()
-            output, _ = self.child.communicate()
-            ending = f"took more than {TIMEOUT_S:.0f} s"
+        deadline_s = time.monotonic() + TIMEOUT_S
+        while True:
+            try:
+                output, _ = self.child.communicate(timeout=POLL_S)
+                ending = _describe_ending(self.child.returncode)
+                break
+            except subprocess.TimeoutExpired:
+                interrupts.check()
+            if time.monotonic() > deadline_s:
+                self.child.kill()
+                output, _ = self.child.communicate()
+                ending = f"took more than {TIMEOUT_S:.0f} s"
+                break
         lines = [line.removeprefix(probe.MARK) for line in output.splitlines() if line.startswith(probe.MARK)]
         return {report["name"]: report for report in map(json.loads, lines)}, ending
 

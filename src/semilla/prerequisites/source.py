@@ -15,9 +15,10 @@ from semilla.corpus.fetching.pace import PACE
 from semilla.corpus.fetching.policy import FetchFailure, FetchPolicy
 from semilla.corpus.fetching.watchdog import Watchdog
 from semilla.corpus.sources import CorpusSource, resolve_source
-from semilla.errors import InvalidCorpusError, SemillaError, from_os_error
+from semilla.errors import InvalidConfigError, InvalidCorpusError, SemillaError, from_os_error
 from semilla.escape import redact_credentials
 from semilla.prerequisites.check import Check, advise, fail_check, pass_check
+from semilla.records import names
 
 TIMEOUT_S = 5.0
 """For the whole answer."""
@@ -33,7 +34,22 @@ def check_source(config: PipelineConfiguration, *, reuses_corpus: bool = False) 
         return _check_remote(_find_address(source, config))
     if source.kind == "catalogue":
         return pass_check("corpus_source", found=f"{source.value}, generated here", needed="a corpus")
+    try:
+        refuse_own_output(config)
+    except InvalidConfigError as error:
+        return fail_check("corpus_source", error, found="own output", needed="a text that no run here writes")
     return _check_local(source.value)
+
+
+def refuse_own_output(config: PipelineConfiguration) -> None:
+    """Raise InvalidConfigError when the source is something that runs write in this very output directory."""
+    source, directory = resolve_source(config.corpus_source), Path(config.output_directory).resolve()
+    is_read = source.is_local and "corpus_download" not in config.skip_phases
+    if is_read and names.is_output(Path(source.value).resolve(), directory):
+        raise InvalidConfigError(
+            f"{source.value} is part of the output directory {config.output_directory}, where runs write it. "
+            "Give the original text, or another --output-dir"
+        )
 
 
 def _find_address(source: CorpusSource, config: PipelineConfiguration) -> str:

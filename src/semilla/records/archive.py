@@ -128,7 +128,9 @@ def _locate(directory: Path, status: PipelineStatus) -> Path:
 
 def _list_folders(directory: Path) -> list[Path]:
     found = [
-        path for path in (directory / names.MODELS).glob("*.*.*") if path.is_dir() and _is_version(path.name)
+        path
+        for path in (directory / names.MODELS).glob("*.*.*")
+        if path.is_dir() and not path.is_symlink() and _is_version(path.name)
     ]
     return sorted(found, key=lambda path: parse_version(path.name), reverse=True)
 

@@ -6,26 +6,57 @@ writer, where a disk may fill up, fail or lose power.
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from pathlib import Path
 from typing import BinaryIO
 
 CALLS = ("open_new", "write", "flush", "fsync", "replace", "fsync_directory", "unlink", "mkdir", "rmdir")
 """Every function here that a fault could hit."""
 
+NOT_OURS = "it is a link or no regular file, or it has a second name (a hard link)"
+
 FILE_MODE = 0o644
 DIRECTORY_MODE = 0o755
 """The umask may narrow these further: others may read, only the owner writes."""
 
 
-def open_regular(path: str, flags: int) -> int:
-    """Opener for ``open``: the usual mode whatever the umask allows, and symbolic links are not followed."""
-    return os.open(path, flags | os.O_NOFOLLOW, FILE_MODE)
+def open_own(path: str, flags: int) -> int:
+    """Opener for ``open`` on a file that is ours: a regular file, reached by no link, with no second name.
+
+    Writing to it changes no other file, and opening it never waits, as for a named pipe.
+    """
+    try:
+        descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, FILE_MODE)
+    except OSError as error:
+        if error.errno in {errno.ELOOP, errno.ENXIO}:
+            raise OSError(errno.ELOOP, NOT_OURS, path) from error
+        raise
+    found = os.fstat(descriptor)
+    if stat.S_ISREG(found.st_mode) and found.st_nlink <= 1:
+        return descriptor
+    os.close(descriptor)
+    raise OSError(errno.ELOOP, NOT_OURS, path)
+
+
+def open_readable(path: str, flags: int) -> int:
+    """Opener for ``open`` to read a regular file, also through a link; anything that could block is refused."""
+    descriptor = os.open(path, flags | os.O_NONBLOCK)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    raise OSError(errno.EINVAL, "it is not a regular file", path)
+
+
+def open_folder(path: Path) -> int:
+    """Descriptor of a folder that is not a link, to remove what is in it."""
+    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
 
 
 def open_new(path: Path) -> BinaryIO:
     """Create a file that must not exist yet."""
-    return open(path, "xb", opener=open_regular)
+    return open(path, "xb", opener=open_own)
 
 
 def write(file: BinaryIO, data: bytes | memoryview) -> None:
@@ -52,13 +83,15 @@ def fsync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def unlink(path: Path) -> None:
-    path.unlink()
+def unlink(path: Path, folder: int | None = None) -> None:
+    """Remove a file, by its name in ``folder`` where one is open."""
+    os.unlink(path if folder is None else path.name, dir_fd=folder)
 
 
 def mkdir(path: Path) -> None:
     path.mkdir(DIRECTORY_MODE)
 
 
-def rmdir(path: Path) -> None:
-    path.rmdir()
+def rmdir(path: Path, folder: int | None = None) -> None:
+    """Remove an empty folder, by its name in ``folder`` where one is open."""
+    os.rmdir(path if folder is None else path.name, dir_fd=folder)

@@ -8,9 +8,11 @@ removed here too. Every system call goes through ``records.disk``.
 from __future__ import annotations
 
 import errno
+import fnmatch
 import json
 import os
 import re
+import stat
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -117,8 +119,7 @@ def write_json(path: Path, value: object) -> None:
 
 def read_json(path: Path) -> Any:
     """Read JSON; raises IntegrityError when it does not parse."""
-    with _translated(path):
-        return _parse_json(path.read_bytes(), path)
+    return _parse_json(_read(path), path)
 
 
 def write_record(path: Path, value: Mapping[str, Any]) -> None:
@@ -130,8 +131,7 @@ def write_record(path: Path, value: Mapping[str, Any]) -> None:
 
 def read_record(path: Path) -> dict[str, Any]:
     """Verify and read what ``write_record`` wrote; raises IntegrityError when it is damaged."""
-    with _translated(path):
-        data = path.read_bytes()
+    data = _read(path)
     found = _HASH_AT_END.search(data)
     blank = data[: found.start(1)] + _NO_HASH.encode() + data[found.end(1) :] if found else b""
     if not found or _hash(blank).encode() != found[1]:
@@ -140,6 +140,11 @@ def read_record(path: Path) -> dict[str, Any]:
     content: dict[str, Any] = _parse_json(data, path)
     content.pop("sha256")
     return content
+
+
+def _read(path: Path) -> bytes:
+    with _translated(path), open(path, "rb", opener=disk.open_readable) as file:
+        return file.read()
 
 
 def _format_json(value: object) -> str:
@@ -167,11 +172,13 @@ def sync_file(path: Path) -> None:
 
 
 def make_directory(directory: Path) -> None:
-    """Durably create one directory inside an existing one, unless it exists."""
+    """Durably create one directory inside an existing one, unless it exists; a link to one is refused."""
     with _translated(directory):
         try:
             disk.mkdir(directory)
         except FileExistsError:
+            if directory.is_symlink():
+                raise OSError(errno.ELOOP, "it is a link", str(directory)) from None
             if directory.is_dir():
                 return
             raise
@@ -182,6 +189,26 @@ def remove_directory(directory: Path) -> None:
     """Remove a directory if it is empty."""
     with suppress(OSError):
         disk.rmdir(directory)
+
+
+def remove_tree(directory: Path) -> None:
+    """Remove a directory and everything in it, or a link to one; no link is followed.
+
+    Everything is removed from open directories, so a directory that becomes a link meanwhile leads nowhere else.
+    """
+    if directory.is_symlink():
+        remove_file(directory)
+    elif directory.is_dir():
+        for place, folders, others, descriptor in os.fwalk(directory, topdown=False):
+            for name in [*others, *folders]:
+                path, found = Path(place, name), os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+                if stat.S_ISDIR(found.st_mode):
+                    with suppress(OSError):
+                        disk.rmdir(path, descriptor)
+                else:
+                    with _translated(path):
+                        disk.unlink(path, descriptor)
+        remove_directory(directory)
 
 
 def remove_file(path: Path) -> None:
@@ -223,7 +250,7 @@ def hash_file(path: Path) -> str:
     """Return the SHA-256 of a file in hexadecimal."""
     import hashlib  # noqa: PLC0415 - see _hash
 
-    with _translated(path), path.open("rb") as file:
+    with _translated(path), open(path, "rb", opener=disk.open_readable) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -250,10 +277,22 @@ def is_intact(artifact: Artifact, *, root: Path) -> bool:
 
 
 def collect_garbage(directory: Path) -> list[Path]:
-    """Remove temporary files left by killed writers. Call it only while holding the directory's lock."""
-    removed = list(directory.glob(f"{TEMP_PREFIX}*{TEMP_SUFFIX}"))
-    for path in removed:
-        remove_file(path)
+    """Remove temporary files left by killed writers. Call it only while holding the directory's lock.
+
+    Nothing is removed through a link: neither where ``directory`` is one, nor what one in it leads to.
+    """
+    try:
+        descriptor = disk.open_folder(directory)
+    except OSError:
+        return []
+    try:
+        found = fnmatch.filter(os.listdir(descriptor), f"{TEMP_PREFIX}*{TEMP_SUFFIX}")  # noqa: PTH208
+        removed = [directory / name for name in found]
+        for path in removed:
+            with _translated(path), suppress(FileNotFoundError, IsADirectoryError):
+                disk.unlink(path, descriptor)
+    finally:
+        os.close(descriptor)
     return removed
 
 

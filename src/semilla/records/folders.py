@@ -30,18 +30,18 @@ def stage_folder(path: Path) -> Iterator[Path]:
         make_directories(path.parent)
         for leftover in path.parent.glob(f"{files.TEMP_PREFIX}*{STAGED_SUFFIX}"):
             if leftover.name.startswith(f"{files.TEMP_PREFIX}{path.name}-"):
-                _remove_tree(leftover)
+                files.remove_tree(leftover)
         files.make_directory(staged)
         yield staged
         _sync_tree(staged)
-        if path.exists():
+        if os.path.lexists(path):
             files.rename(path, old)
         files.rename(staged, path)
     except OSError as error:
         raise from_os_error(error, error.filename or path) from error
     finally:
         for folder in (staged, old):
-            _remove_tree(folder)
+            files.remove_tree(folder)
 
 
 def make_directories(directory: Path) -> list[Path]:
@@ -69,9 +69,10 @@ def check_replaceable(path: Path, *, name: str, **expected: object) -> None:
 
     ``expected`` are entries its description must have, so that a folder of another kind is not replaced.
     """
-    if not path.exists() and not path.is_symlink():
+    if not os.path.lexists(path):
         return
-    reason = _find_objection(path, name, expected) if path.is_dir() else "it is not a folder"
+    is_folder = path.is_dir() and not path.is_symlink()
+    reason = _find_objection(path, name, expected) if is_folder else "it is not a folder"
     if reason:
         raise InvalidConfigError(f"{path} is not replaced: {reason}. Choose another folder with --output")
 
@@ -99,13 +100,14 @@ def remove_folder(path: Path) -> None:
     """Remove a folder with its content. A process killed meanwhile leaves it whole or without its name."""
     old = _name_temporary(path)
     files.rename(path, old)
-    _remove_tree(old)
+    files.remove_tree(old)
 
 
 def collect_folders(directory: Path) -> None:
     """Remove folders left by killed writers in ``directory``. Call it only while no one else writes there."""
-    for one in directory.glob(f"{files.TEMP_PREFIX}*{STAGED_SUFFIX}"):
-        _remove_tree(one)
+    if not directory.is_symlink():
+        for one in directory.glob(f"{files.TEMP_PREFIX}*{STAGED_SUFFIX}"):
+            files.remove_tree(one)
 
 
 def _name_temporary(path: Path) -> Path:
@@ -123,13 +125,3 @@ def _sync_tree(folder: Path) -> None:
         else:
             files.sync_file(one)
     files.sync_directory(folder)
-
-
-def _remove_tree(folder: Path) -> None:
-    if folder.is_dir():
-        for one in folder.iterdir():
-            if one.is_dir() and not one.is_symlink():
-                _remove_tree(one)
-            else:
-                files.remove_file(one)
-        files.remove_directory(folder)

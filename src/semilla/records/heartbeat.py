@@ -27,7 +27,7 @@ from semilla.events import (
     Transferred,
 )
 from semilla.records import names
-from semilla.records.disk import open_regular
+from semilla.records.disk import open_own
 from semilla.records.files import remove_file
 
 BEAT_S = 1.0
@@ -128,7 +128,8 @@ def open_heartbeat(directory: Path) -> Iterator[Heartbeat]:
     """Keep the heartbeat of a directory whose lock the caller holds."""
     path = directory / names.HEARTBEAT
     try:
-        descriptor = open_regular(str(path), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        descriptor = open_own(str(path), os.O_WRONLY | os.O_CREAT)
+        os.ftruncate(descriptor, 0)
     except OSError as error:
         raise from_os_error(error, path) from error
     try:
@@ -142,7 +143,7 @@ def open_heartbeat(directory: Path) -> Iterator[Heartbeat]:
 def read_heartbeat(directory: Path) -> Beat | None:
     """Read a run's last line; None when there is none, or it is not complete."""
     try:
-        with (directory / names.HEARTBEAT).open("rb") as file:
+        with open(directory / names.HEARTBEAT, "rb", opener=open_own) as file:
             digest, _, line = file.read(MAX_BYTES).partition(b"\n")[0].partition(b" ")
         if int(digest, 16) != zlib.crc32(line):
             return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -13,7 +14,7 @@ from typing import Any, TextIO
 
 from semilla.errors import LockedError, from_os_error
 from semilla.records import names
-from semilla.records.disk import open_regular
+from semilla.records.disk import open_own
 from semilla.records.status import now
 
 _TRIES = 5
@@ -45,7 +46,7 @@ def hold_lock(directory: Path) -> Iterator[None]:
 def _open_locked(path: Path) -> TextIO | None:
     """Open and lock the file at ``path``; None when someone else keeps it locked."""
     for _ in range(_TRIES):
-        file = open(path, "a+", opener=open_regular)  # noqa: SIM115 - Path.open takes no opener
+        file = open(path, "a+", opener=open_own)  # noqa: SIM115 - Path.open takes no opener
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if _is_still_at(path, file):
@@ -84,12 +85,14 @@ def is_locked(directory: Path) -> bool:
 
 def _is_taken(path: Path) -> bool:
     try:
-        with path.open() as file:
+        with open(path, opener=open_own) as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
     except BlockingIOError:
         return True
+    except OSError as error:
+        if error.errno in {errno.ENOENT, errno.ELOOP}:
+            return False
+        raise
     return False
 
 
@@ -114,7 +117,7 @@ def _describe_holder(directory: Path) -> str:
 def _read_holder(directory: Path) -> dict[str, Any]:
     """What the holder wrote about itself; empty until it has. Only the first line: earlier versions wrote a second."""
     try:
-        with (directory / names.LOCK).open(encoding="utf-8") as file:
+        with open(directory / names.LOCK, encoding="utf-8", opener=open_own) as file:
             return dict(json.loads(file.readline()))
     except (OSError, ValueError, TypeError):
         return {}

@@ -6,12 +6,12 @@ import io
 import logging
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from semilla.escape import escape_controls, redact_credentials
 from semilla.records import names
-from semilla.records.disk import open_regular
+from semilla.records.disk import open_own
 
 STDERR_LINES = 50
 """Lines of error output that the status keeps, as the specification asks."""
@@ -46,13 +46,18 @@ class QuietFileHandler(logging.FileHandler):
     """Ignores failures to write: a full disk must not hide the error being logged."""
 
     def _open(self) -> io.TextIOWrapper:
-        return open(self.baseFilename, "a", encoding="utf-8", errors="backslashreplace", opener=open_regular)
+        return open(self.baseFilename, "a", encoding="utf-8", errors="backslashreplace", opener=open_own)
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
             super().emit(record)
         except OSError:  # raised by _open only; logging hands the others to handleError
             self.handleError(record)
+
+    def close(self) -> None:
+        """Close the file. What a full disk did not take is tried once more here, and then given up."""
+        with suppress(OSError):
+            super().close()
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         pass

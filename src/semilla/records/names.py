@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 STATUS = "pipeline_status.json"
 CONFIGURATION = "configuration.toml"
@@ -30,6 +31,33 @@ EXPORTS = "exports"
 """Folder of exports, one folder each. They belong to the user and are not artifacts of the run."""
 EXPORT_REPORT = "export.json"
 """In each export: its format, its files with their hashes, and the results of its parity check."""
+
+
+FOLDERS = (DOWNLOADS, BUNDLE, TENSORBOARD, MODELS, EXPORTS)
+FILES = (
+    STATUS,
+    CONFIGURATION,
+    LOG,
+    LOCK,
+    HEARTBEAT,
+    CORPUS,
+    CORPUS_MANIFEST,
+    METRICS,
+    BEST_MODEL,
+    FINAL_MODEL,
+    REPORT,
+)
+_TOP_LEVEL = {(name,) for name in (*FOLDERS, *FILES)}
+
+
+def holds_run(directory: Path) -> bool:
+    """Return whether a run was made in ``directory``, or goes on there."""
+    return any((directory / name).exists() for name in (STATUS, LOCK))
+
+
+def is_output(path: Path, directory: Path) -> bool:
+    """Return whether ``path`` has a name that runs use in their ``directory``, or is in a folder that has."""
+    return path.is_relative_to(directory) and path.relative_to(directory).parts[:1] in _TOP_LEVEL
 
 
 def name_tokenizer(vocab_size: int) -> str:

@@ -8,17 +8,18 @@ prints the figures as JSON. They only mean something in a fresh process, which `
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from semilla.errors import CATEGORIES, OutOfMemoryError, SemillaError, ValidationFailureError
 from semilla.runtime.child import run_child
+from semilla.system.children import explain_end
+from semilla.system.endings import read_marks
 
 if TYPE_CHECKING:
     from semilla.runtime.session import Model
@@ -123,8 +124,10 @@ def _ask_psutil() -> tuple[float, float]:
 def measure_in_child(bundle_path: Path, *, timeout_s: float = TIMEOUT_S) -> dict[str, Any]:
     """Run ``measure`` in a fresh process with the default allocator.
 
-    Raises the child's own error, OutOfMemoryError when it was killed, or ValidationFailureError with its last lines.
+    Raises the child's own error, OutOfMemoryError or KilledError when it was killed, or ValidationFailureError with its
+    last lines.
     """
+    marks = read_marks()
     try:
         child = run_child("semilla.runtime.budgets", [str(bundle_path)], timeout_s=timeout_s)
     except subprocess.TimeoutExpired as error:
@@ -132,21 +135,27 @@ def measure_in_child(bundle_path: Path, *, timeout_s: float = TIMEOUT_S) -> dict
             f"measuring the model on one core took over {timeout_s:g} s", missed=list(BUDGETS)
         ) from error
     if child.returncode != 0:
-        raise explain_failure(child)
+        raise explain_failure(child, marks)
     metrics: dict[str, Any] = json.loads(child.stdout)
     return metrics
 
 
-def explain_failure(child: subprocess.CompletedProcess[bytes]) -> SemillaError:
-    """The error that ended the child, from its exit status and the last lines it wrote."""
+def explain_failure(child: subprocess.CompletedProcess[bytes], marks: Mapping[str, Any]) -> SemillaError:
+    """The error that ended the child, from its exit status and the last lines it wrote.
+
+    ``marks`` are those of ``endings.read_marks`` before it started.
+    """
     lines = child.stderr.decode("utf-8", "replace").strip().splitlines()[-5:]
     category, _, message = (lines or [""])[-1].partition(": ")
-    if child.returncode == -signal.SIGKILL or category == "MemoryError":
-        return OutOfMemoryError("measuring the model was stopped, most likely out of memory")
+    ending = explain_end(child.returncode, marks)
+    if isinstance(ending, MemoryError) or category == "MemoryError":
+        return OutOfMemoryError("memory ran out while the model was measured")
+    if isinstance(ending, SemillaError):
+        return ending
     if category in CATEGORIES:
         return CATEGORIES[category](message)
-    ending = " | ".join(lines) or f"no message, exit {child.returncode}"
-    return ValidationFailureError(f"the model could not be measured: {ending}", missed=list(BUDGETS))
+    last = " | ".join(lines) or f"no message, exit {child.returncode}"
+    return ValidationFailureError(f"the model could not be measured: {last}", missed=list(BUDGETS))
 
 
 def main(arguments: Sequence[str]) -> None:

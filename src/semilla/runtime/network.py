@@ -14,6 +14,7 @@ import onnxruntime
 
 from semilla.errors import IncompatibleError, IntegrityError, OutOfMemoryError, SemillaError
 from semilla.runtime.bundle import Bundle
+from semilla.runtime.operators import check_operators
 
 SCORE_BYTES = 2 * 2**20
 """The largest attention score matrix of a layer; a long prompt is read in chunks that keep to it."""
@@ -57,6 +58,7 @@ def _open_session(path: Path, *, num_threads: int) -> onnxruntime.InferenceSessi
     options.inter_op_num_threads = 1
     # Failures arrive as exceptions; the log would repeat them on standard error.
     options.log_severity_level = 4
+    check_operators(path)
     try:
         # By path: given as bytes, the file would be in memory twice while it is read.
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

@@ -1,12 +1,10 @@
-"""How much memory this process can use, and why an earlier process may have been killed."""
+"""How much memory this process can use."""
 
 from __future__ import annotations
 
 import resource
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 
@@ -55,29 +53,3 @@ def _read_reclaimable(group: Path) -> int:
         if name in {"inactive_file", "total_inactive_file"}:
             return int(value)
     return 0
-
-
-def read_marks() -> dict[str, Any]:
-    """Read what later explains a silent death: the identity of this boot, and the kernel's count of OOM kills."""
-    marks: dict[str, Any] = {}
-    with suppress(OSError):
-        marks["boot_id"] = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    with suppress(OSError, StopIteration):
-        lines = Path("/proc/vmstat").read_text(encoding="ascii").splitlines()
-        marks["oom_kills"] = next(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
-    return marks
-
-
-def explain_vanishing(before: Mapping[str, Any]) -> tuple[str, bool]:
-    """Say what most likely ended a process that read the marks ``before``, and whether it ran out of memory.
-
-    A killed process leaves no message, but the kernel counts its OOM kills.
-    """
-    now = read_marks()
-    if {"boot_id", "oom_kills"} - now.keys() or before.keys() != now.keys():
-        return "it crashed or was killed, likely because memory ran out", True
-    if before["boot_id"] != now["boot_id"]:
-        return "the machine was restarted or lost power", False
-    if before["oom_kills"] != now["oom_kills"]:
-        return "it was killed, likely because memory ran out", True
-    return "it crashed or was killed, but not because memory ran out", False

@@ -10,8 +10,10 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import TypeVar
 
 from semilla.errors import IntegrityError
+from semilla.system.children import run_module
 
 MAX_MODEL_BYTES = 16 << 20
 """The largest vocabulary a configuration may ask for, 32,000 pieces, takes less than 1 MB."""
@@ -21,6 +23,7 @@ MAX_PIECE_BYTES = 16 << 10
 TRIAL_TIMEOUT_S = 60
 _PIECE, _NORMALIZERS, _CHARACTER_TABLE = 1, {3, 5}, {2, 6}
 """Field numbers of ``ModelProto`` and ``NormalizerSpec`` in sentencepiece_model.proto."""
+Bytes = TypeVar("Bytes", bytes, memoryview)
 _LENGTHS = {1: 8, 5: 4}
 """Bytes of a value by wire type, where the type fixes them."""
 
@@ -30,7 +33,7 @@ def check_structure(model: bytes) -> None:
     if len(model) > MAX_MODEL_BYTES:
         raise IntegrityError(f"not a SentencePiece model of ours: it has {len(model):,} bytes")
     try:
-        num_pieces = sum(_count_piece(field, value) for field, value in _read_fields(model))
+        num_pieces = sum(_count_piece(field, value) for field, value in read_fields(model))
     except (ValueError, IndexError) as error:
         raise IntegrityError(f"not a SentencePiece model of ours: {error}") from error
     if not 0 < num_pieces <= MAX_PIECES:
@@ -42,7 +45,7 @@ def _count_piece(field: int, value: bytes) -> int:
     if field == _PIECE and len(value) > MAX_PIECE_BYTES:
         raise ValueError(f"a piece has {len(value):,} bytes")
     if field in _NORMALIZERS and any(
-        inner in _CHARACTER_TABLE and text for inner, text in _read_fields(value)
+        inner in _CHARACTER_TABLE and text for inner, text in read_fields(value)
     ):
         raise ValueError("it has a table that changes characters")
     return int(field == _PIECE)
@@ -50,11 +53,8 @@ def _count_piece(field: int, value: bytes) -> int:
 
 def try_in_child(model: bytes) -> None:
     """Load ``model`` and tokenize a text in another process; raises IntegrityError when that process fails."""
-    command = [sys.executable, "-P", "-m", "semilla.tokenizer.model_file"]
     try:
-        outcome = subprocess.run(  # noqa: S603 - our own interpreter and module
-            command, input=model, capture_output=True, timeout=TRIAL_TIMEOUT_S, check=False
-        )
+        outcome = run_module("semilla.tokenizer.model_file", timeout_s=TRIAL_TIMEOUT_S, content=model)
     except subprocess.TimeoutExpired as error:
         raise IntegrityError(f"the tokenizer was not loaded within {TRIAL_TIMEOUT_S} s") from error
     if outcome.returncode:
@@ -62,7 +62,7 @@ def try_in_child(model: bytes) -> None:
         raise IntegrityError(f"a child process failed to load the tokenizer: it ended with {how}")
 
 
-def _read_fields(message: bytes) -> Iterator[tuple[int, bytes]]:
+def read_fields(message: Bytes) -> Iterator[tuple[int, Bytes]]:
     """Field numbers and values of a protobuf message; the value of a varint field is left empty."""
     at = 0
     while at < len(message):
@@ -79,7 +79,7 @@ def _read_fields(message: bytes) -> Iterator[tuple[int, bytes]]:
         at += length
 
 
-def _read_varint(message: bytes, at: int) -> tuple[int, int]:
+def _read_varint(message: bytes | memoryview, at: int) -> tuple[int, int]:
     """The number that starts at byte ``at``, and where the next one starts."""
     number = 0
     for shift in range(0, 70, 7):

@@ -7,14 +7,13 @@ import json
 import re
 import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import Any
 
 from semilla.errors import InvalidCorpusError, Mistake, OutOfMemoryError, StorageError
-from semilla.system import interrupts
+from semilla.system.children import explain_end, run_module
+from semilla.system.endings import read_marks
 from semilla.tokenizer.tokenizer import BEGIN_ID, END_ID, UNKNOWN_ID, Tokenizer
 
 SMALLEST_VOCAB_SIZE = 300
@@ -48,6 +47,16 @@ class TrainedTokenizer:
     model: bytes
     vocab_size: int
     warning: str | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the child process ended; ``marks`` are those of ``endings.read_marks`` before it started."""
+
+    returncode: int
+    stdout: bytes
+    stderr: bytes
+    marks: dict[str, Any]
 
 
 def train_tokenizer(
@@ -95,57 +104,39 @@ def _split_long_line(line: str) -> Iterator[str]:
         yield line[start : start + step]
 
 
-def _train_in_child(sentences: str, request: dict[str, Any]) -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-P", "-m", "semilla.tokenizer.training", json.dumps(request)]
-    pipe = subprocess.PIPE
-    with (
-        _store(sentences) as stdin,
-        subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            command, stdin=stdin, stdout=pipe, stderr=pipe, start_new_session=True
-        ) as child,
-    ):
-        deadline_s = time.monotonic() + TIMEOUT_S
-        try:
-            while True:
-                try:
-                    stdout, stderr = child.communicate(timeout=0.2)
-                    return subprocess.CompletedProcess(command, child.returncode, stdout, stderr)
-                except subprocess.TimeoutExpired:
-                    interrupts.check()
-                    if time.monotonic() > deadline_s:
-                        raise StorageError(f"tokenizer training took over {TIMEOUT_S} s") from None
-        finally:
-            child.kill()
+def _train_in_child(sentences: str, request: dict[str, Any]) -> Outcome:
+    arguments, marks = [json.dumps(request)], read_marks()
+    try:
+        child = run_module(
+            "semilla.tokenizer.training", arguments, timeout_s=TIMEOUT_S, content=sentences.encode()
+        )
+    except subprocess.TimeoutExpired:
+        raise StorageError(f"tokenizer training took over {TIMEOUT_S} s") from None
+    return Outcome(child.returncode, child.stdout, child.stderr, marks)
 
 
-def _store(text: str) -> IO[bytes]:
-    """Write text to an unnamed file: ``communicate`` never sends the input that a timeout left unsent."""
-    file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
-    file.write(text.encode())
-    file.seek(0)
-    return file
-
-
-def _accept(outcome: subprocess.CompletedProcess[bytes]) -> tuple[bytes, int]:
+def _accept(outcome: Outcome) -> tuple[bytes, int]:
     """The model and its number of pieces, or an error that says why training failed."""
     if outcome.returncode == 0:
         return outcome.stdout, Tokenizer(outcome.stdout).vocab_size
     tail = outcome.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or ["no message"]
-    if outcome.returncode < 0 or any(phrase in tail[0] for phrase in _OUT_OF_MEMORY):
+    ending = explain_end(outcome.returncode, outcome.marks)
+    if isinstance(ending, MemoryError) or any(phrase in tail[0] for phrase in _OUT_OF_MEMORY):
         raise OutOfMemoryError(
-            f"tokenizer training was stopped (exit {outcome.returncode}), most likely out of memory: "
-            "give it a smaller vocabulary or less text"
+            "memory ran out in the tokenizer's training: give it a smaller vocabulary or less text"
         )
+    if outcome.returncode < 0:
+        raise ending
     raise InvalidCorpusError(f"SentencePiece could not learn from this text: {tail[0]}")
 
 
-def _find_number(outcome: subprocess.CompletedProcess[bytes], pattern: bytes) -> int | None:
+def _find_number(outcome: Outcome, pattern: bytes) -> int | None:
     """The number in SentencePiece's refusal; None when it did not refuse, or refused for another reason."""
     match = re.search(pattern, outcome.stderr) if outcome.returncode else None
     return int(match[1]) if match else None
 
 
-def _check_characters(outcome: subprocess.CompletedProcess[bytes], vocab_size: int) -> None:
+def _check_characters(outcome: Outcome, vocab_size: int) -> None:
     """Raise when SentencePiece refused because the vocabulary has no room for every character and byte."""
     smallest = _find_number(outcome, rb"smaller than required_chars. \d+ vs (\d+)")
     if smallest is None:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.corpus.manifest import Document
 from semilla.errors import InvalidCorpusError
+from semilla.system import interrupts
 from semilla.tokenizer.tokenizer import BEGIN_ID, Tokenizer, Tokens
 from semilla.training.mixture import Mixture
 
@@ -76,7 +77,10 @@ def build_data(
     """
     settings = config.training_hyperparameters
     length = settings.max_sequence_length
-    encoded = [tokenizer.encode(document.train_text) for document in documents]
+    encoded = []
+    for document in documents:
+        interrupts.check()
+        encoded.append(tokenizer.encode(document.train_text))
     stream = np.concatenate([part for tokens in encoded for part in (BEGIN, tokens)])
     ends = list(accumulate(len(tokens) + len(BEGIN) for tokens in encoded))
     languages = tuple(document.language for document in documents)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -22,8 +23,13 @@ class Evaluation:
     bits_per_byte: dict[str, float]
 
 
-def evaluate(model: Transformer, data: TrainingData) -> Evaluation:
-    """Measure ``model`` on every validation token of every document, in the precision of its training."""
+def evaluate(
+    model: Transformer, data: TrainingData, *, check: Callable[[], None] = lambda: None
+) -> Evaluation:
+    """Measure ``model`` on every validation token of every document, in the precision of its training.
+
+    ``check`` is called before every batch; it may raise.
+    """
     was_training = model.training
     model.eval()
     nats: dict[str, float] = defaultdict(float)
@@ -32,6 +38,7 @@ def evaluate(model: Transformer, data: TrainingData) -> Evaluation:
 
     @torch.no_grad()
     def measure_batch(batch: tuple[Windows, Windows]) -> float:
+        check()
         inputs, targets = (torch.from_numpy(part).to(model.device) for part in batch)
         return sum_token_losses(model(inputs), model.output_weight_VD, targets)
 

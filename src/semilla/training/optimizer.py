@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from semilla.configuration.schema import TrainingHyperparameters
+from semilla.system.temporary import import_compiler
 from semilla.training.muon import Muon
 from semilla.training.schedule import MOMENTUM
 
@@ -39,6 +40,7 @@ def build_optimizers(
     model: nn.Module, settings: TrainingHyperparameters, *, compute_dtype: torch.dtype
 ) -> dict[str, torch.optim.Optimizer]:
     """The optimizers by name. Every group has a ``multiplier`` for ``set_learning_rate``."""
+    import_compiler()
     groups = group_parameters(model)
     use_muon = settings.optimizer == "muon"
     multipliers = MULTIPLIERS if use_muon else ADAMW_MULTIPLIERS

@@ -21,9 +21,15 @@ from semilla.records.status import PipelineStatus, read_status
 from semilla.system import interrupts
 from semilla.system.allocator import keep_freed_blocks
 from semilla.tokenizer.tokenizer import Tokenizer, read_tokenizer
-from semilla.training.checkpoints.checkpoint import Damaged, Provenance, find_checkpoints, restore_state
+from semilla.training.checkpoints.checkpoint import (
+    Damaged,
+    Provenance,
+    find_checkpoints,
+    has_shape,
+    restore_state,
+)
 from semilla.training.checkpoints.persistence import TrainingFiles
-from semilla.training.checkpoints.resume import Resumption, choose_start, continue_from
+from semilla.training.checkpoints.resume import Resumption, choose_start, continue_from, find_surplus
 from semilla.training.data import TrainingData, build_data
 from semilla.training.environment import choose_environment
 from semilla.training.epoch import align_step, finish_epoch
@@ -52,6 +58,22 @@ def read_inputs(config: PipelineConfiguration, records: Mapping[str, PhaseRecord
         **config.model_architecture.model_dump(),
         **settings,
     }
+
+
+def find_end(config: PipelineConfiguration, *, is_trained: bool) -> str | None:
+    """Say why there is nothing to train when continuing with ``config``; None when there is something.
+
+    ``is_trained`` says that the directory holds a finished training.
+    """
+    found, _ = find_checkpoints(Path(config.output_directory))
+    if not found or not has_shape(found[0], config):
+        return None
+    if surplus := find_surplus(found[0], config):
+        return surplus
+    epochs = found[0].content["epoch"]
+    if not is_trained or epochs < config.training_hyperparameters.num_epochs:
+        return None
+    return f"already trained: all {epochs} epochs are done. Continue with more epochs, or start over with --no-resume"
 
 
 def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
@@ -139,13 +161,17 @@ def _train(training: Training, workers: Workers) -> None:
                 metrics, is_best = finish_epoch(state, info, data=data)
                 training.progress(Activity("drawing samples"))
                 metrics.sample_outputs.extend(_draw_samples(training))
-                training.progress(Activity("saving"))
-                files.save_epoch(state, must_save=interrupts.requested(), is_last=state.step >= total_steps)
+        # Asked once: a signal that arrives after this is obeyed after the next step, which then is saved as well.
+        must_stop = interrupts.requested()
+        if info.ends_epoch:
+            training.progress(Activity("saving"))
+            files.save_epoch(state, must_save=must_stop, is_last=state.step >= total_steps)
             training.progress(EpochDone(metrics, is_best))
-        elif files.is_due() or interrupts.requested():
+        elif files.is_due() or must_stop:
             training.progress(Activity("saving a checkpoint"))
             files.save_step(state)
-        interrupts.check()
+        if must_stop:
+            interrupts.check()
 
 
 def _draw_samples(training: Training) -> list[str]:

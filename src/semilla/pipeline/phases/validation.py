@@ -150,9 +150,9 @@ class _Measurements:
 
 
 def _measure(bundle_path: Path, subject: _Subject, *, seed: int, progress: Progress) -> _Measurements:
-    """Measure the model and its bundle; a run can be interrupted after each of the slow steps."""
+    """Measure the model and its bundle; a run can be interrupted between and within the slow steps."""
     progress(Activity("evaluating on held-out text"))
-    best = evaluate(subject.model, subject.data)
+    best = evaluate(subject.model, subject.data, check=interrupts.check)
     interrupts.check()
     progress(Activity("drawing samples"))
     samples = draw_samples(load(bundle_path), subject.documents, seed=seed)

@@ -241,6 +241,12 @@ def _list_files(directory: Path, kind: str) -> list[Path]:
     return [found[number] for number in sorted(found, reverse=True)]
 
 
+def has_shape(checkpoint: Checkpoint, config: PipelineConfiguration) -> bool:
+    """Return whether the checkpoint's network has the architecture of ``config``."""
+    wanted = config.model_architecture.model_dump()
+    return all(checkpoint.settings.get(name) == value for name, value in wanted.items())
+
+
 def check_compatibility(
     checkpoint: Checkpoint, *, config: PipelineConfiguration, provenance: Provenance
 ) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.configuration.settings import to_command
-from semilla.errors import IntegrityError
+from semilla.errors import IncompatibleError, IntegrityError
 from semilla.events import Note, Progress, Warned
 from semilla.training.checkpoints.checkpoint import Checkpoint, Damaged, Provenance, check_compatibility
 
@@ -55,6 +55,18 @@ def choose_start(
     return Resumption(None, found, damaged)
 
 
+def find_surplus(start: Checkpoint, config: PipelineConfiguration) -> str | None:
+    """Say how a checkpoint is further than ``config`` asks for; None when it is not."""
+    epochs, wanted = start.content["epoch"], config.training_hyperparameters.num_epochs
+    if epochs < wanted or (epochs == wanted and start.is_epoch_end):
+        return None
+    done = f"{epochs} epochs" if start.is_epoch_end else f"{epochs} epochs and a part of the next"
+    return (
+        f"already trained further: {start.path.name} has {done}, and --num-epochs is {wanted}. Continue with "
+        "more epochs, or start over with --no-resume"
+    )
+
+
 def continue_from(
     start: Checkpoint, fresh: Provenance, *, config: PipelineConfiguration, progress: Progress
 ) -> Provenance:
@@ -65,6 +77,8 @@ def continue_from(
     checkpoint records them.
     """
     check_compatibility(start, config=config, provenance=fresh)
+    if surplus := find_surplus(start, config):
+        raise IncompatibleError(surplus)
     content, before = start.content, start.provenance
     progress(
         Note(f"Continuing from {start.path.name}: {content['epoch']} epochs, {content['step']} steps done.")

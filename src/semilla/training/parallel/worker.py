@@ -1,7 +1,7 @@
 """A worker process: it computes parts of a batch for the training process that started it.
 
-Started as ``python -m semilla.training.parallel.worker`` with one end of a socket pair as standard input. Requests and
-answers are ``multiprocessing.connection`` messages over that socket; weights and gradients are in shared memory.
+It is started with one end of a socket pair as standard input. Requests and answers are ``multiprocessing.connection``
+messages over that socket; weights and gradients are in shared memory. The first answer says that it is there.
 """
 
 from __future__ import annotations
@@ -71,6 +71,7 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     keep_freed_blocks()
     with suppress(EOFError, ConnectionError), Connection(sys.stdin.fileno()) as connection:
+        connection.send({"loss": 0.0})
         worker = Worker(**connection.recv())
         connection.send({"loss": 0.0})
         while True:

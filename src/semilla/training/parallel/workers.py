@@ -6,14 +6,16 @@ Weights and gradients are in shared memory; tokens and losses are sent over sock
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
+import socket
+import struct
 import subprocess
-import sys
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from math import prod
+from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -22,6 +24,10 @@ import torch
 from torch import Tensor, nn
 
 from semilla.configuration.schema import PipelineConfiguration
+from semilla.errors import KilledError
+from semilla.system import interrupts
+from semilla.system.children import explain_end, make_command
+from semilla.system.endings import read_marks
 from semilla.training.data import Batch, TrainingData
 from semilla.training.gradients import compute_batch, join_gradients
 from semilla.training.micro_batches import count_processes, count_threads, cut_worker_batches
@@ -29,7 +35,13 @@ from semilla.training.muon import Muon, orthogonalize
 from semilla.training.parallel.shared_memory import SharedMemory
 from semilla.training.state import RunState
 
-COMMAND = [sys.executable, "-P", "-m", "semilla.training.parallel.worker"]
+MODULE = "semilla.training.parallel.worker"
+POLL_S = 1
+"""How long to wait for a worker before something is done about it."""
+GRACE_S = 10
+"""How long a worker may be silent once the run was asked to stop, or not take a request."""
+TIMEOUT_S = 600
+"""How long a worker may be silent at all; an answer takes milliseconds."""
 
 
 class Workers:
@@ -113,8 +125,8 @@ class Workers:
     def compute(self, batch: Batch) -> float:
         """Compute a whole batch: its gradient goes to the parameters and ``gradients``. Return nats per token.
 
-        Raises RuntimeError and MemoryError as the computation does, in a worker as well as here, and MemoryError when a
-        worker was killed.
+        Raises RuntimeError and MemoryError as the computation does, in a worker as well as here, KilledError when a
+        worker was killed (MemoryError if the kernel did it because memory ran out), and InterruptedRunError.
         """
         own, *others = map(batch.take_rows, cut_worker_batches(*batch.inputs.shape, count=self.count))
         busy = self.processes[: len(others)]
@@ -151,16 +163,23 @@ class Workers:
 
 
 class WorkerProcess:
-    """One worker, seen from the training process. It ends when the training process does."""
+    """One worker, seen from the training process. It ends when the training process does.
+
+    No wait for it is endless: one that was stopped is continued, and one that stays silent ends the training.
+    """
 
     def __init__(self, descriptor: int, *, block: int) -> None:
         self.descriptor, self.block = descriptor, block
         self._matrices: list[Tensor] = []
-        self._connection, theirs = multiprocessing.Pipe()
+        self._marks = read_marks()
+        ours, theirs = socket.socketpair()
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", POLL_S, 0))
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", GRACE_S, 0))
+        self._connection = Connection(ours.detach())
         with theirs:
             # In a session of its own Ctrl-C does not reach it: only the training process decides when to stop.
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                COMMAND,
+                make_command(MODULE),
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -173,7 +192,8 @@ class WorkerProcess:
         return self._process.pid
 
     def set_up(self, memory: SharedMemory, **settings: Any) -> None:
-        """Send the arguments of ``worker.Worker``; it answers when its model is built."""
+        """Send the arguments of ``worker.Worker`` once it is there; it answers when its model is built."""
+        self.receive()
         self._memory, self.gradients = memory, memory.get_block(self.block)
         self._send({**settings, "descriptor": self.descriptor, "block": self.block})
 
@@ -182,17 +202,31 @@ class WorkerProcess:
         self._send((request, *arguments))
 
     def _send(self, message: object) -> None:
+        self._wake()
         try:
             self._connection.send(message)
+        except BlockingIOError as error:
+            raise self._give_up(GRACE_S) from error
         except ConnectionError as error:
             raise self._explain_end() from error
 
     def receive(self) -> float:
-        """The answer to the oldest request that has none: a loss, or 0."""
-        try:
-            answer = self._connection.recv()
-        except (EOFError, ConnectionError) as error:
-            raise self._explain_end() from error
+        """The answer to the oldest request that has none: a loss, or 0.
+
+        Raises InterruptedRunError when the run was asked to stop and the worker does not answer.
+        """
+        began_s = time.monotonic()
+        while True:
+            try:
+                answer = self._connection.recv()
+                break
+            except BlockingIOError as error:  # silent for POLL_S
+                silent_s = time.monotonic() - began_s
+                if silent_s > TIMEOUT_S or (silent_s > GRACE_S and interrupts.requested()):
+                    raise self._give_up(silent_s) from error
+                self._wake()
+            except (EOFError, ConnectionError) as error:
+                raise self._explain_end() from error
         if "error" in answer:
             raise (MemoryError if answer["is_out_of_memory"] else RuntimeError)(answer["error"])
         return float(answer["loss"])
@@ -213,13 +247,19 @@ class WorkerProcess:
     def kill(self) -> None:
         self._process.kill()
         self._connection.close()
-        self._process.wait()
+        with suppress(subprocess.TimeoutExpired):  # in a system call that cannot be ended; it dies after that
+            self._process.wait(GRACE_S)
+
+    def _wake(self) -> None:
+        """Let the worker continue if somebody stopped it; this does nothing to one that runs."""
+        self._process.send_signal(signal.SIGCONT)
+
+    def _give_up(self, silent_s: float) -> KilledError:
+        interrupts.check()
+        return KilledError(f"a worker process of the training has not answered for {silent_s:.0f} s")
 
     def _explain_end(self) -> Exception:
-        code = self._process.wait()
-        if code == -signal.SIGKILL:
-            return MemoryError("a process of the training was killed, most likely because memory ran out")
-        return RuntimeError(f"a process of the training ended with status {code}")
+        return explain_end(self._process.wait(), self._marks)
 
 
 def read_private_mb(process_id: int) -> float:

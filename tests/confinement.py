@@ -1,0 +1,176 @@
+"""Runs every command of the program where nothing but its output can be written, and lists what it tried.
+
+    python tests/confinement.py FOLDER
+
+Each command runs under strace in a network of its own, without addresses, with an empty home directory, and with every
+file system but FOLDER mounted read-only. It takes Linux, root, ``unshare`` and ``strace``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from small_runs import SMALL, write_text
+
+RUN = [*SMALL, "--max-validation-loss", "20", "--checkpoint-seconds", "1"]
+COMMANDS = [
+    "check {source} {run}",
+    "run --output-dir run {source} {run}",
+    "status run",
+    "status run --json",
+    "validate run",
+    "generate Había --model run --max-tokens 20 --seed 1",
+    "report run",
+    "export run --to onnx",
+    "export run --to huggingface",
+    "export run --to gguf",
+    "sweep --output-dir sweep {source} {run} --num-epochs 1 --seed 1,2",
+    "report sweep/seed-1 sweep/seed-2",
+    "config show --config run/configuration.toml",
+    "config schema",
+    "guide",
+    "guide oom",
+    "completion bash",
+    "--help",
+    "--version",
+    "clean run --yes",
+]
+"""Every command, in an order in which each finds what it needs; ``tests/test_quiet.py`` checks that none is missing."""
+
+CALLS = "%file,%network,ftruncate,fchmod"
+ALLOWED = ("/dev/null", "/dev/tty", "/dev/shm/", "/proc/self/", "/proc/thread-self/")
+"""Places outside the output that may be opened for writing, because nothing stays there."""
+OUTPUT = {"home", "strace.log", "text.txt", "run", "sweep", "comparison.html"}
+"""What may be in the folder: the harness's own, and the output of the commands."""
+KERNEL = "/sys/fs/cgroup/"
+"""Control groups are the kernel's: validation tries to make one, to measure under a real memory limit."""
+_CALL = re.compile(r"^(?:\[pid +\d+\] |\d+ +)?(?P<name>\w+)\((?P<arguments>.*)$")
+_WRITES = re.compile("O_(WRONLY|RDWR|CREAT|TRUNC)")
+_CHANGES = {
+    "mkdir", "mkdirat", "rmdir", "unlink", "unlinkat", "rename", "renameat", "renameat2", "link", "linkat", "symlink",
+    "symlinkat", "truncate", "chmod", "fchmodat", "chown", "lchown", "fchownat", "utimensat", "utime", "utimes",
+    "mknod", "mknodat", "creat", "setxattr",
+}  # fmt: skip
+_SENDS = {"connect", "sendto", "sendmsg", "sendmmsg"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a command did that it must not: the call as strace shows it."""
+
+    command: str
+    call: str
+
+    def __str__(self) -> str:
+        return f"{self.command}: {self.call}"
+
+
+def can_confine() -> bool:
+    """Return whether this machine allows it."""
+    return (
+        shutil.which("strace") is not None
+        and subprocess.run(
+            ["unshare", "--net", "--mount", "true"], check=False, capture_output=True
+        ).returncode
+        == 0
+    )
+
+
+def make_script(folder: Path) -> str:
+    """Shell commands that leave only ``folder`` writable, and then run the program."""
+    return f"""
+        set -e
+        mount --make-rprivate /
+        mount --bind {folder} {folder}
+        cut -d' ' -f2 /proc/mounts | while read place; do
+            case $place in /proc*|/dev*|{folder}) ;; *) mount -o remount,bind,ro "$place" 2>/dev/null || true ;; esac
+        done
+        cd {folder}
+        exec "$@"
+    """
+
+
+def run_confined(words: Sequence[str], *, folder: Path) -> tuple[int, str, list[Finding]]:
+    """Run a command in ``folder``; return its exit code, its output and what it must not have done."""
+    home, log = folder / "home", folder / "strace.log"
+    home.mkdir(exist_ok=True)
+    program = [sys.executable, "-P", "-m", "semilla", *words]
+    trace = [
+        "strace",
+        "-f",
+        "-qq",
+        "--seccomp-bpf",
+        "-s",
+        "200",
+        "-e",
+        f"trace={CALLS}",
+        "-o",
+        str(log),
+        *program,
+    ]
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("SEMILLA_", "XDG_"))}
+    done = subprocess.run(
+        ["unshare", "--net", "--mount", "sh", "-c", make_script(folder), "sh", *trace],
+        env={**kept, "HOME": str(home), "TMPDIR": "/tmp"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    calls = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    findings = [Finding(" ".join(words), call) for call in find_offences(calls, folder=folder)]
+    left = [*home.rglob("*"), *(path for path in folder.iterdir() if path.name not in OUTPUT)]
+    findings += [Finding(" ".join(words), f"left {path}") for path in left]
+    return done.returncode, done.stdout + done.stderr, findings
+
+
+def find_offences(calls: Sequence[str], *, folder: Path) -> Iterator[str]:
+    """Yield the calls that write outside ``folder``, or send anything to anybody but a child process."""
+    for call in calls:
+        match = _CALL.match(call)
+        if match is None:
+            continue
+        name, arguments = match["name"], match["arguments"]
+        if name in _SENDS and "sa_family=" in arguments:
+            yield call
+        # What is there already is not changed by another mkdir, and a file without a name leaves nothing.
+        leaves_nothing = arguments.endswith("EEXIST (File exists)") or "O_TMPFILE" in arguments
+        is_opened = name in {"open", "openat", "openat2"} and _WRITES.search(arguments)
+        if (is_opened or name in _CHANGES) and not leaves_nothing:
+            paths = re.findall(r'"((?:[^"\\]|\\.)*)"', arguments)
+            if not all(_is_allowed(path, folder) for path in paths):
+                yield call
+
+
+def _is_allowed(path: str, folder: Path) -> bool:
+    # A relative path belongs to the working directory, or to a directory opened in it.
+    if path.startswith((*ALLOWED, KERNEL)):
+        return True
+    inner = path.removeprefix(f"{folder}/")
+    return not inner.startswith("/") and ".." not in inner and inner.partition("/")[0] != "home"
+
+
+def run_everything(folder: Path) -> Iterator[tuple[str, int, str, list[Finding]]]:
+    """Run all ``COMMANDS``; yield each with its exit code, its output and its findings."""
+    write_text(folder / "text.txt")
+    for command in COMMANDS:
+        words = command.format(source="--corpus-source text.txt", run=" ".join(RUN)).split()
+        yield command, *run_confined(words, folder=folder)
+
+
+if __name__ == "__main__":
+    place = Path(sys.argv[1]).resolve()
+    place.mkdir(parents=True, exist_ok=True)
+    num_findings = 0
+    for command, code, _, findings in run_everything(place):
+        sys.stdout.write(f"{code:>3}  {command}\n" + "".join(f"     {one.call}\n" for one in findings))
+        sys.stdout.flush()
+        num_findings += len(findings) + (code != 0)
+    sys.exit(num_findings != 0)
