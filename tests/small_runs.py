@@ -9,6 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from semilla import cli
+from semilla.configuration.schema import PipelineConfiguration
+from semilla.configuration.settings import to_toml
+from semilla.errors import PHASES
+from semilla.records import names
+from semilla.records.status import PhaseEntry, PipelineStatus, write_status
 
 SMALL = (
     "--tokenizer-vocab-size 1000 --num-layers 1 --d-model 64 --num-heads 2 --dim-feedforward 128 --batch-size 8 "
@@ -87,3 +92,17 @@ def make_many_characters(num_characters: int) -> str:
     draw.shuffle(characters)
     rows = ["".join(characters[start : start + 40]) for start in range(0, num_characters, 40)]
     return "\n".join(rows * 40) + "\n"
+
+
+def write_workplace(root: Path) -> None:
+    """Write a folder to type commands in: a finished run ``data``, as far as commands look at it, and ``book.txt``."""
+    (root / "book.txt").write_text("Había una vez una semilla.\n", encoding="utf-8")
+    (root / "data").mkdir()
+    status = PipelineStatus()
+    for phase in PHASES:
+        status.enter(phase)
+        status.complete_phase(phase, PhaseEntry())
+    status.finish()
+    write_status(root / "data", status)
+    (root / "data" / names.CONFIGURATION).write_text(to_toml(PipelineConfiguration()), encoding="utf-8")
+    (root / "data" / names.BEST_MODEL).write_bytes(b"PK")

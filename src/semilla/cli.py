@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shlex
 import sys
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
 from importlib import import_module
@@ -27,7 +28,17 @@ from semilla.errors import (
     refuse_lost_directory,
     translate_error,
 )
+from semilla.spelling import hint_name, suggest_name
 from semilla.terminal.console import abandon_output, prepare_stream, print_error
+
+WORDINGS = (
+    (r"^argument (--\S+?)/(--no-\S+): ignored explicit argument (.*)", r"\1 takes no value; write \1 or \2"),
+    (r"ignored explicit argument (.*)", r"it takes no value, and \1 was given"),
+    (r"invalid int value: (.*)", r"\1 is not a whole number"),
+    (r"invalid float value: (.*)", r"\1 is not a number"),
+    (r"the following arguments are required: (.*)", r"\1 is missing"),
+)
+"""Messages of argparse, and what to say instead."""
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
@@ -50,7 +61,16 @@ class Parser(argparse.ArgumentParser):
         )
 
     def error(self, message: str) -> NoReturn:
+        for pattern, wording in WORDINGS:
+            message = re.sub(pattern, wording, message)
         raise InvalidConfigError(message, next_command=f"{self.prog} --help")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            choices = [str(choice) for choice in action.choices]
+            near = get_close_matches(str(value), choices, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise argparse.ArgumentError(action, f"{value!r} is not one of {', '.join(choices)}{hint}")
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse, after joining ``--seed -1e3`` into ``--seed=-1e3``, which argparse takes for an unknown flag."""
@@ -96,8 +116,10 @@ def dispatch(words: list[str]) -> int:
         return 0
     name = words[index]
     if name not in COMMANDS:
-        hint = _suggest(name, COMMANDS)
-        raise InvalidConfigError(f"there is no command {name!r}{hint}", next_command="semilla --help")
+        near = suggest_name(name, [*COMMANDS, "--help", "--version"])
+        hint = f"; did you mean {near}?" if near else ""
+        command = f"semilla {near} --help" if near in COMMANDS else f"semilla {near or '--help'}"
+        raise InvalidConfigError(f"there is no command {name!r}{hint}", next_command=command)
     if name != "guide":
         refuse_lost_directory()
     parser = build_parser(name)
@@ -145,14 +167,18 @@ def _refuse_unknown(words: list[str], *, parser: Parser) -> None:
     if not words:
         return
     word = next((word for word in words if word.startswith("-")), words[0])
-    parser.error(
-        f"unknown argument {word!r}{_suggest(word.partition('=')[0], parser._option_string_actions)}"
+    flag, command = word.partition("=")[0], parser.prog.removeprefix("semilla").strip()
+    owners = [name for name in COMMANDS if word.startswith("--") and flag in _list_flags(name)]
+    hint = (
+        f"; it belongs to semilla {owners[0]}" if owners else hint_name(flag, parser._option_string_actions)
     )
+    if command and not owners and not word.startswith("-"):
+        hint = "; quote a text of several words" if command == "generate" else "; it is one word too many"
+    parser.error(f"unknown argument {word!r}{hint}")
 
 
-def _suggest(word: str, known: Iterable[str]) -> str:
-    near = get_close_matches(word, list(known), n=1)
-    return f"; did you mean {near[0]}?" if near else ""
+def _list_flags(command: str) -> Collection[str]:
+    return build_parser(command)._option_string_actions
 
 
 def _prepare_streams() -> None:

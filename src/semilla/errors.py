@@ -34,6 +34,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
 from semilla.escape import redact_credentials
+from semilla.installation import find_extra, suggest_installation
 
 Phase = Literal["prerequisite_check", "corpus_download", "tokenizer_training", "model_training", "validation"]
 PHASES: tuple[Phase, ...] = get_args(Phase)
@@ -96,6 +97,10 @@ MAX_SHOWN_CHARACTERS = 120
 """A wrong value is cut to this length in messages."""
 
 
+ABSENT = "(no value)"
+"""What stands for the value of a flag that was given none."""
+
+
 @dataclass(frozen=True)
 class Mistake:
     """One wrong value in a configuration: what was given, what is allowed, and the nearest valid value."""
@@ -112,7 +117,8 @@ class Mistake:
         shown = repr(self.value)
         if len(shown) > MAX_SHOWN_CHARACTERS:
             shown = f"{shown[:MAX_SHOWN_CHARACTERS]}…"
-        line = f"{self.field} = {shown}{origin}: {self.allowed}"
+        given = "" if shown == ABSENT and not self.origin else f" = {shown}"
+        line = f"{self.field}{given}{origin}: {self.allowed}"
         return line if self.nearest is None else f"{line}; nearest valid value: {self.nearest}"
 
 
@@ -253,8 +259,6 @@ CATEGORIES: dict[str, type[SemillaError]] = {kind.category: kind for kind in Sem
 RETRYABLE = {"network", "disk_space", "io_error", "interrupted", "locked", "killed"}
 """Categories whose cause may go away: resuming the same run is worth another try."""
 
-INSTALL_COMMAND = "pip install 'semilla[train]'"
-
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _UNUSABLE_PATH = {errno.ENAMETOOLONG, errno.ELOOP, errno.EISDIR, errno.ENOTDIR}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -321,7 +325,8 @@ def translate_error(error: BaseException, *, path: str = "a file") -> SemillaErr
     if is_out_of_memory(error):
         return OutOfMemoryError(f"out of memory{f': {error}' if str(error) else ''}")
     if isinstance(error, ImportError) and (error.name or "").partition(".")[0] != "semilla":
-        return DependencyError(f"a package is missing or broken: {error}", next_command=INSTALL_COMMAND)
+        command = suggest_installation(find_extra((error.name or "").partition(".")[0]))
+        return DependencyError(f"a package is missing or broken: {error}", next_command=command)
     if isinstance(error, OSError):
         return from_os_error(error, error.filename or path)
     return InternalError(f"{type(error).__name__}: {error}")

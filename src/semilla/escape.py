@@ -12,15 +12,19 @@ import re
 # emoji use it.
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
+_DIRECTION_MARKS = "\u061c\u200e\u200f"
+"""Invisible characters that right-to-left text needs. In a file they are text; only a terminal may be misled."""
+
 _USERINFO = re.compile(r"(?<=://)[^/?#\s]*@")
 
 
-def escape_controls(text: str) -> str:
-    r"""Write every control character as ``\u001b``, except line breaks and tabs.
+def escape_controls(text: str, *, keeps_marks: bool = False) -> str:
+    r"""Write every control character as ``\u001b``, except line breaks, tabs and, for a file, direction marks.
 
     The form is JSON's, so JSON dumped with ``ensure_ascii=False`` keeps its meaning.
     """
-    return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    kept = _DIRECTION_MARKS if keeps_marks else ""
+    return _UNSAFE.sub(lambda match: match[0] if match[0] in kept else f"\\u{ord(match[0]):04x}", text)
 
 
 def redact_credentials(text: str) -> str:

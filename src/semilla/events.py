@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PhaseStarted:
+    """``elapsed_s`` is what earlier attempts spent in the phase."""
+
     phase: str
+    elapsed_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -56,8 +59,31 @@ class Transferred:
 
 
 @dataclass(frozen=True)
+class Activity:
+    """What the run is doing now, such as evaluating or saving. The next step, epoch or phase ends it."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """Training continues after ``step`` steps.
+
+    ``losses`` are the training losses so far, in nats per token, each with the number of steps it is the mean of.
+    """
+
+    step: int
+    losses: tuple[tuple[int, float], ...]
+    last_epoch: EpochMetrics | None
+    is_best: bool
+
+
+@dataclass(frozen=True)
 class StepDone:
-    """One optimizer step. ``loss`` is in nats per token; ``learning_rate`` is the base rate."""
+    """One optimizer step. ``loss`` is in nats per token; ``learning_rate`` is the base rate.
+
+    ``remaining_s`` is an estimate for the whole run: steps, the end of every epoch, and the validation.
+    """
 
     step: int
     total_steps: int
@@ -100,6 +126,8 @@ Event: TypeAlias = (
     | Note
     | Warned
     | Transferred
+    | Activity
+    | Resumed
     | StepDone
     | EpochDone
     | Validated

@@ -25,9 +25,9 @@ def format_size(size_bytes: float) -> str:
 
 
 def quote(path: object) -> str:
-    """Quote a path for a shell command; one that looks like a flag gets the prefix ``./``."""
+    """Quote a path for a shell command; one that looks like a flag or a home directory gets the prefix ``./``."""
     text = str(path)
-    return shlex.quote(f"./{text}" if text.startswith("-") else text)
+    return shlex.quote(f"./{text}" if text.startswith(("-", "~")) else text)
 
 
 def describe_phase(event: PhaseFinished) -> str:

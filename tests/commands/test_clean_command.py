@@ -48,7 +48,12 @@ def test_exactly_what_runs_created_is_removed(directory, capsys):
     """Artifacts, records, temporary files and emptied folders go; the user's files and their folders stay."""
     assert cli.main(["clean", str(directory), "--yes"]) == 0
     assert list_files(directory) == ["models", "models/mine.pt", "notas ñ.txt"]
-    assert "Removed 9 files" in capsys.readouterr().out
+    lines = capsys.readouterr().out.splitlines()
+    assert "Removed 9 files" in lines[-1]
+    listed = [line.rsplit("  ", 1)[0].strip() for line in lines[:-1]]
+    assert len(listed) == 9
+    assert {"best_model.pt", names.STATUS} <= set(listed)
+    assert not any("notas" in line for line in listed)
 
 
 def test_without_a_terminal_it_needs_yes(directory, capsys):

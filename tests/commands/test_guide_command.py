@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+
+import pytest
 
 from semilla import cli
 from semilla.errors import CATEGORIES
@@ -101,3 +105,19 @@ def test_markdown_on_a_terminal_is_drawn(capsys, monkeypatch):
     assert "Loss 2.139, see tokens (tokenization#why) or home (https://example.org)." in " ".join(
         text.split()
     )
+
+
+@pytest.mark.parametrize("words", [["oom"], ["overview"], []])
+def test_a_reader_may_leave_before_the_end(words):
+    """``semilla guide … | head`` is no error, in whichever way the page is printed."""
+    program = [sys.executable, "-P", "-m", "semilla", "guide", *words]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(timeout=60) == 0
+
+
+def test_a_mistyped_topic_is_found(capsys):
+    """A word that is nearly the name of a topic counts as that name, not as a word of the text."""
+    assert cli.main(["guide", "overfiting"]) == 0
+    assert capsys.readouterr().out.startswith("overfitting: ")

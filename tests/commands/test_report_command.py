@@ -57,6 +57,6 @@ def test_runs_without_epochs_cannot_be_compared(interrupted, capsys):
 
 
 def test_no_run_no_page(tmp_path, capsys):
-    """The error names the directory and the command that would start a run there."""
+    """The error names the directory, and no command that would start a training there."""
     assert cli.main(["report", str(tmp_path / "none")]) == 64
-    assert "semilla run --output-dir" in capsys.readouterr().err
+    assert "next: semilla run --help" in capsys.readouterr().err

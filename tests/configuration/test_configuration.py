@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from semilla.commands.config import to_shell, to_values
 from semilla.configuration.loading import MAX_FILE_BYTES, NO_VALUE, load_configuration
 from semilla.configuration.schema import PipelineConfiguration
-from semilla.configuration.settings import list_settings, suggest_name, to_command, to_toml
+from semilla.configuration.settings import list_settings, to_command, to_toml
 from semilla.errors import InvalidConfigError
+from semilla.spelling import suggest_name
 
 OTHER_VALUES = {
     "corpus_source": "mi archivo ñ 🌱.txt",
@@ -294,3 +295,24 @@ def test_settings_are_json():
         "corpus_download",
         "tokenizer_training",
     ]
+
+
+@pytest.mark.parametrize("name", ["output_directory", "corpus_source"])
+@pytest.mark.parametrize("origin", ["flag", "variable", "file"])
+def test_a_tilde_is_the_home_directory(tmp_path, monkeypatch, name, origin):
+    """A shell replaces it only at the beginning of a word; here it counts wherever a path comes from."""
+    monkeypatch.setenv("HOME", "/home/ana")
+    file = tmp_path / "run.toml"
+    file.write_text(f'{name} = "~/x"\n' if origin == "file" else "")
+    flags = {name: "~/x"} if origin == "flag" else {}
+    environment = {f"SEMILLA_{name.upper()}": "~/x"} if origin == "variable" else {}
+    loaded = load_configuration(flags=flags, environment=environment, file=file)
+    assert loaded.config.flatten()[name] == "/home/ana/x"
+
+
+def test_a_home_directory_that_does_not_exist_is_refused():
+    """No folder with a tilde in its name is created by mistake; with ``./`` before it, it is a name like any other."""
+    with pytest.raises(InvalidConfigError, match=r"write \./~nobody-here for a folder of that name"):
+        load_configuration(flags={"output_directory": "~nobody-here/x"}, environment={})
+    config = load_configuration(flags={"output_directory": "./~x"}, environment={}).config
+    assert config.output_directory == "./~x"

@@ -16,6 +16,7 @@ import transformers
 
 from semilla import cli
 from semilla.export import onnx_folder, targets
+from semilla.installation import suggest_installation
 from semilla.records.files import read_record, write_record
 from semilla.records.lock import hold_lock
 
@@ -252,7 +253,7 @@ def test_a_missing_package_is_named_with_its_extra(
 
     monkeypatch.setattr(targets, "open_format", fail)
     assert export(own_run, "--to", "gguf") == 74
-    assert "next: pip install 'semilla[export]'" in read_error(capsys)
+    assert f"next: {suggest_installation('export')}" in read_error(capsys)
 
 
 def test_cleaning_a_run_leaves_its_exports(own_run: Path) -> None:

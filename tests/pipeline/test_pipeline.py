@@ -228,9 +228,10 @@ def test_a_text_made_again_to_the_same_bytes_keeps_the_verdict(copy: Path, sourc
 
 def test_validate_measures_again_without_training(copy: Path) -> None:
     """The model does not change, and the validation results are new."""
-    before = hash_tree(copy)
+    before, timings = hash_tree(copy), read(copy)["phase_timings"]
     assert cli.main(["validate", str(copy)]) == 0
-    after = hash_tree(copy)
+    after, kept = hash_tree(copy), read(copy)["phase_timings"]
+    assert [kept[phase] for phase in PHASES[:4]] == [timings[phase] for phase in PHASES[:4]]
     changed = {name for name in after if before.get(name) != after[name]}
     assert changed == {"pipeline_status.json", "report.html", "model.html"}
 
@@ -257,6 +258,14 @@ def test_a_tokenizer_that_a_page_cannot_run_leaves_the_run_without_a_page(
     assert "There is no model.html: exports support only tokenizers" in capsys.readouterr().out
     assert not (copy / "model.html").exists()
     assert read(copy)["run_state"] == "complete"
+
+
+def test_a_mistyped_text_changes_nothing_of_a_finished_run(copy: Path, source: Path, capsys) -> None:
+    """The run stays complete: its model, its records and its report."""
+    before = hash_tree(copy)
+    assert run(copy, source.with_name("no such text.txt")) == 1
+    assert "error[invalid_corpus] prerequisite_check" in capsys.readouterr().err
+    assert hash_tree(copy) == before
 
 
 @pytest.mark.parametrize("option", [("--d-model", "128"), ("--tokenizer-vocab-size", "1050")])

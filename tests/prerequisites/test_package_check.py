@@ -9,6 +9,7 @@ import pytest
 
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.errors import DependencyError
+from semilla.installation import suggest_installation
 from semilla.prerequisites import packages
 from semilla.prerequisites.packages import PACKAGES, PackageProbe, find_minimum, is_older
 
@@ -64,7 +65,7 @@ def test_broken_packages_are_reported_with_their_error(install, source, found, c
     assert (check.ok, check.required, check.found) == (False, True, found)
     assert isinstance(check.error, DependencyError)
     assert cause in check.error.message
-    assert check.error.next_command == "pip install --upgrade 'semilla[train]'"
+    assert check.error.next_command == suggest_installation()
 
 
 def test_a_missing_package_is_reported(install, monkeypatch):

@@ -91,6 +91,37 @@ def test_settings_that_differ_are_listed(make_run: MakeRun) -> None:
     assert list_differences(runs) == [("num_layers", [2, 4]), ("seed", [0, 7])]
 
 
+def test_how_a_run_was_started_is_no_difference(make_run: MakeRun) -> None:
+    """A resumed run has the same settings as one that was not interrupted."""
+    runs = [make_run("a"), make_run("b", resume_from_checkpoint=True, skip_phases={"corpus_download"})]
+    assert list_differences(runs) == []
+
+
+def test_different_budgets_are_said_first(make_run: MakeRun) -> None:
+    """More epochs or parameters lower the loss by themselves."""
+    runs = [make_run("short", losses=(5.0,)), make_run("long", losses=(5.0, 4.0, 3.9))]
+    verdict = judge_runs(runs)
+    assert verdict.lines[0] == (
+        "These runs had different budgets: short 1 epoch of 654,321 parameters and long 3 epochs of 654,321 "
+        "parameters. A larger budget alone lowers the loss."
+    )
+    same = judge_runs([make_run("one", losses=(5.0,)), make_run("two", losses=(4.0,), **ARCHITECTURE)])
+    assert "budget" not in " ".join(same.lines)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "headline"),
+    [((0, 1), "seed0 and seed1 are better"), ((0, 1, 2), "seed0, seed1 and seed2 are better")],
+)
+def test_several_runs_of_one_experiment_are_better(
+    make_run: MakeRun, seeds: tuple[int, ...], headline: str
+) -> None:
+    """The headline is a sentence."""
+    runs = [make_run(f"seed{seed}", losses=(3.0 + seed / 1000,), seed=seed) for seed in seeds]
+    others = [make_run(f"deep{seed}", losses=(4.5,), seed=seed, **ARCHITECTURE) for seed in seeds]
+    assert judge_runs([*runs, *others]).headline == headline
+
+
 def test_the_page_shows_both_curves(make_run: MakeRun) -> None:
     """Each run is a line of each chart and a row of the table."""
     page = render_comparison([make_run("uno"), make_run("dos", **ARCHITECTURE)])

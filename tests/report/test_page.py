@@ -24,6 +24,7 @@ from semilla.report.grammar import cut_pair
 from semilla.report.page import GUIDE, render_run
 from semilla.report.runs import RecordedRun, list_longest_pieces, read_run
 from semilla.report.verdict import judge_run
+from semilla.terminal.summary import print_summary
 
 MakeRun = Callable[..., RecordedRun]
 
@@ -164,6 +165,38 @@ def test_a_failed_run_says_where_and_why(make_run: MakeRun, phase: str, headline
     assert "the host is gone" in text
     assert "no route" in text
     assert "semilla guide network" in text
+
+
+@pytest.mark.parametrize(
+    ("category", "shows"), [("invalid_corpus", False), ("dependency", False), ("internal", True)]
+)
+def test_only_an_internal_error_shows_its_traceback(make_run: MakeRun, category: str, shows: bool) -> None:
+    """A person's own typo is not a defect, and a traceback would look like one."""
+    run = make_run()
+    run.status.run_state, run.status.current_phase = "failed", "failed"
+    tail = (
+        "12:00 ERROR there is no file\n  Traceback (most recent call last):\n    File x.py\n  Error: no file"
+    )
+    run.status.error_details = ErrorDetails(
+        failed_phase="prerequisite_check", error_type=category, error_message="no file", stderr_output=tail
+    )
+    text = Page(render_run(run)).text
+    assert "there is no file" in text
+    assert ("Traceback" in text) is shows
+
+
+def test_the_latency_is_one_figure(make_run: MakeRun, capsys: pytest.CaptureFixture[str]) -> None:
+    """The page and the terminal show the same number of milliseconds, and the gate is judged by it."""
+    run = make_run()
+    assert run.results is not None
+    exact = run.results.inference_metrics.exact_latency_p95_ms
+    run.results.findings.append(Finding.judge("latency_p95_ms", "gate", exact, "<=", 250, unit="ms"))
+    text = Page(render_run(run)).text
+    assert text.count("0.64 ms") == 3  # the figure in large type, the gate, the list of the device
+    print_summary(run.status, directory=run.directory)
+    printed = capsys.readouterr().out
+    assert "next token        0.64 ms (95th percentile)" in printed
+    assert re.search(r"gate +latency_p95_ms +0.64 +needs <= 250 ms", printed)
 
 
 @pytest.mark.parametrize("state", ["interrupted", "running"])

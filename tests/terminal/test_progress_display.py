@@ -116,14 +116,21 @@ def test_a_terminal_gets_the_live_display():
     assert "\x1b]" not in drawn
 
 
-@pytest.mark.parametrize(
-    ("columns", "environment"), [(100, {"TERM": "dumb"}), (100, {"NO_COLOR": "1"}), (20, {"TERM": "xterm"})]
-)
+@pytest.mark.parametrize(("columns", "environment"), [(100, {"TERM": "dumb"}), (20, {"TERM": "xterm"})])
 def test_simple_terminals_get_plain_lines(columns, environment):
-    """A dumb or narrow terminal, or one without colours, gets no control codes."""
+    """A dumb or narrow terminal gets no control codes."""
     drawn = run_on_terminal(columns=columns, **environment).replace("\r\n", "\n")
     assert not UNSAFE.search(drawn)
     assert drawn.splitlines()[0] == "[1/5] prerequisite_check: done (1 min 05 s)"
+
+
+def test_no_color_removes_the_colours_only():
+    """The display is drawn in place as usual, without any code for a colour."""
+    drawn = run_on_terminal(NO_COLOR="1")
+    assert "\x1b[?25l" in drawn
+    assert "model_training" in drawn
+    codes = {code for codes in re.findall(r"\x1b\[([0-9;]*)m", drawn) for code in codes.split(";")}
+    assert codes <= {"", "0", "1", "2", "3"}
 
 
 @pytest.mark.parametrize(
@@ -156,3 +163,38 @@ def test_sparkline_falls_with_the_loss():
     line = draw_sparkline([9 * math.exp(-step / 100) for step in range(400)], width=20)
     assert (line[0], line[-1]) == ("█", "▁")
     assert list(line) == sorted(line, reverse=True)
+
+
+INTERRUPTED = """
+import os, signal, sys, time
+from semilla.system import interrupts
+from semilla.terminal.progress import show_progress
+with show_progress(title="mío", form=sys.argv[1]), interrupts.catch_signals():
+    os.kill(os.getpid(), signal.SIGINT)
+    assert interrupts.requested()
+"""
+
+
+@pytest.mark.parametrize("form", ["plain", "json"])
+def test_ctrl_c_is_acknowledged_at_once(form):
+    """On standard error, from the signal handler itself, so that standard output stays as it was."""
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, form], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stderr == "stopping: the progress is saved first; Ctrl-C again exits at once\n"
+    assert done.stdout == ""
+
+
+def test_the_live_display_acknowledges_ctrl_c(monkeypatch):
+    """The next drawing, half a second later at most, has it as its last line."""
+    from rich.console import Console
+
+    from semilla.system import interrupts
+    from semilla.terminal.live_progress import LiveProgress
+
+    progress = LiveProgress(title="mío")
+    console = Console(width=100, color_system=None)
+    monkeypatch.setattr(interrupts, "_requested", 2)
+    with console.capture() as capture:
+        console.print(progress.draw())
+    assert capture.get().strip().splitlines()[-1].strip().startswith("stopping: ")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,14 +12,15 @@ from rich.console import Console
 from run_events import make_epoch, send_run_events
 
 from semilla.errors import PHASES, NetworkError
-from semilla.events import EpochDone, PhaseFinished, PhaseStarted, StepDone
+from semilla.events import Activity, EpochDone, PhaseFinished, PhaseStarted, Resumed, StepDone
 from semilla.pipeline.phases import PhaseRecord
 from semilla.records import names
-from semilla.records.heartbeat import open_heartbeat
+from semilla.records.heartbeat import open_heartbeat, read_heartbeat
 from semilla.records.lock import hold_lock
 from semilla.records.metrics import TrainingMetrics, write_metrics
 from semilla.records.status import ErrorDetails, PhaseEntry, PipelineStatus
 from semilla.terminal import json_progress
+from semilla.terminal.curve import draw_curve
 from semilla.terminal.drawing import draw_view
 from semilla.terminal.json_progress import JsonProgress
 from semilla.terminal.run_view import Follower, RunView, read_view
@@ -35,10 +38,10 @@ def make_status() -> PipelineStatus:
     return status
 
 
-def draw(view: RunView, *, width: int = 100) -> str:
-    console = Console(width=width, force_terminal=True, color_system=None)
+def draw(view: RunView, *, width: int = 100, height: int = 24) -> str:
+    console = Console(width=width, height=height, force_terminal=True, color_system=None)
     with console.capture() as capture:
-        console.print(draw_view(view, width=width))
+        console.print(draw_view(view, width=width, height=height))
     return capture.get()
 
 
@@ -92,19 +95,23 @@ def test_no_line_is_wider_than_the_terminal(width: int) -> None:
 
 @pytest.mark.parametrize(
     ("width", "kept", "left_out"),
-    [(100, ["step 50 of 100", "rate 3.0e-4"], []), (60, ["epoch 3 of 7", "tokens/s"], ["step 50", "rate"])],
+    [
+        (100, ["step 50 of 100", "rate 3.0e-4"], []),
+        (60, ["epoch 3 of 7", "tokens/s", "1.625 bits per byte"], ["step 50"]),
+    ],
 )
 def test_a_narrow_terminal_gets_fewer_figures_but_whole_ones(
     width: int, kept: list[str], left_out: list[str]
 ) -> None:
     """Bar and curve begin in the same column as the lines below them."""
-    lines = draw(follow(), width=width).splitlines()
+    picture = draw(follow(), width=width)
+    lines = picture.splitlines()
     bar, curve, below = (
         next(line for line in lines if text in line) for text in ("left", "loss 4", "epoch 2:")
     )
     assert [line[:4].strip() != "" and line[:3] == "   " for line in (bar, curve, below)] == [True] * 3
     assert "…" not in bar + curve
-    assert all(text in bar + curve for text in kept)
+    assert all(text in " ".join(picture.split()) for text in kept)
     assert not any(text in bar + curve for text in left_out)
 
 
@@ -129,6 +136,8 @@ def test_programs_get_a_line_of_json_for_everything(capsys: pytest.CaptureFixtur
     lines = capsys.readouterr().out.splitlines()
     told = [json.loads(line) for line in lines]
     assert len(told) == 15
+    times = [datetime.fromisoformat(line["time"]) for line in told]
+    assert times == sorted(times)
     assert {line["event"] for line in told} == {
         "phase_started", "phase_finished", "transferred", "warned", "step_done", "epoch_done",
     }  # fmt: skip
@@ -146,9 +155,84 @@ def test_the_last_line_tells_programs_how_it_ended(capsys: pytest.CaptureFixture
     json_progress.stop(error)
     json_progress.finish(PipelineStatus())
     stopped, finished = map(json.loads, capsys.readouterr().out.splitlines())
+    assert datetime.fromisoformat(stopped.pop("time")).tzinfo == UTC
     assert stopped == {
         "event": "run_stopped", "category": "network", "phase": "corpus_download", "message": "the host is gone",
         "exit_code": 2,
     }  # fmt: skip
     assert finished["event"] == "run_finished"
     assert finished["status"]["run_state"] == "running"
+
+
+@pytest.mark.parametrize("activity", ["evaluating on held-out text", "drawing samples", "asking for grammar"])
+def test_the_display_says_what_is_going_on(tmp_path: Path, activity: str) -> None:
+    """Both the run itself and another terminal show it beside the phase, until the next step or epoch."""
+    view = follow()
+    follower = Follower(view)
+    follower(Activity(activity))
+    assert re.search(rf"model_training +{activity}", draw(view))
+    follower(STEP)
+    assert activity not in draw(view)
+    with hold_lock(tmp_path), open_heartbeat(tmp_path) as tell:
+        tell(Activity(activity))
+        assert activity in draw(read_view(tmp_path, make_status()))
+
+
+def test_after_the_last_phase_the_display_still_says_what_is_going_on() -> None:
+    """The report is written when no phase is left."""
+    view = RunView("data")
+    Follower(view)(Activity("writing the report"))
+    assert "writing the report" in draw(view)
+
+
+def test_after_a_resume_curve_totals_and_time_go_on(tmp_path: Path) -> None:
+    """The curve begins with the losses of earlier attempts, the epoch is shown again, and the time is added."""
+    metrics = make_epoch(2, samples=("Once upon",)).metrics
+    resumed = Resumed(25, ((10, 9.0), (10, 6.0), (5, 5.0)), metrics, is_best=True)
+    view = RunView("data")
+    follower = Follower(view)
+    for event in (PhaseStarted("model_training", 3600.0), resumed, STEP):
+        follower(event)
+    assert list(view.losses) == [9.0] * 10 + [6.0] * 10 + [5.0] * 5 + [STEP.loss]
+    picture = draw(view)
+    assert "1 h 00 min" in picture
+    assert "epoch 2:" in picture
+    assert "9.00 ┤" in picture
+    with open_heartbeat(tmp_path) as tell:
+        for event in (resumed, STEP):
+            tell._last_s = -1e9
+            tell(event)
+        beat = read_heartbeat(tmp_path)
+    assert beat is not None
+    assert list(beat.losses) == list(view.losses)
+
+
+@pytest.mark.parametrize(("width", "height"), [(40, 12), (60, 16), (60, 24), (100, 30), (100, 50), (200, 24)])
+def test_the_display_fills_the_window_and_no_more(width: int, height: int) -> None:
+    """A large window shows the samples in full and a higher curve; a small one loses rows, never the steps."""
+    sample = " ".join(f"word{number}" for number in range(60))
+    view = follow()
+    follower = Follower(view)
+    for number in range(100):
+        follower(StepDone(number + 1, 100, 3, 7, 9 - number / 20, 3e-4, 20_000.0, 61.0))
+    follower(make_epoch(3, samples=(sample,)))
+    lines = [line for line in draw(view, width=width, height=height).splitlines() if line.strip()]
+    assert len(lines) <= height
+    assert any("left" in line for line in lines)
+    if height >= 24:
+        assert sample in " ".join(" ".join(lines).split())
+        assert len(lines) >= min(height - 2, 25)
+        assert any("step 100" in line and "└" in line for line in lines)
+
+
+def test_the_axis_of_the_curve_shows_its_highest_and_lowest_value() -> None:
+    """The first column is the highest when the loss falls, and every row is as wide as allowed at most."""
+    rows = draw_curve([8.0, 6.0, 4.0, 2.5], width=40, height=6, end="step 4")
+    assert len(rows) == 6
+    assert rows[0].startswith(" 8.00 ┤█")
+    assert rows[-2].startswith(" 2.50 ┤")
+    assert rows[-1].endswith("step 4")
+    assert {len(row) for row in rows} <= set(range(41))
+    assert draw_curve([1.0], width=40, height=2, end="now") == []
+    assert draw_curve([], width=40, height=9, end="now") == []
+    assert len(draw_curve([3.0, 3.0], width=40, height=5, end="now")) == 5

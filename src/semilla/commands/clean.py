@@ -13,7 +13,9 @@ from semilla.records.files import collect_garbage, remove_directory, remove_file
 from semilla.records.folders import collect_folders
 from semilla.records.links import refuse_links
 from semilla.records.lock import hold_lock
+from semilla.system.paths import read_path
 from semilla.terminal.console import ask, is_interactive, print_text
+from semilla.terminal.tables import print_table
 
 HELP = """Remove what runs created in a directory: the artifacts listed in its status, and the records of the run.
 All other files stay. Asks for confirmation on a terminal; anywhere else --yes is required."""
@@ -30,18 +32,19 @@ OWN_FILES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("directory", type=Path, metavar="DIR", help="output directory of a run")
+    parser.add_argument("directory", type=read_path, metavar="DIR", help="output directory of a run")
     parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
 
 
 def run(arguments: argparse.Namespace) -> int:
     directory: Path = arguments.directory
-    read_true_status(directory)  # fails if there is no run, before a lock file is made
+    read_true_status(directory, command="clean")  # fails if there is no run, before a lock file is made
     refuse_links(directory)
     with hold_lock(directory):
         status, _ = read_true_status(directory)
         paths = find_removable(directory, status.artifacts_created)
         size = format_size(sum(path.lstat().st_size for path in paths))
+        print_table([(path.relative_to(directory), f"{path.lstat().st_size:,} bytes") for path in paths])
         question = f"Remove {len(paths)} files ({size}) from {directory}?"
         if not arguments.yes and not _is_confirmed(question, directory):
             print_text("Nothing was removed.")

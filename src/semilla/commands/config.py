@@ -17,6 +17,7 @@ from semilla.errors import InvalidConfigError
 from semilla.formatting import quote
 from semilla.records import names
 from semilla.records.files import write_text
+from semilla.system.paths import read_path
 from semilla.terminal.console import print_json, print_text
 from semilla.terminal.tables import print_table
 
@@ -29,9 +30,12 @@ ACTIONS = ("show", "schema", "migrate")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=ACTIONS, metavar="|".join(ACTIONS), help="what to do")
-    parser.add_argument("file", type=Path, nargs="?", metavar="FILE", help="for migrate: the TOML file")
+    parser.add_argument("file", type=read_path, nargs="?", metavar="FILE", help="for migrate: the TOML file")
     parser.add_argument(
-        "--output", type=Path, metavar="FILE", help="for migrate: where to write (default: the same file)"
+        "--output",
+        type=read_path,
+        metavar="FILE",
+        help="for migrate: where to write (default: the same file)",
     )
     parser.add_argument(
         "--format",

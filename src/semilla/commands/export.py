@@ -8,6 +8,9 @@ from typing import Any
 
 from semilla.errors import DependencyError
 from semilla.export import DEFAULT_QUANTIZATION, QUANTIZATIONS, TARGETS
+from semilla.installation import EXTRAS, suggest_installation
+from semilla.prerequisites.packages import require_packages
+from semilla.system.paths import read_path
 from semilla.terminal.console import print_json, print_text
 from semilla.terminal.tables import print_table
 
@@ -15,11 +18,9 @@ HELP = """Export the trained model of a run. The export is compared with the mod
 huggingface: transformers; gguf: llama.cpp and programs based on it; onnx: the float32 graph for ONNX Runtime;
 web: one HTML file that runs the model in a browser."""
 
-INSTALL_COMMAND = "pip install 'semilla[export]'"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("directory", type=Path, metavar="DIR", help="output directory of a run")
+    parser.add_argument("directory", type=read_path, metavar="DIR", help="output directory of a run")
     parser.add_argument("--to", choices=TARGETS, required=True, help="format to export to")
     parser.add_argument(
         "--quantization",
@@ -29,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--output",
-        type=Path,
+        type=read_path,
         metavar="DIR",
         help="folder to write; an earlier export there is replaced, anything else is not "
         "(default: exports/ and the format's name, in the run's directory)",
@@ -38,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    require_packages(*EXTRAS["train"], *EXTRAS["export"], task="an export")
     try:
         from semilla.export.targets import export_model  # noqa: PLC0415 - imports torch
 
@@ -49,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
     except ImportError as error:
         cause = f"a package is missing or broken: {error}"
-        raise DependencyError(cause, next_command=INSTALL_COMMAND) from error
+        raise DependencyError(cause, next_command=suggest_installation("export")) from error
     if arguments.json:
         print_json({"folder": str(report.folder), **report.description})
     else:

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import itertools
 import os
+import re
 import stat
 import sys
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from semilla.errors import InvalidConfigError, Mistake
-from semilla.escape import escape_controls
 from semilla.runtime.bundle import RANGES, GenerationSettings
+from semilla.system.paths import read_path
 from semilla.terminal.console import is_interactive, print_json
 
 if TYPE_CHECKING:
-    from semilla.runtime.session import Model, TextStream
+    from semilla.runtime.session import TextStream
 
 HELP = "Generate text with a finished model. Torch is not needed."
 
@@ -36,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--model",
+        type=read_path,
         default="./data/",
         metavar="DIR",
         help="a bundle, or a run's output directory (default: ./data/)",
@@ -49,10 +49,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seed", type=int, metavar="N", help="the same seed gives the same text (default: a random one)"
     )
     parser.add_argument(
-        "--stop", action="append", metavar="TEXT", help="stop before this text; may be given more than once"
+        "--stop",
+        action="append",
+        type=read_stop,
+        metavar="TEXT",
+        help=r"stop before this text, in which \n is a line break; may be given more than once",
     )
     parser.add_argument(
-        "--interactive", action="store_true", help="ask for one prompt after another, on a terminal"
+        "--interactive",
+        action="store_true",
+        help="ask for one prompt after another, on a terminal; /help lists what else can be typed",
     )
     parser.add_argument(
         "--json", action="store_true", help="print prompt, text, tokens, seed and timings as JSON"
@@ -73,14 +79,20 @@ def run(arguments: argparse.Namespace) -> int:
     model = load(arguments.model)
     load_s = time.perf_counter() - start_s
     if arguments.interactive:
-        converse(model, seed=arguments.seed, changes=changes)
+        from semilla.terminal.conversation import Conversation  # noqa: PLC0415 - not needed for one text
+
+        Conversation(model, seed=arguments.seed, changes=changes).hold()
         return 0
+    if not arguments.json:
+        prompt = model.open_word(prompt)
     stream = model.stream(prompt, seed=arguments.seed, **changes)
     if arguments.json:
         report = describe_text(stream, prompt=prompt, load_s=load_s)
         print_json({"model_version": model.bundle.version, **report})
     else:
-        show(stream)
+        from semilla.terminal.generated_text import show_text  # noqa: PLC0415 - as above
+
+        show_text(stream, prompt=prompt)
     return 0
 
 
@@ -95,33 +107,10 @@ def check_interactive(arguments: argparse.Namespace) -> None:
         )
 
 
-def converse(model: Model, *, seed: int | None, changes: dict[str, Any]) -> None:
-    """Continue each line that is typed, until the end of input (Ctrl-D). Ctrl-C stops the current text.
-
-    Given ``seed``, the texts are those of ``seed``, ``seed + 1`` and so on.
-    """
-    with suppress(ImportError):
-        import readline  # noqa: F401, PLC0415 - gives input() line editing and history
-    for count in itertools.count():
-        try:
-            prompt = input("> ")
-        except EOFError:
-            sys.stdout.write("\n")
-            return
-        sys.stdout.write(escape_controls(prompt))
-        stream = model.stream(prompt, seed=None if seed is None else (seed + count) % 2**63, **changes)
-        try:
-            show(stream)
-        except KeyboardInterrupt:
-            sys.stdout.write("\n")
-
-
-def show(stream: TextStream) -> None:
-    """Print each piece as soon as it is generated."""
-    for piece in stream:
-        sys.stdout.write(escape_controls(piece))
-        sys.stdout.flush()
-    sys.stdout.write("\n")
+def read_stop(text: str) -> str:
+    r"""Read a stop text, in which ``\n`` and ``\t`` are a line break and a tab, and ``\\`` is a backslash."""
+    meanings = {"n": "\n", "t": "\t", "\\": "\\"}
+    return re.sub(r"\\([nt\\])", lambda match: meanings[match[1]], text)
 
 
 def describe_text(stream: TextStream, *, prompt: str, load_s: float) -> dict[str, Any]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict
+from difflib import get_close_matches
 
 from rich.text import Text
 
-from semilla.configuration.settings import suggest_name
 from semilla.errors import InvalidConfigError
 from semilla.guide.documentation import TrainingDocumentation, describe, load_documentation
-from semilla.guide.search import Place, Term, list_places, look_up, name_place, title_place
+from semilla.guide.search import Place, Term, find_named, list_places, look_up, name_place, title_place
 from semilla.guide.troubleshooting import TroubleshootingEntry
+from semilla.spelling import hint_name
 from semilla.terminal.console import print_json, print_text
 from semilla.terminal.markdown import print_markdown
 from semilla.terminal.tables import make_console, print_table
@@ -35,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.words:
         print_contents(guide, as_json=arguments.json)
         return 0
-    found = look_up(guide, arguments.words)
+    found = find_places(guide, arguments.words)
     if not found:
         raise _describe_unknown(guide, " ".join(arguments.words))
     if arguments.json:
@@ -49,6 +50,13 @@ def run(arguments: argparse.Namespace) -> int:
         print_text("\nSee also")
         print_table(others, indent_columns=1)
     return 0
+
+
+def find_places(guide: TrainingDocumentation, words: list[str]) -> list[Place]:
+    """Look words up. A mistyped name of a place counts as that name, before the places that contain the words."""
+    name, found = " ".join(words), look_up(guide, words)
+    near = get_close_matches(name, [name_place(place) for place in list_places(guide)], n=1, cutoff=0.85)
+    return look_up(guide, near) if found and near and not find_named(guide, name) else found
 
 
 def print_contents(guide: TrainingDocumentation, *, as_json: bool) -> None:
@@ -93,6 +101,5 @@ def print_entry(entry: TroubleshootingEntry) -> None:
 
 
 def _describe_unknown(guide: TrainingDocumentation, words: str) -> InvalidConfigError:
-    near = suggest_name(words, [name_place(place) for place in list_places(guide)])
-    hint = f"; did you mean {near}?" if near else ""
+    hint = hint_name(words, [name_place(place) for place in list_places(guide)])
     return InvalidConfigError(f"the guide has nothing about {words!r}{hint}", next_command="semilla guide")

@@ -8,6 +8,7 @@ from pathlib import Path
 from semilla.commands.status import read_true_status
 from semilla.errors import LockedError
 from semilla.formatting import quote
+from semilla.prerequisites.packages import require_packages
 from semilla.records import names
 from semilla.records.files import write_text
 from semilla.records.links import refuse_links
@@ -15,6 +16,7 @@ from semilla.records.lock import hold_lock
 from semilla.records.run_configuration import read_run_configuration
 from semilla.records.status import read_status, write_status
 from semilla.report.runs import RecordedRun, read_run
+from semilla.system.paths import read_path
 from semilla.terminal.console import print_text
 
 HELP = """Write an HTML report about a run: verdict, curves, samples, settings, hashes. One file that needs no network.
@@ -24,7 +26,7 @@ Several directories are compared: their curves, the settings that differ, and wh
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "directories",
-        type=Path,
+        type=read_path,
         nargs="*",
         default=[Path("data")],
         metavar="DIR",
@@ -32,17 +34,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--output",
-        type=Path,
+        type=read_path,
         metavar="FILE",
         help="where to write (default: report.html in the run's directory; for several, ./comparison.html)",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
+    runs = [open_recorded_run(directory) for directory in arguments.directories]
+    require_packages("jinja2", task="a report")
     from semilla.report.compare import render_comparison  # noqa: PLC0415 - not needed for --help
     from semilla.report.page import render_run  # noqa: PLC0415
 
-    runs = [open_recorded_run(directory) for directory in arguments.directories]
     if len(runs) > 1:
         path = arguments.output or Path("comparison.html")
         write_text(path, render_comparison(runs))
@@ -57,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def open_recorded_run(directory: Path) -> RecordedRun:
     """Read what a run left in its directory, with its true state."""
-    status, _ = read_true_status(directory)
+    status, _ = read_true_status(directory, command="report")
     return read_run(directory, config=read_run_configuration(directory), status=status)
 
 

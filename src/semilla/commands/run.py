@@ -8,6 +8,8 @@ from pathlib import Path
 from semilla.configuration.flags import add_settings, load_arguments
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.errors import SemillaError
+from semilla.installation import EXTRAS
+from semilla.prerequisites.packages import require_packages
 from semilla.terminal.console import ask, is_interactive
 from semilla.terminal.progress import FORMS, show_progress
 
@@ -30,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     config = load_arguments(arguments).config
     resume = arguments.resume_from_checkpoint
+    require_packages(*EXTRAS["train"], task="training")
     if arguments.progress == "json":
         return run_for_programs(config, resume=resume)
     from semilla.pipeline.main_job import run_pipeline  # noqa: PLC0415 - not needed to refuse a wrong flag
@@ -37,10 +40,15 @@ def run(arguments: argparse.Namespace) -> int:
 
     with show_progress(title=config.output_directory, form=arguments.progress) as progress:
         status = run_pipeline(
-            config, resume=resume, ask=ask if is_interactive() else None, listeners=[progress]
+            config, resume=resume, ask=confirm_resume if is_interactive() else None, listeners=[progress]
         )
     print_summary(status, directory=Path(config.output_directory))
     return 0
+
+
+def confirm_resume(question: str) -> bool:
+    """Ask whether to continue a training. An empty answer continues, because starting over costs the progress."""
+    return ask(question, default=True)
 
 
 def run_for_programs(config: PipelineConfiguration, *, resume: bool | None) -> int:
@@ -49,7 +57,8 @@ def run_for_programs(config: PipelineConfiguration, *, resume: bool | None) -> i
     from semilla.terminal import json_progress  # noqa: PLC0415
 
     try:
-        status = run_pipeline(config, resume=resume, listeners=[json_progress.JsonProgress()])
+        with show_progress(title=config.output_directory, form="json") as progress:
+            status = run_pipeline(config, resume=resume, listeners=[progress])
     except SemillaError as error:
         json_progress.stop(error)
         raise

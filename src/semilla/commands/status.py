@@ -14,12 +14,15 @@ from semilla.configuration.settings import to_command
 from semilla.errors import PHASES, RETRYABLE, InvalidConfigError, SemillaError
 from semilla.events import EpochDone
 from semilla.formatting import describe_epoch, describe_step, draw_sparkline, format_duration, quote
+from semilla.installation import write_command
 from semilla.records import names
 from semilla.records.archive import EarlierModel, list_models
 from semilla.records.lock import is_locked
+from semilla.records.nearby import suggest_run
 from semilla.records.run_configuration import read_run_configuration
 from semilla.records.status import PipelineStatus, read_status
 from semilla.system.endings import explain_vanishing
+from semilla.system.paths import read_path
 from semilla.terminal.console import fold_lines, print_json, print_text
 from semilla.terminal.run_view import RunView, read_view
 from semilla.terminal.summary import print_findings, shorten
@@ -39,7 +42,7 @@ SPARK_COLUMNS = 40
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "directory",
-        type=Path,
+        type=read_path,
         nargs="?",
         default=Path("data"),
         metavar="DIR",
@@ -78,7 +81,7 @@ def watch(directory: Path) -> None:
     view, console = read_view(directory, status), make_console()
 
     def draw() -> RenderableType:
-        return draw_view(view, width=console.width)
+        return draw_view(view, width=console.size.width, height=console.size.height)
 
     with Live(get_renderable=draw, console=console, refresh_per_second=1, transient=True):
         while status.run_state == "running":
@@ -113,14 +116,16 @@ def describe_status(status: PipelineStatus, view: RunView) -> dict[str, Any]:
     return content
 
 
-def read_true_status(directory: Path) -> tuple[PipelineStatus, bool]:
-    """Return the true status, and whether the process vanished: it says running, but the lock is free."""
+def read_true_status(directory: Path, *, command: str = "status") -> tuple[PipelineStatus, bool]:
+    """Return the true status, and whether the process vanished: it says running, but the lock is free.
+
+    ``command`` is the one to repeat with the directory that was meant, when there is no run in this one.
+    """
     status = read_status(directory)
     if status is None:
-        raise InvalidConfigError(
-            f"there is no run in {directory}: {names.STATUS} is missing",
-            next_command=f"semilla run --output-dir {quote(directory)}",
-        )
+        reason = f"{names.STATUS} is missing" if directory.is_dir() else "there is no such folder"
+        hint, next_command = suggest_run(directory, command)
+        raise InvalidConfigError(f"there is no run in {directory}: {reason}{hint}", next_command=next_command)
     vanished = status.run_state == "running" and not is_locked(directory)
     if vanished:
         status.interrupt()
@@ -141,14 +146,14 @@ def print_status(status: PipelineStatus, view: RunView, *, directory: Path, vani
     if status.error_details:
         error = status.error_details
         print_text(f"{error.failed_phase} failed ({error.error_type}): {fold_lines(error.error_message)}")
-        print_text(f"next: semilla guide {fold_lines(error.error_type)}")
+        print_text(f"next: {write_command(f'semilla guide {fold_lines(error.error_type)}')}")
     if vanished:
         cause, lacked_memory = explain_vanishing(status.machine)
         print_text(f"Its process is gone: {cause}{': semilla guide oom' if lacked_memory else ''}")
     if status.run_state == "interrupted" or (
         status.error_details and status.error_details.error_type in RETRYABLE
     ):
-        print_text(f"next: {describe_resuming(directory)}")
+        print_text(f"next: {write_command(describe_resuming(directory))}")
 
 
 def describe_resuming(directory: Path) -> str:

@@ -15,6 +15,8 @@ from semilla.configuration.schema import PipelineConfiguration
 from semilla.configuration.settings import list_settings
 from semilla.events import Progress
 from semilla.formatting import format_duration
+from semilla.installation import EXTRAS
+from semilla.prerequisites.packages import require_packages
 from semilla.records.files import write_text
 from semilla.report.runs import RecordedRun
 from semilla.terminal.console import print_text
@@ -38,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    require_packages(*EXTRAS["train"], task="training")
     from semilla.pipeline.sweep import plan_trials, run_trials  # noqa: PLC0415 - not needed to refuse a wrong flag
 
     lists = take_lists(arguments)

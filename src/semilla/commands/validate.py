@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from semilla.configuration.flags import add_settings, load_arguments
+from semilla.installation import EXTRAS
+from semilla.prerequisites.packages import require_packages
+from semilla.system.paths import read_path
 from semilla.terminal.progress import show_progress
 
 HELP = """Validate a trained model again: export it, measure it, and compare it with gates and targets.
@@ -16,13 +18,14 @@ THRESHOLDS = ("max_validation_loss", "strict")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("directory", type=Path, metavar="DIR", help="output directory of a run")
+    parser.add_argument("directory", type=read_path, metavar="DIR", help="output directory of a run")
     add_settings(parser, only=THRESHOLDS)
 
 
 def run(arguments: argparse.Namespace) -> int:
     loaded = load_arguments(arguments)
     overrides = {name: getattr(loaded.config, name) for name in THRESHOLDS if name in loaded.explicit}
+    require_packages(*EXTRAS["train"], task="a validation")
     from semilla.pipeline.main_job import run_validation  # noqa: PLC0415 - not needed to refuse a wrong flag
     from semilla.terminal.summary import print_summary  # noqa: PLC0415
 

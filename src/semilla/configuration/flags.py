@@ -5,18 +5,19 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Collection
-from pathlib import Path
 from typing import Any
 
 from semilla.configuration.loading import NO_VALUE, LoadedConfiguration, load_configuration
 from semilla.configuration.settings import Setting, list_settings
+from semilla.spelling import DASHES
+from semilla.system.paths import read_path
 
 
 def add_settings(parser: argparse.ArgumentParser, *, only: Collection[str] | None = None) -> None:
     """Add ``--config`` and a flag per setting, grouped like the configuration; with ``only``, just those flags."""
     if only is None:
         help_text = "TOML file with settings; flags and environment variables override it"
-        parser.add_argument("--config", type=Path, metavar="FILE", help=help_text)
+        parser.add_argument("--config", type=read_path, metavar="FILE", help=help_text)
     sections: dict[str | None, Any] = {}
     for setting in list_settings().values():
         if only is None or setting.name in only:
@@ -69,7 +70,7 @@ def _pair_unknown(words: list[str]) -> dict[str, Any]:
     unknown: dict[str, Any] = {}
     last = None
     for word in words:
-        if word.startswith("-") and word != "--":
+        if word.startswith(tuple(DASHES)) and word != "--":
             last, has_value, value = word.partition("=")
             unknown[last] = value if has_value else NO_VALUE
         elif last is not None and unknown[last] is NO_VALUE:

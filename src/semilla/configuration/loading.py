@@ -18,8 +18,9 @@ from pydantic_core import ErrorDetails
 
 from semilla.configuration.migrations import CHANGES, take_version
 from semilla.configuration.schema import GROUPS, PipelineConfiguration, find_head_mistake
-from semilla.configuration.settings import ENVIRONMENT_PREFIX, list_settings, reduce_name, suggest_name
-from semilla.errors import InvalidConfigError, Mistake, from_os_error
+from semilla.configuration.settings import list_settings
+from semilla.errors import ABSENT, InvalidConfigError, Mistake, from_os_error
+from semilla.spelling import DASHES, ENVIRONMENT_PREFIX, hint_name, reduce_name
 
 Origin = Literal["flag", "environment", "file", "default"]
 
@@ -31,7 +32,7 @@ class _NoValue:
     """Marks a flag given without a value, which is reported with the other mistakes."""
 
     def __repr__(self) -> str:
-        return "(no value)"
+        return ABSENT
 
 
 NO_VALUE = _NoValue()
@@ -90,7 +91,7 @@ def _read_flags(flags: Mapping[str, Any], mistakes: list[Mistake]) -> dict[str, 
     given = {}
     for name, value in flags.items():
         if name not in settings:
-            mistakes.append(_describe_unknown(name, value, "flag", [one.flag for one in settings.values()]))
+            mistakes.append(_describe_stray(name, value))
         elif value is NO_VALUE:
             mistakes.append(
                 Mistake(name, value, f"must be {settings[name].allowed}", origin=settings[name].flag)
@@ -183,8 +184,21 @@ def _describe_unknown(name: str, value: object, kind: str, names: list[str]) -> 
     change = CHANGES.get(reduce_name(name))
     if change:
         return Mistake(name, value, str(change))
-    near = suggest_name(name, names)
-    return Mistake(name, value, f"no such {kind}" + (f"; did you mean {near}?" if near else ""))
+    return Mistake(name, value, f"no such {kind}{hint_name(name, names)}")
+
+
+def _describe_stray(word: str, value: object) -> Mistake:
+    """Describe a word of the command line that is no flag of ours; one without a dash is a value without a flag."""
+    settings = list_settings()
+    flags = [one.flag for one in settings.values()]
+    opposites = [f"--no-{one.flag[2:]}" for one in settings.values() if one.kind == "boolean"]
+    known = [*flags, *opposites, "--progress", "--config", "--debug", "--help"]
+    if word.startswith(tuple(DASHES)):
+        return _describe_unknown(word, value, "flag", known)
+    named = [flag for flag in known if reduce_name(flag) == reduce_name(word.partition("=")[0])]
+    is_text = Path(word).exists() or "." in word or "/" in word
+    meant = named or ([f"{settings['corpus_source'].flag} {shlex.quote(word)}"] if is_text else [])
+    return Mistake(word, value, "a value without a flag" + (f"; did you mean {meant[0]}?" if meant else ""))
 
 
 def _raise_mistakes(mistakes: list[Mistake], *, file: Path | None = None) -> None:

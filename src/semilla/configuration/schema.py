@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_seriali
 
 from semilla.configuration.encodings import check_encoding
 from semilla.errors import Mistake
+from semilla.system.paths import expand_home
 
 CorpusPhase = Literal["corpus_download", "tokenizer_training"]
 
@@ -22,6 +23,10 @@ def _one_line(text: str) -> str:
     if "\0" in text or "\n" in text:
         raise ValueError("must not contain line breaks or NUL characters")
     return text
+
+
+def _read_path(text: str) -> str:
+    return expand_home(_one_line(text))
 
 
 class Group(BaseModel):
@@ -104,7 +109,7 @@ class TrainingHyperparameters(Group):
 class PipelineConfiguration(Group):
     """Everything a run needs to go from text to a validated model."""
 
-    corpus_source: Annotated[str, AfterValidator(_one_line)] = Field("gutenberg", min_length=1)
+    corpus_source: Annotated[str, AfterValidator(_read_path)] = Field("gutenberg", min_length=1)
     """Training text: a catalogue name (gutenberg, gutenberg-large, sample), an http(s) URL, a file, or a folder of .txt
     files."""
     corpus_size_mb: int = Field(3, ge=1, le=100_000)
@@ -115,7 +120,7 @@ class PipelineConfiguration(Group):
     """SentencePiece algorithm."""
     model_architecture: ModelArchitecture = ModelArchitecture()
     training_hyperparameters: TrainingHyperparameters = TrainingHyperparameters()
-    output_directory: Annotated[str, AfterValidator(_one_line)] = Field("./data/", min_length=1)
+    output_directory: Annotated[str, AfterValidator(_read_path)] = Field("./data/", min_length=1)
     """Directory for everything the run creates."""
     resume_from_checkpoint: bool = False
     """Continue from existing checkpoints; without this flag, a terminal user is asked."""

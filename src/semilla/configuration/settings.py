@@ -18,10 +18,10 @@ import tomli_w
 from semilla.configuration.migrations import SCHEMA_KEY, SCHEMA_VERSION, bring_up_to_date
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.escape import escape_controls, redact_credentials
+from semilla.spelling import ENVIRONMENT_PREFIX
 
 Kind = Literal["integer", "number", "boolean", "string", "array"]
 
-ENVIRONMENT_PREFIX = "SEMILLA_"
 _FLAGS = {"output_directory": "--output-dir", "resume_from_checkpoint": "--resume"}
 """The two flags that differ from their field's name."""
 
@@ -145,23 +145,6 @@ def _describe(name: str, group: str | None, field: dict[str, Any]) -> Setting:
         maximum=field.get("maximum"),
         has_open_minimum="exclusiveMinimum" in field,
     )
-
-
-def suggest_name(unknown: str, names: list[str]) -> str | None:
-    """Return the name most likely meant: one with these initials, with all these words, or with similar spelling."""
-    given = reduce_name(unknown)
-    by_key = {reduce_name(name): name for name in names}
-    words = set(given.split("_")) - {""}
-    initials = [key for key in by_key if "".join(word[0] for word in key.split("_") if word) == given]
-    containing = [key for key in by_key if words and words <= set(key.split("_"))]
-    similar = get_close_matches(given, list(by_key), n=1, cutoff=0.55)
-    found = [*initials, *sorted(containing, key=len), *similar]
-    return by_key[found[0]] if found else None
-
-
-def reduce_name(name: str) -> str:
-    """Convert a flag, variable or field name to the field's spelling."""
-    return name.removeprefix(ENVIRONMENT_PREFIX).strip("-").replace("-", "_").lower()
 
 
 def to_command(config: PipelineConfiguration, **changes: object) -> str:

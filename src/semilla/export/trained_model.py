@@ -24,6 +24,7 @@ from semilla.records import names
 from semilla.records.files import verify_artifact
 from semilla.records.lock import is_locked
 from semilla.records.metrics import TrainingMetrics, read_metrics
+from semilla.records.nearby import suggest_run
 from semilla.records.run_configuration import read_run_configuration
 from semilla.records.status import PipelineStatus, read_status
 from semilla.runtime.bundle import DESCRIPTION
@@ -135,7 +136,10 @@ def _load_network(directory: Path, config: PipelineConfiguration, *, vocab_size:
 def _open_run(directory: Path) -> tuple[PipelineConfiguration, PipelineStatus]:
     if not directory.is_dir():
         problem = "is a file" if directory.exists() else "does not exist"
-        raise InvalidConfigError(f"{directory} {problem}; give the output directory of a run")
+        hint, next_command = suggest_run(directory, "status")
+        raise InvalidConfigError(
+            f"{directory} {problem}; give the output directory of a run{hint}", next_command=next_command
+        )
     if (directory / DESCRIPTION).is_file():
         raise InvalidConfigError(
             f"{directory} is a bundle, which has no trained weights to export; give the run's directory, the one "

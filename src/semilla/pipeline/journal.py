@@ -129,7 +129,7 @@ class Journal:
         self.phase, self._clock_s = phase, time.monotonic()
         self.status.enter(phase)
         self._save()
-        self.tell(PhaseStarted(phase))
+        self.tell(PhaseStarted(phase, self.status.phase_timings.get(phase, 0.0)))
 
     def forget(self, phase: Phase) -> None:
         """Drop the record of a phase that is about to run again."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.configuration.settings import to_command
+from semilla.corpus.sources import resolve_source
 from semilla.errors import (
     PHASES,
     IncompatibleError,
@@ -18,13 +19,14 @@ from semilla.errors import (
     refuse_lost_directory,
     translate_error,
 )
-from semilla.events import ArtifactRemoved, ArtifactWritten, Note, Progress
+from semilla.events import Activity, ArtifactRemoved, ArtifactWritten, Note, Progress
 from semilla.pipeline.journal import Journal, list_checkpoints, restore_record
 from semilla.pipeline.kept_models import drop_duplicate, keep_finished_model
 from semilla.pipeline.phases import load_phase
+from semilla.pipeline.phases.prerequisite_check import raise_failed
 from semilla.pipeline.reuse import find_reusable, find_stale_phase, take_skipped, verify_record
 from semilla.pipeline.trackers import open_tracker
-from semilla.prerequisites.source import refuse_own_output
+from semilla.prerequisites.source import check_source, refuse_own_output
 from semilla.prerequisites.storage import refuse_foreign_files
 from semilla.records import names
 from semilla.records.files import collect_garbage, is_intact, remove_files, write_text
@@ -57,6 +59,8 @@ def run_pipeline(
         if journal.was_complete and stale is None:
             journal.tell(Note("Nothing to do: this run is finished and its inputs have not changed."))
             return journal.status
+        if journal.status.is_trained:
+            refuse_missing_source(config)
         config = decide_resume(config, journal, resume=resume, ask=ask)
         if told := find_end(config, journal, stale=stale):
             journal.tell(Note(f"{told[0].upper()}{told[1:]}. Nothing was changed."))
@@ -86,6 +90,9 @@ def run_validation(
                 f"{directory} holds no finished training: {missing[0]} is not done",
                 next_command=to_command(config, resume_from_checkpoint=True),
             )
+        timings: dict[str, float] = {
+            phase: journal.status.phase_timings.get(phase, 0.0) for phase in PHASES[:4]
+        }
         journal.start_attempt()
         for phase in PHASES[:4]:
             journal.enter(phase)
@@ -93,10 +100,19 @@ def run_validation(
             verify_record(record, journal.directory)
             inputs = journal.status.phase_records[phase].inputs
             journal.complete(phase, record, inputs=inputs, outcome="reused")
+        journal.status.phase_timings |= (
+            timings  # of the attempt that trained; verifying is no part of a phase
+        )
         journal.forget("validation")
         run_phase("validation", config, journal)
         finish_run(config, journal)
         return journal.status
+
+
+def refuse_missing_source(config: PipelineConfiguration) -> None:
+    """Raise the prerequisite check's error for a missing text before a finished run is changed in any way."""
+    if resolve_source(config.corpus_source).is_local:
+        raise_failed([check_source(config)])
 
 
 def run_phase(phase: Phase, config: PipelineConfiguration, journal: Journal) -> None:
@@ -165,6 +181,7 @@ def find_end(config: PipelineConfiguration, journal: Journal, *, stale: Phase | 
 
 def finish_run(config: PipelineConfiguration, journal: Journal) -> None:
     """Write the report and the page of the finished run, then mark the run as complete."""
+    journal.tell(Activity("writing the report"))
     finished = journal.status.model_copy(deep=True)
     finished.finish()
     write_report(config, finished, journal)

@@ -14,6 +14,7 @@ from typing import Any
 
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.errors import DependencyError
+from semilla.installation import find_extra, list_missing, suggest_installation
 from semilla.prerequisites import probe
 from semilla.prerequisites.check import Check, fail_check, pass_check
 from semilla.system import interrupts
@@ -30,7 +31,21 @@ PACKAGES = (
 )
 """What ``semilla run`` imports. The slowest is last, so that its crash hides none of the others."""
 TIMEOUT_S, POLL_S = 120.0, 0.2
-INSTALL_COMMAND = "pip install --upgrade 'semilla[train]'"
+
+
+def require_packages(*modules: str, task: str) -> None:
+    """Raise DependencyError if one of these modules is not installed; nothing is imported or touched.
+
+    ``task`` says what needs them.
+    """
+    missing = list_missing(modules)
+    if missing:
+        are = "packages that are" if len(missing) > 1 else "a package that is"
+        raise DependencyError(
+            f"{task} needs {are} not installed: {', '.join(missing)}",
+            next_command=suggest_installation(find_extra(missing[-1])),
+            kept="everything; nothing was touched",
+        )
 
 
 class PackageProbe:
@@ -129,7 +144,7 @@ def _judge_package(name: str, report: dict[str, Any] | None, *, ending: str) -> 
         found, cause = report["version"], f"{name} {report['version']} is too old, {minimum} is needed"
     else:
         return pass_check(name, found=report["version"], needed=needed)
-    command = INSTALL_COMMAND if name in PACKAGES else f"pip install --upgrade 'semilla[{name}]'"
+    command = suggest_installation("train" if name in PACKAGES else name)
     return fail_check(name, DependencyError(cause, next_command=command), found=found, needed=needed)
 
 

@@ -92,7 +92,7 @@ def _is_path(source: str) -> bool:
 
 
 def _suggest(source: str) -> str:
-    if "://" in source:
+    if "://" in source or source.startswith("www."):
         return "; addresses begin with http:// or https://"
     path = Path(source)
     neighbours: list[str] = []

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from semilla.errors import InvalidConfigError, SemillaError, from_os_error
+from semilla.formatting import quote
 from semilla.records import files
 from semilla.records.files import Artifact
 
@@ -51,9 +52,8 @@ def make_directories(directory: Path) -> list[Path]:
     folders = [directory, *directory.parents]
     in_the_way = [folder for folder in folders if os.path.lexists(folder) and not _is_directory(folder)]
     if in_the_way:
-        raise InvalidConfigError(
-            f"{in_the_way[0]} is in the way: it is not a folder; move it, or choose another folder"
-        )
+        cause = f"{in_the_way[0]} is in the way: it is not a folder"
+        raise InvalidConfigError(cause, next_command=f"ls -ld {quote(in_the_way[0])}")
     missing = [folder for folder in reversed(folders) if not os.path.lexists(folder)]
     for folder in missing:
         files.make_directory(folder)

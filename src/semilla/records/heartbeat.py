@@ -16,7 +16,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from semilla.errors import SemillaError, from_os_error
-from semilla.events import Event, PhaseFinished, PhaseStarted, StepDone, Transferred
+from semilla.events import (
+    Activity,
+    EpochDone,
+    Event,
+    PhaseFinished,
+    PhaseStarted,
+    Resumed,
+    StepDone,
+    Transferred,
+)
 from semilla.records import names
 from semilla.records.disk import open_own
 from semilla.records.files import remove_file
@@ -38,6 +47,12 @@ class Trace:
         self._sum = 0.0
         self._count = 0
 
+    def add_resumed(self, event: Resumed) -> None:
+        """Add the means of earlier attempts, so that the curve goes on."""
+        for num_steps, loss in event.losses:
+            for _ in range(num_steps):
+                self.add(loss)
+
     def add(self, value: float) -> None:
         self._sum += value
         self._count += 1
@@ -57,6 +72,7 @@ class Beat:
     step: StepDone | None = None
     transfer: Transferred | None = None
     losses: tuple[float, ...] = ()
+    activity: str = ""
 
 
 class Heartbeat:
@@ -68,14 +84,23 @@ class Heartbeat:
         self._trace = Trace()
         self._step: StepDone | None = None
         self._transfer: Transferred | None = None
+        self._activity = ""
 
     def __call__(self, event: Event) -> None:
         match event:
             case PhaseStarted() | PhaseFinished():
                 self._step = self._transfer = None
+                self._activity = ""
                 self._write()
+            case Activity(text):
+                self._activity = text
+                self._write()
+            case Resumed():
+                self._trace.add_resumed(event)
+            case EpochDone():
+                self._activity = ""
             case StepDone(loss=loss):
-                self._step = event
+                self._step, self._activity = event, ""
                 self._trace.add(loss)
                 self._write_if_due()
             case Transferred():
@@ -91,7 +116,7 @@ class Heartbeat:
     def _write(self) -> None:
         self._last_s = time.monotonic()
         losses = tuple(round(loss, 4) for loss in self._trace.means)
-        line = json.dumps(asdict(Beat(self._step, self._transfer, losses))).encode()
+        line = json.dumps(asdict(Beat(self._step, self._transfer, losses, self._activity))).encode()
         content = b"%08x %s\n" % (zlib.crc32(line), line)
         if len(content) <= MAX_BYTES:
             with suppress(OSError):  # a full disk is reported by the writer of artifacts
@@ -128,6 +153,7 @@ def read_heartbeat(directory: Path) -> Beat | None:
             StepDone(**step) if step else None,
             Transferred(**transfer) if transfer else None,
             tuple(map(float, content["losses"])),
+            str(content["activity"]),
         )
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None

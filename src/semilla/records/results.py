@@ -34,6 +34,11 @@ class InferenceMetrics(Record):
     rss_mb: int
     peak_mb: int
 
+    @property
+    def exact_latency_p95_ms(self) -> float:
+        """The 95th percentile as it is shown everywhere, and compared with its gate: in milliseconds, two decimals."""
+        return round(self.latency_p95_us / 1000, 2)
+
 
 class Finding(Record):
     """One gate or target: a measured value and its threshold."""

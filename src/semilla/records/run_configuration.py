@@ -12,6 +12,7 @@ from semilla.configuration.settings import to_toml
 from semilla.errors import IntegrityError, from_os_error
 from semilla.records import names
 from semilla.records.files import write_text
+from semilla.records.nearby import suggest_run
 from semilla.records.status import read_status
 
 
@@ -33,10 +34,13 @@ def read_run_configuration(directory: Path) -> PipelineConfiguration:
         values = tomllib.loads(data.decode("utf-8"))
         take_version(values, place=str(path))
         values = bring_up_to_date(values)
-        return PipelineConfiguration.model_validate({**values, "output_directory": str(directory)})
+        place = f"./{directory}" if str(directory).startswith("~") else str(directory)
+        return PipelineConfiguration.model_validate({**values, "output_directory": place})
     except FileNotFoundError:
+        hint, next_command = suggest_run(directory, "status")
         raise IntegrityError(
-            f"{directory} is not a run's directory: it has no {names.CONFIGURATION}"
+            f"{directory} is not a run's directory: it has no {names.CONFIGURATION}{hint}",
+            next_command=next_command,
         ) from None
     except OSError as error:
         raise from_os_error(error, path) from error

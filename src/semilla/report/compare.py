@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from semilla.configuration.settings import list_settings
@@ -25,6 +25,8 @@ INDIFFERENT = {
     "keep_models",
 }  # fmt: skip
 """Settings that may differ between runs of the same experiment."""
+ABOUT_THE_START = {"output_directory", "resume_from_checkpoint", "skip_phases"}
+"""Settings about where and how a run was started; they are no difference between models."""
 _Z = statistics.NormalDist().inv_cdf(0.975)
 _T = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622)
 """Two-sided 95 % quantiles: of the normal distribution (z), and of Student's t for 1 to 9 degrees of freedom."""
@@ -38,7 +40,11 @@ class Experiment:
 
     @property
     def name(self) -> str:
-        return ", ".join(run.name for run in self.runs)
+        return join_names([run.name for run in self.runs])
+
+    @property
+    def verb(self) -> str:
+        return "are" if len(self.runs) > 1 else "is"
 
     @property
     def scores(self) -> list[float]:
@@ -89,6 +95,12 @@ def judge_runs(runs: Sequence[RecordedRun]) -> Verdict:
     if len({run.manifest.corpus_sha256 if run.manifest else "" for run in runs}) > 1:
         line = "These runs were measured on different texts, so their losses cannot be compared."
         return Verdict("warn", "Different texts", [line], "")
+    budgets = _describe_budgets(runs)
+    verdict = _judge_experiments(runs)
+    return replace(verdict, lines=[*budgets, *verdict.lines])
+
+
+def _judge_experiments(runs: Sequence[RecordedRun]) -> Verdict:
     best, *others = sorted(group_experiments(runs), key=lambda experiment: experiment.mean)
     if not others:
         return Verdict("open", "One experiment, several seeds", [_describe_spread([best])], "")
@@ -104,16 +116,38 @@ def _judge_gap(best: Experiment, others: Sequence[Experiment]) -> Verdict:
         repeat = (
             "Another seed might reverse the order. To find out, repeat one of the runs with another --seed."
         )
-        return Verdict("open", f"{best.name} is ahead", [line, repeat], "")
+        return Verdict("open", f"{best.name} {best.verb} ahead", [line, repeat], "")
     margin = compute_margin(best, second, spread)
     basis = (
         f"{_describe_spread([best, *others])} With this many runs, equally good settings differ by less than "
         f"{margin:.4f} in 95 of 100 comparisons (Student's t, {spread.freedom} degrees of freedom)."
     )
     if gap > margin:
-        return Verdict("good", f"{best.name} is better", [line, f"{basis} This difference is larger."], "")
+        return Verdict(
+            "good", f"{best.name} {best.verb} better", [line, f"{basis} This difference is larger."], ""
+        )
     more = "This difference is not larger; runs with more seeds would narrow the margin."
     return Verdict("warn", "No clear difference", [line, f"{basis} {more}"], "")
+
+
+def _describe_budgets(runs: Sequence[RecordedRun]) -> list[str]:
+    """Say, in one line, that runs trained for different numbers of epochs or have different sizes; else nothing."""
+    budgets = [
+        (run.name, len(run.epochs), run.get_details("model_training").get("num_parameters")) for run in runs
+    ]
+    if len({(epochs, size) for _, epochs, size in budgets}) == 1:
+        return []
+    parts = [
+        f"{name} {epochs} {'epoch' if epochs == 1 else 'epochs'}"
+        + (f" of {size:,} parameters" if size else "")
+        for name, epochs, size in budgets
+    ]
+    return [f"These runs had different budgets: {join_names(parts)}. A larger budget alone lowers the loss."]
+
+
+def join_names(names: Sequence[str]) -> str:
+    """Write names as people list them: a, b and c."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def group_experiments(runs: Sequence[RecordedRun]) -> list[Experiment]:
@@ -183,6 +217,6 @@ def list_charts(runs: Sequence[RecordedRun]) -> list[Chart]:
 def list_differences(runs: Sequence[RecordedRun]) -> list[tuple[str, Sequence[Any]]]:
     """List the settings that differ between the runs, with their values."""
     values = [run.config.flatten() for run in runs]
-    names = [name for name in list_settings() if name != "output_directory"]
+    names = [name for name in list_settings() if name not in ABOUT_THE_START]
     rows = [(name, [settings[name] for settings in values]) for name in names]
     return [(name, row) for name, row in rows if any(value != row[0] for value in row)]

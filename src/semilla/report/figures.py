@@ -90,7 +90,7 @@ def _list_device(device: InferenceMetrics) -> Iterator[Figure]:
     peak_mb, speed = device.peak_mb, device.tokens_per_sec
     source = "inference_metrics."
     yield Figure("memory", peak_mb, f"{peak_mb} MB", "peak, while generating text", f"{source}peak_mb")
-    note = f"on one core; 95 % of tokens take under {device.latency_p95_us / 1000:.2f} ms"
+    note = f"on one core; 95 % of tokens take under {device.exact_latency_p95_ms:.2f} ms"
     yield Figure("tokens per second", speed, f"{speed:,.0f}", note, f"{source}tokens_per_sec")
 
 
@@ -148,5 +148,7 @@ def name_finding(name: str) -> str:
 def _format_value(value: float, unit: str, *, is_share: bool) -> str:
     if is_share:
         return f"{100 * value:.{0 if value == 1 else 1 if value >= 0.01 else 2}f} %"
+    if unit == "ms" and value != int(value):
+        return f"{value:.2f} ms"
     shown = (f"{value:.0f}" if value == int(value) else f"{value:.3f}").replace("-", "\N{MINUS SIGN}")
     return f"{shown} {'nats' if unit == 'nats per token' else unit}".rstrip()

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from semilla import __version__
 from semilla.configuration.settings import list_settings
-from semilla.errors import PHASES
+from semilla.errors import PHASES, InternalError
 from semilla.escape import escape_controls
 from semilla.formatting import format_duration
 from semilla.records.files import Artifact
@@ -67,7 +67,16 @@ def render_run(run: RecordedRun) -> str:
         usual=list_settings_of(run, by_default=True),
         provenance=list_provenance(run),
         artifacts=list_artifacts(run),
+        log_tail=read_log_tail(run),
     )
+
+
+def read_log_tail(run: RecordedRun) -> str:
+    """The end of a failed run's log; with tracebacks, which are indented lines, only after an internal error."""
+    error = run.status.error_details
+    if error is None or error.error_type == InternalError.category:
+        return error.stderr_output if error else ""
+    return "\n".join(line for line in error.stderr_output.splitlines() if not line.startswith("  "))
 
 
 def list_grammar(results: ValidationResults) -> list[tuple[str, GrammarResults, list[Phenomenon]]]:

@@ -19,6 +19,7 @@ from typing import Any, TypedDict, Unpack
 from semilla.errors import IncompatibleError, IntegrityError, InvalidConfigError, Mistake, from_os_error
 from semilla.records import names
 from semilla.records.files import Artifact, read_json
+from semilla.records.nearby import is_run, suggest_run
 
 DESCRIPTION = "bundle.json"
 MODEL = "model.onnx"
@@ -123,13 +124,14 @@ def find_bundle(path: Path) -> Path:
     for directory in (path, path / names.BUNDLE):
         if (directory / DESCRIPTION).is_file():
             return directory
-    where = shlex.quote(str(path))
     if not path.is_dir():
-        command = f"semilla run --output-dir {where}"
-        raise InvalidConfigError(f"there is no folder {path}", next_command=command)
+        hint, next_command = suggest_run(path, "generate --model")
+        raise InvalidConfigError(f"there is no folder {path}{hint}", next_command=next_command)
+    hint, next_command = suggest_run(path, "generate --model")
     raise IntegrityError(
-        f"{path} holds no finished model: neither {DESCRIPTION} nor {names.BUNDLE}/{DESCRIPTION} is there",
-        next_command=f"semilla status {where}",
+        f"{path} holds no finished model: neither {DESCRIPTION} nor {names.BUNDLE}/{DESCRIPTION} is there"
+        f"{'' if is_run(path) else hint}",
+        next_command=f"semilla status {shlex.quote(str(path))}" if is_run(path) else next_command,
     )
 
 

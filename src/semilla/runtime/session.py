@@ -26,7 +26,7 @@ def load(path: str | PathLike[str], *, num_threads: int = 1) -> Model:
     Raises the errors of ``semilla.runtime.bundle.read_bundle``, and IncompatibleError when the files do not belong
     together.
     """
-    return Model(read_bundle(Path(path)), num_threads=num_threads)
+    return Model(read_bundle(Path(path).expanduser()), num_threads=num_threads)
 
 
 class Model:
@@ -60,16 +60,24 @@ class Model:
         if not 0 <= seed < 2**63:
             mistake = Mistake("seed", seed, "must be 0 to 2**63 - 1")
             raise InvalidConfigError("no such seed:", mistakes=[mistake])
-        return TextStream(self, self.encode(prompt), settings=settings, seed=seed)
+        stream = TextStream(self, self.encode(prompt), settings=settings, seed=seed)
+        return stream.follow_space() if self.open_word(prompt) != prompt else stream
 
     def encode(self, prompt: str) -> Ids:
-        """Token ids of a prompt, after the ids that start a line."""
+        """Token ids of a prompt, after the ids that start a line.
+
+        Spaces at its end are left out where they would begin the next word: the training text has no such tokens.
+        """
         # Undecodable bytes on a command line arrive as surrogates.
         if any("\ud800" <= character <= "\udfff" for character in prompt):
             mistake = Mistake("prompt", prompt, "must be valid Unicode text")
             raise InvalidConfigError("the prompt cannot be read:", mistakes=[mistake])
-        ids = self.tokenizer.encode(unicodedata.normalize("NFC", prompt))
+        ids = self.tokenizer.encode(unicodedata.normalize("NFC", self.open_word(prompt)))
         return np.concatenate([np.array(self.bundle.start_token_ids, np.int64), ids])
+
+    def open_word(self, prompt: str) -> str:
+        """The prompt without spaces at its end, unless the vocabulary writes every space as a token of its own."""
+        return prompt.rstrip(" ") if self.tokenizer.joins_spaces else prompt
 
     def compute_logits(self, token_ids: Sequence[int] | Ids) -> Logits:
         """Logits [T, vocabulary] of the token after each of the T given, at most a full context."""
@@ -98,6 +106,11 @@ class TextStream(Iterator[str]):
     def __next__(self) -> str:
         return next(self._pieces)
 
+    def follow_space(self) -> TextStream:
+        """Leave out the space at the beginning, because the prompt ends in it."""
+        self._pieces = _drop_space(self._pieces)
+        return self
+
     def _generate(self, model: Model, prompt_ids: Ids) -> Iterator[str]:
         decoder = model.open_decoder(self.settings.stop)
         context = model.open_context(self.settings, seed=self.seed)
@@ -117,3 +130,10 @@ class TextStream(Iterator[str]):
             token = advance()
         if text := decoder.finish():
             yield text
+
+
+def _drop_space(pieces: Iterator[str]) -> Iterator[str]:
+    first = next(pieces, "")
+    if text := first.removeprefix(" "):
+        yield text
+    yield from pieces

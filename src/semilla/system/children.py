@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import IO, Any
 
-from semilla.errors import INSTALL_COMMAND, DependencyError, KilledError, SemillaError
+from semilla.errors import DependencyError, KilledError, SemillaError
+from semilla.installation import suggest_installation
 from semilla.system import interrupts
 from semilla.system.child import IMPORT_FAILED
 from semilla.system.endings import has_killed_since
@@ -68,7 +69,9 @@ def explain_end(
     """The error for a child that ended with ``code``; ``marks`` are those of ``endings.read_marks`` when it started."""
     if code == IMPORT_FAILED:
         cause = (stderr.decode("utf-8", "replace").strip().splitlines() or ["in a child process"])[-1]
-        return DependencyError(f"a package is missing or broken: {cause}", next_command=INSTALL_COMMAND)
+        return DependencyError(
+            f"a package is missing or broken: {cause}", next_command=suggest_installation()
+        )
     if code >= 0:
         return RuntimeError(f"a process of the run ended with status {code}")
     if code == -signal.SIGKILL and has_killed_since(marks):

@@ -22,6 +22,10 @@ before_exit: Callable[[], None] | None = None
 """Called when the second signal exits; the live display uses it to show the cursor again."""
 
 
+on_request: Callable[[], None] | None = None
+"""Called at the first signal, from its handler; it tells the user that the run is going to stop."""
+
+
 def requested() -> bool:
     """Return whether a signal asked the run to stop."""
     return _requested is not None
@@ -62,3 +66,5 @@ def _handle(number: int, _frame: FrameType | None) -> None:
             before_exit()
         os._exit(128 + number)
     _requested = number
+    if on_request:
+        on_request()

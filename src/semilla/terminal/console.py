@@ -13,6 +13,7 @@ from typing import TextIO
 
 from semilla.errors import InvalidConfigError, SemillaError
 from semilla.escape import escape_controls, redact_credentials
+from semilla.installation import write_command
 
 
 def print_error(error: SemillaError, *, command: str, stream: TextIO | None = None) -> None:
@@ -22,8 +23,8 @@ def print_error(error: SemillaError, *, command: str, stream: TextIO | None = No
     lines = [
         f"error[{error.category}] {where}: {describe_cause(error)}",
         f"kept: {error.kept or _describe_kept(error)}",
-        f"next: {error.next_command or help_command}",
-        f"help: {help_command}",
+        f"next: {write_command(error.next_command or help_command)}",
+        f"help: {write_command(help_command)}",
     ]
     target = stream or sys.stderr
     target.write("".join(_contain(redact_credentials(line)) + "\n" for line in lines))
@@ -37,7 +38,7 @@ def describe_cause(error: SemillaError) -> str:
     return error.message
 
 
-SUBSTITUTES = str.maketrans("“”„«»‘’—–…→•●◐○◌✗▁▂▃▄▅▆▇█", '"""""\'\'--.>*#+o-x_.:-=+*#')  # noqa: RUF001 - replacements
+SUBSTITUTES = str.maketrans("“”„«»‘’—–…→•●◐○◌✗▁▂▃▄▅▆▇█┤│└─", '"""""\'\'--.>*#+o-x_.:-=+*#||+-')  # noqa: RUF001 - replacements
 """Characters that old code pages lack. Each becomes one character, so that columns stay aligned."""
 
 
@@ -75,13 +76,22 @@ def is_interactive() -> bool:
     return sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
 
 
-def ask(question: str) -> bool:
-    """Ask a yes-or-no question on the terminal. Anything but yes is no, including the end of input."""
-    try:
-        answer = input(f"{escape_controls(question)} [y/N] ")
-    except EOFError:
-        return False
-    return answer.strip().lower() in {"y", "yes", "s", "sí", "si"}
+ANSWERS = {"y": True, "yes": True, "s": True, "sí": True, "si": True, "n": False, "no": False}
+
+
+def ask(question: str, *, default: bool = False) -> bool:
+    """Ask a yes-or-no question until it is answered. Enter and the end of input mean ``default``."""
+    while True:
+        try:
+            answer = input(f"{escape_controls(question)} [{'Y/n' if default else 'y/N'}] ").strip().lower()
+        except EOFError:
+            sys.stdout.write("\n")
+            return default
+        if not answer:
+            return default
+        if answer in ANSWERS:
+            return ANSWERS[answer]
+        print_text("Please answer yes or no.")
 
 
 def fold_lines(text: str) -> str:

@@ -1,7 +1,8 @@
 """Progress for programs: each event as one line of JSON on standard output.
 
-``event`` is the kind: the name of a class of ``semilla.events`` in snake case (``step_done``). The other keys are its
-fields. The last line is ``run_finished`` with the content of the status file, or ``run_stopped`` with the error.
+``event`` is the kind: the name of a class of ``semilla.events`` in snake case (``step_done``). ``time`` is when the
+line was written, in ISO 8601 and UTC. The other keys are the event's fields. The last line is ``run_finished`` with the
+content of the status file, or ``run_stopped`` with the error.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pydantic import BaseModel
 from semilla.errors import SemillaError
 from semilla.escape import escape_controls
 from semilla.events import Event
-from semilla.records.status import PipelineStatus
+from semilla.records.status import PipelineStatus, now
 from semilla.terminal.console import abandon_output
 
 
@@ -51,7 +52,7 @@ def stop(error: SemillaError) -> None:
 
 
 def write_line(kind: str, fields: dict[str, Any]) -> None:
-    text = json.dumps({"event": kind, **fields}, ensure_ascii=True, allow_nan=False)
+    text = json.dumps({"event": kind, "time": now(), **fields}, ensure_ascii=True, allow_nan=False)
     try:
         sys.stdout.write(escape_controls(text) + "\n")
         sys.stdout.flush()

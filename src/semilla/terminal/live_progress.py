@@ -16,6 +16,7 @@ from semilla.system import interrupts
 from semilla.terminal.console import fold_lines
 from semilla.terminal.drawing import draw_view
 from semilla.terminal.plain_progress import describe_event
+from semilla.terminal.progress import STOPPING
 from semilla.terminal.run_view import Follower, RunView
 from semilla.terminal.tables import make_console
 
@@ -46,6 +47,7 @@ class LiveProgress:
     ) -> None:
         # If the terminal is gone, the outcome of the run must still be reported.
         interrupts.before_exit = None
+        self.view.activity = ""
         with suppress(OSError):
             self.live.stop()
 
@@ -65,7 +67,8 @@ class LiveProgress:
 
     def draw(self) -> RenderableType:
         """Draw the whole display."""
-        return draw_view(self.view, width=self.console.width)
+        size, message = self.console.size, STOPPING if interrupts.requested() else ""
+        return draw_view(self.view, width=size.width, height=size.height, message=message)
 
 
 def show_cursor() -> None:

@@ -12,7 +12,16 @@ from pathlib import Path
 import psutil
 
 from semilla.errors import PHASES
-from semilla.events import EpochDone, Event, PhaseFinished, PhaseStarted, StepDone, Transferred
+from semilla.events import (
+    Activity,
+    EpochDone,
+    Event,
+    PhaseFinished,
+    PhaseStarted,
+    Resumed,
+    StepDone,
+    Transferred,
+)
 from semilla.records import names
 from semilla.records.heartbeat import Trace, read_heartbeat
 from semilla.records.metrics import EpochMetrics, read_metrics
@@ -29,6 +38,8 @@ class RunView:
     phase_began_s: float = 0.0
     """By ``time.monotonic``."""
     state: str = "running"
+    activity: str = ""
+    """What the run is doing besides training steps, such as evaluating; empty while it trains."""
     transfer: Transferred | None = None
     step: StepDone | None = None
     losses: Sequence[float] = ()
@@ -55,14 +66,22 @@ class Follower:
 
     def __call__(self, event: Event) -> None:
         view = self.view
+        if isinstance(event, PhaseStarted | PhaseFinished | StepDone | EpochDone):
+            view.activity = ""
         match event:
-            case PhaseStarted(phase):
-                view.phase, view.phase_began_s = phase, time.monotonic()
+            case PhaseStarted(phase, elapsed_s):
+                view.phase, view.phase_began_s = phase, time.monotonic() - elapsed_s
             case PhaseFinished(phase, _, outcome, elapsed_s):
                 view.finished[phase] = (outcome, elapsed_s)
                 view.phase = view.transfer = view.step = None
             case Transferred():
                 view.transfer = event
+            case Activity(text):
+                view.activity = text
+            case Resumed():
+                self.trace.add_resumed(event)
+                view.losses = self.trace.means
+                view.epoch, view.is_best = event.last_epoch, event.is_best
             case StepDone(loss=loss):
                 view.step = event
                 self.trace.add(loss)
@@ -89,6 +108,7 @@ def read_view(directory: Path, status: PipelineStatus) -> RunView:
         phase=find_current(status),
         phase_began_s=time.monotonic() - _measure_age(status),
         state=status.run_state,
+        activity=beat.activity if beat else "",
         transfer=beat.transfer if beat else None,
         step=beat.step if beat else None,
         losses=(beat.losses if beat else ()) or [epoch.train_loss for epoch in history],
@@ -111,8 +131,8 @@ def _get_outcome(status: PipelineStatus, phase: str) -> str:
 
 
 def _measure_age(status: PipelineStatus) -> float:
-    """Seconds since the current phase began, which is when the previous one ended."""
-    done = status.completed_phases
+    """Seconds spent in the current phase: since the previous one ended, and in earlier attempts."""
+    done, earlier_s = status.completed_phases, status.phase_timings.get(status.current_phase, 0.0)
     entry = status.phase_records.get(done[-1]) if done else None
     began = entry.finished_at if entry and entry.finished_at else status.start_time
-    return max((datetime.now(UTC) - datetime.fromisoformat(began)).total_seconds(), 0.0)
+    return earlier_s + max((datetime.now(UTC) - datetime.fromisoformat(began)).total_seconds(), 0.0)

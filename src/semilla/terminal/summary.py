@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from semilla.formatting import quote
+from semilla.installation import write_command
 from semilla.records import names
 from semilla.records.metrics import read_metrics
 from semilla.records.results import ValidationResults
@@ -33,7 +34,7 @@ def print_summary(status: PipelineStatus, *, directory: Path) -> None:
         print_table([(code, f"“{shorten(text)}”") for code, text in pair_samples(results)], indent_columns=2)
         print_text("")
     for command in list_commands(results, directory=directory):
-        print_text(f"  next: {command}")
+        print_text(f"  next: {write_command(command)}")
 
 
 def print_findings(results: ValidationResults) -> None:
@@ -68,7 +69,8 @@ def list_figures(results: ValidationResults, *, best_epoch: int | None) -> Itera
             f"{pairs.accuracy:.1%} right ({pairs.low:.1%} to {pairs.high:.1%}), weakest "
             f"{weakest} {pairs.phenomena[weakest].accuracy:.0%}",
         )
-    yield "next token", f"{device.latency_p95_ms} ms (95th percentile), {device.tokens_per_sec:,.0f} tokens/s"
+    latency = f"{device.exact_latency_p95_ms:.2f} ms (95th percentile)"
+    yield "next token", f"{latency}, {device.tokens_per_sec:,.0f} tokens/s"
     yield "memory", f"{device.rss_mb} MB resident, {device.peak_mb} MB peak"
 
 

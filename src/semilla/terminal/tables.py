@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -20,11 +21,18 @@ PLAIN_COLUMNS = 120
 MARKS = {"ok": "green", "failed": "red", "missed": "yellow", "advice": "yellow"}
 
 
+class PipedConsole(Console):
+    """A console whose reader may leave: rich would end the program with exit code 1."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+
 def make_console() -> Console:
     """Open standard output for drawing. If it cannot draw, no control code is written."""
     draws = can_draw()
     width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else PLAIN_COLUMNS
-    return Console(
+    return PipedConsole(
         file=sys.stdout,
         force_terminal=draws,
         color_system="auto" if draws else None,
@@ -36,8 +44,8 @@ def make_console() -> Console:
 
 
 def can_draw() -> bool:
-    """Whether standard output is a terminal with colours, cursor movements and enough columns."""
-    if not sys.stdout.isatty() or os.environ.get("TERM") in {"dumb", "unknown"} or os.environ.get("NO_COLOR"):
+    """Whether standard output is a terminal with cursor movements and enough columns; NO_COLOR removes colour only."""
+    if not sys.stdout.isatty() or os.environ.get("TERM") in {"dumb", "unknown"}:
         return False
     return os.get_terminal_size(sys.stdout.fileno()).columns >= MIN_DRAWING_COLUMNS
 

@@ -7,6 +7,7 @@ own, so dialogue and verse keep their shape. Characters that no piece covers are
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,12 @@ class Tokenizer:
     @property
     def vocab_size(self) -> int:
         return int(self.processor.vocab_size())
+
+    @cached_property
+    def joins_spaces(self) -> bool:
+        """Whether a space is the beginning of the next word's token, as in every vocabulary but one of characters."""
+        pieces = map(self.processor.IdToPiece, range(self.vocab_size))
+        return any(len(piece) > 1 and piece.startswith(SPACE_MARK) for piece in pieces)
 
     def encode(self, text: str) -> Tokens:
         """Token ids of ``text``."""

@@ -14,7 +14,7 @@ from semilla.corpus.manifest import CorpusManifest, read_documents, read_manifes
 from semilla.corpus.sources import fingerprint_files, resolve_source
 from semilla.corpus.writer import CorpusWriter
 from semilla.escape import redact_credentials
-from semilla.events import Progress
+from semilla.events import Activity, Progress
 from semilla.pipeline.phases import PhaseRecord
 from semilla.records import names
 from semilla.records.files import describe_artifact
@@ -62,6 +62,7 @@ def run(
         sequence_length=config.training_hyperparameters.max_sequence_length,
         refuses_drift=config.corpus_drift == "refuse",
     )
+    progress(Activity("reading and cleaning the text"))
     manifest = writer.write(prepare_documents(config, progress=progress, policy=policy))
     return _record(config, manifest)
 

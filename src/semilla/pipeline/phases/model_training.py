@@ -12,7 +12,7 @@ from semilla.configuration.settings import to_command
 from semilla.corpus.manifest import read_documents
 from semilla.corpus.prompts import find_prompts
 from semilla.errors import DivergedError, OutOfMemoryError, ValidationFailureError, is_out_of_memory
-from semilla.events import EpochDone, Note, Progress, StepDone
+from semilla.events import Activity, EpochDone, Note, Progress, Resumed, StepDone
 from semilla.model.generate import generate_sample
 from semilla.pipeline.phases import PhaseRecord, get_sha256
 from semilla.records import names
@@ -36,6 +36,7 @@ from semilla.training.epoch import align_step, finish_epoch
 from semilla.training.loop import train
 from semilla.training.memory import suggest_batch_size
 from semilla.training.parallel.workers import Workers
+from semilla.training.remaining import RemainingTime
 from semilla.training.state import RunState, StepInfo, build_state
 
 SAMPLE_TOKENS = 40
@@ -77,6 +78,7 @@ def find_end(config: PipelineConfiguration, *, is_trained: bool) -> str | None:
 
 def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
     """Train to the end, from the newest checkpoint when the run is resumed."""
+    progress(Activity("reading the text and building the network"))
     try:
         with Workers(config) as workers:
             keep_freed_blocks()
@@ -152,18 +154,27 @@ def _train(training: Training, workers: Workers) -> None:
     state, files, data, config = training.state, training.files, training.data, training.config
     total_steps = config.training_hyperparameters.num_epochs * data.steps_per_epoch
     state.step = align_step(state, data)
+    if state.step:
+        training.progress(describe_resumed(state, steps_per_epoch=data.steps_per_epoch))
     files.write_results(state, is_last=state.step >= total_steps)
+    remaining = RemainingTime(total_steps=total_steps, steps_per_epoch=data.steps_per_epoch)
     for info in train(state, config=config, data=data, workers=workers):
-        training.progress(_report_step(training, info, total_steps=total_steps))
+        remaining_s = remaining.estimate_s(info, step_s=state.totals.elapsed_s / state.totals.steps)
+        training.progress(_report_step(training, info, total_steps=total_steps, remaining_s=remaining_s))
         if info.ends_epoch:
-            metrics, is_best = finish_epoch(state, info, data=data)
-            metrics.sample_outputs.extend(_draw_samples(training))
+            with remaining.timing_epoch_end():
+                training.progress(Activity("evaluating on held-out text"))
+                metrics, is_best = finish_epoch(state, info, data=data)
+                training.progress(Activity("drawing samples"))
+                metrics.sample_outputs.extend(_draw_samples(training))
         # Asked once: a signal that arrives after this is obeyed after the next step, which then is saved as well.
         must_stop = interrupts.requested()
         if info.ends_epoch:
+            training.progress(Activity("saving"))
             files.save_epoch(state, must_save=must_stop, is_last=state.step >= total_steps)
             training.progress(EpochDone(metrics, is_best))
         elif files.is_due() or must_stop:
+            training.progress(Activity("saving a checkpoint"))
             files.save_step(state)
         if must_stop:
             interrupts.check()
@@ -183,8 +194,7 @@ def _draw_samples(training: Training) -> list[str]:
     ]
 
 
-def _report_step(training: Training, info: StepInfo, *, total_steps: int) -> StepDone:
-    totals = training.state.totals
+def _report_step(training: Training, info: StepInfo, *, total_steps: int, remaining_s: float) -> StepDone:
     return StepDone(
         step=info.step,
         total_steps=total_steps,
@@ -192,9 +202,19 @@ def _report_step(training: Training, info: StepInfo, *, total_steps: int) -> Ste
         total_epochs=training.config.training_hyperparameters.num_epochs,
         loss=info.loss,
         learning_rate=info.learning_rate,
-        tokens_per_second=totals.tokens_per_second,
-        remaining_s=(total_steps - info.step) * totals.elapsed_s / totals.steps,
+        tokens_per_second=training.state.totals.tokens_per_second,
+        remaining_s=remaining_s,
     )
+
+
+def describe_resumed(state: RunState, *, steps_per_epoch: int) -> Resumed:
+    """Describe a restored state, so that displays go on where the last attempt stopped."""
+    losses = [(steps_per_epoch, epoch.train_loss) for epoch in state.history]
+    if state.totals.steps:
+        losses.append((state.totals.steps, state.totals.nats / state.totals.tokens))
+    last = state.history[-1] if state.history else None
+    is_best = last is not None and state.best is not None and state.best.epoch == last.epoch_number
+    return Resumed(state.step, tuple(losses), last, is_best)
 
 
 def _describe(training: Training) -> PhaseRecord:

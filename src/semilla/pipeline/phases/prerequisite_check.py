@@ -14,7 +14,7 @@ from semilla.corpus.manifest import read_manifest
 from semilla.corpus.sources import resolve_source
 from semilla.corpus.writer import MIN_CORPUS_CHARACTERS
 from semilla.errors import InvalidCorpusError, SemillaError
-from semilla.events import Event, Note, Progress, Warned, silent
+from semilla.events import Activity, Event, Note, Progress, Warned, silent
 from semilla.pipeline.phases import PhaseRecord, corpus_download, tokenizer_training
 from semilla.prerequisites.advice import check_corpus_size, check_learning_rate, check_shape, check_threads
 from semilla.prerequisites.check import Check, advise, fail_check
@@ -46,9 +46,11 @@ def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
 
     Checks that need no packages fail first, because importing packages takes seconds.
     """
+    progress(Activity("checking the machine and the text"))
     with probe_packages(config) as probe:
         checks = check_machine(config)
         raise_failed(checks)
+        progress(Activity("importing packages"))
         checks += probe.list_checks()
     interrupts.check()
     raise_failed(checks)

@@ -10,7 +10,7 @@ from semilla.configuration.schema import PipelineConfiguration
 from semilla.configuration.settings import to_command
 from semilla.corpus.manifest import Document, read_documents
 from semilla.errors import IntegrityError
-from semilla.events import ArtifactWritten, Note, Progress, Warned
+from semilla.events import Activity, ArtifactWritten, Note, Progress, Warned
 from semilla.pipeline.phases import PhaseRecord, get_sha256
 from semilla.records import names
 from semilla.records.files import describe_artifact, write_bytes, write_text
@@ -31,6 +31,7 @@ def read_inputs(config: PipelineConfiguration, records: Mapping[str, PhaseRecord
 def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
     """Train, check the round trip on held-out text, and report bytes per token per language."""
     documents = read_documents(Path(config.output_directory))
+    progress(Activity("learning a vocabulary"))
     try:
         trained = train_tokenizer(
             [document.train_text for document in documents],
@@ -47,6 +48,7 @@ def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
     if trained.warning:
         progress(Warned(trained.warning, "vocabulary_size"))
     tokenizer = Tokenizer(trained.model)
+    progress(Activity("encoding held-out text and back"))
     for document in documents:
         check_round_trip(tokenizer, document.validation_text)
     model_path, vocabulary_path = _locate(config)

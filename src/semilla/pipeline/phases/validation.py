@@ -15,7 +15,7 @@ from semilla.evaluation.gates import THRESHOLDS, judge
 from semilla.evaluation.losses import find_expected_gain, measure_frequency_baseline, measure_int8_cost
 from semilla.evaluation.minimal_pairs import assess_grammar
 from semilla.evaluation.texts import TextMeasurements, draw_samples, measure_texts
-from semilla.events import ArtifactWritten, Note, Progress, Validated, Warned
+from semilla.events import Activity, ArtifactWritten, Note, Progress, Validated, Warned
 from semilla.export.bundle import write_bundle
 from semilla.export.model_card import describe_licence
 from semilla.model.transformer import Transformer, describe_llama
@@ -59,7 +59,9 @@ def read_inputs(config: PipelineConfiguration, records: Mapping[str, PhaseRecord
 
 def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
     """Export, measure, judge; raises ValidationFailureError after the results have been reported."""
+    progress(Activity("reading the trained model"))
     subject = _load_subject(config)
+    progress(Activity("exporting the bundle"))
     bundle_path = Path(config.output_directory) / names.BUNDLE
     bundle_files = _export_bundle(bundle_path, subject, progress=progress)
     measured = _measure(bundle_path, subject, seed=config.seed, progress=progress)
@@ -73,6 +75,7 @@ def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
         ),
         "repetition": measured.texts.usual_repetition,
     }
+    progress(Activity("comparing the bundle with the trained weights"))
     figures = _list_figures(bundle_path, subject, measured, baseline=baseline)
     findings = judge(figures, own_values=own_values)
     progress(Validated(_describe_results(subject, measured, findings)))
@@ -157,14 +160,18 @@ class _Measurements:
 
 def _measure(bundle_path: Path, subject: _Subject, *, seed: int, progress: Progress) -> _Measurements:
     """Measure the model and its bundle; a run can be interrupted between and within the slow steps."""
+    progress(Activity("evaluating on held-out text"))
     best = evaluate(subject.model, subject.data, check=interrupts.check)
     interrupts.check()
+    progress(Activity("drawing samples"))
     samples = draw_samples(load(bundle_path), subject.documents, seed=seed)
     interrupts.check()
+    progress(Activity("asking for grammar"))
     grammar, remarks = assess_grammar(subject.model, subject.tokenizer, subject.documents)
     for remark in remarks:
         progress(Note(remark))
     interrupts.check()
+    progress(Activity("measuring memory and speed"))
     inference = InferenceMetrics.model_validate(measure_in_child(bundle_path))
     limit = find_limit(bundle_path)
     if limit["limit_mb"]:
@@ -174,6 +181,7 @@ def _measure(bundle_path: Path, subject: _Subject, *, seed: int, progress: Progr
             )
         )
     interrupts.check()
+    progress(Activity("measuring the samples"))
     texts = measure_texts(samples, subject.tokenizer, subject.data.stream)
     return _Measurements(best, samples, texts, grammar, inference, limit)
 
@@ -190,6 +198,7 @@ def _list_figures(
         "gain_over_frequencies": baseline - loss,
         "overfitting_gap": last.validation_loss - last.train_loss,
         **{name: getattr(measured.inference, name) for name in BUDGETS},
+        "latency_p95_ms": measured.inference.exact_latency_p95_ms,
         "enforced_limit_mb": measured.limit["limit_mb"] or math.nan,
         "int8_cost": measure_int8_cost(load(bundle_path), subject.model, subject.data),
         **measured.texts.figures,
