@@ -16,6 +16,7 @@ from semilla.pipeline.phases.prerequisite_check import check_all, has_corpus, re
 from semilla.prerequisites import memory
 from semilla.prerequisites.check import fail_check, pass_check
 from semilla.prerequisites.packages import PACKAGES
+from semilla.training.micro_batches import count_cores
 
 NAMES = [
     "output_directory",
@@ -94,6 +95,8 @@ def test_advice_becomes_warnings_with_a_topic(place):
         ({"training_hyperparameters": {"batch_size": 65}}, False),
         ({"training_hyperparameters": {"batch_size": 64, "learning_rate": 0.01}}, False),
         ({"training_hyperparameters": {"batch_size": 65, "learning_rate": 0.00031}}, True),
+        ({"training_hyperparameters": {"num_threads": count_cores()}}, False),
+        ({"training_hyperparameters": {"num_threads": count_cores() + 1}}, True),
     ],
 )
 def test_advice_begins_where_it_should(place, changes, advised):
