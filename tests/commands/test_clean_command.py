@@ -9,7 +9,7 @@ import pytest
 
 from semilla import cli
 from semilla.commands import clean
-from semilla.records import names
+from semilla.records import disk, names
 from semilla.records.lock import hold_lock
 from semilla.records.status import PipelineStatus, write_status
 
@@ -141,17 +141,17 @@ def test_a_directory_without_a_run_is_not_touched(tmp_path):
 
 def test_an_interrupted_cleaning_can_be_repeated(directory, monkeypatch, capsys):
     """The status is removed last, so the rest can still be cleaned."""
-    unlink, count = clean.Path.unlink, 0
+    unlink, count = disk.unlink, 0
 
-    def fail_later(self, **kwargs):
+    def fail_later(path, folder=None):
         nonlocal count
         count += 1
         if count > 4:
-            raise PermissionError(13, "Permission denied", str(self))
-        unlink(self, **kwargs)
+            raise PermissionError(13, "Permission denied", str(path))
+        unlink(path, folder)
 
     with monkeypatch.context() as patch:
-        patch.setattr(clean.Path, "unlink", fail_later)
+        patch.setattr(disk, "unlink", fail_later)
         assert cli.main(["clean", str(directory), "--yes"]) == 74
     assert "error[permission]" in capsys.readouterr().err
     assert (directory / names.STATUS).exists()
