@@ -41,7 +41,7 @@ from semilla.evaluation.text_metrics import (
     measure_usual_repetition,
     spell_ids,
 )
-from semilla.evaluation.texts import SAMPLE_TOKENS
+from semilla.evaluation.texts import SAMPLE_TOKENS, draw_sample
 from semilla.export.bundle import write_bundle
 from semilla.model.transformer import Transformer, describe_llama
 from semilla.pipeline.main_job import read_run_configuration
@@ -51,7 +51,7 @@ from semilla.stories.minimal_pairs import MinimalPair, make_pairs
 from semilla.stories.terms import LANGUAGES
 from semilla.tokenizer.tokenizer import NEWLINE_ID, Tokenizer, read_tokenizer
 from semilla.training.checkpoints.checkpoint import read_sealed
-from semilla.training.data import build_data
+from semilla.training.data import build_data, find_start_id
 from semilla.training.state import build_state
 
 NUM_SHOWN = 20
@@ -185,16 +185,18 @@ def measure_samples(
         model=describe_llama(model),
         tokenizer_model=(run / names.name_tokenizer_model(tokenizer_size(run))).read_bytes(),
         generation={"temperature": TEMPERATURE},
+        start_id=find_start_id(documents),
         provenance={"documents": []},
         languages=list(dict.fromkeys(document.language for document in documents)),
     )
     writer, training_text = load(bundle), spell_ids(stream)
     found: dict[str, Any] = {"usual_repetition_p95": measure_usual_repetition(stream, length=SAMPLE_TOKENS)}
-    for language, openings in find_prompts(documents, per_language=num_samples).items():
-        texts = [
-            opening + writer.generate(opening, seed=seed, max_tokens=SAMPLE_TOKENS)
+    for language, openings in find_prompts(documents, tokenizer, per_language=num_samples).items():
+        samples = [
+            draw_sample(writer, opening, language=language, seed=seed, max_tokens=SAMPLE_TOKENS)
             for seed, opening in enumerate(openings)
         ]
+        texts = [sample.text for sample in samples]
         encoded = [tokenizer.encode(text).tolist() for text in texts]
         copies = [measure_copying(ids, training_text) for ids in encoded[:100]]
         found[language] = {
@@ -204,7 +206,7 @@ def measure_samples(
             "repetition": statistics.fmean(map(measure_repetition, encoded)),
             "copying_median_of_100": statistics.median(copies),
             "copying_longest_of_100": max(copies),
-            "samples": texts[:: max(1, len(texts) // NUM_SHOWN)][:NUM_SHOWN],
+            "samples": [one.marked for one in samples[:: max(1, len(samples) // NUM_SHOWN)][:NUM_SHOWN]],
         }
     return found
 

@@ -34,7 +34,7 @@ from semilla.model import operators
 from semilla.system.allocator import keep_freed_blocks
 from semilla.training import loss, micro_batches, sampled_softmax
 from semilla.training import optimizer as optimizers
-from semilla.training.data import TrainingData, build_data, cut_held_out
+from semilla.training.data import NO_TARGET, TrainingData, batch_held_out, build_data
 from semilla.training.environment import DTYPES, measure_fastest_precision
 from semilla.training.evaluate import evaluate
 from semilla.training.loop import train
@@ -189,12 +189,11 @@ def list_windows(data: TrainingData, *, stride: int | None = None) -> Tensor:
 def evaluate_logits(compute_logits: Callable[[Tensor], Tensor], data: TrainingData) -> float:
     """Nats per token over every validation token once, as the package's own evaluation defines it."""
     nats, count = 0.0, 0
-    for text in data.held_out:
-        for inputs, targets in cut_held_out(text, length=data.length, batch_size=data.batch_size):
-            logits = compute_logits(torch.from_numpy(inputs))
-            expected = torch.from_numpy(targets).flatten()
-            nats += F.cross_entropy(logits.flatten(0, 1), expected, reduction="sum").item()
-            count += len(expected)
+    for inputs, targets in batch_held_out(data.held_out, length=data.length, batch_size=data.batch_size):
+        logits, expected = compute_logits(torch.from_numpy(inputs)), torch.from_numpy(targets).flatten()
+        losses = F.cross_entropy(logits.flatten(0, 1), expected, reduction="sum", ignore_index=NO_TARGET)
+        nats += losses.item()
+        count += int((expected != NO_TARGET).sum())
     return nats / count
 
 

@@ -116,8 +116,8 @@ def train_a_little(run_directory: Path, size_mb: int, *, threads: int) -> dict[s
     documents = [
         replace(
             one,
-            train_text=_repeat(one.train_text, times),
-            validation_text=_repeat(one.validation_text, times),
+            train_texts=(_repeat(one.train_text, times),),
+            validation_texts=(_repeat(one.validation_text, times),),
         )
         for one in documents
     ]

@@ -43,9 +43,9 @@ def run_semilla(*words: object, **kwargs: Any) -> subprocess.CompletedProcess[st
 
 
 def test_the_prompt_and_its_continuation_are_written(bundle_dir: Path, expected: str) -> None:
-    """Standard output has the whole text and a line break, standard error the seed that repeats it."""
+    """Standard output has the whole text and a line break, standard error the seed that repeats it and how it ended."""
     done = run_semilla("Había una vez", "--model", bundle_dir, *OPTIONS)
-    assert (done.returncode, done.stderr) == (0, "seed: 5\n")
+    assert (done.returncode, done.stderr) == (0, "seed: 5, ended at the limit of 20 tokens\n")
     assert done.stdout == escape_controls("Había una vez" + expected) + "\n"
 
 
@@ -67,7 +67,8 @@ def test_json_tells_what_is_needed_to_repeat_it(bundle_dir: Path) -> None:
     """It has version, prompt, text, number of tokens, seed and timings. The seed gives the same text again."""
     done = run_semilla("¿Qué", "--model", bundle_dir, "--max-tokens", 15, "--json")
     report = json.loads(done.stdout)
-    assert list(report) == ["model_version", "prompt", "text", "tokens", "seed", "timings"]
+    assert list(report) == ["model_version", "prompt", "text", "tokens", "ended", "seed", "timings"]
+    assert report["ended"] == ("limit" if report["tokens"] == 15 else "itself")
     assert report["prompt"] == "¿Qué"
     assert 0 <= report["tokens"] <= 15
     assert report["text"] == load(bundle_dir).generate("¿Qué", seed=report["seed"], max_tokens=15)

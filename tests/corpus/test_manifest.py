@@ -147,6 +147,82 @@ def test_no_document_at_all(tmp_path: Path) -> None:
         assemble(tmp_path)
 
 
+def make_tales(count: int = 60) -> tuple[str, ...]:
+    return tuple(
+        f"Cuento {number}. Había una vez una niña que tenía {number} barcos y {number * 7} amigos.\n\n"
+        for number in range(count)
+    )
+
+
+def test_documents_of_a_text_come_back(tmp_path: Path) -> None:
+    """In order, whole, each in the training or the validation text; a tenth or more is held out."""
+    tales = make_tales()
+    manifest = assemble(tmp_path, make_document("".join(tales), parts=tales), make_document(ENGLISH))
+    tale, book = read_documents(tmp_path)
+    assert sorted(tale.train_texts + tale.validation_texts) == sorted(tales)
+    assert [text for text in tales if text in tale.validation_texts] == list(tale.validation_texts)
+    assert 0.1 <= len(tale.validation_text) / len("".join(tales)) < 0.2
+    assert (book.train_text + book.validation_text, book.is_split) == (ENGLISH, True)
+    assert manifest.train_bytes == len((tale.train_text + book.train_text).encode())
+    assert manifest.documents[0].cut_byte is None
+    assert manifest.documents[1].document_bytes == []
+
+
+def test_a_few_documents_are_split_as_one_text(tmp_path: Path) -> None:
+    """Too few to hold some out whole: the text keeps its last tenth."""
+    tales = make_tales(10)
+    assemble(tmp_path, make_document("".join(tales), parts=tales), make_document(SPANISH))
+    document = read_documents(tmp_path)[0]
+    assert document.is_split
+    assert document.train_text + document.validation_text == "".join(tales)
+
+
+def test_files_of_a_folder_are_held_out_whole(tmp_path: Path) -> None:
+    """A file is in the training text or in the validation text."""
+    tales = make_tales(200)
+    assemble(tmp_path, *(make_document(tale) for tale in tales), languages=("es",))
+    documents = read_documents(tmp_path)
+    held_out = [one for one in documents if one.validation_texts]
+    assert 20 <= len(held_out) <= 30
+    assert all(one.train_texts == () for one in held_out)
+    assert [one.train_text + one.validation_text for one in documents] == list(tales)
+
+
+def test_the_corpus_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    """Its texts are one document each, with a cut, and its model knows no end token."""
+    assemble(tmp_path, make_document(SPANISH))
+    path = tmp_path / names.CORPUS_MANIFEST
+    values = json.loads(path.read_text(encoding="utf-8"))
+    values["schema_version"] = 1
+    for name in ("document_bytes", "held_out"):
+        del values["documents"][0][name]
+    path.write_text(json.dumps(values), encoding="utf-8")
+    [document] = read_documents(tmp_path)
+    assert not document.has_ends
+    assert document.train_text + document.validation_text == SPANISH
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("document_bytes", [10]),
+        ("document_bytes", [-5, 5]),
+        ("held_out", [60]),
+        ("held_out", [-1]),
+        ("cut_byte", 20),
+    ],
+)
+def test_damaged_boundaries(tmp_path: Path, place: str, value: object) -> None:
+    """Documents that do not fill their text, or a held-out one that is not there, are an integrity error."""
+    assemble(tmp_path, make_document("".join(make_tales()), parts=make_tales()))
+    path = tmp_path / names.CORPUS_MANIFEST
+    values = json.loads(path.read_text(encoding="utf-8"))
+    values["documents"][0][place] = value
+    path.write_text(json.dumps(values), encoding="utf-8")
+    with pytest.raises(IntegrityError):
+        read_documents(tmp_path)
+
+
 # ---- damage
 
 
@@ -214,7 +290,7 @@ def test_file_that_is_not_a_manifest(tmp_path: Path, content: str) -> None:
 
 def test_manifest_of_a_newer_format(tmp_path: Path) -> None:
     """A manifest in a newer format is incompatible, not damaged."""
-    (tmp_path / names.CORPUS_MANIFEST).write_text('{"schema_version": 2}', encoding="utf-8")
+    (tmp_path / names.CORPUS_MANIFEST).write_text('{"schema_version": 3}', encoding="utf-8")
     with pytest.raises(IncompatibleError, match="newer Semilla"):
         read_manifest(tmp_path)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semilla.corpus.split import OverlapGauge, find_cut
+from semilla.corpus.split import OverlapGauge, find_cut, hash_long_lines
 
 WINDOW = 50
 TEXTS = st.text(alphabet=st.characters(exclude_categories=["Cs"]), min_size=2, max_size=2000)
@@ -72,7 +72,8 @@ def test_overlap() -> None:
         "Y esta otra línea es nueva, nunca vista en otro lugar.\n",
     )
     gauge = OverlapGauge()
-    gauge.add(known + "fin\n", cut=len(known))
+    gauge.add(hash_long_lines(known), held_out=False)
+    gauge.add(hash_long_lines("fin\n"), held_out=True)
     assert gauge.share == 0.0
-    gauge.add("otra\n" + known + unknown, cut=5)
+    gauge.add(hash_long_lines("otra\n" + known + unknown), held_out=True)
     assert gauge.share == pytest.approx(len(known.strip()) / len((known + unknown).replace("\n", "")))

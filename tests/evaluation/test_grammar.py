@@ -109,8 +109,8 @@ def test_an_untrained_network_prefers_nothing(model: Transformer) -> None:
 def test_a_text_without_the_words_is_reported_and_not_measured(model: Transformer) -> None:
     """A language whose words are unknown gets a remark and no figure; other languages get neither."""
     documents = [
-        Document("Emma", "en", "x", "It is a truth universally acknowledged. " * 9, "Yes."),
-        Document("Candide", "fr", "x", "Il y avait en Westphalie un château. " * 9, "Oui."),
+        Document("Emma", "en", "x", ("It is a truth universally acknowledged. " * 9,), ("Yes.",)),
+        Document("Candide", "fr", "x", ("Il y avait en Westphalie un château. " * 9,), ("Oui.",)),
     ]
     results, remarks = grammar.assess_grammar(model, None, documents)  # type: ignore[arg-type]
     assert results == {}
@@ -132,7 +132,7 @@ def test_a_phenomenon_with_too_few_pairs_is_named_and_not_measured(
     monkeypatch.setattr(grammar, "make_pairs", make_pairs)
     monkeypatch.setattr(grammar, "make_score", lambda model, tokenizer: score_length)
     words = f"La niña, el niñas, {', '.join(map(str, range(60)))}."
-    documents = [Document("Cuento", "es", "x", words, "Sí.")]
+    documents = [Document("Cuento", "es", "x", (words,), ("Sí.",))]
     results, remarks = grammar.assess_grammar(model, None, documents)  # type: ignore[arg-type]
     assert (results["es"].num_pairs, list(results["es"].phenomena), remarks) == (
         110,

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 from tiny_bundle import write_tiny_bundle
 
+from semilla.evaluation.gates import find_threshold, judge
 from semilla.evaluation.losses import (
     EXPECTED_SHARE,
     NO_GAIN,
     find_expected_gain,
     measure_frequency_baseline,
+    measure_gains,
     measure_loss,
 )
 from semilla.runtime.session import load
@@ -46,3 +49,20 @@ def test_the_loss_of_a_bundle_is_the_cross_entropy_of_its_logits(tmp_path: Path)
     assert measure_loss(model, [(one[0], one[1]) for one in windows]) == pytest.approx(
         np.mean(nats), abs=1e-5
     )
+
+
+@pytest.mark.parametrize(
+    ("losses", "missed"),
+    [
+        ([3.0, 2.5, 2.75], set()),
+        ([3.0], set()),
+        ([3.0, 3.5, 3.25], {"gain_since_first_epoch"}),
+        ([7.5, 8.0], {"gain_since_first_epoch", "gain_over_uniform"}),
+        ([math.log(1000)], {"gain_over_uniform"}),
+    ],
+)
+def test_a_model_that_learned_nothing_misses_a_gate(losses: list[float], missed: set[str]) -> None:
+    """A loss above even guessing, or above the first epoch's ever after, is a failure with its reason."""
+    findings = judge(measure_gains(losses, best_loss=min(losses), vocab_size=1000))
+    assert {finding.name for finding in findings if not finding.passed} == missed
+    assert all(finding.kind == "gate" and find_threshold(finding.name).reason for finding in findings)

@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 from tiny_bundle import write_tiny_bundle
 
+from semilla.corpus.manifest import Document
 from semilla.errors import InterruptedRunError
 from semilla.evaluation import texts
 from semilla.evaluation.losses import measure_loss
 from semilla.evaluation.minimal_pairs import assess_grammar, score_sentences
 from semilla.evaluation.texts import measure_texts
+from semilla.records.sample import Sample
 from semilla.runtime.budgets import measure_in_child
 from semilla.runtime.limits import find_limit
 from semilla.system import interrupts
@@ -27,7 +29,7 @@ from semilla.training.evaluate import evaluate
 class Untouched:
     """Stands for a model, a tokenizer or data: any use of it fails."""
 
-    length, batch_size, held_out, training = 8, 1, [], False
+    length, batch_size, held_out, training, tokenizer = 8, 1, [], False, None
 
     def eval(self) -> None: ...
 
@@ -38,7 +40,7 @@ class Untouched:
 
 def draw(place: Path) -> object:
     texts.find_prompts = lambda *_, **__: {"es": ["Había"]}
-    return texts.draw_samples(Untouched(), [], seed=0)  # type: ignore[arg-type]
+    return texts.draw_samples(Untouched(), [], seed=0, max_tokens=9)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -46,7 +48,7 @@ def draw(place: Path) -> object:
     [
         lambda place: score_sentences(Untouched(), [[5, 6]]),
         lambda place: measure_loss(Untouched(), [(np.zeros(3, int), np.zeros(3, int))]),
-        lambda place: measure_texts({"es": ["Había"]}, Encoder(), np.arange(40, dtype=np.int32)),
+        lambda place: measure_texts({"es": [Sample(text="Había")]}, Encoder(), Stream(), known_words=set()),
         lambda place: assess_grammar(Untouched(), Untouched(), []),
         lambda place: measure_in_child(write_tiny_bundle(place)),
         lambda place: find_limit(write_tiny_bundle(place)),
@@ -63,6 +65,10 @@ def test_every_long_step_of_validation_can_be_stopped(
         os.kill(os.getpid(), signal.SIGTERM)
         with pytest.raises(InterruptedRunError):
             act(tmp_path)
+
+
+class Stream:
+    stream = np.arange(40, dtype=np.int32)
 
 
 class Encoder:
@@ -86,7 +92,7 @@ def test_an_evaluation_checks_before_every_batch() -> None:
 
 def test_encoding_the_texts_can_be_stopped() -> None:
     """Before each document."""
-    documents = [object()]
+    documents = [Document("Uno", "es", "x", ("Había",), ())]
 
     class Settings:
         max_sequence_length = 8

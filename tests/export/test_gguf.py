@@ -99,10 +99,10 @@ def test_q8_0_needs_dimensions_divisible_by_32(tmp_path: Path) -> None:
     ("name", "replacement", "reason"),
     [
         ("interleave_rows", lambda weight, heads: weight, "q_proj|k_proj"),
-        ("NEWLINE_ID", 2, "different value of tokenizer.ggml.bos_token_id"),
+        ("END_ID", 3, "different value of tokenizer.ggml.eos_token_id"),
         ("TOKENIZER_MODELS", {"unigram": "llama"}, r"different value of tokenizer\.ggml\.model"),
     ],
-    ids=["row order", "first token", "vocabulary kind"],
+    ids=["row order", "last token", "vocabulary kind"],
 )
 def test_a_wrong_file_is_found(
     tmp_path: Path,

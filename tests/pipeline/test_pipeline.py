@@ -192,10 +192,10 @@ def test_a_missed_gate_is_exit_5_and_keeps_the_model(copy: Path, source: Path, c
     assert status["error_details"]["failed_phase"] == "validation"
     assert status["error_details"]["error_type"] == "validation_failure"
     assert status["validation_results"]["findings"]
-    assert "Trained, but not ready to ship" in (copy / "report.html").read_text(encoding="utf-8")
+    assert "Trained, but a gate was missed" in (copy / "report.html").read_text(encoding="utf-8")
     assert run(copy, source, "--max-validation-loss", "19") == 0
     assert outcomes(copy) == "rrrd"
-    assert "Trained, but not ready to ship" not in (copy / "report.html").read_text(encoding="utf-8")
+    assert "Trained, but a gate was missed" not in (copy / "report.html").read_text(encoding="utf-8")
 
 
 def test_a_run_killed_after_its_last_phase_keeps_its_verdict(copy: Path, source: Path) -> None:

@@ -84,11 +84,47 @@ def test_every_figure_is_the_recorded_one(make_run: MakeRun) -> None:
 
 
 def test_the_verdict_comes_first(make_run: MakeRun) -> None:
-    """A finished run with a missed target is ready to ship. The suggested command names the target."""
+    """It says what was measured. With a missed target, the suggested command names the target."""
     verdict = judge_run(make_run())
-    assert (verdict.tone, verdict.headline) == ("warn", "Ready to ship, some targets missed")
+    assert (verdict.tone, verdict.headline) == (
+        "warn",
+        "Fits its machine; the words it writes were not measured",
+    )
     assert verdict.lines[1:] == ["repeated runs of six tokens: 2.0 %, needs ≤ 1.0 %"]
     assert verdict.command == "semilla guide repetition"
+
+
+@pytest.mark.parametrize(
+    ("missed", "told"),
+    [
+        ({"invented_words", "ended"}, "some of its words do not exist"),
+        ({"minimal_pairs.en.accuracy", "ended"}, "writes real words, not yet sound sentences"),
+        ({"ended"}, "writes sentences that do not come to an end"),
+        ({"coherence.es"}, "writes whole sentences, not yet whole stories"),
+        (set(), "writes whole stories"),
+    ],
+)
+def test_the_verdict_says_no_more_than_was_shown(make_run: MakeRun, missed: set[str], told: str) -> None:
+    """Each headline needs what the ones before it need. Without a measure of sense, none is claimed."""
+    names = [
+        "invented_words",
+        "ended",
+        "repetition",
+        "minimal_pairs.en.accuracy",
+        "coherence.en",
+        "coherence.es",
+    ]
+    run = make_run()
+    assert run.results is not None
+    run.results.findings = [
+        Finding.judge(name, "target", 0.0 if name in missed else 1.0, ">=", 0.5) for name in names
+    ]
+    run.results.invented_examples = ["acepd"]
+    verdict = judge_run(run)
+    assert verdict.headline == f"Fits its machine; {told}"
+    assert any("acepd" in line for line in verdict.lines) is ("invented_words" in missed)
+    run.results.findings = run.results.findings[:3]
+    assert not judge_run(run).headline.endswith("whole stories")
 
 
 def test_commands_can_be_pasted_wherever_the_run_stands(make_run: MakeRun) -> None:
@@ -135,7 +171,13 @@ def test_a_figure_at_its_limit_ends_at_the_mark() -> None:
 
 @pytest.mark.parametrize(
     ("name", "topic"),
-    [("language.en", "language"), ("int8_cost", "int8"), ("minimal_pairs.es.accuracy", "minimal_pairs")],
+    [
+        ("language.en", "language"),
+        ("int8_cost", "int8"),
+        ("minimal_pairs.es.accuracy", "minimal_pairs"),
+        ("invented_words", "samples"),
+        ("ended", "stopping"),
+    ],
 )
 def test_a_missed_target_names_its_entry_of_the_guide(make_run: MakeRun, name: str, topic: str) -> None:
     """The suggested command leads to an entry that exists, as the warning of the run does."""
@@ -148,7 +190,7 @@ def test_a_missed_target_names_its_entry_of_the_guide(make_run: MakeRun, name: s
 
 @pytest.mark.parametrize(
     ("phase", "headline"),
-    [("corpus_download", "Stopped in corpus_download"), ("validation", "Trained, but not ready to ship")],
+    [("corpus_download", "Stopped in corpus_download"), ("validation", "Trained, but a gate was missed")],
 )
 def test_a_failed_run_says_where_and_why(make_run: MakeRun, phase: str, headline: str) -> None:
     """The headline names the phase. The page has the cause, the end of the log and the topic of the guide."""

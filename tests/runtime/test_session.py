@@ -88,7 +88,20 @@ def test_the_end_token_ends_the_text(model: Model, monkeypatch: pytest.MonkeyPat
     """The end token stops the generation and leaves no trace in it."""
     tokens = iter([*map(int, model.tokenizer.encode("Fin")), END_ID, NEWLINE_ID])
     monkeypatch.setattr(Context, "next_id", property(lambda _: next(tokens)))
-    assert model.generate() == "Fin"
+    stream = model.stream()
+    assert "".join(stream) == "Fin"
+    assert stream.ended == "itself"
+
+
+def test_how_a_text_ended_is_known(model: Model) -> None:
+    """At the limit of tokens, or at a stop text; while it is being generated, it has not ended."""
+    stream = model.stream(seed=1, max_tokens=3)
+    assert stream.ended is None
+    text = "".join(stream)
+    assert stream.ended == "limit"
+    stopped = model.stream(seed=1, max_tokens=3, stop=(text[-1],))
+    list(stopped)
+    assert stopped.ended == "stop"
 
 
 @pytest.mark.parametrize("length", [31, 32, 33, 100])

@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 
 from semilla.records.results import Finding, InferenceMetrics, ValidationResults
+from semilla.records.sample import Sample
 from semilla.records.status import PipelineStatus
 from semilla.terminal.summary import list_commands, pair_samples, print_summary
 
@@ -97,10 +98,29 @@ def test_languages_without_a_usual_opening_begin_like_their_sample():
 
 def test_samples_without_known_languages_are_shown_as_they_are():
     """If samples cannot be assigned to languages, the first ones are shown."""
-    assert pair_samples(make_results(languages=(), samples=("a", "b"))) == [("", "a"), ("", "b")]
-    assert pair_samples(make_results(samples=("a", "b", "c"))) == [("", "a"), ("", "b"), ("", "c")]
-    assert pair_samples(make_results(samples=("a", "b"))) == [("en", "a"), ("es", "b")]
-    assert pair_samples(make_results()) == []
+
+    def pair(**options: tuple[str, ...]) -> list[tuple[str, str]]:
+        return [(language, sample.text) for language, sample in pair_samples(make_results(**options))]
+
+    assert pair(languages=(), samples=("a", "b")) == [("", "a"), ("", "b")]
+    assert pair(samples=("a", "b", "c")) == [("", "a"), ("", "b"), ("", "c")]
+    assert pair(samples=("a", "b")) == [("en", "a"), ("es", "b")]
+    assert pair() == []
+
+
+def test_prompt_and_continuation_are_told_apart(capsys):
+    """The prompt is in brackets, in scripts without spaces too; whether the text ended by itself is shown."""
+    results = make_results()
+    results.samples = [
+        Sample(language="zh", prompt="老爺爺", text="走到河邊", ended="itself"),
+        Sample(language="zh", prompt="b", text="b", ended="limit"),
+        Sample(language="es", prompt="Había una", text=" vez un", ended="limit"),
+    ]
+    print_summary(PipelineStatus(validation_results=results), directory=Path("data"))
+    text = capsys.readouterr().out
+    assert "zh  “[老爺爺]走到河邊 [end]”" in text
+    assert "es  “[Había una] vez un…”" in text
+    assert "next: semilla generate '老爺爺' --model data" in text
 
 
 def test_a_long_sample_is_cut_at_the_end(capsys):

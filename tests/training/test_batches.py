@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semilla.tokenizer.tokenizer import BEGIN_ID
+from semilla.tokenizer.tokenizer import BEGIN_ID, END_ID
 from semilla.training.data import (
+    NO_TARGET,
     HeldOutText,
     TrainingData,
+    arrange_documents,
+    batch_held_out,
     cut_batch,
     cut_held_out,
     halve_sequences,
@@ -52,12 +57,83 @@ def test_halves_have_the_same_tokens_in_the_same_order() -> None:
     assert halve_sequences(windows[:, :15]).shape == (3, 15)
 
 
-@given(size=st.integers(1, 300), length=st.integers(2, 40), batch_size=st.integers(1, 8))
-def test_every_held_out_token_is_predicted_exactly_once(size: int, length: int, batch_size: int) -> None:
+@given(size=st.integers(1, 300), length=st.integers(2, 40))
+def test_every_held_out_token_is_predicted_exactly_once(size: int, length: int) -> None:
     """The first from the begin token, every other from the one before it."""
     tokens = np.arange(10, 10 + size, dtype=np.int32)
-    cuts = list(cut_held_out(HeldOutText("es", tokens, 1), length=length, batch_size=batch_size))
-    targets = np.concatenate([part.ravel() for _, part in cuts])
-    inputs = np.concatenate([part.ravel() for part, _ in cuts])
+    cuts = list(cut_held_out(HeldOutText("es", tokens, 1), length=length))
+    targets, inputs = np.concatenate([cut[1] for cut in cuts]), np.concatenate([cut[0] for cut in cuts])
     assert targets.tolist() == tokens.tolist()
     assert inputs.tolist() == [BEGIN_ID, *tokens[:-1].tolist()]
+    assert all(len(before) == len(after) <= length for before, after in cuts)
+
+
+@given(st.lists(st.integers(1, 90), min_size=1, max_size=40), st.integers(2, 40), st.integers(1, 8))
+def test_short_documents_are_evaluated_in_batches(sizes: list[int], length: int, batch_size: int) -> None:
+    """Every target once, padding aside, in batches of no more tokens than full windows would have."""
+    ends = np.cumsum([10, *sizes])
+    texts = [HeldOutText("es", np.arange(*pair, dtype=np.int32), 1) for pair in pairwise(ends)]
+    batches = list(batch_held_out(texts, length=length, batch_size=batch_size))
+    targets = np.concatenate([after.ravel() for _, after in batches])
+    assert sorted(targets[targets != NO_TARGET].tolist()) == list(range(10, ends[-1]))
+    assert all(after.size <= batch_size * length for _, after in batches)
+
+
+def test_many_short_documents_take_few_batches() -> None:
+    """Two hundred documents of eight tokens fit into four batches of four windows of a hundred."""
+    texts = [HeldOutText("es", np.arange(8, dtype=np.int32), 1)] * 200
+    assert len(list(batch_held_out(texts, length=100, batch_size=4))) == 4
+
+
+def make_documents(sizes: list[int], length: int) -> TrainingData:
+    """Documents of the sizes given, in tokens, each between a begin and an end token."""
+    starts = np.cumsum([0, *sizes])
+    stream = np.arange(10, 10 + starts[-1], dtype=np.int32)
+    stream[starts[:-1]], stream[starts[1:] - 1] = BEGIN_ID, END_ID
+    return TrainingData(stream, (), 4, length, 0, None, tuple(starts[:-1].tolist()))
+
+
+SIZES = st.lists(st.integers(2, 120), min_size=1, max_size=60)
+
+
+@given(sizes=SIZES, length=st.integers(2, 30), epoch=st.integers(1, 5))
+def test_an_epoch_has_every_document_whole_in_an_order_of_its_own(
+    sizes: list[int], length: int, epoch: int
+) -> None:
+    """The documents of the arranged stream are those of the text, and planning twice gives the same."""
+    data = make_documents(sizes, length)
+    arranged = arrange_documents(data, epoch)
+    documents = [part.tolist() for part in np.split(data.stream, data.document_starts[1:])]
+    found = [part.tolist() for part in np.split(arranged.stream, arranged.document_starts[1:])]
+    assert sorted(documents) == sorted(found)
+    assert (arrange_documents(data, epoch).stream == arranged.stream).all()
+    assert arranged.num_windows == data.num_windows
+
+
+@given(sizes=SIZES, length=st.integers(2, 30), epoch=st.integers(1, 5))
+def test_windows_of_documents_hardly_overlap(sizes: list[int], length: int, epoch: int) -> None:
+    """Each epoch has as many windows as the stream holds; they overlap by an eighth at most and stay inside."""
+    data = make_documents([*sizes, 2 * length], length)
+    starts = plan_epoch(arrange_documents(data, epoch), epoch)
+    assert len(starts) == data.num_windows
+    assert np.diff(np.sort(starts)).min(initial=length) >= length - length // 8
+    assert starts.min() >= 0
+    assert (starts + length < len(data.stream)).all()
+
+
+def test_windows_prefer_to_begin_where_a_document_begins() -> None:
+    """Of documents shorter than a window, nearly every window begins with one, though their sizes differ."""
+    random = np.random.default_rng(0)
+    data = make_documents(random.integers(20, 60, 500).tolist(), 128)
+    arranged = arrange_documents(data, 1)
+    starts = plan_epoch(arranged, 1)
+    assert np.isin(starts, arranged.document_starts).mean() > 0.9
+    assert not np.array_equal(arranged.stream, arrange_documents(data, 2).stream)
+
+
+def test_every_end_is_learned_every_epoch() -> None:
+    """Nearly all end tokens are targets in an epoch, also of documents longer than a window."""
+    data = make_documents([70] * 100, 32)
+    arranged = arrange_documents(data, 1)
+    _, targets = cut_batch(arranged, plan_epoch(arranged, 1))
+    assert (targets == END_ID).sum() >= 95

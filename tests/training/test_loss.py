@@ -31,6 +31,6 @@ def test_value_and_gradients_equal_plain_cross_entropy(num_chunks: int, has_offs
 
 def test_the_reported_sum_is_in_nats() -> None:
     """A model without information has a loss of log(vocabulary size) for each token."""
-    hidden = torch.zeros(2, 5, 8)
-    total = sum_token_losses(hidden, torch.randn(100, 8), torch.randint(0, 100, (2, 5)))
+    hidden = torch.zeros(10, 8)
+    total = sum_token_losses(hidden, torch.randn(100, 8), torch.randint(0, 100, (10,)))
     assert total == pytest.approx(10 * math.log(100), rel=1e-5)

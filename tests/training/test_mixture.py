@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from semilla.corpus.manifest import Document
-from semilla.training.data import TrainingData, build_data, plan_epoch
+from semilla.tokenizer.tokenizer import BEGIN_ID, END_ID, NEWLINE_ID
+from semilla.training.data import TrainingData, build_data, find_start_id, plan_epoch
 from semilla.training.mixture import Mixture, apportion, balance_shares
 
 from .small_data import make_config
@@ -116,9 +117,11 @@ def test_validation_does_not_change() -> None:
     """Held-out text is the same at every balance, and documents start where the mixture says."""
     documents = [
         Document(
-            "Uno", "es", "x", "Había una vez un niño. ¡Qué feliz estaba! " * 40, "Fin del cuento. " * 20
+            "Uno", "es", "x", ("Había una vez un niño. ¡Qué feliz estaba! " * 40,), ("Fin del cuento. " * 20,)
         ),
-        Document("One", "en", "x", "Once upon a time there was a girl. " * 20, "The end of the story. " * 20),
+        Document(
+            "One", "en", "x", ("Once upon a time there was a girl. " * 20,), ("The end of the story. " * 20,)
+        ),
     ]
     plain, balanced = (
         build_data(
@@ -132,3 +135,39 @@ def test_validation_does_not_change() -> None:
     start = balanced.mixture.document_starts[1]
     assert "".join(map(chr, balanced.stream[start + 1 :])).startswith("Once upon a time")
     assert balanced.language_shares == {"es": 0.5, "en": 0.5}
+
+
+def test_every_document_has_a_begin_and_an_end() -> None:
+    """Texts of one language are beside each other. The line breaks between documents are not learned."""
+    tales = tuple(f"Cuento {number}.\nFin.\n\n" for number in range(40))
+    documents = [
+        Document("Uno", "es", "x", tales[:20], tales[20:23]),
+        Document("One", "en", "x", ("A tale. " * 30,), ("The end.\n",)),
+        Document("Dos", "es", "x", tales[23:], ()),
+    ]
+    data = build_data(documents, LetterTokenizer(), make_config(max_sequence_length=32))
+    parts = np.split(data.stream, data.document_starts[1:])
+    assert all(part[0] == BEGIN_ID and part[-1] == END_ID for part in parts)
+    texts = ["".join(map(chr, part[1:-1])) for part in parts]
+    assert texts == [*(tale.strip() for tale in tales[:20] + tales[23:]), "A tale. " * 30]
+    assert [(text.language, text.tokens[-1]) for text in data.held_out] == [("es", END_ID)] * 3 + [
+        ("en", END_ID)
+    ]
+    assert data.held_out[0].size_bytes == len(tales[20].strip())
+    assert find_start_id(documents) == BEGIN_ID
+    assert find_start_id(documents[1:2]) == NEWLINE_ID
+
+
+def test_the_corpus_of_an_earlier_version_is_one_stream() -> None:
+    """Its documents keep their order and have no ends, so its model is measured as it was trained."""
+    documents = [
+        Document(str(n), language, "x", (f"Text {n}. " * 9 + "\n",), ("End.\n",), has_ends=False)
+        for n, language in enumerate(["es", "en"] * 15)
+    ]
+    data = build_data(documents, LetterTokenizer(), make_config(max_sequence_length=32))
+    assert END_ID not in data.stream
+    assert "".join(map(chr, data.stream)) == "".join(
+        f"\x01Text {n}. " + f"Text {n}. " * 8 + "\n" for n in range(30)
+    )
+    assert data.document_starts == ()
+    assert find_start_id(documents) == NEWLINE_ID

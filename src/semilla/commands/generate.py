@@ -61,7 +61,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="ask for one prompt after another, on a terminal; /help lists what else can be typed",
     )
     parser.add_argument(
-        "--json", action="store_true", help="print prompt, text, tokens, seed and timings as JSON"
+        "--json",
+        action="store_true",
+        help="print prompt, text, tokens, how it ended, seed and timings as JSON",
     )
 
 
@@ -124,6 +126,7 @@ def describe_text(stream: TextStream, *, prompt: str, load_s: float) -> dict[str
         "prompt": prompt,
         "text": "".join(pieces),
         "tokens": len(stream.token_ids),
+        "ended": stream.ended,
         "seed": stream.seed,
         "timings": {
             "load_s": round(load_s, 4),

@@ -172,8 +172,8 @@ def print_training(view: RunView) -> None:
         print_text(f"loss {spark} {view.losses[0]:.3f} to {view.losses[-1]:.3f}")
     if view.epoch:
         print_text(describe_epoch(EpochDone(view.epoch, view.is_best)))
-        for sample in view.epoch.sample_outputs:
-            print_text(f"  “{shorten(sample)}”")
+        for sample in view.epoch.list_samples():
+            print_text(f"  “{shorten(sample.marked)}”")
 
 
 def print_models(directory: Path, status: PipelineStatus) -> None:

@@ -38,11 +38,15 @@ FILES_PER_NOTE = 1000
 
 @dataclass
 class PreparedDocument:
-    """A clean document, ready to be written to the corpus. Its text ends in one line break."""
+    """A clean text, ready to be written to the corpus. It ends in one line break."""
 
     title: str
     text: str
     provenance: Provenance
+    parts: tuple[str, ...] = ()
+    """The documents of a text of many; together they are ``text``. Empty when the text is one document."""
+    groups: tuple[str, ...] = ()
+    """For each part, the name of its group: a group is held out together."""
     author: str | None = None
     language: str | None = None
     """None: detect it."""
@@ -82,9 +86,13 @@ def list_mirrors(config: PipelineConfiguration) -> tuple[str, ...]:
 
 def _generate_sample(config: PipelineConfiguration) -> Iterator[PreparedDocument]:
     for document in generate_corpus(seed=config.corpus_seed, size_bytes=config.corpus_size_mb * _MB):
+        *firsts, last = document.stories
+        parts = (*(f"{story}\n\n" for story in firsts), f"{last}\n")
         yield PreparedDocument(
             title=document.title,
-            text=document.text.rstrip("\n") + "\n",
+            text="".join(parts),
+            parts=parts,
+            groups=document.groups,
             provenance=Provenance(source="sample"),
             author="Semilla",
             language=document.language,

@@ -1,11 +1,18 @@
-"""``corpus_manifest.json``: where each document came from, what cleaning removed, and where its parts are."""
+"""``corpus_manifest.json``: where each text came from, what cleaning removed, and where its documents begin and end.
+
+An entry describes one text: a book, a file, or all stories of a language. Most texts are one document. A text of many
+documents lists the size of each, in the order of the corpus file, and which are held out.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import shlex
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field, ValidationError
 
@@ -14,7 +21,8 @@ from semilla.records import names
 from semilla.records.files import read_json, write_json
 from semilla.records.record import Record
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Version 1 knew no documents inside a text, and training on it has no end tokens."""
 
 
 class Provenance(Record):
@@ -34,7 +42,11 @@ class Provenance(Record):
 
 
 class DocumentEntry(Record):
-    """One document. Offsets are bytes of the corpus file: [start, cut) is for training, [cut, end) for validation."""
+    """One text. Offsets are bytes of the corpus file.
+
+    Of a text that is one document, [start, cut) is for training and [cut, end) for validation; either may be empty. A
+    text of many documents has no cut.
+    """
 
     title: str
     author: str | None = None
@@ -47,14 +59,31 @@ class DocumentEntry(Record):
     corpus_drift: bool = False
     """The text differs from the one the catalogue knows: its file was rebuilt, or is damaged."""
     start_byte: int = Field(ge=0)
-    cut_byte: int = Field(ge=0)
+    cut_byte: int | None = Field(default=None, ge=0)
     end_byte: int = Field(ge=0)
+    document_bytes: list[Annotated[int, Field(gt=0)]] = Field(default_factory=list)
+    """Sizes of the documents in a text of many; they fill it from start to end."""
+    held_out: list[Annotated[int, Field(ge=0)]] = Field(default_factory=list)
+    """Places in ``document_bytes`` of the documents for validation, ascending."""
     characters: int = Field(ge=0)
     removed: dict[str, int] = Field(default_factory=dict)
     """Characters that cleaning removed, by kind."""
     replaced: dict[str, int] = Field(default_factory=dict)
     """Characters that another one stands for, by kind: line breaks that became spaces, for example."""
     warnings: list[str] = Field(default_factory=list)
+
+    @property
+    def train_bytes(self) -> int:
+        return sum(end - start for start, end in self.list_spans(held_out=False))
+
+    def list_spans(self, *, held_out: bool) -> list[tuple[int, int]]:
+        """First byte and end of each document, or part of one, that is held out, or that is not. None is empty."""
+        if self.cut_byte is not None:
+            ends = (self.cut_byte, self.end_byte) if held_out else (self.start_byte, self.cut_byte)
+            return [ends] if ends[0] < ends[1] else []
+        places = set(self.held_out)
+        spans = pairwise(accumulate(self.document_bytes, initial=self.start_byte))
+        return [span for place, span in enumerate(spans) if (place in places) == held_out]
 
 
 class MissingDocument(Record):
@@ -92,18 +121,42 @@ class CorpusManifest(Record):
     """Share of long validation lines that are also in a training part."""
     warnings: list[str] = Field(default_factory=list)
     documents: list[DocumentEntry]
+    """The texts, in the order of the corpus file."""
     missing_documents: list[MissingDocument] = Field(default_factory=list)
+
+    def hash_split(self) -> str:
+        """SHA-256 of what is held out, and of where documents begin and end."""
+        spans = [[entry.list_spans(held_out=which) for which in (False, True)] for entry in self.documents]
+        return hashlib.sha256(json.dumps(spans).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
 class Document:
-    """A document of the corpus, split into its training and validation text."""
+    """A text of the corpus: its documents for training, and those for validation.
+
+    A document that is split has a part in both. ``has_ends`` is False in the corpus of an earlier Semilla, whose models
+    know no end token.
+    """
 
     title: str
     language: str
     source: str
-    train_text: str
-    validation_text: str
+    train_texts: tuple[str, ...]
+    validation_texts: tuple[str, ...]
+    has_ends: bool = True
+
+    @property
+    def is_split(self) -> bool:
+        """Whether the text is one document, of which a part is held out."""
+        return len(self.train_texts) == len(self.validation_texts) == 1
+
+    @property
+    def train_text(self) -> str:
+        return "".join(self.train_texts)
+
+    @property
+    def validation_text(self) -> str:
+        return "".join(self.validation_texts)
 
 
 def write_manifest(output_directory: Path, manifest: CorpusManifest) -> Path:
@@ -151,13 +204,14 @@ def read_documents(output_directory: Path) -> list[Document]:
     if len(data) != manifest.corpus_bytes or hashlib.sha256(data).hexdigest() != manifest.corpus_sha256:
         raise IntegrityError(f"{path} does not match its manifest: its size or SHA-256 differs")
     _check_offsets(manifest, path)
-    return [_cut_document(data, entry, path) for entry in manifest.documents]
+    has_ends = manifest.schema_version > 1
+    return [_cut_text(data, entry, path, has_ends=has_ends) for entry in manifest.documents]
 
 
 def _check_offsets(manifest: CorpusManifest, path: Path) -> None:
     position = 0
     for entry in manifest.documents:
-        if not position == entry.start_byte <= entry.cut_byte <= entry.end_byte:
+        if position != entry.start_byte or not _is_consistent(entry):
             raise IntegrityError(f"the manifest's offsets for {entry.title!r} do not match {path}")
         position = entry.end_byte
     if position != manifest.corpus_bytes:
@@ -166,13 +220,24 @@ def _check_offsets(manifest: CorpusManifest, path: Path) -> None:
         )
 
 
-def _cut_document(data: bytes, entry: DocumentEntry, path: Path) -> Document:
+def _is_consistent(entry: DocumentEntry) -> bool:
+    """Whether cut or documents lie inside the text, and the held-out places are documents."""
+    if entry.cut_byte is not None:
+        return entry.start_byte <= entry.cut_byte <= entry.end_byte and not entry.document_bytes
+    fills = entry.start_byte + sum(entry.document_bytes) == entry.end_byte
+    return fills and set(entry.held_out) <= set(range(len(entry.document_bytes)))
+
+
+def _cut_text(data: bytes, entry: DocumentEntry, path: Path, *, has_ends: bool) -> Document:
     body = data[entry.start_byte : entry.end_byte]
     if hashlib.sha256(body).hexdigest() != entry.sha256:
         raise IntegrityError(f"{path}: the text of {entry.title!r} does not match its manifest")
     try:
-        train_text = data[entry.start_byte : entry.cut_byte].decode("utf-8")
-        validation_text = data[entry.cut_byte : entry.end_byte].decode("utf-8")
+        train_texts, validation_texts = (
+            tuple(data[start:end].decode("utf-8") for start, end in entry.list_spans(held_out=which))
+            for which in (False, True)
+        )
     except UnicodeDecodeError as error:
         raise IntegrityError(f"the manifest splits {entry.title!r} inside a character") from error
-    return Document(entry.title, entry.language, entry.provenance.source, train_text, validation_text)
+    source = entry.provenance.source
+    return Document(entry.title, entry.language, source, train_texts, validation_texts, has_ends)

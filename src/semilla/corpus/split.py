@@ -1,12 +1,18 @@
-"""Splits a document: the last tenth is its validation part, the rest its training part.
+"""Splits a long document: the last tenth is its validation part, the rest its training part.
 
 Documents are split before they are cut into windows. Both parts are contiguous and disjoint, so no window contains
-text of both.
+text of both. ``semilla.corpus.held_out`` chooses among short documents, which are never cut.
 """
 
 from __future__ import annotations
 
 import unicodedata
+
+import numpy as np
+import numpy.typing as npt
+
+Lines = npt.NDArray[np.int64]
+"""A hash and a length for each of some lines, [N, 2]."""
 
 VALIDATION_SHARE = 0.1
 _REACH_SHARE = 0.02
@@ -38,18 +44,28 @@ class OverlapGauge:
 
     def __init__(self) -> None:
         self._trained: set[int] = set()
-        self._held_out: list[tuple[int, int]] = []
+        self._held_out: list[Lines] = []
 
-    def add(self, text: str, *, cut: int) -> None:
-        self._trained.update(hash(line) for line in _list_long_lines(text[:cut]))
-        self._held_out += [(hash(line), len(line)) for line in _list_long_lines(text[cut:])]
+    def add(self, lines: Lines, *, held_out: bool) -> None:
+        """Add the long lines of some training text, or of some that is held out."""
+        if held_out:
+            self._held_out.append(lines)
+        else:
+            self._trained.update(lines[:, 0].tolist())
 
     @property
     def share(self) -> float:
         """Share of the long validation lines, by characters, that are also in some training part."""
-        total = sum(length for _, length in self._held_out)
-        seen = sum(length for line, length in self._held_out if line in self._trained)
+        lines = [line for part in self._held_out for line in part.tolist()]
+        total = sum(length for _, length in lines)
+        seen = sum(length for line, length in lines if line in self._trained)
         return seen / total if total else 0.0
+
+
+def hash_long_lines(text: str) -> Lines:
+    """The lines of 50 characters or more; hashes can be compared within one process."""
+    lines = (line for line in text.split("\n") if len(line) >= _MIN_COMPARED_CHARACTERS)
+    return np.array([(hash(line), len(line)) for line in lines], np.int64).reshape(-1, 2)
 
 
 def _find_nearest(text: str, separator: str, *, target: int, reach: int) -> int | None:
@@ -64,7 +80,3 @@ def _avoid_accents(text: str, cut: int) -> int:
     while 0 < cut < len(text) and (unicodedata.combining(text[cut]) or {text[cut], text[cut - 1]} & _JOINERS):
         cut -= 1
     return cut
-
-
-def _list_long_lines(text: str) -> list[str]:
-    return [line for line in text.split("\n") if len(line) >= _MIN_COMPARED_CHARACTERS]

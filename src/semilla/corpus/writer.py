@@ -18,7 +18,8 @@ from semilla.corpus.manifest import (
     MissingDocument,
     write_manifest,
 )
-from semilla.corpus.split import VALIDATION_SHARE, OverlapGauge, find_cut
+from semilla.corpus.split import VALIDATION_SHARE
+from semilla.corpus.splitter import Splitter
 from semilla.errors import IntegrityError, InvalidCorpusError, NetworkError
 from semilla.events import ArtifactWritten, Progress, Warned
 from semilla.records import names
@@ -48,8 +49,7 @@ class CorpusWriter:
     warnings: list[str] = field(default_factory=list)
     _titles: dict[str, str] = field(default_factory=dict)
     """Of the entries, by the hash of their text."""
-    _overlap: OverlapGauge = field(default_factory=OverlapGauge)
-    _validation_characters: int = 0
+    _splitter: Splitter = field(default_factory=Splitter)
 
     @property
     def size_bytes(self) -> int:
@@ -69,9 +69,11 @@ class CorpusWriter:
                 body = self._add(document)
                 digest.update(body)
                 file.write(body)
+            shares = self._sum_language_shares() if self.entries else {}
+            self._split()
             self._refuse_too_little()
         self.progress(ArtifactWritten(path))
-        manifest = self._describe(digest.hexdigest())
+        manifest = self._describe(digest.hexdigest(), shares)
         self.progress(ArtifactWritten(write_manifest(self.output_directory, manifest)))
         return manifest
 
@@ -98,16 +100,15 @@ class CorpusWriter:
         for warning in document.warnings:
             self.warn(warning)
         self._titles[sha256] = document.title
-        self.entries.append(self._describe_document(document, len(body), sha256))
+        entry = self._describe_document(document, len(body), sha256)
+        self.entries.append(entry)
+        self._splitter.add(entry, document.text, parts=document.parts, groups=document.groups)
         return body
 
     def _describe_document(self, document: PreparedDocument, num_bytes: int, sha256: str) -> DocumentEntry:
         drifted = document.expected_sha256 not in {None, sha256}
         if drifted:
             self._report_drift(document.title)
-        cut = find_cut(document.text)
-        self._overlap.add(document.text, cut=cut)
-        self._validation_characters += len(document.text) - cut
         shares = self._find_language_shares(document)
         return DocumentEntry(
             title=document.title,
@@ -118,7 +119,6 @@ class CorpusWriter:
             sha256=sha256,
             corpus_drift=drifted,
             start_byte=self.size_bytes,
-            cut_byte=self.size_bytes + len(document.text[:cut].encode("utf-8")),
             end_byte=self.size_bytes + num_bytes,
             characters=len(document.text),
             removed=document.removed,
@@ -143,20 +143,24 @@ class CorpusWriter:
         if self.missing and not self.entries:
             raise NetworkError(f"every book is missing; {self.missing[-1].reason}")
         found = sum(entry.characters for entry in self.entries)
-        if found < MIN_CORPUS_CHARACTERS or self._validation_characters < self.sequence_length:
+        if found < MIN_CORPUS_CHARACTERS or self._splitter.num_held_out_characters < self.sequence_length:
             minimum = max(MIN_CORPUS_CHARACTERS, ceil(self.sequence_length / VALIDATION_SHARE))
             raise InvalidCorpusError(
                 f"the corpus is too small: {found:,} characters of text, and at least {minimum:,} are needed "
                 f"(a tenth is held out for validation and must fill a sequence of {self.sequence_length} tokens)"
             )
 
-    def _describe(self, corpus_sha256: str) -> CorpusManifest:
-        shares = self._sum_language_shares()
+    def _split(self) -> None:
+        """Hold out a tenth of every language."""
+        if self._splitter.split():
+            self.warn(
+                "most documents are nearly the same, so the validation text is nearly the same as the training text: "
+                "the validation loss will be too low"
+            )
+
+    def _describe(self, corpus_sha256: str, shares: dict[str, LanguageShare]) -> CorpusManifest:
         self._warn_about_content(shares)
-        for entry in self.entries:
-            if entry.language not in shares:
-                entry.language = next(iter(shares))
-        train_bytes = sum(entry.cut_byte - entry.start_byte for entry in self.entries)
+        train_bytes = sum(entry.train_bytes for entry in self.entries)
         return CorpusManifest(
             source=self.source,
             corpus_sha256=corpus_sha256,
@@ -164,18 +168,18 @@ class CorpusWriter:
             corpus_characters=sum(entry.characters for entry in self.entries),
             train_bytes=train_bytes,
             validation_bytes=self.size_bytes - train_bytes,
-            validation_characters=self._validation_characters,
+            validation_characters=self._splitter.num_held_out_characters,
             languages=list(shares),
             language_shares=shares,
             corpus_drift=any(entry.corpus_drift for entry in self.entries),
-            validation_overlap=self._overlap.share,
+            validation_overlap=self._splitter.overlap.share,
             warnings=self.warnings,
             documents=self.entries,
             missing_documents=self.missing,
         )
 
     def _sum_language_shares(self) -> dict[str, LanguageShare]:
-        """Divide the corpus between its languages, the largest first. Small ones are counted as the largest."""
+        """Divide the corpus between its languages, the largest first. Small ones become the largest."""
         num_bytes, num_characters = Counter[str](), Counter[str]()
         for entry in self.entries:
             for language, share in entry.language_shares.items():
@@ -186,6 +190,8 @@ class CorpusWriter:
         for language in [one for one, count in num_bytes.items() if count < _MIN_LANGUAGE_SHARE * total]:
             num_bytes[largest] += num_bytes.pop(language)
             num_characters[largest] += num_characters.pop(language)
+        for entry in self.entries:
+            entry.language = entry.language if entry.language in num_bytes else largest
         return {
             language: LanguageShare(bytes=count, characters=num_characters[language], share=count / total)
             for language, count in num_bytes.most_common()
@@ -201,8 +207,8 @@ class CorpusWriter:
                 f"but corpus_size_mb is {self.expected_bytes / _MB:g}",
                 topic="corpus_size",
             )
-        if self._overlap.share > _MAX_OVERLAP:
+        if self._splitter.overlap.share > _MAX_OVERLAP:
             self.warn(
-                f"{self._overlap.share:.0%} of the validation text is also in the training text: is a text in there "
-                "twice? The validation loss will be too low"
+                f"{self._splitter.overlap.share:.0%} of the validation text is also in the training text: "
+                "is a text in there twice? The validation loss will be too low"
             )

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
 from semilla.model.transformer import Transformer
 from semilla.runtime.session import Model
 from semilla.system import interrupts
+from semilla.tokenizer.tokenizer import Tokens
 from semilla.training.data import TrainingData, cut_held_out
 from semilla.training.evaluate import evaluate
 
@@ -62,29 +62,34 @@ def _measure_pair_baseline(data: TrainingData, *, vocab_size: int) -> float:
     return nats / max(1, num_tokens)
 
 
+def measure_gains(losses: Sequence[float], *, best_loss: float, vocab_size: int) -> dict[str, float]:
+    """Gains of the best model over guessing evenly, and of the best later epoch over the first.
+
+    ``losses`` are the validation losses of the epochs; one epoch has no later one.
+    """
+    gains = {"gain_over_uniform": math.log(vocab_size) - best_loss}
+    if len(losses) > 1:
+        gains["gain_since_first_epoch"] = losses[0] - min(losses[1:])
+    return gains
+
+
 def measure_int8_cost(bundle: Model, trained: Transformer, data: TrainingData) -> float:
     """How much the bundle's loss exceeds the trained model's on the same held-out tokens, in percent."""
     share = min(1.0, INT8_TOKENS / sum(len(text.tokens) for text in data.held_out))
     texts = tuple(
         replace(text, tokens=text.tokens[: math.ceil(len(text.tokens) * share)]) for text in data.held_out
     )
-    windows = (
-        (inputs[0], targets[0])
-        for text in texts
-        for inputs, targets in cut_held_out(text, length=data.length, batch_size=1)
-    )
+    windows = (window for text in texts for window in cut_held_out(text, length=data.length))
     reference = evaluate(trained, replace(data, held_out=texts), check=interrupts.check)
     return 100 * (measure_loss(bundle, windows) / reference.loss - 1)
 
 
-def measure_loss(
-    model: Model, windows: Iterable[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]
-) -> float:
+def measure_loss(model: Model, windows: Iterable[tuple[Tokens, Tokens]]) -> float:
     """Loss over ``windows`` of inputs and the targets that follow them, [T] each, T at most a context."""
     nats, num_tokens = 0.0, 0
     for inputs, targets in windows:
         interrupts.check()
-        logits = model.compute_logits(inputs)
+        logits = model.compute_logits(inputs.astype(np.int64))
         highest = logits.max(axis=1, keepdims=True)
         sums = np.exp(logits - highest).sum(axis=1, dtype=np.float64)
         chosen = logits[np.arange(len(targets)), targets] - highest[:, 0]

@@ -16,54 +16,116 @@ from semilla.evaluation.text_metrics import (
     measure_usual_repetition,
     spell_ids,
 )
+from semilla.evaluation.words import measure_invention
+from semilla.records.sample import Sample
 from semilla.runtime.session import Model
 from semilla.system import interrupts
-from semilla.tokenizer.tokenizer import Tokenizer, Tokens
+from semilla.tokenizer.tokenizer import Tokenizer
+from semilla.training.data import TrainingData
 
 SAMPLES_PER_LANGUAGE = 20
 SAMPLE_TOKENS = 120
+"""Tokens of a sample in which repetition and copying are measured."""
+ENDING_TOKENS = 400
+"""Tokens of a sample from a model that has learned to end its texts."""
+_LEAST_LETTERS = 20
+"""With fewer, the language of a text is a guess."""
 
 
 @dataclass(frozen=True)
 class TextMeasurements:
-    """``figures`` by name; the repetition usual in the training text; the longest verbatim run in any sample."""
+    """``figures`` by name, thresholds that depend on the text, and details.
+
+    ``copying_longest`` is the longest verbatim run in any sample, in tokens.
+    """
 
     figures: dict[str, float]
-    usual_repetition: float
+    own_values: dict[str, float]
     copying_longest: int
+    invented_examples: list[str]
 
 
-def draw_samples(model: Model, documents: Sequence[Document], *, seed: int) -> dict[str, list[str]]:
+def draw_samples(
+    model: Model, documents: Sequence[Document], *, seed: int, max_tokens: int
+) -> dict[str, list[Sample]]:
     """Continue held-out openings, spread over each language's held-out text; samples by language."""
-
-    def draw(opening: str, *, place: int) -> str:
-        interrupts.check()
-        return opening + model.generate(opening, seed=(seed + place) % 2**63, max_tokens=SAMPLE_TOKENS)
-
-    found = find_prompts(documents, per_language=SAMPLES_PER_LANGUAGE)
+    prompts = find_prompts(documents, model.tokenizer, per_language=SAMPLES_PER_LANGUAGE)
     return {
-        language: [draw(opening, place=place) for place, opening in enumerate(openings)]
-        for language, openings in found.items()
+        language: [
+            draw_sample(model, prompt, language=language, seed=(seed + i) % 2**63, max_tokens=max_tokens)
+            for i, prompt in enumerate(openings)
+        ]
+        for language, openings in prompts.items()
     }
 
 
+def draw_sample(model: Model, prompt: str, *, language: str, seed: int, max_tokens: int) -> Sample:
+    """Continue one prompt with the model's own settings."""
+    interrupts.check()
+    stream = model.stream(prompt, seed=seed, max_tokens=max_tokens)
+    text = "".join(stream)
+    assert stream.ended is not None
+    return Sample(language=language, prompt=prompt, text=text, ended=stream.ended)
+
+
 def measure_texts(
-    samples: Mapping[str, Sequence[str]], tokenizer: Tokenizer, stream: Tokens
+    samples: Mapping[str, Sequence[Sample]],
+    tokenizer: Tokenizer,
+    data: TrainingData,
+    *,
+    known_words: set[str],
 ) -> TextMeasurements:
-    """Measure samples by language; ``stream`` is the training text."""
-    encoded = [tokenizer.encode(text).tolist() for texts in samples.values() for text in texts]
-    training_text = spell_ids(stream)
+    """Measure what the model wrote, without the prompts."""
+    every = [sample for texts in samples.values() for sample in texts]
+    encoded = [tokenizer.encode(sample.text).tolist()[:SAMPLE_TOKENS] for sample in every]
+    training_text = spell_ids(data.stream)
     copies = []
     for ids in encoded:
         interrupts.check()
         copies.append(measure_copying(ids, training_text))
-    shares = {
-        f"language.{language}": measure_language_share(texts, language) for language, texts in samples.items()
-    }
+    invention = measure_invention(every, known_words)
     figures = {
-        **shares,
+        "invented_words": invention.share,
+        **_measure_endings(every, data),
+        **_measure_languages(samples),
         "repetition": statistics.fmean(map(measure_repetition, encoded)),
         "copying_median": statistics.median(copies),
     }
-    usual = max(measure_usual_repetition(stream, length=SAMPLE_TOKENS), THRESHOLDS["repetition"].value)
-    return TextMeasurements(figures, usual, max(copies))
+    usual_repetition = measure_usual_repetition(data.stream, length=SAMPLE_TOKENS)
+    own_values = {
+        "repetition": max(usual_repetition, THRESHOLDS["repetition"].value),
+        "ended": THRESHOLDS["ended"].value * measure_short_share(data),
+    }
+    if not invention.num_words:
+        del figures["invented_words"]
+    return TextMeasurements(figures, own_values, max(copies), invention.examples)
+
+
+def choose_sample_tokens(data: TrainingData) -> int:
+    """The limit of a sample: longer where the model can end its texts."""
+    return ENDING_TOKENS if data.has_documents else SAMPLE_TOKENS
+
+
+def measure_short_share(data: TrainingData) -> float:
+    """Share of the held-out documents that end within the limit of a sample."""
+    return statistics.fmean(len(text.tokens) <= ENDING_TOKENS for text in data.held_out)
+
+
+def _measure_endings(samples: Sequence[Sample], data: TrainingData) -> dict[str, float]:
+    """Share of the samples that the model ended, unless its texts are too few, or long, to learn that from."""
+    if not data.has_documents:
+        return {}
+    return {"ended": statistics.fmean(sample.ended == "itself" for sample in samples)}
+
+
+def _measure_languages(samples: Mapping[str, Sequence[Sample]]) -> dict[str, float]:
+    """Share of the texts in the language of their prompt, for each language with texts long enough to tell."""
+    texts = {
+        language: [one.text for one in found if sum(map(str.isalpha, one.text)) >= _LEAST_LETTERS]
+        for language, found in samples.items()
+    }
+    return {
+        f"language.{language}": measure_language_share(found, language)
+        for language, found in texts.items()
+        if found
+    }

@@ -31,6 +31,7 @@ def write_bundle(
     model: Mapping[str, Any],
     tokenizer_model: bytes,
     generation: Mapping[str, Any],
+    start_id: int = NEWLINE_ID,
     provenance: Mapping[str, Any],
     languages: Sequence[str] = (),
     licence: str = "",
@@ -38,9 +39,10 @@ def write_bundle(
     """Write the bundle of ``weights``, as ``build_int8_graph`` takes them, and return its files.
 
     ``version`` is the model's (``semilla.records.versions``). ``generation`` overrides the defaults of
-    GenerationSettings. The description is written last, so a bundle that was cut short does not verify.
+    GenerationSettings. Texts begin with ``start_id``. The description is written last, so a bundle that was cut short
+    does not verify.
     """
-    settings = _describe_generation(GenerationSettings(**generation))
+    settings = asdict(GenerationSettings(**generation))
     _check_vocabulary(tokenizer_model, model)
     graph = build_int8_graph(weights, model=model)
     make_directory(directory)
@@ -51,7 +53,7 @@ def write_bundle(
         "semilla_version": __version__,
         "model_version": version,
         "model": dict(model),
-        "generation": settings,
+        "generation": {**settings, "stop": list(settings["stop"]), "start_token_ids": [start_id]},
         "languages": list(languages),
         "licence": licence,
         "provenance": dict(provenance),
@@ -66,11 +68,6 @@ def _check_vocabulary(tokenizer_model: bytes, model: Mapping[str, Any]) -> None:
     vocab_size = Tokenizer(tokenizer_model).vocab_size
     if vocab_size != model["vocab_size"]:
         raise IncompatibleError(f"the tokenizer has {vocab_size} pieces, the model {model['vocab_size']}")
-
-
-def _describe_generation(settings: GenerationSettings) -> dict[str, Any]:
-    # Text starts after a line break: the model saw line starts most often, and begin-of-text once a document.
-    return {**asdict(settings), "stop": list(settings.stop), "start_token_ids": [NEWLINE_ID]}
 
 
 def _describe_file(directory: Path, name: str) -> dict[str, Any]:

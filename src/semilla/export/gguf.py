@@ -7,8 +7,7 @@ Traps, each found in llama.cpp's source and confirmed with ``scripts/check-llama
   ``<unk>`` and is lost.
 - llama.cpp rotates neighbouring pairs (2k, 2k + 1); Hugging Face and this project rotate the pairs (k, k + half). So
   the rows of the query and key matrices are reordered.
-- Text starts after a line break, as in ``semilla generate``: the model saw line starts most often, and its
-  begin-of-text token only once a document.
+- Text starts as in ``semilla generate``: with the begin token, or with a line break where the model saw few documents.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ from semilla.export.parity import (
 )
 from semilla.export.trained_model import TrainedModel
 from semilla.export.vocabulary import Vocabulary
-from semilla.tokenizer.tokenizer import END_ID, NEWLINE_ID, UNKNOWN_ID
+from semilla.tokenizer.tokenizer import END_ID, UNKNOWN_ID
 
 USE = """```sh
 llama-cli -m FILE.gguf -no-cnv --temp 0.8 --top-k 40 --top-p 0.95 --repeat-penalty 1.1 -n 200 -p "Once upon a time"
@@ -51,7 +50,7 @@ model = Llama("FILE.gguf")
 print(model("Once upon a time", max_tokens=200, temperature=0.8)["choices"][0]["text"])
 ```
 
-The file tells llama.cpp to put a line break before the prompt."""
+The file tells llama.cpp which token a text starts with, and which one ends it."""
 
 Array = npt.NDArray[Any]
 Type = gguf.GGMLQuantizationType
@@ -207,7 +206,7 @@ def describe_fields(trained: TrainedModel) -> dict[str, Any]:
         keys.LIST: [piece.text for piece in pieces],
         keys.SCORES: [float(np.float32(piece.score)) for piece in pieces],
         keys.TOKEN_TYPE: [int(piece.kind) for piece in pieces],
-        keys.BOS_ID: NEWLINE_ID,
+        keys.BOS_ID: trained.start_id,
         keys.EOS_ID: END_ID,
         keys.UNK_ID: UNKNOWN_ID,
         keys.PAD_ID: END_ID,

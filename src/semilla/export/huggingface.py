@@ -26,7 +26,7 @@ from semilla.export.vocabulary import Vocabulary
 from semilla.records.files import write_bytes, write_json
 from semilla.runtime.bundle import GenerationSettings
 from semilla.system.temporary import import_compiler
-from semilla.tokenizer.tokenizer import BEGIN_ID, END_ID, NEWLINE_ID, UNKNOWN_ID
+from semilla.tokenizer.tokenizer import BEGIN_ID, END_ID, UNKNOWN_ID
 
 WEIGHTS = "model.safetensors"
 TOKENIZER = "tokenizer.json"
@@ -36,13 +36,14 @@ NOT_LOADED = (
     "(pip install 'transformers>=5', then export again)"
 )
 USE = """```python
+import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 tokenizer = AutoTokenizer.from_pretrained(".")
 model = AutoModelForCausalLM.from_pretrained(".")
-# Start with a line break: the model learned to write from the start of a line.
-inputs = tokenizer("\\nOnce upon a time", return_tensors="pt")
-print(tokenizer.decode(model.generate(**inputs)[0]))
+# Every text starts with this token.
+ids = [model.generation_config.bos_token_id, *tokenizer("Once upon a time")["input_ids"]]
+print(tokenizer.decode(model.generate(torch.tensor([ids]))[0], skip_special_tokens=True))
 ```"""
 
 
@@ -52,7 +53,7 @@ def write(folder: Path, trained: TrainedModel) -> None:
     write_json(folder / TOKENIZER, tokenizer)
     write_json(folder / "tokenizer_config.json", describe_tokenizer_class(trained))
     write_json(folder / "config.json", describe_configuration(trained))
-    write_json(folder / "generation_config.json", describe_generation())
+    write_json(folder / "generation_config.json", describe_generation(trained.start_id))
     write_bytes(folder / WEIGHTS, save(dict(trained.weights), metadata={"format": "pt"}))
 
 
@@ -122,11 +123,11 @@ def describe_configuration(trained: TrainedModel) -> dict[str, Any]:
     }
 
 
-def describe_generation() -> dict[str, Any]:
+def describe_generation(start_id: int) -> dict[str, Any]:
     """The sampling of ``semilla generate``: its defaults, its start token, and the tokens it never samples."""
     settings = GenerationSettings()
     return {
-        "bos_token_id": NEWLINE_ID,
+        "bos_token_id": start_id,
         "eos_token_id": END_ID,
         "pad_token_id": END_ID,
         "suppress_tokens": [UNKNOWN_ID, BEGIN_ID],

@@ -26,8 +26,8 @@ import numpy, onnxruntime, sentencepiece
 
 tokenizer = sentencepiece.SentencePieceProcessor(model_file="tokenizer.model")
 session = onnxruntime.InferenceSession("model.onnx")
-# Start with a line break: the model learned to write from the start of a line.
-ids = numpy.array([tokenizer.encode("\\nOnce upon a time")])
+# Every text starts with the token START_ID; the model ends it with the token 2.
+ids = numpy.array([[START_ID, *tokenizer.encode("Once upon a time")]])
 cache = {one.name: numpy.zeros((0, one.shape[1]), "float32") for one in session.get_inputs()[1:]}
 logits, *new_rows = session.run(None, {"input_ids": ids, **cache})
 ```

@@ -68,7 +68,10 @@ def export_model(
         form = open_format(target, quantization=quantization, facts=facts)
         with stage_folder(folder) as staged:
             form.write(staged, trained)
-            write_text(staged / CARD, write_card(trained, facts, use=form.use))
+            write_text(
+                staged / CARD,
+                write_card(trained, facts, use=form.use.replace("START_ID", str(trained.start_id))),
+            )
             interrupts.check()
             parity = form.check(staged, trained)
             interrupts.check()

@@ -30,6 +30,7 @@ from semilla.records.status import PipelineStatus, read_status
 from semilla.runtime.bundle import DESCRIPTION
 from semilla.tokenizer.tokenizer import NEWLINE_ID, Tokenizer
 from semilla.training.checkpoints.seal import read_sealed
+from semilla.training.data import find_start_id
 
 OPENINGS_PER_LANGUAGE = 3
 
@@ -120,9 +121,15 @@ def load_run(
     documents = read_documents(directory)
     texts = tuple(document.validation_text for document in documents)
     network = _load_network(directory, config, vocab_size=Tokenizer(tokenizer_model).vocab_size)
-    trained = TrainedModel(network, tokenizer_model, texts, version=status.model_version)
+    trained = TrainedModel(
+        network,
+        tokenizer_model,
+        texts,
+        version=status.model_version,
+        start_id=find_start_id(documents),
+    )
     metrics = read_metrics(directory / names.METRICS)
-    openings = find_prompts(documents, per_language=OPENINGS_PER_LANGUAGE)
+    openings = find_prompts(documents, trained.tokenizer, per_language=OPENINGS_PER_LANGUAGE)
     return trained, RunFacts(status, read_manifest(directory), metrics, hashes[names.BEST_MODEL], openings)
 
 

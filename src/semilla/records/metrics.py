@@ -11,6 +11,7 @@ from statistics import pvariance
 from pydantic import Field
 
 from semilla.records.record import Record
+from semilla.records.sample import Sample, recall_samples
 
 CONVERGENCE_VARIANCE = 1e-3
 """Training has converged when the variance of the last three validation losses is below this (nats squared)."""
@@ -27,10 +28,16 @@ class EpochMetrics(Record):
     learning_rate: float
     elapsed_seconds: int
     sample_outputs: list[str]
+    """Prompt and continuation of each sample, in one text."""
     gradient_norm: float
     tokens_per_second: float
     bits_per_byte: dict[str, float]
     """Validation bits per byte, per language and for all text (``all``)."""
+    samples: list[Sample] = Field(default_factory=list)
+    """The same samples, with prompt and continuation apart."""
+
+    def list_samples(self) -> list[Sample]:
+        return recall_samples(self.samples, self.sample_outputs)
 
 
 class StoppedEpoch(Record):

@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import Field
 
 from semilla.records.record import Record
+from semilla.records.sample import Sample, recall_samples
 
 Kind = Literal["gate", "target"]
 Comparison = Literal["<", "<=", ">", ">="]
@@ -20,6 +21,9 @@ _COMPARISONS: dict[Comparison, Callable[[float, float], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
+
+
+_TOPICS = {"minimal_pairs": "minimal_pairs", "invented_words": "samples", "ended": "stopping"}
 
 
 class InferenceMetrics(Record):
@@ -76,7 +80,7 @@ class Finding(Record):
     def topic(self) -> str:
         """The guide entry that explains a miss: ``language.en`` -> language, ``int8_cost`` -> int8."""
         head = self.name.split(".")[0]
-        return head if head == "minimal_pairs" else head.split("_")[0]
+        return _TOPICS.get(head) or head.split("_")[0]
 
     def __str__(self) -> str:
         value = "not measured" if self.value is None else f"{self.value:.4g}"
@@ -105,6 +109,7 @@ class ValidationResults(Record):
     """Quality checks after training. Losses are in nats per token."""
 
     sample_generations: list[str]
+    """Prompt and continuation of a few samples, in one text."""
     final_train_loss: float
     final_val_loss: float
     inference_metrics: InferenceMetrics
@@ -114,5 +119,13 @@ class ValidationResults(Record):
     findings: list[Finding]
     minimal_pairs: dict[str, GrammarResults] = Field(default_factory=dict)
     """Per language. A language is missing when the training text lacks the words."""
+    samples: list[Sample] = Field(default_factory=list)
+    """The samples of ``sample_generations``, with prompt and continuation apart."""
     copying_longest: int | None = None
     """Tokens of the longest passage of training text copied in a sample; None in runs that did not record it."""
+
+    invented_examples: list[str] = Field(default_factory=list)
+    """Invented words, the most frequent first: words of the samples that are in no text of the corpus."""
+
+    def list_samples(self) -> list[Sample]:
+        return recall_samples(self.samples, self.sample_generations)

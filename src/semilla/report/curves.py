@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 
 from semilla.records.metrics import OVERFITTING_GAP, EpochMetrics
+from semilla.records.sample import Sample
 from semilla.report.charts import Chart, Series, draw_chart
 from semilla.report.runs import RecordedRun
 
@@ -57,10 +58,10 @@ def _trace(
     return Series(name, points, style, best=best)
 
 
-def list_samples(run: RecordedRun) -> list[tuple[str, list[tuple[int, str]]]]:
+def list_samples(run: RecordedRun) -> list[tuple[str, list[tuple[int, Sample]]]]:
     """For each language, the samples of a few epochs with their epoch numbers."""
     shown = [run.epochs[index] for index in pick_epochs(len(run.epochs))]
-    samples = [(epoch.epoch_number, epoch.sample_outputs) for epoch in shown]
+    samples = [(epoch.epoch_number, epoch.list_samples()) for epoch in shown]
     return [
         (language, [(epoch, texts[place]) for epoch, texts in samples if place < len(texts)])
         for place, language in enumerate(run.languages)

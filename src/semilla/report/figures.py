@@ -13,8 +13,15 @@ BAR_HEADROOM = 1.15
 """The scale of a bar reaches this factor beyond the larger of value and threshold."""
 
 GROUPS: dict[str, tuple[str, ...]] = {
-    "Quality of the model": ("validation_loss", "gain_over_frequencies", "overfitting_gap", "minimal_pairs"),
-    "Generated text": ("language", "repetition", "copying_median"),
+    "Quality of the model": (
+        "validation_loss",
+        "gain_over_frequencies",
+        "gain_over_uniform",
+        "gain_since_first_epoch",
+        "overfitting_gap",
+        "minimal_pairs",
+    ),
+    "Generated text": ("invented_words", "ended", "language", "repetition", "copying_median"),
     "On a small machine": ("rss_mb", "peak_mb", "enforced_limit_mb", "latency_p95_ms", "int8_cost"),
 }
 """Heading -> its findings. All others come last, under OTHERS."""
@@ -23,7 +30,11 @@ OTHERS = "Files"
 NAMES = {
     "validation_loss": "validation loss",
     "gain_over_frequencies": "gain over token frequencies",
+    "gain_over_uniform": "gain over even guessing",
+    "gain_since_first_epoch": "gain since the first epoch",
     "overfitting_gap": "validation loss minus training loss",
+    "invented_words": "invented words",
+    "ended": "texts that end by themselves",
     "repetition": "repeated runs of six tokens",
     "copying_median": "longest copied run, median",
     "rss_mb": "memory, resident",
@@ -33,7 +44,7 @@ NAMES = {
     "int8_cost": "loss added by int8 weights",
     "damaged_artifacts": "damaged files",
 }
-SHARES = {"language", "minimal_pairs", "repetition"}
+SHARES = {"invented_words", "ended", "language", "minimal_pairs", "repetition"}
 """Findings that are shown in percent."""
 SIGNS = {"<=": "≤", ">=": "≥"}
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from semilla.configuration.settings import to_command
 from semilla.errors import PHASES, RETRYABLE
 from semilla.formatting import quote
+from semilla.records.results import Finding
 from semilla.report.figures import describe_miss
 from semilla.report.runs import RecordedRun
 
@@ -43,7 +44,7 @@ def _describe_failure(run: RecordedRun) -> Verdict:
     error = run.status.error_details
     assert error is not None
     is_trained = error.failed_phase == PHASES[-1]
-    headline = "Trained, but not ready to ship" if is_trained else f"Stopped in {error.failed_phase}"
+    headline = "Trained, but a gate was missed" if is_trained else f"Stopped in {error.failed_phase}"
     command = f"semilla guide {error.error_type}"
     if error.error_type in RETRYABLE:
         command = to_command(run.config, resume_from_checkpoint=True)
@@ -53,16 +54,39 @@ def _describe_failure(run: RecordedRun) -> Verdict:
 def _describe_success(run: RecordedRun) -> Verdict:
     findings = run.results.findings if run.results else []
     missed = [finding for finding in findings if not finding.passed]
+    headline = f"Fits its machine; {describe_text(findings)}"
     if missed:
         miss = "misses its" if len(missed) == 1 else "miss their"
-        line = f"All gates passed. {len(missed)} of {len(findings)} figures {miss} target."
-        command = f"semilla guide {missed[0].topic}"
-        return Verdict(
-            "warn", "Ready to ship, some targets missed", [line, *map(describe_miss, missed)], command
-        )
+        lines = [f"All gates passed. {len(missed)} of {len(findings)} figures {miss} target."]
+        lines += [describe_miss(finding) for finding in missed]
+        if run.results and run.results.invented_examples and "invented_words" in {one.name for one in missed}:
+            lines.append(f"Words that do not exist in its text: {', '.join(run.results.invented_examples)}")
+        return Verdict("warn", headline, lines, f"semilla guide {missed[0].topic}")
     opening = OPENINGS.get(run.languages[0] if run.languages else "", USUAL_OPENING)
     command = f"semilla generate {quote(opening)} --model {quote(run.directory)}"
-    return Verdict("good", "Ready to ship", [f"All {len(findings)} gates and targets are met."], command)
+    return Verdict("good", headline, [f"All {len(findings)} gates and targets are met."], command)
+
+
+def describe_text(findings: Sequence[Finding]) -> str:
+    """What the measurements have shown about the text that the model writes, and no more."""
+    passed: dict[str, bool] = {}
+    for finding in findings:
+        kind = finding.name.partition(".")[0]
+        passed[kind] = passed.get(kind, True) and finding.passed
+    if "invented_words" not in passed:
+        return "the words it writes were not measured"
+    if not passed["invented_words"]:
+        return "some of its words do not exist"
+    if not all(passed.get(name, True) for name in ("minimal_pairs", "language", "repetition")):
+        return "writes real words, not yet sound sentences"
+    if not passed.get("ended", True):
+        return "writes sentences that do not come to an end"
+    if "coherence" in passed:
+        return (
+            "writes whole stories" if passed["coherence"] else "writes whole sentences, not yet whole stories"
+        )
+    known = "whole sentences" if "minimal_pairs" in passed else "real words"
+    return f"writes {known}; whether they make sense was not measured"
 
 
 def _count_epochs(run: RecordedRun) -> str:

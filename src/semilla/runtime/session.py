@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from os import PathLike
 from pathlib import Path
 from random import Random
-from typing import Unpack
+from typing import Literal, Unpack
 
 import numpy as np
 
@@ -64,7 +64,7 @@ class Model:
         return stream.follow_space() if self.open_word(prompt) != prompt else stream
 
     def encode(self, prompt: str) -> Ids:
-        """Token ids of a prompt, after the ids that start a line.
+        """Token ids of a prompt, after the ids that start a text.
 
         Spaces at its end are left out where they would begin the next word: the training text has no such tokens.
         """
@@ -94,14 +94,25 @@ class Model:
 class TextStream(Iterator[str]):
     """The pieces of one text as they are generated.
 
-    ``token_ids`` are those generated so far. ``seed`` and ``settings`` reproduce the text.
+    ``token_ids`` are those generated so far. ``seed`` and ``settings`` reproduce the text. ``ended`` is None until the
+    text has ended; then it says why: ``itself`` (the model chose the end token), ``stop`` (a stop text), or ``limit``
+    (``max_tokens``).
     """
 
     def __init__(self, model: Model, prompt_ids: Ids, *, settings: GenerationSettings, seed: int) -> None:
         self.settings = settings
         self.seed = seed
         self.token_ids: list[int] = []
+        self.ended: Literal["itself", "stop", "limit"] | None = None
         self._pieces = self._generate(model, prompt_ids)
+
+    @property
+    def ending(self) -> str:
+        """How the text ended, in words."""
+        limit = f"at the limit of {self.settings.max_tokens} tokens"
+        return {"itself": "by itself", "stop": "at a stop text", "limit": limit}.get(
+            self.ended or "", "not yet"
+        )
 
     def __next__(self) -> str:
         return next(self._pieces)
@@ -124,10 +135,14 @@ class TextStream(Iterator[str]):
             if text := push(token):
                 yield text
             if decoder.is_stopped:
+                self.ended = "stop"
                 return
             if len(token_ids) >= self.settings.max_tokens:
+                self.ended = "limit"
                 break
             token = advance()
+        else:
+            self.ended = "itself"
         if text := decoder.finish():
             yield text
 

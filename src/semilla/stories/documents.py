@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from itertools import accumulate, product
 
 from semilla.errors import InvalidConfigError
-from semilla.stories.stories import tell_story
+from semilla.stories.stories import Story, tell_story
 from semilla.stories.terms import Language
 
 TITLES: dict[Language, str] = {"en": "Semilla: little stories", "es": "Semilla: cuentos pequeños"}
@@ -25,6 +25,9 @@ class SampleDocument:
     language: Language
     title: str
     text: str
+    stories: tuple[str, ...]
+    groups: tuple[str, ...]
+    """For each story, the combination it is about; validation holds out whole groups."""
 
 
 def generate_corpus(*, seed: int, size_bytes: int) -> list[SampleDocument]:
@@ -43,9 +46,9 @@ def generate_corpus(*, seed: int, size_bytes: int) -> list[SampleDocument]:
     return [_bind("en", english[:num_english]), _bind("es", spanish[:num_spanish])]
 
 
-def _tell_stories(language: Language, *, seed: int, size_bytes: int, num_extra: int = 0) -> list[str]:
+def _tell_stories(language: Language, *, seed: int, size_bytes: int, num_extra: int = 0) -> list[Story]:
     """Tell stories until they fill ``size_bytes``, and then ``num_extra`` more."""
-    stories: list[str] = []
+    stories: list[Story] = []
     sentences: set[str] = set()
     while size_bytes > 0 or not stories or num_extra:
         num_extra -= size_bytes <= 0 and bool(stories)
@@ -54,11 +57,11 @@ def _tell_stories(language: Language, *, seed: int, size_bytes: int, num_extra: 
     return stories
 
 
-def _tell_new_story(language: Language, told: set[str], *, seed: int, index: int) -> str:
+def _tell_new_story(language: Language, told: set[str], *, seed: int, index: int) -> Story:
     """Tell a story without a long sentence in ``told``, if some attempt gives one; add its sentences to ``told``."""
     for attempt in range(_MAX_ATTEMPTS):
-        story = tell_story(language, seed=seed, index=index, attempt=attempt).text
-        sentences = list_long_sentences(story)
+        story = tell_story(language, seed=seed, index=index, attempt=attempt)
+        sentences = list_long_sentences(story.text)
         if told.isdisjoint(sentences):
             break
     told.update(sentences)
@@ -70,12 +73,12 @@ def list_long_sentences(story: str) -> list[str]:
     return [sentence for sentence in _SENTENCE_END.split(story) if sentence.count(" ") >= LONG_SENTENCE_WORDS]
 
 
-def _measure(story: str) -> int:
+def _measure(story: Story) -> int:
     """Bytes of a story and the two line ends after it."""
-    return len(story.encode()) + len(_BLANK_LINE)
+    return len(story.text.encode()) + len(_BLANK_LINE)
 
 
-def _fit_counts(english: list[str], spanish: list[str], *, size_bytes: int) -> tuple[int, int]:
+def _fit_counts(english: list[Story], spanish: list[Story], *, size_bytes: int) -> tuple[int, int]:
     """How many stories of each come closest to the size; of equals, the counts closest to two halves."""
     totals = [list(accumulate(map(_measure, stories), initial=0)) for stories in (english, spanish)]
 
@@ -87,5 +90,7 @@ def _fit_counts(english: list[str], spanish: list[str], *, size_bytes: int) -> t
     return min(options, key=measure_misfit)
 
 
-def _bind(language: Language, stories: list[str]) -> SampleDocument:
-    return SampleDocument(language, TITLES[language], _BLANK_LINE.join(stories) + "\n")
+def _bind(language: Language, stories: list[Story]) -> SampleDocument:
+    texts = tuple(story.text for story in stories)
+    groups = tuple("/".join(astuple(story.combination)) for story in stories)
+    return SampleDocument(language, TITLES[language], _BLANK_LINE.join(texts) + "\n", texts, groups)

@@ -71,8 +71,8 @@ def draw_training(view: RunView, *, width: int, height: int) -> list[RenderableT
     below: list[Text] = []
     if view.epoch:
         below += _wrap(describe_epoch(EpochDone(view.epoch, view.is_best)), width=width)
-        for sample in view.epoch.sample_outputs:
-            below += _wrap(f"“{fold_lines(sample)}”", width=width, style="italic dim")
+        for sample in view.epoch.list_samples():
+            below += _wrap(f"“{fold_lines(sample.marked)}”", width=width, style="italic dim")
     num_figures = 2 if view.step else 1 if view.losses else 0
     end = (
         f"step {view.step.step:,}"

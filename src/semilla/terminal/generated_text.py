@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def show_text(stream: TextStream, *, prompt: str) -> None:
-    """Print the prompt and each piece as soon as it is generated, then the seed on standard error.
+    """Print the prompt and each piece as soon as it is generated, then on standard error the seed and how it ended.
 
     In a file the text is exact, direction marks included; only other control characters are escaped.
     """
@@ -33,5 +33,5 @@ def show_text(stream: TextStream, *, prompt: str) -> None:
     finally:
         sys.stdout.write(f"{wrapper.finish() if wrapper else ''}\n")
         sys.stdout.flush()
-        sys.stderr.write(f"seed: {stream.seed}\n")
+        sys.stderr.write(f"seed: {stream.seed}{f', ended {stream.ending}' if stream.ended else ''}\n")
         sys.stderr.flush()

@@ -10,7 +10,9 @@ from semilla.installation import write_command
 from semilla.records import names
 from semilla.records.metrics import read_metrics
 from semilla.records.results import ValidationResults
+from semilla.records.sample import Sample
 from semilla.records.status import PipelineStatus
+from semilla.report.verdict import describe_text
 from semilla.terminal.console import fold_lines, print_text
 from semilla.terminal.tables import print_table
 
@@ -28,10 +30,12 @@ def print_summary(status: PipelineStatus, *, directory: Path) -> None:
         print_text(f"To try the model and look inside it, open {directory / names.PAGE} in a browser.")
     print_text("")
     if results:
+        print_text(f"It fits its machine; {describe_text(results.findings)}.\n")
         print_table(list(list_figures(results, best_epoch=_find_best_epoch(directory))), indent_columns=2)
         print_text("")
         print_findings(results)
-        print_table([(code, f"“{shorten(text)}”") for code, text in pair_samples(results)], indent_columns=2)
+        rows = [(code, f"“{shorten(sample.marked)}”") for code, sample in pair_samples(results)]
+        print_table(rows, indent_columns=2)
         print_text("")
     for command in list_commands(results, directory=directory):
         print_text(f"  next: {write_command(command)}")
@@ -74,15 +78,20 @@ def list_figures(results: ValidationResults, *, best_epoch: int | None) -> Itera
     yield "memory", f"{device.rss_mb} MB resident, {device.peak_mb} MB peak"
 
 
-def pair_samples(results: ValidationResults) -> list[tuple[str, str]]:
-    """Pick one sample per language. The samples are in the order of the languages that were judged."""
-    samples, languages = results.sample_generations, list_languages(results)
+def pair_samples(results: ValidationResults) -> list[tuple[str, Sample]]:
+    """Pick one sample per language. Those of earlier records are in the order of the languages that were judged."""
+    samples, languages = results.list_samples(), list_languages(results)
+    if results.samples:
+        firsts = {sample.language: sample for sample in reversed(samples)}
+        return [(language, firsts[language]) for language in languages]
     if not languages or len(samples) % len(languages):
         return [("", sample) for sample in samples[:MAX_SAMPLES]]
     return list(zip(languages, samples[:: len(samples) // len(languages) or 1], strict=False))
 
 
 def list_languages(results: ValidationResults | None) -> list[str]:
+    if results and results.samples:
+        return list(dict.fromkeys(sample.language for sample in results.samples))
     findings = results.findings if results else []
     return [
         finding.name.removeprefix("language.") for finding in findings if finding.name.startswith("language.")
@@ -97,10 +106,13 @@ def list_commands(results: ValidationResults | None, *, directory: Path) -> Iter
 
 
 def list_openings(results: ValidationResults | None) -> list[str]:
-    """List an opening for each language of the model: a common one, or the first words of its sample."""
+    """List an opening for each language of the model: a common one, or that of its sample."""
     samples = dict(pair_samples(results)) if results else {}
-    first_words = {language: " ".join(text.split()[:OPENING_WORDS]) for language, text in samples.items()}
-    openings = {**first_words, **OPENINGS}
+    own = {
+        language: sample.prompt or " ".join(sample.text.split()[:OPENING_WORDS])
+        for language, sample in samples.items()
+    }
+    openings = {**own, **OPENINGS}
     return [openings[language] for language in list_languages(results) if openings.get(language)]
 
 

@@ -1,16 +1,18 @@
 """The tokens of each step, as pure functions of (seed, epoch, step): a checkpoint need not save them.
 
-The training text is one stream of tokens. Each epoch cuts it into windows that do not overlap, from a new random
-offset, and shuffles them. Over the epochs every token appears at every position of the context. To balance languages,
-``mixture`` may leave some windows out and repeat others.
+The training text is one stream of tokens, in which a begin and an end token enclose every document. Each epoch shuffles
+the documents of each language, packs them so that windows begin where documents begin as often as possible, cuts the
+stream into windows from a new random offset, and shuffles those. Hardly any token is in two windows of an epoch. To
+balance languages, ``mixture`` may leave some windows out and repeat others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import accumulate
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -19,17 +21,27 @@ from semilla.configuration.schema import PipelineConfiguration
 from semilla.corpus.manifest import Document
 from semilla.errors import InvalidCorpusError
 from semilla.system import interrupts
-from semilla.tokenizer.tokenizer import BEGIN_ID, Tokenizer, Tokens
+from semilla.tokenizer.tokenizer import BEGIN_ID, END_ID, NEWLINE_ID, Tokenizer, Tokens
 from semilla.training.mixture import Mixture
 
 Windows = npt.NDArray[np.int64]
+Counts = npt.NDArray[np.int64]
 
 BEGIN = np.array([BEGIN_ID], dtype=np.int32)
+END = np.array([END_ID], dtype=np.int32)
+NO_TARGET = -1
+"""In place of a target: padding."""
+LEAST_DOCUMENTS = 20
+"""With fewer, a model sees the begin and the end token too rarely to learn when to use them."""
+BACKWARD_SHARE = 1 / 8
+"""Share of a window that may overlap with the one before, so that it begins where a document begins."""
+PACKED_DOCUMENTS = 64
+"""How many of the next documents the packing chooses from."""
 
 
 @dataclass(frozen=True)
 class HeldOutText:
-    """The validation part of one document: its tokens, and its size in UTF-8 bytes."""
+    """A document for validation, or the part of one: its tokens with the end token, and its size in UTF-8 bytes."""
 
     language: str
     tokens: Tokens
@@ -47,10 +59,12 @@ class TrainingData:
     seed: int
     mixture: Mixture | None = None
     """None, like a balance of 0, trains on every window once per epoch."""
+    document_starts: tuple[int, ...] = ()
+    """Where documents begin, ascending. Empty: the stream is one text, which is never rearranged."""
 
     @property
     def num_windows(self) -> int:
-        """Windows in each epoch. The same for every offset."""
+        """Windows in each epoch: as many as fit beside each other, wherever the first begins."""
         return (len(self.stream) - self.length) // self.length
 
     @property
@@ -64,42 +78,86 @@ class TrainingData:
         return np.bincount(self.stream)
 
     @property
+    def has_documents(self) -> bool:
+        """Whether there are enough documents to learn how one begins and ends."""
+        return len(self.document_starts) >= LEAST_DOCUMENTS
+
+    def list_blocks(self) -> Iterator[Counts]:
+        """Places of the documents of each language, which are beside each other in the stream."""
+        languages = np.array(
+            self.mixture.document_languages if self.mixture else [""] * len(self.document_starts)
+        )
+        borders = np.flatnonzero(languages[1:] != languages[:-1]) + 1
+        yield from np.split(np.arange(len(languages)), borders)
+
+    @property
     def steps_per_epoch(self) -> int:
         return -(-self.num_windows // self.batch_size)
+
+
+def find_start_id(documents: Sequence[Document]) -> int:
+    """The token that generation begins with: that of a new document, or of a new line where there are few documents."""
+    num_documents = sum(len(one.train_texts) for one in documents if one.has_ends)
+    return BEGIN_ID if num_documents >= LEAST_DOCUMENTS else NEWLINE_ID
 
 
 def build_data(
     documents: Sequence[Document], tokenizer: Tokenizer, config: PipelineConfiguration
 ) -> TrainingData:
-    """Encode the training and the validation part of every document.
+    """Encode what is for training and for validation, language by language.
 
     Raises InvalidCorpusError when the text does not fill one window of ``max_sequence_length`` tokens.
     """
     settings = config.training_hyperparameters
     length = settings.max_sequence_length
-    encoded = []
-    for document in documents:
-        interrupts.check()
-        encoded.append(tokenizer.encode(document.train_text))
-    stream = np.concatenate([part for tokens in encoded for part in (BEGIN, tokens)])
-    ends = list(accumulate(len(tokens) + len(BEGIN) for tokens in encoded))
-    languages = tuple(document.language for document in documents)
-    mixture = Mixture(settings.language_balance, (0, *ends[:-1]), languages, len(stream))
+    ordered = _sort_by_language(documents)
+    encoded = [
+        (one.language, _encode(text, tokenizer, has_ends=one.has_ends))
+        for one in ordered
+        for text in one.train_texts
+    ]
+    enclosed = [np.concatenate([BEGIN, tokens]) for _, tokens in encoded]
+    stream = np.concatenate(enclosed) if enclosed else BEGIN[:0]
+    starts = np.cumsum([0, *map(len, enclosed)])[:-1].tolist()
+    languages = tuple(language for language, _ in encoded)
+    mixture = Mixture(settings.language_balance, tuple(starts), languages, len(stream))
     held_out = tuple(
         HeldOutText(
-            document.language,
-            tokenizer.encode(document.validation_text),
-            len(document.validation_text.encode()),
+            one.language,
+            _encode(text, tokenizer, has_ends=one.has_ends),
+            len(_trim(text, has_ends=one.has_ends).encode()),
         )
-        for document in documents
+        for one in ordered
+        for text in one.validation_texts
     )
-    data = TrainingData(stream, held_out, settings.batch_size, length, config.seed, mixture)
+    has_ends = all(one.has_ends for one in documents)
+    document_starts = tuple(starts) if has_ends else ()
+    data = TrainingData(stream, held_out, settings.batch_size, length, config.seed, mixture, document_starts)
     if data.num_windows < 1 or not any(len(text.tokens) for text in held_out):
         raise InvalidCorpusError(
             f"the training text has {len(stream)} tokens; one window of --max-sequence-length {length} "
             f"needs at least {2 * length}"
         )
     return data
+
+
+def _sort_by_language(documents: Sequence[Document]) -> list[Document]:
+    """Texts of one language beside each other, except in the corpus of an earlier Semilla, which keeps its order."""
+    languages = list(dict.fromkeys(one.language for one in documents))
+    if not all(one.has_ends for one in documents):
+        return list(documents)
+    return sorted(documents, key=lambda one: languages.index(one.language))
+
+
+def _encode(text: str, tokenizer: Tokenizer, *, has_ends: bool) -> Tokens:
+    interrupts.check()
+    tokens = tokenizer.encode(_trim(text, has_ends=has_ends))
+    return np.concatenate([tokens, END]) if has_ends else tokens
+
+
+def _trim(text: str, *, has_ends: bool) -> str:
+    """The text without the line breaks that separate it from the next document: the end token stands for them."""
+    return text.rstrip("\n") if has_ends else text
 
 
 @dataclass(frozen=True)
@@ -127,13 +185,72 @@ class Batch:
         )
 
 
+def arrange_documents(data: TrainingData, epoch: int) -> TrainingData:
+    """The data with the documents of each language in this epoch's order; ``epoch`` counts from 1.
+
+    From a random order, each document is chosen among the next few to end just before a window does. Training on whole
+    documents in their windows makes fewer mistakes (Ding et al. 2024, https://arxiv.org/abs/2404.10830).
+    """
+    if not data.document_starts:
+        return data
+    starts = np.array(data.document_starts)
+    sizes = np.diff(np.append(starts, len(data.stream)))
+    draw = np.random.Generator(np.random.PCG64([data.seed, epoch, 1]))
+    position = -_draw_offset(data, np.random.Generator(np.random.PCG64([data.seed, epoch])))
+    order: list[int] = []
+    for block in data.list_blocks():
+        chosen, position = _pack(draw.permutation(block), sizes, position=position, length=data.length)
+        order += chosen
+    pieces = [data.stream[starts[place] : starts[place] + sizes[place]] for place in order]
+    moved = np.cumsum([0, *sizes[order]])[:-1]
+    return replace(data, stream=np.concatenate(pieces), document_starts=tuple(moved.tolist()))
+
+
+def _pack(places: Counts, sizes: Counts, *, position: int, length: int) -> tuple[list[int], int]:
+    """Order documents so that many end just before a window does; ``position`` counts from where a window begins.
+
+    Returns the order and the position after the last document.
+    """
+    order: list[int] = []
+    waiting = iter(places.tolist())
+    pool = list(islice(waiting, PACKED_DOCUMENTS))
+    while pool:
+        gaps = -(position + sizes[pool]) % length
+        order.append(pool.pop(int(gaps.argmin()) if position else 0))
+        pool.extend(islice(waiting, 1))
+        position = (position + int(sizes[order[-1]])) % length
+        if -position % length <= BACKWARD_SHARE * length:
+            position = 0
+    return order, position
+
+
 def plan_epoch(data: TrainingData, epoch: int) -> Windows:
     """First positions of this epoch's windows, shuffled; ``epoch`` counts from 1."""
     draw = np.random.Generator(np.random.PCG64([data.seed, epoch]))
-    offset = int(draw.integers(0, data.length))
+    starts = _find_windows(data, _draw_offset(data, draw))
     if data.mixture is None or not data.mixture.balance:
-        return offset + data.length * draw.permutation(data.num_windows)
-    return data.mixture.choose_windows(offset + data.length * np.arange(data.num_windows), draw)
+        return draw.permutation(starts)[: data.num_windows]
+    return data.mixture.choose_windows(starts, draw, count=data.num_windows)
+
+
+def _draw_offset(data: TrainingData, draw: np.random.Generator) -> int:
+    """Where the first window of an epoch begins."""
+    return int(draw.integers(0, data.length))
+
+
+def _find_windows(data: TrainingData, offset: int) -> Windows:
+    """First positions of windows side by side; one that can begin with a document instead overlaps a little."""
+    last = len(data.stream) - data.length - 1
+    if not data.document_starts:
+        return offset + data.length * np.arange(data.num_windows)
+    starts: list[int] = []
+    position, reach = offset, int(BACKWARD_SHARE * data.length)
+    while position <= last:
+        document = data.document_starts[bisect_right(data.document_starts, position) - 1]
+        position = document if position - document <= reach else position
+        starts.append(position)
+        position += data.length
+    return np.array(starts)
 
 
 def cut_batch(data: TrainingData, starts: Windows) -> tuple[Windows, Windows]:
@@ -153,13 +270,34 @@ def halve_sequences(windows_BT: Windows) -> Windows:  # noqa: N803 - shape suffi
     return windows_BT.reshape(-1, length // 2) if length % 2 == 0 else windows_BT
 
 
-def cut_held_out(text: HeldOutText, *, length: int, batch_size: int) -> Iterator[tuple[Windows, Windows]]:
-    """Inputs and targets that predict every token of ``text`` exactly once, the first from the begin token."""
-    tokens = np.append(np.int64(BEGIN_ID), text.tokens.astype(np.int64))
-    full = (len(tokens) - 1) // length
-    inputs, targets = tokens[: full * length], tokens[1 : full * length + 1]
-    for start in range(0, full, batch_size):
-        rows = slice(start * length, min(start + batch_size, full) * length)
-        yield inputs[rows].reshape(-1, length), targets[rows].reshape(-1, length)
-    if full * length < len(tokens) - 1:
-        yield tokens[None, full * length : -1], tokens[None, full * length + 1 :]
+def cut_held_out(text: HeldOutText, *, length: int) -> Iterator[tuple[Tokens, Tokens]]:
+    """Inputs and targets, [T] each, that predict every token of ``text`` exactly once, the first from the begin token.
+
+    T is ``length``, and at the end of the text less.
+    """
+    tokens = np.concatenate([BEGIN, text.tokens])
+    for start in range(0, len(text.tokens), length):
+        yield (
+            tokens[start : start + length][: len(tokens) - 1 - start],
+            tokens[start + 1 : start + length + 1],
+        )
+
+
+def batch_held_out(
+    texts: Iterable[HeldOutText], *, length: int, batch_size: int
+) -> Iterator[tuple[Windows, Windows]]:
+    """Inputs and targets, [B, T] each, of all windows of ``texts``; shorter ones are padded with NO_TARGET.
+
+    A batch has windows of similar length, and no more tokens than ``batch_size`` full windows.
+    """
+    windows = [window for text in texts for window in cut_held_out(text, length=length)]
+    windows.sort(key=lambda window: -len(window[0]))
+    done = 0
+    while done < len(windows):
+        longest = len(windows[done][0])
+        rows = windows[done : done + max(1, batch_size * length // longest)]
+        done += len(rows)
+        inputs, targets = np.full((len(rows), longest), END_ID), np.full((len(rows), longest), NO_TARGET)
+        for row, (before, after) in enumerate(rows):
+            inputs[row, : len(before)], targets[row, : len(after)] = before, after
+        yield inputs, targets

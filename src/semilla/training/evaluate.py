@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from semilla.model.transformer import Transformer
-from semilla.training.data import TrainingData, Windows, cut_held_out
+from semilla.training.data import NO_TARGET, TrainingData, Windows, batch_held_out
 from semilla.training.loss import sum_token_losses
 from semilla.training.micro_batches import count_micro_batch_rows
 
@@ -40,15 +40,17 @@ def evaluate(
     def measure_batch(batch: tuple[Windows, Windows]) -> float:
         check()
         inputs, targets = (torch.from_numpy(part).to(model.device) for part in batch)
-        return sum_token_losses(model(inputs), model.output_weight_VD, targets)
+        is_target = targets != NO_TARGET
+        return sum_token_losses(model(inputs)[is_target], model.output_weight_VD, targets[is_target])
 
-    # No more sequences than a training step has; otherwise evaluation would set the peak memory of small batches.
+    # No more tokens than a training step has; otherwise evaluation would set the peak memory of small batches.
     batch_size = min(data.batch_size, count_micro_batch_rows(data.length))
-    for text in data.held_out:
-        batches = cut_held_out(text, length=data.length, batch_size=batch_size)
-        nats[text.language] += sum(map(measure_batch, batches))
-        num_tokens += len(text.tokens)
-        num_bytes[text.language] += text.size_bytes
+    for language in dict.fromkeys(text.language for text in data.held_out):
+        texts = [text for text in data.held_out if text.language == language]
+        batches = batch_held_out(texts, length=data.length, batch_size=batch_size)
+        nats[language] += sum(map(measure_batch, batches))
+        num_tokens += sum(len(text.tokens) for text in texts)
+        num_bytes[language] += sum(text.size_bytes for text in texts)
     model.train(was_training)
     nats["all"], num_bytes["all"] = sum(nats.values()), sum(num_bytes.values())
     return Evaluation(

@@ -16,7 +16,15 @@ import torch
 from semilla.configuration.schema import PipelineConfiguration, TrainingHyperparameters
 from semilla.errors import DivergedError
 from semilla.model.seeds import mix_seed
-from semilla.training.data import Batch, TrainingData, Windows, cut_batch, halve_sequences, plan_epoch
+from semilla.training.data import (
+    Batch,
+    TrainingData,
+    Windows,
+    arrange_documents,
+    cut_batch,
+    halve_sequences,
+    plan_epoch,
+)
 from semilla.training.optimizer import set_learning_rate, set_momentum
 from semilla.training.parallel.workers import Workers
 from semilla.training.schedule import compute_dropout, compute_learning_rate, compute_momentum
@@ -38,10 +46,13 @@ def train(
         processes.share(state, data)
         while state.step < total_steps:
             epoch, step_in_epoch = divmod(state.step, data.steps_per_epoch)
-            starts = plan_epoch(data, epoch + 1)
+            arranged = arrange_documents(data, epoch + 1)
+            starts = plan_epoch(arranged, epoch + 1)
             for index in range(step_in_epoch, data.steps_per_epoch):
                 batch = starts[index * data.batch_size : (index + 1) * data.batch_size]
-                yield take_step(state, settings, batch, total_steps=total_steps, data=data, workers=processes)
+                yield take_step(
+                    state, settings, batch, total_steps=total_steps, data=arranged, workers=processes
+                )
 
 
 def take_step(

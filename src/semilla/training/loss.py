@@ -122,10 +122,10 @@ def get_gradient(tensor: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def sum_token_losses(hidden_BTD: Tensor, weight_VD: Tensor, targets_BT: Tensor) -> float:
+def sum_token_losses(hidden_ND: Tensor, weight_VD: Tensor, targets_N: Tensor) -> float:
     """Sum of the losses in nats, in float32 throughout: the figure that is reported."""
     total = 0.0
-    hidden_ND, targets_N = hidden_BTD.flatten(0, 1).float(), targets_BT.flatten()
+    hidden_ND = hidden_ND.float()
     for start in range(0, len(targets_N), CHUNK_ROWS):
         rows = slice(start, start + CHUNK_ROWS)
         logits_NV = hidden_ND[rows] @ weight_VD.t()

@@ -25,17 +25,17 @@ class Mixture:
     document_languages: tuple[str, ...]
     num_tokens: int
 
-    def choose_windows(self, starts: Counts, draw: np.random.Generator) -> Counts:
-        """As many windows as in ``starts``, shuffled, some omitted and others repeated to balance the languages.
+    def choose_windows(self, starts: Counts, draw: np.random.Generator, *, count: int) -> Counts:
+        """``count`` windows of ``starts``, shuffled, some omitted and others repeated to balance the languages.
 
         A window belongs to the language it begins in.
         """
         documents = np.searchsorted(self.document_starts, starts, side="right") - 1
         languages, sizes = np.unique(np.array(self.document_languages)[documents], return_counts=True)
-        counts = apportion(balance_shares(sizes, self.balance), len(starts))
+        counts = apportion(balance_shares(sizes, self.balance), count)
         chosen = [
-            _draw_evenly(starts[np.array(self.document_languages)[documents] == language], count, draw)
-            for language, count in zip(languages, counts.tolist(), strict=True)
+            _draw_evenly(starts[np.array(self.document_languages)[documents] == language], share, draw)
+            for language, share in zip(languages, counts.tolist(), strict=True)
         ]
         return draw.permutation(np.concatenate(chosen))
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from semilla.configuration.schema import PipelineConfiguration, TrainingHyperparameters
 from semilla.model.reference import ReferenceTransformer
-from semilla.training.data import TrainingData, cut_batch, plan_epoch
+from semilla.training.data import TrainingData, arrange_documents, cut_batch, plan_epoch
 from semilla.training.muon import ADAMW_RMS, POLYNOMIALS
 from semilla.training.optimizer import (
     ADAM_BETAS,
@@ -47,8 +47,9 @@ def train(
     total_steps = settings.num_epochs * data.steps_per_epoch
     for step in range(total_steps):
         epoch, index = divmod(step, data.steps_per_epoch)
-        starts = plan_epoch(data, epoch + 1)[index * data.batch_size : (index + 1) * data.batch_size]
-        inputs_BT, targets_BT = map(torch.from_numpy, cut_batch(data, starts))
+        arranged = arrange_documents(data, epoch + 1)
+        starts = plan_epoch(arranged, epoch + 1)[index * data.batch_size : (index + 1) * data.batch_size]
+        inputs_BT, targets_BT = map(torch.from_numpy, cut_batch(arranged, starts))
         rate = compute_learning_rate(
             step,
             total_steps=total_steps,

@@ -11,6 +11,7 @@ Every module offers the same functions::
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -18,6 +19,7 @@ from types import ModuleType
 from typing import Any
 
 from semilla.errors import Phase
+from semilla.records import names
 from semilla.records.files import Artifact
 
 
@@ -41,3 +43,10 @@ def get_sha256(records: Mapping[str, PhaseRecord], phase: str, path: str) -> str
     if phase not in records:
         return None
     return next((artifact.sha256 for artifact in records[phase].artifacts if artifact.path == path), None)
+
+
+def identify_corpus(records: Mapping[str, PhaseRecord]) -> str | None:
+    """Identify the text and what of it is held out: one hash of both, or the text's where the split has none."""
+    sha256 = get_sha256(records, "corpus_download", names.CORPUS)
+    split = records["corpus_download"].details.get("split") if sha256 else None
+    return hashlib.sha256(f"{sha256} {split}".encode()).hexdigest() if split else sha256

@@ -10,7 +10,7 @@ from semilla.configuration.schema import PipelineConfiguration
 from semilla.corpus.catalogue import CATALOGUE, expect_size_mb
 from semilla.corpus.documents import list_mirrors, prepare_documents
 from semilla.corpus.fetching.policy import FetchPolicy
-from semilla.corpus.manifest import CorpusManifest, read_documents, read_manifest
+from semilla.corpus.manifest import SCHEMA_VERSION, CorpusManifest, read_documents, read_manifest
 from semilla.corpus.sources import fingerprint_files, resolve_source
 from semilla.corpus.writer import CorpusWriter
 from semilla.escape import redact_credentials
@@ -31,6 +31,7 @@ def read_inputs(config: PipelineConfiguration, records: Mapping[str, PhaseRecord
         "source": source.shown,
         "encoding": config.corpus_encoding,
         "languages": list(config.corpus_languages),
+        "manifest_version": SCHEMA_VERSION,
     }
     if source.kind == "url":
         return inputs
@@ -91,6 +92,7 @@ def _record(config: PipelineConfiguration, manifest: CorpusManifest) -> PhaseRec
         artifacts=[describe_artifact(directory / name, root=directory) for name in ARTIFACTS],
         details={
             "documents": len(manifest.documents),
+            "split": manifest.hash_split(),
             "bytes": manifest.corpus_bytes,
             "train_bytes": manifest.train_bytes,
             "validation_bytes": manifest.validation_bytes,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,10 @@ from semilla.corpus.prompts import find_prompts
 from semilla.errors import DivergedError, OutOfMemoryError, ValidationFailureError, is_out_of_memory
 from semilla.events import Activity, EpochDone, Note, Progress, Resumed, StepDone
 from semilla.model.generate import generate_sample
-from semilla.pipeline.phases import PhaseRecord, get_sha256
+from semilla.pipeline.phases import PhaseRecord, get_sha256, identify_corpus
 from semilla.records import names
 from semilla.records.files import describe_artifact, hash_file
+from semilla.records.sample import Sample
 from semilla.records.status import PipelineStatus, read_status
 from semilla.system import interrupts
 from semilla.system.allocator import keep_freed_blocks, return_freed_blocks
@@ -30,7 +31,7 @@ from semilla.training.checkpoints.checkpoint import (
 )
 from semilla.training.checkpoints.persistence import TrainingFiles
 from semilla.training.checkpoints.resume import Resumption, choose_start, continue_from, find_surplus
-from semilla.training.data import TrainingData, build_data
+from semilla.training.data import TrainingData, build_data, find_start_id
 from semilla.training.environment import choose_environment
 from semilla.training.epoch import align_step, finish_epoch
 from semilla.training.loop import train
@@ -52,7 +53,7 @@ def read_inputs(config: PipelineConfiguration, records: Mapping[str, PhaseRecord
     settings = config.training_hyperparameters.model_dump(exclude={"num_threads"})
     tokenizer = names.name_tokenizer_model(config.tokenizer_vocab_size)
     return {
-        "corpus": get_sha256(records, "corpus_download", names.CORPUS),
+        "corpus": identify_corpus(records),
         "tokenizer": get_sha256(records, "tokenizer_training", tokenizer),
         "seed": config.seed,
         **config.model_architecture.model_dump(),
@@ -107,7 +108,9 @@ class Training:
     config: PipelineConfiguration
     tokenizer: Tokenizer
     data: TrainingData
-    prompts: list[str]
+    prompts: dict[str, str]
+    """A held-out opening of each language."""
+    start_id: int
     state: RunState
     files: TrainingFiles
     damaged: list[Damaged]
@@ -135,9 +138,10 @@ class Training:
             replaces=resumption.list_replaced(provenance.lineage, ours=status.artifacts_created),
             progress=progress,
         )
-        openings = find_prompts(documents, per_language=1).values()
-        prompts = [opening for found in openings for opening in found]
-        return cls(config, tokenizer, data, prompts, state, files, resumption.damaged, progress)
+        openings = find_prompts(documents, tokenizer, per_language=1)
+        prompts = {language: found[0] for language, found in openings.items()}
+        start_id = find_start_id(documents)
+        return cls(config, tokenizer, data, prompts, start_id, state, files, resumption.damaged, progress)
 
 
 def _run(training: Training, workers: Workers) -> PhaseRecord:
@@ -166,7 +170,8 @@ def _train(training: Training, workers: Workers) -> None:
                 training.progress(Activity("evaluating on held-out text"))
                 metrics, is_best = finish_epoch(state, info, data=data)
                 training.progress(Activity("drawing samples"))
-                metrics.sample_outputs.extend(_draw_samples(training))
+                metrics.samples.extend(_draw_samples(training))
+                metrics.sample_outputs.extend(sample.whole for sample in metrics.samples)
         # Asked once: a signal that arrives after this is obeyed after the next step, which then is saved as well.
         must_stop = interrupts.requested()
         if info.ends_epoch:
@@ -180,18 +185,18 @@ def _train(training: Training, workers: Workers) -> None:
             interrupts.check()
 
 
-def _draw_samples(training: Training) -> list[str]:
-    return [
-        generate_sample(
+def _draw_samples(training: Training) -> Iterator[Sample]:
+    for language, prompt in training.prompts.items():
+        text, ended = generate_sample(
             training.state.model,
             training.tokenizer,
             prompt,
+            start_id=training.start_id,
             num_tokens=SAMPLE_TOKENS,
             temperature=SAMPLE_TEMPERATURE,
             seed=training.config.seed,
         )
-        for prompt in training.prompts
-    ]
+        yield Sample(language=language, prompt=prompt, text=text, ended=ended)
 
 
 def _report_step(training: Training, info: StepInfo, *, total_steps: int, remaining_s: float) -> StepDone:

@@ -11,7 +11,7 @@ from semilla.configuration.settings import to_command
 from semilla.corpus.manifest import Document, read_documents
 from semilla.errors import IntegrityError
 from semilla.events import Activity, ArtifactWritten, Note, Progress, Warned
-from semilla.pipeline.phases import PhaseRecord, get_sha256
+from semilla.pipeline.phases import PhaseRecord, identify_corpus
 from semilla.records import names
 from semilla.records.files import describe_artifact, write_bytes, write_text
 from semilla.tokenizer.model_file import check_structure, try_in_child
@@ -22,7 +22,7 @@ from semilla.tokenizer.training import TooUniformError, VocabularySizeError, tra
 def read_inputs(config: PipelineConfiguration, records: Mapping[str, PhaseRecord]) -> dict[str, Any]:
     """List what the tokenizer depends on: the text, the size and the algorithm."""
     return {
-        "corpus": get_sha256(records, "corpus_download", names.CORPUS),
+        "corpus": identify_corpus(records),
         "tokenizer_vocab_size": config.tokenizer_vocab_size,
         "tokenizer_model_type": config.tokenizer_model_type,
     }

@@ -11,19 +11,26 @@ from typing import Any
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.corpus.manifest import Document, read_documents, read_manifest
 from semilla.errors import IntegrityError, ValidationFailureError
-from semilla.evaluation.gates import THRESHOLDS, judge
-from semilla.evaluation.losses import find_expected_gain, measure_frequency_baseline, measure_int8_cost
+from semilla.evaluation.gates import find_threshold, judge
+from semilla.evaluation.losses import (
+    find_expected_gain,
+    measure_frequency_baseline,
+    measure_gains,
+    measure_int8_cost,
+)
 from semilla.evaluation.minimal_pairs import assess_grammar
-from semilla.evaluation.texts import TextMeasurements, draw_samples, measure_texts
+from semilla.evaluation.texts import TextMeasurements, choose_sample_tokens, draw_samples, measure_texts
+from semilla.evaluation.words import list_known_words
 from semilla.events import Activity, ArtifactWritten, Note, Progress, Validated, Warned
 from semilla.export.bundle import write_bundle
 from semilla.export.model_card import describe_licence
 from semilla.model.transformer import Transformer, describe_llama
-from semilla.pipeline.phases import PhaseRecord, get_sha256
+from semilla.pipeline.phases import PhaseRecord, get_sha256, identify_corpus
 from semilla.records import names
 from semilla.records.files import describe_artifact
 from semilla.records.metrics import TrainingMetrics, read_metrics
 from semilla.records.results import Finding, GrammarResults, InferenceMetrics, ValidationResults
+from semilla.records.sample import Sample
 from semilla.records.status import PipelineStatus, read_status
 from semilla.runtime.budgets import BUDGETS, measure_in_child
 from semilla.runtime.bundle import BUNDLE_VERSION
@@ -33,12 +40,16 @@ from semilla.system import interrupts
 from semilla.tokenizer.tokenizer import Tokenizer, read_tokenizer
 from semilla.training.checkpoints.checkpoint import find_checkpoints
 from semilla.training.checkpoints.seal import load_weights, read_sealed
-from semilla.training.data import TrainingData, build_data
+from semilla.training.data import TrainingData, build_data, find_start_id
 from semilla.training.evaluate import Evaluation, evaluate
 
 SAMPLE_TEMPERATURE = 0.8
 LEARNING = "gain_over_frequencies"
 """The figure that tells a model from one that only knows how frequent each token is."""
+NAMED_DOCUMENTS = 100
+"""Texts that the bundle names; of a larger folder the rest is only counted, so that a bundle still opens fast."""
+SHOWN_SAMPLES = 2
+"""Samples of each language that the results keep."""
 
 
 def read_inputs(config: PipelineConfiguration, records: Mapping[str, PhaseRecord]) -> dict[str, Any]:
@@ -49,7 +60,7 @@ def read_inputs(config: PipelineConfiguration, records: Mapping[str, PhaseRecord
     }
     return {
         **trained,
-        "corpus": get_sha256(records, "corpus_download", names.CORPUS),
+        "corpus": identify_corpus(records),
         "bundle_version": BUNDLE_VERSION,
         "max_validation_loss": config.max_validation_loss,
         "strict": config.strict,
@@ -69,11 +80,11 @@ def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
     baseline = measure_frequency_baseline(subject.data, vocab_size=vocab_size)
     own_values = {
         "validation_loss": config.max_validation_loss,
-        "gain_over_frequencies": min(
-            THRESHOLDS["gain_over_frequencies"].value,
+        LEARNING: min(
+            find_threshold(LEARNING).value,
             find_expected_gain(subject.data, vocab_size=vocab_size, baseline=baseline),
         ),
-        "repetition": measured.texts.usual_repetition,
+        **measured.texts.own_values,
     }
     progress(Activity("comparing the bundle with the trained weights"))
     figures = _list_figures(bundle_path, subject, measured, baseline=baseline)
@@ -132,12 +143,14 @@ def _export_bundle(bundle_path: Path, subject: _Subject, *, progress: Progress) 
         model=describe_llama(subject.model),
         tokenizer_model=subject.tokenizer_model,
         generation={"temperature": SAMPLE_TEMPERATURE},
+        start_id=find_start_id(subject.documents),
         provenance={
             "corpus_sha256": manifest.corpus_sha256,
             "documents": [
                 {"title": document.title, "language": document.language, "source": document.source}
-                for document in subject.documents
+                for document in subject.documents[:NAMED_DOCUMENTS]
             ],
+            "num_documents": len(subject.documents),
             "best_epoch": subject.metrics.final_metrics.best_epoch if subject.metrics.final_metrics else None,
         },
         languages=manifest.languages,
@@ -151,7 +164,7 @@ def _export_bundle(bundle_path: Path, subject: _Subject, *, progress: Progress) 
 @dataclass(frozen=True)
 class _Measurements:
     best: Evaluation
-    samples: dict[str, list[str]]
+    samples: dict[str, list[Sample]]
     texts: TextMeasurements
     grammar: dict[str, GrammarResults]
     inference: InferenceMetrics
@@ -164,7 +177,8 @@ def _measure(bundle_path: Path, subject: _Subject, *, seed: int, progress: Progr
     best = evaluate(subject.model, subject.data, check=interrupts.check)
     interrupts.check()
     progress(Activity("drawing samples"))
-    samples = draw_samples(load(bundle_path), subject.documents, seed=seed)
+    max_tokens = choose_sample_tokens(subject.data)
+    samples = draw_samples(load(bundle_path), subject.documents, seed=seed, max_tokens=max_tokens)
     interrupts.check()
     progress(Activity("asking for grammar"))
     grammar, remarks = assess_grammar(subject.model, subject.tokenizer, subject.documents)
@@ -182,7 +196,10 @@ def _measure(bundle_path: Path, subject: _Subject, *, seed: int, progress: Progr
         )
     interrupts.check()
     progress(Activity("measuring the samples"))
-    texts = measure_texts(samples, subject.tokenizer, subject.data.stream)
+    known_words = list_known_words(
+        text for one in subject.documents for text in (one.train_text, one.validation_text)
+    )
+    texts = measure_texts(samples, subject.tokenizer, subject.data, known_words=known_words)
     return _Measurements(best, samples, texts, grammar, inference, limit)
 
 
@@ -191,11 +208,13 @@ def _list_figures(
 ) -> dict[str, float]:
     """Every figure that has a threshold, by name."""
     last = subject.metrics.epoch_history[-1]
-    loss = measured.best.loss
+    loss, vocab_size = measured.best.loss, subject.tokenizer.vocab_size
+    losses = [epoch.validation_loss for epoch in subject.metrics.epoch_history]
     return {
         "damaged_artifacts": _count_damaged(bundle_path.parent),
         "validation_loss": loss,
         "gain_over_frequencies": baseline - loss,
+        **measure_gains(losses, best_loss=loss, vocab_size=vocab_size),
         "overfitting_gap": last.validation_loss - last.train_loss,
         **{name: getattr(measured.inference, name) for name in BUDGETS},
         "latency_p95_ms": measured.inference.exact_latency_p95_ms,
@@ -216,8 +235,10 @@ def _describe_results(
     subject: _Subject, measured: _Measurements, findings: list[Finding]
 ) -> ValidationResults:
     last = subject.metrics.epoch_history[-1]
+    shown = [sample for samples in measured.samples.values() for sample in samples[:SHOWN_SAMPLES]]
     return ValidationResults(
-        sample_generations=[text for texts in measured.samples.values() for text in texts[:2]],
+        sample_generations=[sample.whole for sample in shown],
+        samples=shown,
         final_train_loss=last.train_loss,
         final_val_loss=last.validation_loss,
         inference_metrics=measured.inference,
@@ -227,6 +248,7 @@ def _describe_results(
         findings=findings,
         minimal_pairs=measured.grammar,
         copying_longest=measured.texts.copying_longest,
+        invented_examples=measured.texts.invented_examples,
     )
 
 
@@ -240,9 +262,13 @@ def _report_misses(findings: Sequence[Finding], *, strict: bool, progress: Progr
     if fatal:
         verdict = "the model did not learn: " if any(one.name == LEARNING for one in fatal) else ""
         raise ValidationFailureError(
-            f"{verdict}missed "
-            + "; ".join(f"{finding.kind} {finding}, off by {finding.miss}" for finding in fatal),
+            f"{verdict}missed {'; '.join(map(_explain_miss, fatal))}",
             missed=[finding.name for finding in fatal],
         )
     progress(Note("Every gate passed."))
     return [str(finding) for finding in tolerated]
+
+
+def _explain_miss(finding: Finding) -> str:
+    reason = find_threshold(finding.name).reason
+    return f"{finding.kind} {finding}, off by {finding.miss}{': ' * bool(reason)}{reason}"

@@ -1,0 +1,102 @@
+"""Decides for every text of a corpus what is held out, when all have been read: whole documents, or its last tenth."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+from semilla.corpus.held_out import Candidate, choose_held_out
+from semilla.corpus.manifest import DocumentEntry
+from semilla.corpus.near_duplicates import Sketch, make_sketch
+from semilla.corpus.split import Lines, OverlapGauge, find_cut, hash_long_lines
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What is kept of a document, or of a part of one, until the decision."""
+
+    size_bytes: int
+    num_characters: int
+    lines: Lines
+
+    @classmethod
+    def describe(cls, text: str) -> _Part:
+        return cls(len(text.encode()), len(text), hash_long_lines(text))
+
+
+@dataclass(frozen=True)
+class _Text:
+    entry: DocumentEntry
+    parts: tuple[_Part, ...]
+    """Its documents; a text that is one document is its only one."""
+    halves: tuple[_Part, _Part]
+    """Before and after the cut."""
+    sketches: tuple[Sketch, ...]
+    groups: tuple[str | None, ...]
+    hashes: tuple[str, ...]
+
+    def list_candidates(self) -> list[Candidate]:
+        parts = zip(self.parts, self.hashes, self.sketches, self.groups, strict=True)
+        language = self.entry.language
+        return [
+            Candidate(language, part.size_bytes, sha256, sketch, group)
+            for part, sha256, sketch, group in parts
+        ]
+
+
+@dataclass
+class Splitter:
+    """Collects the texts of a corpus; ``split`` enters the decision in their entries."""
+
+    num_held_out_characters: int = 0
+    overlap: OverlapGauge = field(default_factory=OverlapGauge)
+    _texts: list[_Text] = field(default_factory=list)
+
+    def add(
+        self, entry: DocumentEntry, text: str, *, parts: tuple[str, ...], groups: tuple[str, ...]
+    ) -> None:
+        """Add a text and its documents; none are given for a text that is one document."""
+        documents = parts or (text,)
+        cut = find_cut(text)
+        self._texts.append(
+            _Text(
+                entry,
+                tuple(_Part.describe(document) for document in documents),
+                (_Part.describe(text[:cut]), _Part.describe(text[cut:])),
+                tuple(make_sketch(document) for document in documents),
+                groups or (None,) * len(documents),
+                tuple(hashlib.sha256(document.encode()).hexdigest() for document in documents),
+            )
+        )
+
+    def split(self) -> bool:
+        """Decide; return whether held-out documents have near-duplicates in the training text."""
+        choice = choose_held_out([one for text in self._texts for one in text.list_candidates()])
+        first = 0
+        for text in self._texts:
+            places = range(first, first := first + len(text.parts))
+            if choice.short.isdisjoint(places):
+                self._cut(text)
+            else:
+                self._keep_whole(text, [place in choice.held_out for place in places])
+        return choice.has_relatives
+
+    def _cut(self, text: _Text) -> None:
+        """Hold out the last tenth of a text."""
+        text.entry.cut_byte = text.entry.start_byte + text.halves[0].size_bytes
+        for half, is_held_out in zip(text.halves, (False, True), strict=True):
+            self._count(half, held_out=is_held_out)
+
+    def _keep_whole(self, text: _Text, held_out: list[bool]) -> None:
+        """Hold out whole documents of a text."""
+        if len(text.parts) == 1:
+            text.entry.cut_byte = text.entry.start_byte if held_out[0] else text.entry.end_byte
+        else:
+            text.entry.document_bytes = [part.size_bytes for part in text.parts]
+            text.entry.held_out = [place for place, is_held_out in enumerate(held_out) if is_held_out]
+        for part, is_held_out in zip(text.parts, held_out, strict=True):
+            self._count(part, held_out=is_held_out)
+
+    def _count(self, part: _Part, *, held_out: bool) -> None:
+        self.overlap.add(part.lines, held_out=held_out)
+        self.num_held_out_characters += held_out * part.num_characters
