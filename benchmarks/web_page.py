@@ -51,7 +51,7 @@ def measure(browser: Browser, model: Model, run: Path) -> dict[str, Any]:
     lines = [*trained.list_lines(), *PROBES]
     found = ask(browser, "(lines) => lines.map((line) => tokenizer.encode(line))", lines)
     expected = [model.tokenizer.encode(line).tolist() for line in lines]
-    prompts = find_prompts(read_documents(run), per_language=PROMPTS_PER_LANGUAGE)
+    prompts = find_prompts(read_documents(run), model.tokenizer, per_language=PROMPTS_PER_LANGUAGE)
     speeds = [measure_speed(browser, seed=1000 * place) for place in range(REPETITIONS)]
     return {
         "lines": len(lines),

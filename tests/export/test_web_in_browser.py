@@ -22,6 +22,7 @@ from semilla.export.bundle import write_bundle
 from semilla.export.parity import PROBES
 from semilla.export.trained_model import RunFacts, TrainedModel, read_run
 from semilla.export.web.page import render_page
+from semilla.records.sample import Sample
 from semilla.runtime.session import Model, load
 
 pytestmark = pytest.mark.skipif(
@@ -72,6 +73,7 @@ def open_model(
             model=model.model,
             tokenizer_model=model.tokenizer_model,
             generation={},
+            start_id=model.start_id,
             provenance={},
         )
         return load(tmp_path / "bundle")
@@ -282,7 +284,7 @@ def test_a_script_in_the_texts_never_runs(
     attack = "</script><script>window.hurt = 1</script><img src=x onerror='window.hurt = 1'>"
     manifest, metrics = facts.manifest.model_copy(deep=True), facts.metrics.model_copy(deep=True)
     manifest.documents[0].title = attack
-    metrics.epoch_history[0].sample_outputs[0] = attack
+    metrics.epoch_history[0].samples[0] = Sample(text=attack)
     path = tmp_path / "page.html"
     hostile = dataclasses.replace(facts, manifest=manifest, metrics=metrics)
     path.write_text(render_page(trained, hostile), encoding="utf-8")

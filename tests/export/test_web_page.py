@@ -21,6 +21,7 @@ from semilla.export.web import folder
 from semilla.export.web.network import pack_network
 from semilla.export.web.page import SCRIPTS, read_texts, render_card, render_page
 from semilla.model.transformer import Transformer
+from semilla.records.sample import Sample
 
 WEB = Path(folder.__file__).parent
 
@@ -101,7 +102,7 @@ def test_nothing_from_outside_becomes_markup(facts: RunFacts, trained: TrainedMo
     manifest = facts.manifest.model_copy(deep=True)
     manifest.documents[0].title = attack
     metrics = facts.metrics.model_copy(deep=True)
-    metrics.epoch_history[0].sample_outputs[0] = attack
+    metrics.epoch_history[0].samples[0] = Sample(text=attack)
     page = render_page(trained, dataclasses.replace(facts, manifest=manifest, metrics=metrics))
     assert "<img" not in page
     assert page.count("&lt;img") >= 3

@@ -120,21 +120,14 @@ def count_parameters(trained: TrainedModel) -> int:
 
 
 def list_epochs(facts: RunFacts) -> Iterator[dict[str, Any]]:
-    """The losses and the samples of every epoch, each sample with its language and cut behind its opening."""
+    """The losses and the samples of every epoch."""
     for epoch in facts.metrics.epoch_history:
         yield {
             "number": epoch.epoch_number,
             "loss": round(epoch.validation_loss, 3),
             "train": round(epoch.train_loss, 3),
-            "samples": [
-                (language, *_cut_opening(text, known[0] if known else ""))
-                for (language, known), text in zip(facts.openings.items(), epoch.sample_outputs, strict=False)
-            ],
+            "samples": epoch.list_samples(),
         }
-
-
-def _cut_opening(text: str, opening: str) -> tuple[str, str]:
-    return (opening, text.removeprefix(opening)) if text.startswith(opening) else ("", text)
 
 
 def render_card(card: str) -> str:
