@@ -26,6 +26,8 @@ from semilla.model.operators import (
 )
 
 ROPE_THETA = 10_000.0
+EMBEDDING_DEVIATION = 0.06
+"""Of the embeddings at the start. With 0.015 a small network learned to repeat the names of a text much later."""
 
 
 class Transformer(nn.Module):
@@ -197,7 +199,7 @@ def multiply(x: Tensor, layer: Linear) -> Tensor:
 def initialize_weights(model: Transformer, *, generator: torch.Generator) -> None:
     """Draw every matrix from a normal distribution, in a fixed order, from ``generator``.
 
-    The standard deviation is 0.015 for the embeddings and 1/sqrt(fan-in) for the matrices. The two matrices that write
+    The standard deviation is 1/sqrt(fan-in) for the matrices. The two matrices that write
     into the residual stream are divided by sqrt(2 x layers), so that its variance does not grow with depth (Radford et
     al. 2019).
 
@@ -211,7 +213,7 @@ def initialize_weights(model: Transformer, *, generator: torch.Generator) -> Non
             if weight.ndim == 1:
                 weight.fill_(1.0)
             elif "embed_tokens" in name or "lm_head" in name:
-                weight.normal_(0, 0.015, generator=generator)
+                weight.normal_(0, EMBEDDING_DEVIATION, generator=generator)
             else:
                 scale = residual_scale if name.endswith(("o_proj.weight", "down_proj.weight")) else 1.0
                 weight.normal_(0, scale / math.sqrt(weight.shape[1]), generator=generator)

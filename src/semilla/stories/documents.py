@@ -15,19 +15,30 @@ _BLANK_LINE = "\n\n"
 
 LONG_SENTENCE_WORDS = 8
 _MAX_ATTEMPTS = 8
+_GRADE_SIZES = (5 << 19, 8 << 20)
+"""Bytes from which a corpus has the words and plots of grades 2 and 3."""
 _SENTENCE_END = re.compile(r'(?<=[.!?])["»]?\s+(?=[A-ZÁÉÍÓÚÑ"«¿¡—])|\n')
 
 
 @dataclass(frozen=True)
 class SampleDocument:
-    """Stories in one language, separated by blank lines; in a story, each paragraph and each speech is one line."""
+    """Stories in one language; in a story, each paragraph and each speech is one line."""
 
     language: Language
     title: str
-    text: str
     stories: tuple[str, ...]
     groups: tuple[str, ...]
     """For each story, the combination it is about; validation holds out whole groups."""
+
+    @property
+    def text(self) -> str:
+        """All stories, separated by blank lines."""
+        return _BLANK_LINE.join(self.stories) + "\n"
+
+
+def choose_grade(size_bytes: int) -> int:
+    """How rich the stories are: 1 to 3, what a model of that budget can learn."""
+    return 1 + sum(size_bytes >= least for least in _GRADE_SIZES)
 
 
 def generate_corpus(*, seed: int, size_bytes: int) -> list[SampleDocument]:
@@ -38,29 +49,32 @@ def generate_corpus(*, seed: int, size_bytes: int) -> list[SampleDocument]:
     """
     if size_bytes < 1:
         raise InvalidConfigError(f"a corpus of {size_bytes} bytes cannot be made; ask for at least 1")
+    grade = choose_grade(size_bytes)
     # One story more than half the size needs, so that the two counts can be fitted to the size.
-    english = _tell_stories("en", seed=seed, size_bytes=size_bytes // 2, num_extra=1)
+    english = _tell_stories("en", seed=seed, size_bytes=size_bytes // 2, grade=grade, num_extra=1)
     shortest = sum(map(_measure, english[:-2]))
-    spanish = _tell_stories("es", seed=seed, size_bytes=size_bytes - shortest)
+    spanish = _tell_stories("es", seed=seed, size_bytes=size_bytes - shortest, grade=grade)
     num_english, num_spanish = _fit_counts(english, spanish, size_bytes=size_bytes)
     return [_bind("en", english[:num_english]), _bind("es", spanish[:num_spanish])]
 
 
-def _tell_stories(language: Language, *, seed: int, size_bytes: int, num_extra: int = 0) -> list[Story]:
+def _tell_stories(
+    language: Language, *, seed: int, size_bytes: int, grade: int, num_extra: int = 0
+) -> list[Story]:
     """Tell stories until they fill ``size_bytes``, and then ``num_extra`` more."""
     stories: list[Story] = []
     sentences: set[str] = set()
     while size_bytes > 0 or not stories or num_extra:
         num_extra -= size_bytes <= 0 and bool(stories)
-        stories.append(_tell_new_story(language, sentences, seed=seed, index=len(stories)))
+        stories.append(_tell_new_story(language, sentences, seed=seed, index=len(stories), grade=grade))
         size_bytes -= _measure(stories[-1])
     return stories
 
 
-def _tell_new_story(language: Language, told: set[str], *, seed: int, index: int) -> Story:
+def _tell_new_story(language: Language, told: set[str], *, seed: int, index: int, grade: int) -> Story:
     """Tell a story without a long sentence in ``told``, if some attempt gives one; add its sentences to ``told``."""
     for attempt in range(_MAX_ATTEMPTS):
-        story = tell_story(language, seed=seed, index=index, attempt=attempt)
+        story = tell_story(language, seed=seed, index=index, attempt=attempt, grade=grade)
         sentences = list_long_sentences(story.text)
         if told.isdisjoint(sentences):
             break
@@ -91,6 +105,5 @@ def _fit_counts(english: list[Story], spanish: list[Story], *, size_bytes: int) 
 
 
 def _bind(language: Language, stories: list[Story]) -> SampleDocument:
-    texts = tuple(story.text for story in stories)
     groups = tuple("/".join(astuple(story.combination)) for story in stories)
-    return SampleDocument(language, TITLES[language], _BLANK_LINE.join(texts) + "\n", texts, groups)
+    return SampleDocument(language, TITLES[language], tuple(story.text for story in stories), groups)

@@ -7,11 +7,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from importlib.resources import files
+from itertools import count
 from typing import Any
 
 from semilla.errors import InternalError
 from semilla.stories.templates import Template, compile_lines
 from semilla.stories.terms import LANGUAGES, Gender, Language, Part, Term
+
+_NAMES_KNOWN = (12, 24)
+"""Names of each gender in grades 1 and 2: a model only learns to follow a name if it reads it often."""
 
 Forms = Mapping[str, Mapping[Language, tuple[Template, ...]]]
 
@@ -37,6 +41,11 @@ class Entry:
     tags: tuple[str, ...]
     fits: tuple[str, ...] = ()
     forms: Forms = field(default_factory=dict)
+
+    @property
+    def grade(self) -> int:
+        """The smallest corpus that has the word: 1, unless it is tagged ``g2`` or ``g3``."""
+        return 3 if "g3" in self.tags else 2 if "g2" in self.tags else 1
 
     @cached_property
     def marks(self) -> frozenset[str]:
@@ -108,8 +117,8 @@ def read_tables(folder: str) -> Iterator[tuple[str, dict[str, Any]]]:
                 raise InternalError(f"{folder}/{path.name} is not TOML: {error}") from error
 
 
-def load_lexicon() -> Lexicon:
-    """Read every file of ``words/``; InternalError when two entries have the same key."""
+def load_lexicon(grade: int) -> Lexicon:
+    """The entries of ``words/`` up to a grade; InternalError when two entries have the same key."""
     entries: dict[str, Entry] = {}
     irregular_verbs: dict[Language, Mapping[str, Mapping[str, str]]] = {}
     for name, content in read_tables("words"):
@@ -119,7 +128,8 @@ def load_lexicon() -> Lexicon:
         for entry in _read_entries(content):
             if entry.key in entries:
                 raise InternalError(f"the lexicon has two entries {entry.key!r}")
-            entries[entry.key] = entry
+            if entry.grade <= grade:
+                entries[entry.key] = entry
     return Lexicon(tuple(entries.values()), irregular_verbs)
 
 
@@ -127,7 +137,8 @@ def _read_entries(content: dict[str, Any]) -> Iterator[Entry]:
     part = content.pop("part")
     for category, table in content.items():
         if part == "name":
-            yield from (_make_name(spelling, category) for spelling in table["names"])
+            for spelling, rank in zip(table["names"], count(), strict=False):
+                yield _make_name(spelling, category, grade=1 + sum(rank >= known for known in _NAMES_KNOWN))
         else:
             for key, row in (*table.items(), *_read_lines(category, table)):
                 if isinstance(row, dict):
@@ -152,13 +163,13 @@ def _read_lines(category: str, table: Mapping[str, Any]) -> Iterator[tuple[str, 
             yield f"{category}.{row['es'].replace(' ', '_')}", row
 
 
-def _make_name(spelling: str, category: str) -> Entry:
+def _make_name(spelling: str, category: str, *, grade: int) -> Entry:
     """The entry of ``Luna``, or of ``Lucy/Lucía``, a name that differs between the languages."""
     english, _, spanish = spelling.partition("/")
     gender: Gender = "f" if category == "girl-name" else "m"
     texts: dict[Language, str] = {"en": english, "es": spanish or english}
     terms = {language: Term(text, "name", gender=gender, is_animate=True) for language, text in texts.items()}
-    return Entry(english, terms, (category,))
+    return Entry(english, terms, (category, f"g{grade}"))
 
 
 def make_entry(key: str, row: Mapping[str, Any], *, part: Part, category: str) -> Entry:

@@ -19,9 +19,6 @@ Alternatives = Mapping[Language, tuple[Template, ...]]
 T = TypeVar("T")
 
 _WORD = re.compile(r"\w+")
-_WELL_KNOWN = 6
-"""Names of each gender that most characters have: a model only learns whose a name is if it reads it often."""
-_WELL_KNOWN_SHARE = 0.75
 _MAX_TRIES = 50
 _MAX_DRAWS = 2_000
 
@@ -39,22 +36,24 @@ Fact: TypeAlias = Entry | Character
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """One step of a plot; ``chance`` is the probability that it is told."""
+    """One step of a plot; ``chance`` is the probability that it is told. ``paths`` are those it is on, () for all."""
 
     alternatives: Alternatives
     chance: float
+    paths: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class Plot:
     """``object_name`` is the fact that is the story's object: the first one, unless the file names another.
 
-    A plot with ``share`` 2 is told twice as often as one with the default, 1.
+    ``grade`` is the smallest corpus that tells it, 1 to 3. A story takes one of the ``paths`` through its middle.
     """
 
     key: str
-    share: int
+    grade: int
     object_name: str
+    paths: tuple[str, ...]
     cast: Mapping[str, str]
     facts: Mapping[str, str]
     values: Mapping[str, tuple[Entry, ...]]
@@ -90,9 +89,13 @@ def _make_plot(key: str, table: dict[str, Any], shared: dict[str, Any]) -> Plot:
     facts = own_facts | {
         name: query for name, query in shared["facts"].items() if name in words and name not in own_facts
     }
-    beats = tuple(Beat(_compile_alternatives(key, beat), beat.get("chance", 1.0)) for beat in table["beat"])
+    beats = tuple(
+        Beat(_compile_alternatives(key, beat), beat.get("chance", 1.0), tuple(beat.get("path", "").split()))
+        for beat in table["beat"]
+    )
     object_name = table.get("object", next(iter(own_facts)))
-    return Plot(key, table.get("share", 1), object_name, table["cast"], facts, values, beats)
+    paths = tuple(table.get("paths", ("",)))
+    return Plot(key, table["grade"], object_name, paths, table["cast"], facts, values, beats)
 
 
 def _collect_words(tables: list[dict[str, Any]], banks: dict[str, Any]) -> set[str]:
@@ -175,32 +178,14 @@ def _draw_facts(plot: Plot, rng: Random, lexicon: Lexicon) -> Iterator[tuple[str
 def _choose_character(query: str, rng: Random, lexicon: Lexicon, used: set[str]) -> Character:
     kind = _pick_unused(lexicon.select(query), rng, used)
     names = lexicon.select("girl-name" if kind.terms["es"].gender == "f" else "boy-name")
-    return Character(kind, _pick_unused(names, rng, used, is_skewed=True))
+    return Character(kind, _pick_unused(names, rng, used))
 
 
-def _skew(place: float, *, few: float) -> float:
-    """Map a uniform ``place`` from 0 to 1 to a number from 0 to 1 that is mostly below ``few``."""
-    if place < _WELL_KNOWN_SHARE:
-        return few * place / _WELL_KNOWN_SHARE
-    rest = (place - _WELL_KNOWN_SHARE) / (1 - _WELL_KNOWN_SHARE)
-    return rest * rest
-
-
-def _pick_unused(
-    candidates: tuple[Entry, ...], rng: Random, used: set[str], *, is_skewed: bool = False
-) -> Entry:
-    """Pick an entry that shares no mark with those in ``used``, or any entry after many tries: small pools run out.
-
-    With ``is_skewed``, mostly one of the first few.
-    """
+def _pick_unused(candidates: tuple[Entry, ...], rng: Random, used: set[str]) -> Entry:
+    """Pick an entry that shares no mark with those in ``used``, or any entry after many tries: small pools run out."""
     for _ in range(_MAX_TRIES):
-        place = rng.random()
-        if is_skewed:
-            place = _skew(place, few=_WELL_KNOWN / len(candidates))
-        entry = candidates[int(place * len(candidates))]
+        entry = pick(rng, candidates)
         if used.isdisjoint(entry.marks):
             break
-    else:
-        entry = pick(rng, candidates)
     used.update(entry.marks)
     return entry

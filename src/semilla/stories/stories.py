@@ -31,6 +31,9 @@ from semilla.stories.terms import Gender, Language, Term
 TWIN_SHARE = 0.5
 """Share of the stories that both languages tell with the same facts."""
 
+MAX_GRADE = 3
+"""Grade 1 has a young child's words and plots, grade 3 all."""
+
 _OUTLINES_KEPT = 4096
 _PHRASES_KEPT = 32_768
 
@@ -67,15 +70,23 @@ class Story:
 
 
 @cache
-def load_library() -> Library:
-    lexicon = load_lexicon()
+def load_library(grade: int = MAX_GRADE) -> Library:
+    """The words and plots up to a grade."""
+    lexicon = load_lexicon(grade)
     plots, banks = load_plots()
+    plots = tuple(plot for plot in plots if plot.grade <= grade)
     verbs = lexicon.irregular_verbs
     return Library(lexicon, plots, banks, {"en": English(verbs["en"]), "es": Spanish(verbs["es"])})
 
 
 def tell_story(
-    language: Language, *, seed: int, index: int, attempt: int = 0, held_out: bool = False
+    language: Language,
+    *,
+    seed: int,
+    index: int,
+    attempt: int = 0,
+    held_out: bool = False,
+    grade: int = MAX_GRADE,
 ) -> Story:
     """The story number ``index`` of a language, a pure function of its arguments.
 
@@ -83,12 +94,14 @@ def tell_story(
     from their own. Another ``attempt`` tells the same facts in other lines and words. With ``held_out``, the story is
     about a combination of character, object and plot that no other story has.
     """
-    library = load_library()
+    library = load_library(grade)
     is_twin = _make_rng(seed, index, "twin").random() < TWIN_SHARE
-    outline = _outline_story("facts" if is_twin else language, seed=seed, index=index, held_out=held_out)
+    outline = _outline_story(
+        "facts" if is_twin else language, seed=seed, index=index, held_out=held_out, grade=grade
+    )
     lines_rng = _make_rng(seed, index, f"lines {'' if is_twin else language} {attempt}")
     words_rng = _make_rng(seed, index, f"words {language} {attempt}")
-    teller = _Teller(language, library, outline.facts, lines_rng, words_rng)
+    teller = Teller(language, library, outline.facts, lines_rng, words_rng)
     text = lay_out([teller.tell(beat.alternatives[language]) for beat in outline.beats])
     text = library.grammars[language].finish(text)
     plot = outline.plot
@@ -96,13 +109,15 @@ def tell_story(
 
 
 @lru_cache(maxsize=_OUTLINES_KEPT)
-def _outline_story(stream: str, *, seed: int, index: int, held_out: bool) -> Outline:
+def _outline_story(stream: str, *, seed: int, index: int, held_out: bool, grade: int) -> Outline:
     """Cached for the twin and for further attempts: choosing facts is a third of the work."""
-    library = load_library()
+    library = load_library(grade)
     plot = _deal_plot(library.plots, seed=seed, index=index, stream=stream)
     rng = _make_rng(seed, index, stream)
     facts = choose_facts(plot, rng, library.lexicon, held_out=held_out)
-    return Outline(plot, facts, tuple(beat for beat in plot.beats if rng.random() < beat.chance))
+    path = pick(rng, plot.paths)
+    beats = tuple(beat for beat in plot.beats if not beat.paths or path in beat.paths)
+    return Outline(plot, facts, tuple(beat for beat in beats if rng.random() < beat.chance))
 
 
 def _make_rng(seed: int, index: int, stream: str) -> Random:
@@ -111,15 +126,15 @@ def _make_rng(seed: int, index: int, stream: str) -> Random:
 
 
 def _deal_plot(plots: tuple[Plot, ...], *, seed: int, index: int, stream: str) -> Plot:
-    """Deal the plots like cards: each is told as often as its share says before any is told again."""
-    deal, place = divmod(index, sum(plot.share for plot in plots))
+    """Deal the plots like cards: each is told before any is told again."""
+    deal, place = divmod(index, len(plots))
     return _shuffle_plots(plots, seed, deal, stream)[place]
 
 
 @lru_cache(maxsize=8)
 def _shuffle_plots(plots: tuple[Plot, ...], seed: int, deal: int, stream: str) -> list[Plot]:
     rng = _make_rng(seed, deal, f"plots {stream}")
-    deck = [plot for plot in plots for _ in range(plot.share)]
+    deck = list(plots)
     for last in range(len(deck) - 1, 0, -1):
         other = int(rng.random() * (last + 1))
         deck[last], deck[other] = deck[other], deck[last]
@@ -127,7 +142,7 @@ def _shuffle_plots(plots: tuple[Plot, ...], seed: int, deal: int, stream: str) -
 
 
 @dataclass
-class _Teller:
+class Teller:
     """Renders templates with one story's facts; repeats an alternative only when none is left."""
 
     language: Language
@@ -147,7 +162,7 @@ class _Teller:
 
     def _render_node(self, node: Node) -> str:
         if isinstance(node, Slot):
-            return self._render_slot(node)
+            return self.render_slot(node)
         if isinstance(node, Choice):
             return self._render(pick(self.words_rng, node.options))
         assert isinstance(node, BankSlot)
@@ -155,7 +170,7 @@ class _Teller:
             raise InternalError(f"there is no bank {node.name!r}")
         return self.tell(self.library.banks[node.name][self.language])
 
-    def _render_slot(self, slot: Slot) -> str:
+    def render_slot(self, slot: Slot) -> str:
         terms = tuple([self._resolve(word) for word in slot.words])
         targets = [self._resolve_target(word) for word in slot.targets]
         grammar = self.library.grammars[self.language]
