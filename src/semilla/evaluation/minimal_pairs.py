@@ -21,12 +21,15 @@ from semilla.corpus.manifest import Document
 from semilla.model.transformer import Transformer
 from semilla.records.results import GrammarResults, PairAccuracy
 from semilla.stories.minimal_pairs import MinimalPair, make_pairs
+from semilla.stories.stories import MAX_GRADE
 from semilla.stories.terms import LANGUAGES, Language
 from semilla.system import interrupts
 from semilla.tokenizer.tokenizer import NEWLINE_ID, Tokenizer
 
 LEAST_COVERAGE = 0.5
 """Share of a language's pairs whose words the training text must know; fewer would be a biased selection."""
+GRADE_COVERAGE = 0.9
+"""The same share from which a text has the words of a grade of the stories."""
 LEAST_PAIRS = 50
 """Pairs of known words that a phenomenon needs; with fewer the interval is too wide to say anything."""
 PROBE_PAIRS = 10
@@ -55,27 +58,38 @@ def assess_grammar(
         interrupts.check()
         if not text:
             continue
-        # A few pairs of each phenomenon show whether the words are known; making all pairs takes seconds.
-        probe = make_pairs(language, seed=SEED, per_phenomenon=PROBE_PAIRS)
-        coverage = measure_coverage(probe, text)
+        grade, probe, coverage = _find_grade(language, text)
         if coverage < LEAST_COVERAGE:
             remarks.append(
                 f"No minimal pairs in {language}: the training text has the words of {coverage:.0%} of them, and "
                 f"{LEAST_COVERAGE:.0%} are needed."
             )
             continue
-        pairs, rare = _select_pairs(language, text, phenomena=[pair.phenomenon for pair in probe])
+        pairs, rare = _select_pairs(language, text, grade=grade, phenomena=[pair.phenomenon for pair in probe])
         remarks += [rare] if rare else []
         if pairs:
             results[language] = measure_grammar(pairs, score, coverage=coverage)
     return results, remarks
 
 
+def _find_grade(language: Language, training_text: str) -> tuple[int, list[MinimalPair], float]:
+    """The highest grade of the stories whose words the training text knows, a few pairs of it, and their coverage.
+
+    A few pairs of each phenomenon show that; making all pairs takes seconds.
+    """
+    for grade in range(MAX_GRADE, 0, -1):
+        probe = make_pairs(language, seed=SEED, grade=grade, per_phenomenon=PROBE_PAIRS)
+        coverage = measure_coverage(probe, training_text)
+        if coverage >= GRADE_COVERAGE:
+            break
+    return grade, probe, coverage
+
+
 def _select_pairs(
-    language: Language, training_text: str, *, phenomena: Sequence[str]
+    language: Language, training_text: str, *, grade: int, phenomena: Sequence[str]
 ) -> tuple[list[MinimalPair], str]:
     """The pairs of known words, without phenomena that have too few of them, and a remark that names those."""
-    pairs = make_pairs(language, seed=SEED, accept=accept_new(training_text))
+    pairs = make_pairs(language, seed=SEED, grade=grade, accept=accept_new(training_text))
     counts = Counter(pair.phenomenon for pair in pairs)
     rare = {name: counts[name] for name in phenomena if counts[name] < LEAST_PAIRS}
     remark = (

@@ -26,7 +26,7 @@ from semilla.model.operators import (
 )
 
 ROPE_THETA = 10_000.0
-EMBEDDING_DEVIATION = 0.06
+EMBEDDING_DEVIATION = 0.05
 """Of the embeddings at the start. With 0.015 a small network learned to repeat the names of a text much later."""
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import astuple, dataclass
 from itertools import accumulate, product
 
@@ -13,11 +12,8 @@ from semilla.stories.terms import Language
 TITLES: dict[Language, str] = {"en": "Semilla: little stories", "es": "Semilla: cuentos pequeños"}
 _BLANK_LINE = "\n\n"
 
-LONG_SENTENCE_WORDS = 8
-_MAX_ATTEMPTS = 8
 _GRADE_SIZES = (5 << 19, 8 << 20)
 """Bytes from which a corpus has the words and plots of grades 2 and 3."""
-_SENTENCE_END = re.compile(r'(?<=[.!?])["»]?\s+(?=[A-ZÁÉÍÓÚÑ"«¿¡—])|\n')
 
 
 @dataclass(frozen=True)
@@ -63,28 +59,11 @@ def _tell_stories(
 ) -> list[Story]:
     """Tell stories until they fill ``size_bytes``, and then ``num_extra`` more."""
     stories: list[Story] = []
-    sentences: set[str] = set()
     while size_bytes > 0 or not stories or num_extra:
         num_extra -= size_bytes <= 0 and bool(stories)
-        stories.append(_tell_new_story(language, sentences, seed=seed, index=len(stories), grade=grade))
+        stories.append(tell_story(language, seed=seed, index=len(stories), grade=grade))
         size_bytes -= _measure(stories[-1])
     return stories
-
-
-def _tell_new_story(language: Language, told: set[str], *, seed: int, index: int, grade: int) -> Story:
-    """Tell a story without a long sentence in ``told``, if some attempt gives one; add its sentences to ``told``."""
-    for attempt in range(_MAX_ATTEMPTS):
-        story = tell_story(language, seed=seed, index=index, attempt=attempt, grade=grade)
-        sentences = list_long_sentences(story.text)
-        if told.isdisjoint(sentences):
-            break
-    told.update(sentences)
-    return story
-
-
-def list_long_sentences(story: str) -> list[str]:
-    """Sentences of more than eight words, whose repetition in another story a reader would notice."""
-    return [sentence for sentence in _SENTENCE_END.split(story) if sentence.count(" ") >= LONG_SENTENCE_WORDS]
 
 
 def _measure(story: Story) -> int:

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 OPENINGS: dict[str, tuple[str, ...]] = {
     "en": (
-        "Once upon a time, there was a",
+        "Once upon a time there was a",
         "There was once a",
         "This is the story of",
-        "Everyone knew that",
-        "Not so long ago, a",
         "Do you know the story of",
     ),
     "es": (
         "Había una vez un",
         "Érase una vez una niña",
         "Esta es la historia de un niño",
-        "Todos sabían que",
-        "Hace no mucho tiempo,",
         "¿Conoces la historia de",
     ),
 }

@@ -84,23 +84,22 @@ def tell_story(
     *,
     seed: int,
     index: int,
-    attempt: int = 0,
     held_out: bool = False,
     grade: int = MAX_GRADE,
 ) -> Story:
     """The story number ``index`` of a language, a pure function of its arguments.
 
     Twins draw plot, facts and lines from random streams that both languages share, and the words within a line each
-    from their own. Another ``attempt`` tells the same facts in other lines and words. With ``held_out``, the story is
-    about a combination of character, object and plot that no other story has.
+    from their own. With ``held_out``, the story is about a combination of character, object and plot that no other
+    story has. ``grade`` limits plots and words.
     """
     library = load_library(grade)
     is_twin = _make_rng(seed, index, "twin").random() < TWIN_SHARE
     outline = _outline_story(
         "facts" if is_twin else language, seed=seed, index=index, held_out=held_out, grade=grade
     )
-    lines_rng = _make_rng(seed, index, f"lines {'' if is_twin else language} {attempt}")
-    words_rng = _make_rng(seed, index, f"words {language} {attempt}")
+    lines_rng = _make_rng(seed, index, f"lines {'' if is_twin else language}")
+    words_rng = _make_rng(seed, index, f"words {language}")
     teller = Teller(language, library, outline.facts, lines_rng, words_rng)
     text = lay_out([teller.tell(beat.alternatives[language]) for beat in outline.beats])
     text = library.grammars[language].finish(text)
@@ -110,7 +109,7 @@ def tell_story(
 
 @lru_cache(maxsize=_OUTLINES_KEPT)
 def _outline_story(stream: str, *, seed: int, index: int, held_out: bool, grade: int) -> Outline:
-    """Cached for the twin and for further attempts: choosing facts is a third of the work."""
+    """Cached for the twin: choosing facts is a third of the work."""
     library = load_library(grade)
     plot = _deal_plot(library.plots, seed=seed, index=index, stream=stream)
     rng = _make_rng(seed, index, stream)

@@ -11,11 +11,11 @@ from semilla.stories.minimal_pairs.english import list_english_mistakes
 from semilla.stories.minimal_pairs.mistakes import Mistake
 from semilla.stories.minimal_pairs.spanish import list_spanish_mistakes
 from semilla.stories.plots import pick
-from semilla.stories.stories import Story, tell_story
+from semilla.stories.stories import MAX_GRADE, Story, tell_story
 from semilla.stories.terms import Language
 
 PAIRS_PER_PHENOMENON = 200
-MAX_STORIES = 12_000
+MAX_STORIES = 3_000
 """A rare phenomenon has fewer pairs: those found in this many stories."""
 _WORDS = range(4, 26)
 _SENTENCE_END = re.compile(r"(?<=[.!?]) (?=[\"«¿¡]?[A-ZÁÉÍÓÚÑ])")
@@ -35,10 +35,13 @@ def make_pairs(
     language: Language,
     *,
     seed: int,
+    grade: int = MAX_GRADE,
     per_phenomenon: int = PAIRS_PER_PHENOMENON,
     accept: Callable[[MinimalPair], bool] = lambda _: True,
 ) -> list[MinimalPair]:
     """Make up to ``per_phenomenon`` pairs for every phenomenon of a language; the same seed gives the same pairs.
+
+    They are sentences of stories up to ``grade``.
 
     For variety, a story gives a phenomenon at most one pair, and no sentence serves a phenomenon twice. Only pairs
     that ``accept`` accepts count.
@@ -49,7 +52,7 @@ def make_pairs(
         missing = {name: rules for name, rules in mistakes.items() if len(found[name]) < per_phenomenon}
         if not missing:
             break
-        story = tell_story(language, seed=seed, index=index, held_out=True)
+        story = tell_story(language, seed=seed, index=index, held_out=True, grade=grade)
         for phenomenon, rules in missing.items():
             pair = _spoil_story(story, phenomenon, rules, rng=Random(f"{seed}/{index}/{phenomenon}"))  # noqa: S311
             if pair and accept(pair):
