@@ -351,4 +351,4 @@ def test_ctrl_c_ends_the_text_and_not_the_conversation(
     out, err = capsys.readouterr()
     assert "\nOnce\n" in out
     assert "\nHabía" in out
-    assert err == "seed: 5\nseed: 6\n"
+    assert err == "seed: 5\nseed: 6, ended at the limit of 5 tokens\n"

@@ -16,7 +16,8 @@ import pytest
 
 import semilla.corpus
 from semilla.corpus.cleaning.clean import clean_file
-from semilla.corpus.split import OverlapGauge, find_cut
+from semilla.corpus.near_duplicates import make_sketch
+from semilla.corpus.split import find_cut, hash_long_lines
 from semilla.errors import InvalidCorpusError
 from semilla.escape import escape_controls, redact_credentials
 from semilla.tokenizer.training import split_sentences
@@ -134,7 +135,8 @@ def measure_s(text: str) -> float:
     clean = text
     with suppress(InvalidCorpusError):
         clean = clean_file(text.encode("utf-8", "replace"), name="a text").text
-    OverlapGauge().add(clean, cut=find_cut(clean))
+    for read in (find_cut, hash_long_lines, make_sketch):
+        read(clean)
     for _ in split_sentences(clean):
         pass
     redact_credentials(escape_controls(text))
