@@ -8,6 +8,7 @@ from semilla.errors import InternalError
 from semilla.stories.english import English
 from semilla.stories.spanish import Spanish
 from semilla.stories.spanish_verbs import PERSONS, attach_clitics, conjugate
+from semilla.stories.stories import load_library
 
 
 def read_english(table: str) -> dict[str, list[str]]:
