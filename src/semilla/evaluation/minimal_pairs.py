@@ -65,7 +65,9 @@ def assess_grammar(
                 f"{LEAST_COVERAGE:.0%} are needed."
             )
             continue
-        pairs, rare = _select_pairs(language, text, grade=grade, phenomena=[pair.phenomenon for pair in probe])
+        pairs, rare = _select_pairs(
+            language, text, grade=grade, phenomena=[pair.phenomenon for pair in probe]
+        )
         remarks += [rare] if rare else []
         if pairs:
             results[language] = measure_grammar(pairs, score, coverage=coverage)

@@ -95,6 +95,7 @@ def measure_texts(
     own_values = {
         "repetition": max(usual_repetition, THRESHOLDS["repetition"].value),
         "ended": THRESHOLDS["ended"].value * measure_short_share(data),
+        "copying_median": max(THRESHOLDS["copying_median"].value, _find_copying_limit(data)),
     }
     if not invention.num_words:
         del figures["invented_words"]
@@ -104,6 +105,11 @@ def measure_texts(
 def choose_sample_tokens(data: TrainingData) -> int:
     """The limit of a sample: longer where the model can end its texts."""
     return ENDING_TOKENS if data.has_documents else SAMPLE_TOKENS
+
+
+def _find_copying_limit(data: TrainingData) -> float:
+    """A quarter of the usual held-out document, in tokens; 0 where there are few documents."""
+    return statistics.median(len(text.tokens) for text in data.held_out) / 4 if data.has_documents else 0
 
 
 def measure_short_share(data: TrainingData) -> float:

@@ -105,6 +105,19 @@ class GrammarResults(PairAccuracy):
     phenomena: dict[str, PairAccuracy]
 
 
+class CoherenceResults(Record):
+    """Stories without a contradiction that the model ended itself, with the 95 % interval of their share."""
+
+    share: float
+    low: float
+    high: float
+    num_stories: int
+    contradictions: dict[str, int] = Field(default_factory=dict)
+    """Kind of contradiction -> in how many stories it occurs."""
+    examples: dict[str, str] = Field(default_factory=dict)
+    """Kind of contradiction -> a sentence."""
+
+
 class ValidationResults(Record):
     """Quality checks after training. Losses are in nats per token."""
 
@@ -118,6 +131,8 @@ class ValidationResults(Record):
     bits_per_byte: dict[str, float]
     findings: list[Finding]
     minimal_pairs: dict[str, GrammarResults] = Field(default_factory=dict)
+    coherence: dict[str, CoherenceResults] = Field(default_factory=dict)
+    """By language, for a model of the embedded stories."""
     """Per language. A language is missing when the training text lacks the words."""
     samples: list[Sample] = Field(default_factory=list)
     """The samples of ``sample_generations``, with prompt and continuation apart."""

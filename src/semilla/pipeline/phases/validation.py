@@ -11,6 +11,7 @@ from typing import Any
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.corpus.manifest import Document, read_documents, read_manifest
 from semilla.errors import IntegrityError, ValidationFailureError
+from semilla.evaluation.coherence import assess_coherence
 from semilla.evaluation.gates import find_threshold, judge
 from semilla.evaluation.losses import (
     find_expected_gain,
@@ -29,7 +30,13 @@ from semilla.pipeline.phases import PhaseRecord, get_sha256, identify_corpus
 from semilla.records import names
 from semilla.records.files import describe_artifact
 from semilla.records.metrics import TrainingMetrics, read_metrics
-from semilla.records.results import Finding, GrammarResults, InferenceMetrics, ValidationResults
+from semilla.records.results import (
+    CoherenceResults,
+    Finding,
+    GrammarResults,
+    InferenceMetrics,
+    ValidationResults,
+)
 from semilla.records.sample import Sample
 from semilla.records.status import PipelineStatus, read_status
 from semilla.runtime.budgets import BUDGETS, measure_in_child
@@ -75,7 +82,9 @@ def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
     progress(Activity("exporting the bundle"))
     bundle_path = Path(config.output_directory) / names.BUNDLE
     bundle_files = _export_bundle(bundle_path, subject, progress=progress)
-    measured = _measure(bundle_path, subject, seed=config.seed, progress=progress)
+    measured = _measure(
+        bundle_path, subject, source=config.corpus_source, seed=config.seed, progress=progress
+    )
     vocab_size = subject.tokenizer.vocab_size
     baseline = measure_frequency_baseline(subject.data, vocab_size=vocab_size)
     own_values = {
@@ -167,11 +176,14 @@ class _Measurements:
     samples: dict[str, list[Sample]]
     texts: TextMeasurements
     grammar: dict[str, GrammarResults]
+    coherence: dict[str, CoherenceResults]
     inference: InferenceMetrics
     limit: dict[str, Any]
 
 
-def _measure(bundle_path: Path, subject: _Subject, *, seed: int, progress: Progress) -> _Measurements:
+def _measure(
+    bundle_path: Path, subject: _Subject, *, source: str, seed: int, progress: Progress
+) -> _Measurements:
     """Measure the model and its bundle; a run can be interrupted between and within the slow steps."""
     progress(Activity("evaluating on held-out text"))
     best = evaluate(subject.model, subject.data, check=interrupts.check)
@@ -185,6 +197,7 @@ def _measure(bundle_path: Path, subject: _Subject, *, seed: int, progress: Progr
     for remark in remarks:
         progress(Note(remark))
     interrupts.check()
+    coherence = assess_coherence(samples) if source == "sample" else {}
     progress(Activity("measuring memory and speed"))
     inference = InferenceMetrics.model_validate(measure_in_child(bundle_path))
     limit = find_limit(bundle_path)
@@ -200,7 +213,7 @@ def _measure(bundle_path: Path, subject: _Subject, *, seed: int, progress: Progr
         text for one in subject.documents for text in (one.train_text, one.validation_text)
     )
     texts = measure_texts(samples, subject.tokenizer, subject.data, known_words=known_words)
-    return _Measurements(best, samples, texts, grammar, inference, limit)
+    return _Measurements(best, samples, texts, grammar, coherence, inference, limit)
 
 
 def _list_figures(
@@ -222,6 +235,7 @@ def _list_figures(
         "int8_cost": measure_int8_cost(load(bundle_path), subject.model, subject.data),
         **measured.texts.figures,
         **{f"minimal_pairs.{language}.accuracy": one.accuracy for language, one in measured.grammar.items()},
+        **{f"coherence.{language}": one.share for language, one in measured.coherence.items()},
     }
 
 
@@ -247,6 +261,7 @@ def _describe_results(
         bits_per_byte=measured.best.bits_per_byte,
         findings=findings,
         minimal_pairs=measured.grammar,
+        coherence=measured.coherence,
         copying_longest=measured.texts.copying_longest,
         invented_examples=measured.texts.invented_examples,
     )
