@@ -80,7 +80,7 @@ class _State:
     place: int = -1
     is_complete: bool = True
     is_lost: bool = False
-    """After a sentence that is none, any later step may follow."""
+    """After a sentence that is in no story, any later step may follow."""
     facts: Facts = field(default_factory=dict)
     wrong: tuple[Contradiction, ...] = ()
 
