@@ -79,9 +79,10 @@ def test_text_is_generated_from_an_earlier_model(directory: Path, capsys: pytest
 
 
 def test_status_shows_the_version_and_the_earlier_ones(
-    directory: Path, capsys: pytest.CaptureFixture[str]
+    directory: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It lists each earlier model with its result, as text and as JSON."""
+    monkeypatch.setenv("COLUMNS", "300")  # no line is folded, however long the path is
     assert cli.main(["status", str(directory)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].endswith(", model 2.0.0")
