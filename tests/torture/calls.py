@@ -113,7 +113,7 @@ def count_saved_steps(view: View) -> int:
     """Step of the newest checkpoint in a view."""
     saved = [0]
     for name in view:
-        if names.is_checkpoint(name):
+        if names.parse_checkpoint(name):
             _, kind, number = Path(name).stem.split("_")
             saved.append(int(number) * (STEPS_PER_EPOCH if kind == "epoch" else 1))
     return max(saved)

@@ -70,7 +70,9 @@ def _run(words: list[str]) -> int:
         sys.argv = words
         runpy.run_path(words[0], run_name="__main__")
         return 0
-    if words[1] == "semilla.system.child":  # it ends with its parent; what it runs is named after the parent's number
+    if (
+        words[1] == "semilla.system.child"
+    ):  # it ends with its parent; what it runs is named after the parent's number
         words = ["-m", *words[3:]]
     sys.argv = words[1:]
     main = getattr(importlib.import_module(words[1]), MAINS[words[1]])
