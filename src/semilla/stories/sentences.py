@@ -26,6 +26,7 @@ Facts: TypeAlias = Mapping[str, frozenset[str]]
 
 SPEECH_MARKS = ('"', "—")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
+_LAST_WORD = re.compile(r"\w*$")
 _SENTENCE_START = re.compile(r'(?:^—?|(?<=[.!?] ))["«¿¡]*(?=\w)')
 _UNDO = {
     "en": ((re.compile(r"\b([Aa])n (?=\w)"), r"\1 "),),
@@ -99,16 +100,18 @@ class PlotGrammar:
         return meanings
 
     def list_texts(self) -> Iterator[str]:
-        """Every piece of text that the plot's sentences are made of."""
+        """Every piece of text that the plot's sentences are made of; a slot after a letter completes a word."""
         waiting = [one.template for one in self.sentences]
         while waiting:
+            before = ""
             for node in waiting.pop():
                 if isinstance(node, str):
                     yield node
                 elif isinstance(node, Choice):
                     waiting += node.options
                 elif isinstance(node, Slot):
-                    yield from self._list_surfaces(node)[0]
+                    yield from (before + text for text in self._list_surfaces(node)[0])
+                before = _LAST_WORD.findall(node)[0] if isinstance(node, str) else ""
 
     def _list_sentences(self) -> Iterator[Sentence]:
         for beat, one in enumerate(self.plot.beats):
