@@ -15,6 +15,7 @@ import torch
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.model import reference as model_reference
 from semilla.model.reference import ReferenceTransformer
+from semilla.model.transformer import EMBEDDING_DEVIATION
 from semilla.training import gradients, loss, reference
 from semilla.training.loop import train
 from semilla.training.sampled_softmax import Sample, draw_sample
@@ -145,7 +146,7 @@ def measure_sampling_error() -> tuple[float, float]:
     gradient = torch.zeros(sum(weight.numel() for weight in parameters))
     gradients.join_gradients(parameters, gradient)
     with torch.no_grad():
-        model.embedding_VD.mul_(8)  # logits that differ as after some training
+        model.embedding_VD.mul_(0.12 / EMBEDDING_DEVIATION)  # logits that differ as after some training
     frequencies = 1 / (np.arange(VOCAB_SIZE) + 2.7)
     tokens = np.random.default_rng(0).choice(VOCAB_SIZE, 20_000, p=frequencies / frequencies.sum())
     counts = np.bincount(tokens, minlength=VOCAB_SIZE)

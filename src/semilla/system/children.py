@@ -39,6 +39,7 @@ def run_module(
     Raises InterruptedRunError soon after a signal asked the run to stop, DependencyError when the child lacks a
     package, and subprocess.TimeoutExpired.
     """
+    interrupts.check()
     command = make_command(module, *arguments)
     pipe, deadline_s = subprocess.PIPE, time.monotonic() + timeout_s
     with (
