@@ -11,6 +11,7 @@ from typing import Any
 import tokenizers
 from safetensors.numpy import load_file, save
 
+from semilla.export.bundle import suggest_settings
 from semilla.export.parity import (
     Comparison,
     Parity,
@@ -24,7 +25,6 @@ from semilla.export.tokenizer_json import describe_tokenizer
 from semilla.export.trained_model import Ids, Logits, TrainedModel
 from semilla.export.vocabulary import Vocabulary
 from semilla.records.files import write_bytes, write_json
-from semilla.runtime.bundle import GenerationSettings
 from semilla.system.temporary import import_compiler
 from semilla.tokenizer.tokenizer import BEGIN_ID, END_ID, UNKNOWN_ID
 
@@ -125,7 +125,7 @@ def describe_configuration(trained: TrainedModel) -> dict[str, Any]:
 
 def describe_generation(start_id: int) -> dict[str, Any]:
     """The sampling of ``semilla generate``: its defaults, its start token, and the tokens it never samples."""
-    settings = GenerationSettings()
+    settings = suggest_settings(start_id)
     return {
         "bos_token_id": start_id,
         "eos_token_id": END_ID,

@@ -24,13 +24,13 @@ from markupsafe import Markup
 
 from semilla import __version__
 from semilla.escape import escape_controls
+from semilla.export.bundle import suggest_settings
 from semilla.export.int8_graph import build_int8_graph
 from semilla.export.model_card import write_card
 from semilla.export.trained_model import RunFacts, TrainedModel
 from semilla.export.vocabulary import Vocabulary
 from semilla.export.web.network import Pack, pack_network
 from semilla.records import names
-from semilla.runtime.bundle import GenerationSettings
 from semilla.runtime.network import count_chunk_tokens
 
 SCRIPTS = ("tokenizer.js", "network.js", "sampling.js", "page.js", "talk.js", "inside.js", "learn.js")
@@ -88,7 +88,7 @@ def pack_model(trained: TrainedModel) -> Pack:
 
 def describe_model(trained: TrainedModel, facts: RunFacts, pack: Pack) -> dict[str, Any]:
     """Everything that the scripts need beside the arrays."""
-    settings = asdict(GenerationSettings())
+    settings = asdict(suggest_settings(trained.start_id))
     assert not settings.pop("stop"), "the page knows no stop texts"
     return {
         "version": __version__,

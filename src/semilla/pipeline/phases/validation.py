@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from semilla.evaluation.minimal_pairs import assess_grammar
 from semilla.evaluation.texts import TextMeasurements, choose_sample_tokens, draw_samples, measure_texts
 from semilla.evaluation.words import list_known_words
 from semilla.events import Activity, ArtifactWritten, Note, Progress, Validated, Warned
-from semilla.export.bundle import write_bundle
+from semilla.export.bundle import suggest_settings, write_bundle
 from semilla.export.model_card import describe_licence
 from semilla.model.transformer import Transformer, describe_llama
 from semilla.pipeline.phases import PhaseRecord, get_sha256, identify_corpus
@@ -50,7 +50,6 @@ from semilla.training.checkpoints.seal import load_weights, read_sealed
 from semilla.training.data import TrainingData, build_data, find_start_id
 from semilla.training.evaluate import Evaluation, evaluate
 
-SAMPLE_TEMPERATURE = 0.8
 LEARNING = "gain_over_frequencies"
 """The figure that tells a model from one that only knows how frequent each token is."""
 NAMED_DOCUMENTS = 100
@@ -145,14 +144,15 @@ def _export_bundle(bundle_path: Path, subject: _Subject, *, progress: Progress) 
     manifest = read_manifest(bundle_path.parent)
     status = read_status(bundle_path.parent) or PipelineStatus()
     weights = {name: tensor.detach().numpy() for name, tensor in subject.model.state_dict().items()}
+    start_id = find_start_id(subject.documents)
     files = write_bundle(
         bundle_path,
         version=status.model_version,
         weights=weights,
         model=describe_llama(subject.model),
         tokenizer_model=subject.tokenizer_model,
-        generation={"temperature": SAMPLE_TEMPERATURE},
-        start_id=find_start_id(subject.documents),
+        generation=asdict(suggest_settings(start_id)),
+        start_id=start_id,
         provenance={
             "corpus_sha256": manifest.corpus_sha256,
             "documents": [
