@@ -10,22 +10,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from itertools import product
 from random import Random
 from typing import TypeAlias
 
 from semilla.stories.lexicon import Entry
 from semilla.stories.plots import Character, Fact, Plot
-from semilla.stories.stories import Library, Teller, load_library
+from semilla.stories.stories import SPEECH_MARKS, Library, Teller, load_library
 from semilla.stories.templates import BankSlot, Choice, Node, Slot, Template
 from semilla.stories.terms import Language
 
 Facts: TypeAlias = Mapping[str, frozenset[str]]
 """Fact -> the values that are still possible."""
 
-SPEECH_MARKS = ('"', "—")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
+_SENTENCES_KEPT = 1024
 _LAST_WORD = re.compile(r"\w*$")
 _SENTENCE_START = re.compile(r'(?:^—?|(?<=[.!?] ))["«¿¡]*(?=\w)')
 _UNDO = {
@@ -83,18 +83,13 @@ class PlotGrammar:
 
     def read(self, sentence: str) -> list[Meaning]:
         """Every way to read a sentence; none when the plot cannot say it."""
-        grammar = self.library.grammars[self.language]
-        text = undo_contractions(sentence, self.language)
-        if grammar.finish(text) != sentence:
+        texts = _prepare(sentence, self.language)
+        if texts is None:
             return []
-        starts = {match.end() for match in _SENTENCE_START.finditer(text)}
-        if any(text[start].islower() for start in starts):
-            return []
-        lower = "".join(letter.lower() if place in starts else letter for place, letter in enumerate(text))
         meanings = []
         for one in self.sentences:
-            if one.anchor in text:
-                found = next(self._match(one.template, 0, (text, lower), 0, {}), None)
+            if one.anchor in texts[0]:
+                found = next(self._match(one.template, 0, texts, 0, {}), None)
                 if found is not None:
                     meanings.append(Meaning(one, found))
         return meanings
@@ -202,6 +197,21 @@ class PlotGrammar:
             seen.setdefault(value, one)
         for value, one in seen.items():
             yield one, {f"{name}.{aspect}": frozenset([value])}
+
+
+@lru_cache(maxsize=_SENTENCES_KEPT)
+def _prepare(sentence: str, language: Language) -> tuple[str, str] | None:
+    """A sentence as every plot compares it: its capitals as written, and those of its beginnings in lower case.
+
+    None when a contraction or a capital letter is wrong.
+    """
+    text = undo_contractions(sentence, language)
+    if load_library().grammars[language].finish(text) != sentence:
+        return None
+    starts = {match.end() for match in _SENTENCE_START.finditer(text)}
+    if any(text[start].islower() for start in starts):
+        return None
+    return text, "".join(letter.lower() if place in starts else letter for place, letter in enumerate(text))
 
 
 def find_gender(character: Character) -> str:

@@ -37,7 +37,7 @@ MAX_GRADE = 3
 _OUTLINES_KEPT = 4096
 _PHRASES_KEPT = 32_768
 
-_SPEECH_MARKS = ('"', "—")
+SPEECH_MARKS = ('"', "—")
 _SENTENCE_START = re.compile(r'((?:^—?|[.!?] )["«¿¡]*)([a-zà-ÿ])', re.MULTILINE)
 
 
@@ -223,7 +223,7 @@ def lay_out(pieces: list[str]) -> str:
     lines = [""]
     is_after_speech = False
     for part, is_broken in zip(capitalise("\n".join(parts)).split("\n"), breaks, strict=True):
-        is_speech = part.startswith(_SPEECH_MARKS)
+        is_speech = part.startswith(SPEECH_MARKS)
         if is_broken or is_speech or is_after_speech:
             lines.append(part)
         else:
