@@ -57,6 +57,7 @@ def start_core(*words: str) -> subprocess.CompletedProcess[str]:
         ("run --output-dir data --progress json", 1, "torch", "train"),
         ("sweep --seed 1,2", 74, "torch", "train"),
         ("export data --to onnx", 74, "gguf", "train,export"),
+        ("serve --port 0", 74, "uvicorn", "serve"),
     ],
 )
 def test_missing_packages_are_named_and_nothing_is_touched(

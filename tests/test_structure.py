@@ -80,6 +80,7 @@ def test_the_readme_tree_matches_the_package() -> None:
         "docs/trackers.md",
         "docs/texts.md",
         "docs/exports.md",
+        "docs/serve.md",
         "docs/experiments/README.md",
     ],
 )

@@ -9,6 +9,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "report": ("semilla.commands.report", "write an HTML report about a run, or compare several runs"),
     "sweep": ("semilla.commands.sweep", "run every combination of several values, and compare them"),
     "export": ("semilla.commands.export", "export a trained model for other programs"),
+    "serve": ("semilla.commands.serve", "serve models and runs to programs and browsers"),
     "guide": ("semilla.commands.guide", "read the training guide, or look up a symptom or an error"),
     "config": ("semilla.commands.config", "show the settings or their schema, or update an old file"),
     "completion": ("semilla.commands.completion", "print a completion script for your shell"),

@@ -78,6 +78,17 @@ class GenerationSettings:
         given: dict[str, Any] = {name: value for name, value in changes.items() if value is not None}
         return replace(self, **given)
 
+    def list_changes(self) -> SettingChanges:
+        """All of these settings, as changes to a model's own."""
+        return {
+            "max_tokens": self.max_tokens,
+            "temperature": self.temperature,
+            "top_k": self.top_k,
+            "top_p": self.top_p,
+            "repetition_penalty": self.repetition_penalty,
+            "stop": self.stop,
+        }
+
 
 @dataclass(frozen=True)
 class Bundle:

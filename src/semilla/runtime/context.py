@@ -38,11 +38,17 @@ class Context:
     positions that count them, which the model never saw in training. Stopping at a full context would make
     ``max_tokens`` mean something else for every prompt.
 
-    ``draw`` returns the uniform number from 0 to 1 that decides a choice. The default settings are greedy.
+    ``draw`` returns the uniform number from 0 to 1 that decides a choice. The default settings are greedy. With
+    ``keeps_logits``, ``logits`` [vocabulary] are those that the next token was chosen from.
     """
 
     def __init__(
-        self, network: Network, *, settings: GenerationSettings = GREEDY, draw: Callable[[], float] = float
+        self,
+        network: Network,
+        *,
+        settings: GenerationSettings = GREEDY,
+        draw: Callable[[], float] = float,
+        keeps_logits: bool = False,
     ) -> None:
         self.capacity = network.capacity
         self._network, self._draw, self._length = network, draw, 0
@@ -52,6 +58,7 @@ class Context:
         self._total, self._drawn = np.zeros(1, np.int32), np.zeros(1, np.float32)
         sampling = make_sampling_inputs(settings, vocab_size=network.vocab_size)
         self._best = np.zeros((1, 1, int(sampling["count"][0])), np.float32)
+        self.logits = np.zeros(network.vocab_size, np.float32) if keeps_logits else None
         # np.empty: memory is used page by page as rows are written, so a short text needs little of it.
         self._caches = {name: np.empty(shape, np.float32) for name, shape in network.caches.items()}
         self._inputs: dict[str, Array] = {
@@ -147,6 +154,8 @@ class Context:
         outputs: dict[str, Array] = {"next_id": self._next[None], "best_scores": self._best}
         if logits is not None:
             outputs = {"logits": logits}
+        elif self.logits is not None:
+            outputs["logits"] = self.logits[None, None]
         # The keys and values of new tokens are written into the cache in place.
         outputs |= {f"present.{name}": cache for name, cache in self._caches.items()}
         for name, array in inputs.items():

@@ -48,19 +48,25 @@ class Model:
         return "".join(self.stream(prompt, seed=seed, **changes))
 
     def stream(
-        self, prompt: str = "", *, seed: int | None = None, **changes: Unpack[SettingChanges]
+        self,
+        prompt: str = "",
+        *,
+        seed: int | None = None,
+        keeps_logits: bool = False,
+        **changes: Unpack[SettingChanges],
     ) -> TextStream:
         """Generate like ``generate``, piece by piece; each piece consists of whole characters.
 
-        Without ``seed`` a random one is drawn; the stream has it as ``seed``. Raises InvalidConfigError for settings
-        out of range.
+        Without ``seed`` a random one is drawn; the stream has it as ``seed``. With ``keeps_logits`` it also has the
+        logits of its last token. Raises InvalidConfigError for settings out of range.
         """
         settings = self.bundle.settings.change(**changes)
         seed = int.from_bytes(os.urandom(8)) >> 1 if seed is None else seed
         if not 0 <= seed < 2**63:
             mistake = Mistake("seed", seed, "must be 0 to 2**63 - 1")
             raise InvalidConfigError("no such seed:", mistakes=[mistake])
-        stream = TextStream(self, self.encode(prompt), settings=settings, seed=seed)
+        context = self.open_context(settings, seed=seed, keeps_logits=keeps_logits)
+        stream = TextStream(self, context, self.encode(prompt), settings=settings, seed=seed)
         return stream.follow_space() if self.open_word(prompt) != prompt else stream
 
     def encode(self, prompt: str) -> Ids:
@@ -83,9 +89,11 @@ class Model:
         """Logits [T, vocabulary] of the token after each of the T given, at most a full context."""
         return self.open_context().compute_logits(token_ids)
 
-    def open_context(self, settings: GenerationSettings = GREEDY, *, seed: int = 0) -> Context:
+    def open_context(
+        self, settings: GenerationSettings = GREEDY, *, seed: int = 0, keeps_logits: bool = False
+    ) -> Context:
         random = Random(seed)  # noqa: S311 - a text, not a secret
-        return Context(self._network, settings=settings, draw=random.random)
+        return Context(self._network, settings=settings, draw=random.random, keeps_logits=keeps_logits)
 
     def open_decoder(self, stop: Sequence[str] = ()) -> PieceDecoder:
         return PieceDecoder(self.tokenizer, stop=stop, texts=self._texts)
@@ -96,15 +104,20 @@ class TextStream(Iterator[str]):
 
     ``token_ids`` are those generated so far. ``seed`` and ``settings`` reproduce the text. ``ended`` is None until the
     text has ended; then it says why: ``itself`` (the model chose the end token), ``stop`` (a stop text), or ``limit``
-    (``max_tokens``).
+    (``max_tokens``). ``logits`` [vocabulary] are those that the last token was chosen from, before penalty and
+    temperature, if the stream keeps them; the next token overwrites them.
     """
 
-    def __init__(self, model: Model, prompt_ids: Ids, *, settings: GenerationSettings, seed: int) -> None:
+    def __init__(
+        self, model: Model, context: Context, prompt_ids: Ids, *, settings: GenerationSettings, seed: int
+    ) -> None:
         self.settings = settings
         self.seed = seed
+        self.num_prompt_tokens = len(prompt_ids)
+        self.logits = context.logits
         self.token_ids: list[int] = []
         self.ended: Literal["itself", "stop", "limit"] | None = None
-        self._pieces = self._generate(model, prompt_ids)
+        self._pieces = self._generate(model, context, prompt_ids)
 
     @property
     def ending(self) -> str:
@@ -115,6 +128,15 @@ class TextStream(Iterator[str]):
         )
 
     def __next__(self) -> str:
+        while not (text := next(self._pieces)):
+            pass
+        return text
+
+    def advance(self) -> str:
+        """Choose at most one more token, and return the text that it makes certain; often empty.
+
+        Raises StopIteration at the end of the text.
+        """
         return next(self._pieces)
 
     def follow_space(self) -> TextStream:
@@ -122,9 +144,8 @@ class TextStream(Iterator[str]):
         self._pieces = _drop_space(self._pieces)
         return self
 
-    def _generate(self, model: Model, prompt_ids: Ids) -> Iterator[str]:
+    def _generate(self, model: Model, context: Context, prompt_ids: Ids) -> Iterator[str]:
         decoder = model.open_decoder(self.settings.stop)
-        context = model.open_context(self.settings, seed=self.seed)
         # One loop with local names: code between two forward passes has left the processor's caches, so each call
         # is measurable.
         token_ids, push, advance = self.token_ids, decoder.push, context.advance
@@ -132,8 +153,7 @@ class TextStream(Iterator[str]):
         token = context.next_id
         while token != END_ID:
             token_ids.append(token)
-            if text := push(token):
-                yield text
+            yield push(token)
             if decoder.is_stopped:
                 self.ended = "stop"
                 return
@@ -148,7 +168,8 @@ class TextStream(Iterator[str]):
 
 
 def _drop_space(pieces: Iterator[str]) -> Iterator[str]:
-    first = next(pieces, "")
-    if text := first.removeprefix(" "):
-        yield text
+    for text in pieces:
+        yield text.removeprefix(" ")
+        if text:
+            break
     yield from pieces
