@@ -5,6 +5,7 @@ Everything shown or recorded goes through here: terminal output, the log, JSON a
 
 from __future__ import annotations
 
+import json
 import re
 
 # C0 and C1 controls except \n and \t, DEL, direction marks, embeddings, overrides, isolates, line separators, and
@@ -30,3 +31,10 @@ def escape_controls(text: str, *, keeps_marks: bool = False) -> str:
 def redact_credentials(text: str) -> str:
     """Hide user names and passwords of every URL in ``text``."""
     return _USERINFO.sub("***@", text)
+
+
+def dump_json(value: object) -> str:
+    """JSON that may stand in a script element of a page: it has no "<" that could end the element."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).replace(
+        "<", "\\u003c"
+    )

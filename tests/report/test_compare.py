@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from semilla.errors import InvalidConfigError
+from semilla.records.sample import Sample
 from semilla.report.compare import (
     compute_student_t,
     group_experiments,
@@ -15,7 +16,9 @@ from semilla.report.compare import (
     measure_spread,
     render_comparison,
 )
+from semilla.report.curves import list_cursor_steps
 from semilla.report.runs import RecordedRun
+from semilla.report.side_by_side import ALL_PAIRS, align_grammar, align_samples
 
 MakeRun = Callable[..., RecordedRun]
 ARCHITECTURE = {"model_architecture": {"num_layers": 4}}
@@ -80,9 +83,10 @@ def test_the_margin_is_explained(make_run: MakeRun) -> None:
 
 
 def test_different_texts_are_not_compared(make_run: MakeRun) -> None:
-    """A lower loss on an easier text means nothing."""
+    """A lower loss on an easier text means nothing. Different budgets are said all the same."""
     verdict = judge_runs([make_run("a", text="uno"), make_run("b", text="otro", losses=(3.0,))])
     assert verdict.headline == "Different texts"
+    assert "a: 3 epochs" in verdict.lines[1]
 
 
 def test_settings_that_differ_are_listed(make_run: MakeRun) -> None:
@@ -102,8 +106,8 @@ def test_different_budgets_are_said_first(make_run: MakeRun) -> None:
     runs = [make_run("short", losses=(5.0,)), make_run("long", losses=(5.0, 4.0, 3.9))]
     verdict = judge_runs(runs)
     assert verdict.lines[0] == (
-        "These runs had different budgets: short 1 epoch of 654,321 parameters and long 3 epochs of 654,321 "
-        "parameters. A larger budget alone lowers the loss."
+        "These runs had different budgets. short: 1 epoch, 654,321 parameters; long: 3 epochs, 654,321 parameters. "
+        "A larger budget alone lowers the loss."
     )
     same = judge_runs([make_run("one", losses=(5.0,)), make_run("two", losses=(4.0,), **ARCHITECTURE)])
     assert "budget" not in " ".join(same.lines)
@@ -127,6 +131,43 @@ def test_the_page_shows_both_curves(make_run: MakeRun) -> None:
     page = render_comparison([make_run("uno"), make_run("dos", **ARCHITECTURE)])
     assert page.count('<path class="line style1"') == 4  # two charts, and their legends
     assert '<th scope="row">dos</th>' in page
+
+
+def test_samples_and_grammar_stand_side_by_side(make_run: MakeRun) -> None:
+    """Each language has a sample of every run, and each phenomenon a result of every run that measured it."""
+    runs = [make_run("uno"), make_run("dos", **ARCHITECTURE)]
+    assert runs[1].results is not None
+    runs[1].results.minimal_pairs["es"].phenomena.pop("negation")
+    for run in runs:
+        assert run.results is not None
+        run.results.samples = [Sample(language=language, text=f"{language} 1") for language in ("en", "es")]
+    samples = align_samples(runs)
+    assert [(language, [name for name, _, _ in texts]) for language, texts in samples] == [
+        ("en", ["uno", "dos"]),
+        ("es", ["uno", "dos"]),
+    ]
+    [(language, rows)] = align_grammar(runs)
+    assert language == "es"
+    shown = [(name, [one and one.accuracy for one in results]) for name, results in rows]
+    assert shown == [(ALL_PAIRS, [0.75, 0.75]), ("negation", [0.625, None]), ("tu usted", [1.0, 1.0])]
+    page = render_comparison(runs)
+    assert "not measured" in page
+    assert "What each run wrote" in page
+
+
+def test_every_figure_names_its_run(make_run: MakeRun) -> None:
+    """The sentence has both names beside both figures."""
+    verdict = judge_runs([make_run("a", losses=(4.5,)), make_run("b", losses=(4.0,), **ARCHITECTURE)])
+    assert verdict.lines[0] == "b: 1.6000 bits per byte, 0.2000 less than a with 1.8000."
+
+
+def test_the_cursor_names_the_place_of_each_run(make_run: MakeRun) -> None:
+    """Runs of different lengths have their own steps and times."""
+    steps = list_cursor_steps([make_run("short", losses=(5.0,)), make_run("long", losses=(5.0, 4.0))])
+    assert [step["place"] for step in steps] == [
+        "epoch 1 of 2 · short: 7.0 s · long: 7.0 s",
+        "epoch 2 of 2 · long: 14 s",
+    ]
 
 
 def test_a_run_without_an_epoch_is_refused(make_run: MakeRun) -> None:

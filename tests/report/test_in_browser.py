@@ -126,11 +126,56 @@ def test_the_page_prints(browser: Browser, page: Path, tmp_path: Path) -> None:
 
 
 def test_a_script_in_the_texts_never_runs(browser: Browser, make_run: MakeRun, tmp_path: Path) -> None:
-    """The browser runs no script, from a tag or from an attribute."""
-    attack = "</blockquote><script>window.hurt = 1</script><img src=x onerror='window.hurt = 1'>"
+    """The browser runs no script but the page's own, from a tag or from an attribute."""
+    attack = "</blockquote></script><script>window.hurt = 1</script><img src=x onerror='window.hurt = 1'>"
     path = tmp_path / "page.html"
     path.write_text(render_run(make_run(samples=[attack, attack], title=attack)), encoding="utf-8")
     browser.show(path)
     assert browser.evaluate("window.hurt === undefined") is True
     assert attack in browser.evaluate("document.body.innerText")
-    assert browser.evaluate("document.scripts.length") == 0
+    assert browser.evaluate("[...document.scripts].map((one) => one.type)") == ["application/json", ""]
+
+
+def test_the_cursor_moves_through_curves_and_samples(
+    browser: Browser, make_run: MakeRun, tmp_path: Path
+) -> None:
+    """Moving the slider, or pointing at a curve, names step, epoch, time and values, and shows that epoch's samples."""
+    path = tmp_path / "page.html"
+    path.write_text(render_run(make_run()), encoding="utf-8")
+    browser.show(path)
+    read = "[document.querySelector('output').textContent, document.querySelector('.at').textContent]"
+    assert browser.evaluate(read) == ["epoch 3 of 3 · 21 s", "training 4.75 · validation 4.5"]
+    browser.evaluate("byId('cursor').value = 0; byId('cursor').dispatchEvent(new Event('input'))")
+    assert browser.evaluate(read) == ["epoch 1 of 3 · 7.0 s", "training 5.75 · validation 5.5"]
+    assert browser.evaluate("byId('at-epoch').innerText").startswith("Once upon a time — “yes” (1)")
+    point = """(() => { const svg = charts[1].querySelector("svg"), box = svg.getBoundingClientRect();
+        const at = {clientX: box.left + box.width / 2, clientY: box.top + 9};
+        svg.dispatchEvent(new PointerEvent("pointermove", at)) })()"""
+    browser.evaluate(point)
+    assert browser.evaluate(read)[0] == "epoch 2 of 3 · 14 s"
+    assert browser.evaluate("sliders.map((one) => one.value)") == ["1", "1"]
+
+
+def test_the_vocabulary_can_be_searched(browser: Browser, make_run: MakeRun, tmp_path: Path) -> None:
+    """A text finds the pieces that contain it, with their ids; a space finds the beginning of a word."""
+    run = make_run()
+    lines = ["<unk>\t0", "▁gato\t-4", "gat\t-2", "▁perro\t-5"]
+    (run.directory / "bilingual_8k.vocab").write_text("\n".join(lines), encoding="utf-8")
+    path = tmp_path / "page.html"
+    path.write_text(render_run(run), encoding="utf-8")
+    browser.show(path)
+    search = (
+        "byId('search').value = %r; searchVocabulary(); [byId('found').textContent, byId('pieces').innerText]"
+    )
+    assert browser.evaluate(search % "GAT") == ["2 of 4 pieces:", "▁gato 1\ngat 2"]
+    assert browser.evaluate(search % " ga") == ["1 of 4 pieces:", "▁gato 1"]
+
+
+def test_the_first_screen_holds_sample_and_curve(browser: Browser, make_run: MakeRun, tmp_path: Path) -> None:
+    """On a desktop the whole curve with its slider is visible without scrolling; on a phone the sample is."""
+    path = tmp_path / "page.html"
+    path.write_text(render_run(make_run()), encoding="utf-8")
+    bottom = "document.querySelector(%r).getBoundingClientRect().bottom"
+    for size, last in ((DESKTOP, "#cursor"), (PHONE, ".sheet")):
+        browser.show(path, size=size)
+        assert browser.evaluate(bottom % last) <= size[1]

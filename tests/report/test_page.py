@@ -8,22 +8,26 @@ import math
 import re
 import shlex
 from collections.abc import Callable
+from html import unescape
 from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from report.conftest import SAMPLES
 
 from semilla.guide.documentation import load_documentation
 from semilla.guide.search import find_named
 from semilla.records import names
-from semilla.records.results import Finding
+from semilla.records.results import CoherenceResults, Finding
 from semilla.records.status import ErrorDetails
-from semilla.report.curves import pick_epochs
-from semilla.report.figures import make_measure
+from semilla.report.curves import list_cursor_steps, pick_epochs
+from semilla.report.figures import group_measures, make_measure
 from semilla.report.grammar import cut_pair
+from semilla.report.introduction import describe_run
 from semilla.report.page import GUIDE, render_run
 from semilla.report.runs import RecordedRun, list_longest_pieces, read_run
 from semilla.report.verdict import judge_run
+from semilla.stories.reader import KINDS
 from semilla.terminal.summary import print_summary
 
 MakeRun = Callable[..., RecordedRun]
@@ -266,24 +270,87 @@ def test_a_damaged_file_is_named_and_left_out(make_run: MakeRun) -> None:
 
 
 def test_the_page_asks_the_network_for_nothing(make_run: MakeRun) -> None:
-    """The page has no script, frame, image or address to fetch from, and a policy that forbids them."""
+    """No frame, image or address to fetch from. The policy allows one script and one style sheet, by their hashes."""
     html = render_run(make_run())
     page = Page(html)
-    assert page.tags.isdisjoint({"script", "iframe", "img", "link", "object", "embed", "form", "base"})
-    assert {name for name, _ in page.attributes}.isdisjoint({"src", "srcset", "href", "style", "action"})
-    assert "default-src 'none'" in html
+    assert page.tags.isdisjoint({"iframe", "img", "link", "object", "embed", "form", "base"})
+    assert {name for name, _ in page.attributes}.isdisjoint({"src", "srcset", "style", "action"})
+    assert all(value.startswith("#") for name, value in page.attributes if name == "href")
+    assert re.search(
+        r"default-src 'none'; script-src 'sha256-[^']+'; style-src 'sha256-[^']+'", unescape(html)
+    )
     assert "@import" not in html
     assert "url(" not in html
 
 
 def test_texts_from_outside_are_only_text(make_run: MakeRun) -> None:
     """Tags, quotes, terminal escapes and direction marks in samples and titles are shown as text."""
-    attack = "</blockquote><script>alert(1)</script><img src=x onerror=alert(1)>\x1b[2J\u202e\"'"
-    page = Page(render_run(make_run(samples=[attack, attack], title=attack)))
-    assert page.tags.isdisjoint({"script", "img"})
+    attack = "</blockquote></script><script>alert(1)</script><img src=x onerror=alert(1)>\x1b[2J\u202e\"'"
+    html = render_run(make_run(samples=[attack, attack], title=attack))
+    page = Page(html)
+    assert "img" not in page.tags
     assert not any(name.startswith("on") for name, _ in page.attributes)
     assert "<script>alert(1)</script>" in page.text
     assert "\\u001b[2J\\u202e" in page.text
+    assert html.count("<script") == 2  # the steps of the cursor, and what shows them
+
+
+def test_the_contents_lead_to_every_section(make_run: MakeRun) -> None:
+    """Each link has a target, and each section with a heading below the first screen has a link."""
+    page = Page(render_run(make_run()))
+    links = {value[1:] for name, value in page.attributes if name == "href"}
+    assert links <= set(page.ids)
+    assert {"learning", "samples", "gates", "grammar", "phases", "settings", "origin"} <= links
+    assert "versions" not in links
+
+
+def test_the_first_screen_says_what_it_is(make_run: MakeRun) -> None:
+    """Size, text, languages, epochs and time, then a text and the curve, before any other figure."""
+    run = make_run(text="x" * 2**21)
+    assert describe_run(run) == (
+        "A language model with 654,321 parameters. It read 2.0 MB of English and Spanish text 3 times in "
+        "1\N{NO-BREAK SPACE}min\N{NO-BREAK SPACE}14\N{NO-BREAK SPACE}s."
+    )
+    html = render_run(run)
+    places = [
+        html.index(text) for text in (describe_run(run), SAMPLES[0], 'id="loss-title"', 'class="figures"')
+    ]
+    assert places == sorted(places)
+
+
+def test_the_cursor_knows_step_epoch_and_time(make_run: MakeRun) -> None:
+    """Each place names all three, and has the samples of its epoch."""
+    run = make_run()
+    run.status.phase_records["model_training"].details["steps_per_epoch"] = 1200
+    steps = list_cursor_steps([run])
+    assert [step["place"] for step in steps] == [
+        "epoch 1 of 3 · step 1,200 · 7.0 s",
+        "epoch 2 of 3 · step 2,400 · 14 s",
+        "epoch 3 of 3 · step 3,600 · 21 s",
+    ]
+    assert steps[1]["samples"][1] == {
+        "language": "es", "prompt": "", "text": "Había una vez, ¿sí? 🌱 (2)", "ending": "",
+    }  # fmt: skip
+
+
+def test_contradictions_are_shown_with_an_example(make_run: MakeRun) -> None:
+    """The most frequent kind comes first. The share of whole stories is a figure of the generated text."""
+    run = make_run()
+    assert run.results is not None
+    run.results.coherence["en"] = CoherenceResults(
+        share=0.25,
+        low=0.1,
+        high=0.5,
+        num_stories=20,
+        contradictions={"name": 3, "order": 9},
+        examples={"name": "Then Mia slept.", "order": "So they went home."},
+    )
+    run.results.findings.append(Finding.judge("coherence.en", "target", 0.25, ">=", 0.5))
+    text = Page(render_run(run)).text
+    assert text.index("So they went home.") < text.index("Then Mia slept.")
+    assert KINDS["name"] in text
+    rows = dict(group_measures(run.results))["Generated text"]
+    assert "stories that hold together, en" in {row.name for row in rows}
 
 
 def test_no_two_elements_share_an_id(make_run: MakeRun) -> None:

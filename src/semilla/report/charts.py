@@ -40,10 +40,12 @@ class Tick:
 
 @dataclass(frozen=True)
 class Mark:
-    """A point of the chart, with its tooltip."""
+    """A point of the chart: its place, its epoch, its value as shown, and its tooltip."""
 
     x: float
     y: float
+    epoch: float
+    label: str
     text: str
     is_best: bool
 
@@ -148,7 +150,14 @@ class _Scale:
 
 def _draw_line(series: Series, x_scale: _Scale, y_scale: _Scale, *, x_label: str) -> Line:
     marks = [
-        Mark(x_scale.place(x), y_scale.place(y), f"{series.name}, {x_label} {x:g}: {y:.5g}", x == series.best)
+        Mark(
+            x_scale.place(x),
+            y_scale.place(y),
+            x,
+            format_number(y),
+            f"{series.name}, {x_label} {x:g}: {y:.5g}",
+            x == series.best,
+        )
         for x, y in series.points
     ]
     path = "M" + " L".join(f"{mark.x:g},{mark.y:g}" for mark in marks)

@@ -16,8 +16,11 @@ from semilla.configuration.settings import list_settings
 from semilla.errors import InvalidConfigError
 from semilla.records.metrics import EpochMetrics
 from semilla.report.charts import Chart, Series, draw_chart
+from semilla.report.curves import list_cursor_steps
+from semilla.report.introduction import join_names
 from semilla.report.page import render
 from semilla.report.runs import RecordedRun
+from semilla.report.side_by_side import align_grammar, align_samples
 from semilla.report.verdict import Verdict
 
 INDIFFERENT = {
@@ -55,6 +58,11 @@ class Experiment:
     def mean(self) -> float:
         return statistics.fmean(self.scores)
 
+    @property
+    def owner(self) -> str:
+        """Whose figure ``mean`` is."""
+        return f"{self.name} (mean)" if len(self.runs) > 1 else self.name
+
 
 @dataclass(frozen=True)
 class Spread:
@@ -80,6 +88,9 @@ def render_comparison(runs: Sequence[RecordedRun]) -> str:
         verdict=judge_runs(runs),
         charts=list_charts(runs),
         differences=list_differences(runs),
+        samples=align_samples(runs),
+        grammar=align_grammar(runs),
+        steps=list_cursor_steps(runs),
         score=measure_score,
     )
 
@@ -92,10 +103,10 @@ def measure_score(run: RecordedRun) -> float:
 
 def judge_runs(runs: Sequence[RecordedRun]) -> Verdict:
     """Say which run is better, by how much, and whether seeds could explain it."""
+    budgets = _describe_budgets(runs)
     if len({run.manifest.corpus_sha256 if run.manifest else "" for run in runs}) > 1:
         line = "These runs were measured on different texts, so their losses cannot be compared."
-        return Verdict("warn", "Different texts", [line], "")
-    budgets = _describe_budgets(runs)
+        return Verdict("warn", "Different texts", [line, *budgets], "")
     verdict = _judge_experiments(runs)
     return replace(verdict, lines=[*budgets, *verdict.lines])
 
@@ -110,7 +121,7 @@ def _judge_experiments(runs: Sequence[RecordedRun]) -> Verdict:
 def _judge_gap(best: Experiment, others: Sequence[Experiment]) -> Verdict:
     second = others[0]
     gap = second.mean - best.mean
-    line = f"{best.mean:.4f} bits per byte, {gap:.4f} less than {second.name} with {second.mean:.4f}."
+    line = f"{best.owner}: {best.mean:.4f} bits per byte, {gap:.4f} less than {second.owner} with {second.mean:.4f}."
     spread = measure_spread([best, *others])
     if spread is None:
         repeat = (
@@ -138,16 +149,11 @@ def _describe_budgets(runs: Sequence[RecordedRun]) -> list[str]:
     if len({(epochs, size) for _, epochs, size in budgets}) == 1:
         return []
     parts = [
-        f"{name} {epochs} {'epoch' if epochs == 1 else 'epochs'}"
-        + (f" of {size:,} parameters" if size else "")
+        f"{name}: {epochs} {'epoch' if epochs == 1 else 'epochs'}"
+        + (f", {size:,} parameters" if size else "")
         for name, epochs, size in budgets
     ]
-    return [f"These runs had different budgets: {join_names(parts)}. A larger budget alone lowers the loss."]
-
-
-def join_names(names: Sequence[str]) -> str:
-    """Write names as people list them: a, b and c."""
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+    return [f"These runs had different budgets. {'; '.join(parts)}. A larger budget alone lowers the loss."]
 
 
 def group_experiments(runs: Sequence[RecordedRun]) -> list[Experiment]:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
+from typing import Any
 
+from semilla.escape import escape_controls
+from semilla.formatting import format_duration
 from semilla.records.metrics import OVERFITTING_GAP, EpochMetrics
 from semilla.records.sample import Sample
 from semilla.report.charts import Chart, Series, draw_chart
@@ -12,6 +16,10 @@ from semilla.report.runs import RecordedRun
 
 SHOWN_EPOCHS = 6
 """How many epochs are shown with samples: the first, the last, and some between, denser at the beginning."""
+MOST_STEPS = 100
+"""How many epochs the cursor stops at, chosen like those with samples."""
+ENDINGS = {"itself": "ended by itself", "stop": "stopped at a stop text", "limit": "cut at the limit"}
+"""How a sample ended, in words."""
 
 Measured = Callable[[EpochMetrics], float]
 
@@ -68,9 +76,44 @@ def list_samples(run: RecordedRun) -> list[tuple[str, list[tuple[int, Sample]]]]
     ]
 
 
-def pick_epochs(count: int) -> list[int]:
-    """Indices of at most SHOWN_EPOCHS epochs, including first and last, denser at the beginning."""
-    if count <= SHOWN_EPOCHS:
+def pick_epochs(count: int, *, most: int = SHOWN_EPOCHS) -> list[int]:
+    """Indices of at most ``most`` epochs, including first and last, denser at the beginning."""
+    if count <= most:
         return list(range(count))
-    ratio = (count - 1) ** (1 / (SHOWN_EPOCHS - 1))
-    return sorted({0, *(round(ratio**place) for place in range(1, SHOWN_EPOCHS)), count - 1})
+    ratio = (count - 1) ** (1 / (most - 1))
+    return sorted({0, *(round(ratio**place) for place in range(1, most)), count - 1})
+
+
+def list_cursor_steps(runs: Sequence[RecordedRun]) -> list[dict[str, Any]]:
+    """The epochs that the cursor stops at: number, place in words, and the samples if there is one run."""
+    count = max((len(run.epochs) for run in runs), default=0)
+    places = [list(_describe_places(run)) for run in runs]
+    steps = []
+    for index in pick_epochs(count, most=MOST_STEPS):
+        known = [(run.name, one[index]) for run, one in zip(runs, places, strict=True) if index < len(one)]
+        words = [known[0][1]] if len(runs) == 1 else [f"{name}: {place}" for name, place in known if place]
+        steps.append(
+            {
+                "epoch": index + 1,
+                "place": " · ".join([f"epoch {index + 1} of {count}", *filter(None, words)]),
+                "samples": list(_describe_samples(runs[0], index)) if len(runs) == 1 else [],
+            }
+        )
+    return steps
+
+
+def _describe_places(run: RecordedRun) -> Iterator[str]:
+    """For each epoch: the step at its end, if known, and the training time so far."""
+    steps_per_epoch = run.get_details("model_training").get("steps_per_epoch")
+    for elapsed_s, epoch in zip(
+        accumulate(epoch.elapsed_seconds for epoch in run.epochs), run.epochs, strict=True
+    ):
+        step = f"step {epoch.epoch_number * steps_per_epoch:,} · " if steps_per_epoch else ""
+        yield f"{step}{format_duration(elapsed_s)}"
+
+
+def _describe_samples(run: RecordedRun, index: int) -> Iterator[dict[str, str]]:
+    for sample, language in zip(run.epochs[index].list_samples(), run.languages, strict=False):
+        ending = ENDINGS.get(sample.ended or "", "")
+        prompt, text = escape_controls(sample.prompt), escape_controls(sample.text)
+        yield {"language": language, "prompt": prompt, "text": text, "ending": ending}

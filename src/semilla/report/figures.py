@@ -21,7 +21,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "overfitting_gap",
         "minimal_pairs",
     ),
-    "Generated text": ("invented_words", "ended", "language", "repetition", "copying_median"),
+    "Generated text": ("coherence", "invented_words", "ended", "language", "repetition", "copying_median"),
     "On a small machine": ("rss_mb", "peak_mb", "enforced_limit_mb", "latency_p95_ms", "int8_cost"),
 }
 """Heading -> its findings. All others come last, under OTHERS."""
@@ -44,7 +44,7 @@ NAMES = {
     "int8_cost": "loss added by int8 weights",
     "damaged_artifacts": "damaged files",
 }
-SHARES = {"invented_words", "ended", "language", "minimal_pairs", "repetition"}
+SHARES = {"coherence", "invented_words", "ended", "language", "minimal_pairs", "repetition"}
 """Findings that are shown in percent."""
 SIGNS = {"<=": "≤", ">=": "≥"}
 
@@ -78,7 +78,7 @@ def list_figures(run: RecordedRun) -> list[Figure]:
     """List the most important figures, as far as they are known."""
     device = _list_device(run.results.inference_metrics) if run.results else ()
     total_s = sum(run.status.phase_timings.values())
-    time = Figure("time", total_s, format_duration(total_s), "over all phases and attempts", "phase_timings")
+    time = Figure("time", total_s, format_duration(total_s), "all phases and attempts", "phase_timings")
     return [*_list_learned(run), *device, time]
 
 
@@ -86,22 +86,22 @@ def _list_learned(run: RecordedRun) -> Iterator[Figure]:
     best, details = run.best_epoch, run.get_details("model_training")
     if best:
         loss, source = best.validation_loss, f"epoch_history[{best.epoch_number - 1}]"
-        note = f"nats per token, best of {len(run.epochs)} epochs (epoch {best.epoch_number})"
+        note = f"nats per token, epoch {best.epoch_number} of {len(run.epochs)}"
         yield Figure("validation loss", loss, f"{loss:.3f}", note, f"{source}.validation_loss")
         bits = best.bits_per_byte.get("all")
         if bits is not None:
-            note = "lower is better, 8 means no knowledge; does not depend on the vocabulary"
+            note = "of held-out text; 8 is no knowledge"
             yield Figure("bits per byte", bits, f"{bits:.3f}", note, f"{source}.bits_per_byte.all")
     if "num_parameters" in details:
-        count, note = details["num_parameters"], f"trained on {details['training_tokens']:,} tokens of text"
+        count, note = details["num_parameters"], f"trained on {details['training_tokens']:,} tokens"
         yield Figure("parameters", count, f"{count:,}", note, "model_training.num_parameters")
 
 
 def _list_device(device: InferenceMetrics) -> Iterator[Figure]:
     peak_mb, speed = device.peak_mb, device.tokens_per_sec
     source = "inference_metrics."
-    yield Figure("memory", peak_mb, f"{peak_mb} MB", "peak, while generating text", f"{source}peak_mb")
-    note = f"on one core; 95 % of tokens take under {device.exact_latency_p95_ms:.2f} ms"
+    yield Figure("memory", peak_mb, f"{peak_mb} MB", "peak, while it writes", f"{source}peak_mb")
+    note = f"one core; 95 % within {device.exact_latency_p95_ms:.2f} ms"
     yield Figure("tokens per second", speed, f"{speed:,.0f}", note, f"{source}tokens_per_sec")
 
 
@@ -151,6 +151,8 @@ def name_finding(name: str) -> str:
     head, _, rest = name.partition(".")
     if head == "language":
         return f"texts in the right language, {rest}"
+    if head == "coherence":
+        return f"stories that hold together, {rest}"
     if head == "minimal_pairs":
         return f"minimal pairs correct, {rest.split('.')[0]}"
     return NAMES.get(name, name.replace("_", " "))

@@ -15,21 +15,24 @@ from markupsafe import Markup
 from semilla import __version__
 from semilla.configuration.settings import list_settings
 from semilla.errors import PHASES, InternalError
-from semilla.escape import escape_controls
+from semilla.escape import dump_json, escape_controls
 from semilla.formatting import format_duration
 from semilla.records.files import Artifact
-from semilla.records.results import GrammarResults, ValidationResults
+from semilla.records.results import CoherenceResults, GrammarResults, ValidationResults
 from semilla.records.status import PipelineStatus
 from semilla.report.charts import format_number
-from semilla.report.curves import list_charts, list_samples
+from semilla.report.coherence import ContradictionRow, list_contradictions
+from semilla.report.curves import ENDINGS, list_charts, list_cursor_steps, list_samples
 from semilla.report.figures import group_measures, list_figures
 from semilla.report.grammar import Phenomenon, list_phenomena
-from semilla.report.runs import RecordedRun, list_longest_pieces
+from semilla.report.introduction import LANGUAGES, describe_run, list_written
+from semilla.report.runs import RecordedRun, list_longest_pieces, list_pieces
 from semilla.report.verdict import judge_run
 
 GUIDE = {
     "gates": ("evaluation_and_checkpoints", "validation_failure"),
     "grammar": ("evaluation_and_checkpoints#does-it-know-grammar", "minimal_pairs"),
+    "coherence": ("coherence",),
     "learning": ("training_loop", "evaluation_and_checkpoints#two-losses", "loss", "overfitting"),
     "emergence": ("samples", "repetition", "language", "copying"),
     "time": ("speed",),
@@ -41,28 +44,29 @@ GUIDE = {
 }
 """Section of the page -> the topics of ``semilla guide`` about it."""
 
-LANGUAGES = {
-    "en": "English", "es": "Spanish", "fr": "French", "pt": "Portuguese", "de": "German", "it": "Italian",
-}  # fmt: skip
-"""Code -> name. Any other language is shown by its code."""
-
 
 def render_run(run: RecordedRun) -> str:
     """Return the whole page of one run."""
-    results = run.results
+    results, charts = run.results, list_charts(run)
     return render(
         "run.html.jinja",
         title=run.name,
         run=run,
+        about=describe_run(run),
+        written=list_written(run),
         guide=GUIDE,
         verdict=judge_run(run),
         figures=list_figures(run),
         measures=group_measures(results) if results else [],
         grammar=list_grammar(results) if results else [],
-        charts=list_charts(run),
+        coherence=list_coherence(results) if results else [],
+        curve=charts[0] if charts else None,
+        charts=charts[1:],
+        steps=list_cursor_steps([run]),
         phases=list_phases(run),
         samples=list_samples(run),
         pieces=list_longest_pieces(run),
+        vocabulary=[escape_controls(piece) for piece in list_pieces(run)],
         chosen=list_settings_of(run, by_default=False),
         usual=list_settings_of(run, by_default=True),
         provenance=list_provenance(run),
@@ -86,12 +90,32 @@ def list_grammar(results: ValidationResults) -> list[tuple[str, GrammarResults, 
     ]
 
 
+def list_coherence(
+    results: ValidationResults,
+) -> list[tuple[str, CoherenceResults, list[ContradictionRow]]]:
+    return [(language, one, list_contradictions(one)) for language, one in results.coherence.items()]
+
+
 def render(template: str, **context: Any) -> str:
-    """Fill a template. Every value is escaped, and the page's policy allows only its own style sheet."""
-    style = (files(__package__) / "templates" / "style.css").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    """Fill a template. Every value is escaped; the page's policy allows only its own style sheet and script."""
+    style, script = _read("style.css"), _read("report.js")
     page = _environment().get_template(template)
-    return page.render(style=Markup(style), style_hash=digest, version=__version__, **context)  # noqa: S704 - ours
+    return page.render(
+        style=Markup(style),  # noqa: S704 - ours
+        script=Markup(script),  # noqa: S704 - ours
+        # The hash covers everything between the tags, so the line break before the script too.
+        hashes={"style": _hash(style), "script": _hash(f"\n{script}")},
+        version=__version__,
+        **context,
+    )
+
+
+def _read(name: str) -> str:
+    return (files(__package__) / "templates" / name).read_text(encoding="utf-8")
+
+
+def _hash(content: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"
 
 
 @cache
@@ -108,6 +132,8 @@ def _environment() -> jinja2.Environment:
     environment.filters["duration"] = format_duration
     environment.filters["size"] = _format_size
     environment.filters["language"] = lambda code: LANGUAGES.get(code, code)
+    environment.filters["data"] = lambda value: Markup(dump_json(value))  # noqa: S704 - it has no "<"
+    environment.globals["endings"] = ENDINGS
     return environment
 
 

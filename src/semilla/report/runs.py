@@ -82,12 +82,17 @@ def read_run(directory: Path, *, config: PipelineConfiguration, status: Pipeline
     return RecordedRun(directory, config, status, metrics, manifest, tuple(damaged), earlier)
 
 
-def list_longest_pieces(run: RecordedRun, *, count: int = LONGEST_PIECES) -> list[str]:
-    """The longest words of the vocabulary; none if it cannot be read."""
+def list_pieces(run: RecordedRun) -> list[str]:
+    """The pieces of the vocabulary by their ids; none if it cannot be read."""
     path = run.directory / f"{names.name_tokenizer(run.config.tokenizer_vocab_size)}.vocab"
     lines: list[str] = []
     with suppress(OSError, ValueError):
-        lines = path.read_text(encoding="utf-8").splitlines()
-    pieces = [line.partition("\t")[0].replace(_WORD_START, " ") for line in lines]
+        lines = path.read_text(encoding="utf-8").split("\n")
+    return [line.partition("\t")[0] for line in lines if line]
+
+
+def list_longest_pieces(run: RecordedRun, *, count: int = LONGEST_PIECES) -> list[str]:
+    """The longest words of the vocabulary; none if it cannot be read."""
+    pieces = [piece.replace(_WORD_START, " ") for piece in list_pieces(run)]
     words = {piece.strip() for piece in pieces if piece.strip().isalpha()}
     return sorted(words, key=lambda word: (-len(word), word))[:count]

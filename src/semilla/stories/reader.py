@@ -133,7 +133,8 @@ class _PathReader:
                 wrong = Contradiction(kind, sentence)
                 following = [replace(state, is_lost=True, wrong=(*state.wrong, wrong)) for state in states]
             states = sorted(following, key=lambda state: len(state.wrong))[:_READINGS_KEPT]
-        best = min(map(self._finish, states), key=lambda state: len(state.wrong))
+        finished = [self._finish(state, last=sentences[-1]) for state in states]
+        best = min(finished, key=lambda state: len(state.wrong))
         return Reading(self.plot.key, len(sentences), best.wrong)
 
     def _advance(self, state: _State, sentence: str, meaning: Meaning) -> _State:
@@ -168,11 +169,11 @@ class _PathReader:
             joined = {**kept, **others}
         return joined, conflict
 
-    def _finish(self, state: _State) -> _State:
+    def _finish(self, state: _State, *, last: str) -> _State:
         is_finished = state.is_complete or state.is_lost
         if is_finished and not any(step > state.beat for step in self.required):
             return state
-        return replace(state, wrong=(*state.wrong, Contradiction("ending", "")))
+        return replace(state, wrong=(*state.wrong, Contradiction("ending", last)))
 
 
 @cache

@@ -23,7 +23,7 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from semilla import __version__
-from semilla.escape import escape_controls
+from semilla.escape import dump_json, escape_controls
 from semilla.export.bundle import suggest_settings
 from semilla.export.int8_graph import build_int8_graph
 from semilla.export.model_card import write_card
@@ -152,13 +152,6 @@ def read_texts() -> Mapping[str, Mapping[str, str]]:
 
 def _fill(text: str, values: Mapping[str, str]) -> str:
     return re.sub(r"{(\w+)}", lambda match: values.get(match[1], match[0]), text)
-
-
-def dump_json(value: object) -> str:
-    """JSON that may stand in a script element: it has no "<" that could end the element."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).replace(
-        "<", "\\u003c"
-    )
 
 
 def _read(name: str) -> str:
