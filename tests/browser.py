@@ -69,9 +69,17 @@ class Browser:
         self._profile.cleanup()
 
     def show(
-        self, path: Path, *, size: tuple[int, int] = DESKTOP, scheme: str = "light", media: str = "screen"
+        self,
+        page: Path | str,
+        *,
+        size: tuple[int, int] = DESKTOP,
+        scheme: str = "light",
+        media: str = "screen",
     ) -> None:
-        """Open a file in a window of ``size`` CSS pixels; ``scheme`` is light or dark, ``media`` screen or print."""
+        """Open a file or an address in a window of ``size`` CSS pixels.
+
+        ``scheme`` is light or dark, ``media`` screen or print.
+        """
         width, height = size
         self._call(
             "Emulation.setDeviceMetricsOverride",
@@ -82,7 +90,7 @@ class Browser:
         )
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         self._call("Emulation.setEmulatedMedia", media=media, features=features)
-        self._call("Page.navigate", url=path.resolve().as_uri())
+        self._call("Page.navigate", url=page if isinstance(page, str) else page.resolve().as_uri())
         self._wait_for("Page.loadEventFired")
 
     def evaluate(self, expression: str) -> Any:

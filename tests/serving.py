@@ -70,14 +70,14 @@ class Served:
 def serve(*folders: Path, access: Access | None = None, limits: Limits | None = None) -> Iterator[Served]:
     with open_socket("127.0.0.1", 0) as listening:
         app = make_app(folders, access=access or Access("127.0.0.1"), limits=limits or Limits())
-        server = make_server(app)
+        server = make_server(app, on_stop=app.state.follower.close)
         port = listening.getsockname()[1]
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         try:
             yield Served(port, app.state.scheduler)
         finally:
-            server.should_exit = True
+            server.stop()
             thread.join()
             app.state.scheduler.close()
 

@@ -14,8 +14,9 @@ from semilla.records.nearby import suggest_run
 from semilla.system.paths import read_path
 from semilla.terminal.console import print_text
 
-HELP = """Serve the models below a folder to programs that know OpenAI's API: /v1/models, /v1/completions.
-Runs are read, never touched. Only this machine can connect, unless --host names another address."""
+HELP = """Serve the runs and models below a folder. Browsers get a site: runs as they go on, reports, comparisons, and a
+page to write with each model. Programs get OpenAI's API: /v1/models and /v1/completions. Runs are read, never
+touched. Only this machine can connect, unless --host names another address."""
 
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8000
 MAX_TOKENS, LIMIT_S = 2000, 60.0
@@ -74,7 +75,8 @@ def run(arguments: argparse.Namespace) -> int:
     with open_socket(arguments.host, arguments.port) as socket:
         access = Access(arguments.host, token)
         limits = Limits(arguments.max_tokens, arguments.time_limit)
-        server = make_server(make_app(arguments.directories, access=access, limits=limits))
+        app = make_app(arguments.directories, access=access, limits=limits)
+        server = make_server(app, on_stop=app.state.follower.close)
         print_text(describe_address(arguments.host, socket.getsockname()[1]))
         if is_new:
             print_text(f"Token: {token}")

@@ -10,8 +10,11 @@ import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
+
+import psutil
 
 from semilla.errors import LockedError, from_os_error
 from semilla.records import names
@@ -22,6 +25,9 @@ _TRIES = 5
 _PAUSE_S = 0.05
 """A reader takes the lock for an instant to see whether it is held, and a child process that a killed run was just
 starting keeps it until its program is loaded. Neither may look like a run, so everyone tries a few times."""
+
+_CLOCKS_S = 2.0
+"""The start of a process is known to a hundredth of a second, and only as exactly as the system knows its own start."""
 
 
 @contextmanager
@@ -82,6 +88,21 @@ def is_locked(directory: Path) -> bool:
             return True
         time.sleep(_PAUSE_S)
     return True
+
+
+def has_living_holder(directory: Path) -> bool:
+    """Return whether the process that wrote its number into the lock file is alive. The lock is not touched.
+
+    This is for readers that look often. A number that was given to another process since belongs to a process that
+    began after the lock was taken.
+    """
+    holder = _read_holder(directory)
+    try:
+        process = psutil.Process(int(holder["process_id"]))
+        taken_s = datetime.fromisoformat(holder["since"]).timestamp()
+        return process.create_time() <= taken_s + _CLOCKS_S and process.status() != psutil.STATUS_ZOMBIE
+    except (psutil.Error, KeyError, ValueError, TypeError, OverflowError):
+        return False
 
 
 def _is_taken(path: Path) -> bool:

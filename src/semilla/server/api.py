@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
 
 from semilla.runtime.bundle import DESCRIPTION
 from semilla.server.completions import Answer, list_choices, read_request
@@ -20,6 +19,7 @@ from semilla.server.errors import JsonResponse, RequestError, answer, dump, tran
 from semilla.server.generation import Piece, Texts
 from semilla.server.models import Models
 from semilla.server.scheduler import Job, Scheduler
+from semilla.server.streams import EventStream
 
 PATHS = ("/v1/models", "/v1/completions", "/health")
 MAX_BODY_BYTES = 256 * 2**10
@@ -92,22 +92,6 @@ class Api:
         first = await run_until_gone(request, anext(batches))  # what fails at once fails with a status
         body = write_events(first, batches, answered, texts, includes_usage=parsed.includes_usage)
         return EventStream(body, on_end=job.cancel)
-
-
-class EventStream(StreamingResponse):
-    """Server-sent events; ``on_end`` is called when they end, also because the client is gone."""
-
-    media_type = "text/event-stream"
-
-    def __init__(self, events: AsyncIterator[bytes], *, on_end: Callable[[], None]) -> None:
-        super().__init__(events, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
-        self._on_end = on_end
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            self._on_end()
 
 
 async def write_events(

@@ -8,9 +8,8 @@ import logging
 import resource
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -67,20 +66,22 @@ class Connection(H11Protocol):
 class Server(uvicorn.Server):
     """Ends at SIGINT and SIGTERM as one ends a server: without an error. ``on_stop`` is called at once."""
 
-    on_stop: Any = staticmethod(lambda: None)
+    def __init__(self, config: uvicorn.Config, *, on_stop: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_stop = on_stop
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         loop = asyncio.get_running_loop()
         with suppress(RuntimeError, ValueError):  # outside the main thread there are no signals
             for number in (signal.SIGINT, signal.SIGTERM):
-                loop.add_signal_handler(number, self._stop)
+                loop.add_signal_handler(number, self.stop)
         yield
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
         self.force_exit = self.should_exit
         self.should_exit = True
-        self.on_stop()
+        self._on_stop()
 
 
 def open_socket(host: str, port: int) -> socket.socket:
@@ -109,7 +110,7 @@ def raise_descriptor_limit() -> int:
     return max(1, min(MAX_CONNECTIONS, soft - SPARE_DESCRIPTORS))
 
 
-def make_server(app: ASGIApp) -> Server:
+def make_server(app: ASGIApp, *, on_stop: Callable[[], None]) -> Server:
     # A malformed request is worth no line of output; an error of ours is.
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     return Server(
@@ -125,5 +126,6 @@ def make_server(app: ASGIApp) -> Server:
             server_header=False,
             limit_concurrency=raise_descriptor_limit(),
             timeout_graceful_shutdown=GRACE_S,
-        )
+        ),
+        on_stop=on_stop,
     )

@@ -70,6 +70,6 @@ def translate_request_error(error: Exception) -> RequestError:
 def _hide_details(ours: SemillaError, error: Exception) -> RequestError:
     logger.error("%s: %s", ours.category, ours.message, exc_info=None if error is ours else error)
     if isinstance(ours, IntegrityError | IncompatibleError):
-        message = "the model cannot be used: its files are damaged or belong to another version of Semilla"
+        message = "its files are damaged or belong to another version of Semilla"
         return RequestError(500, message, param="model", code=ours.category)
     return RequestError(500, "the server failed; its own output says why", code=ours.category)
