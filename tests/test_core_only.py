@@ -57,6 +57,7 @@ def start_core(*words: str) -> subprocess.CompletedProcess[str]:
         ("run --output-dir data --progress json", 1, "torch", "train"),
         ("sweep --seed 1,2", 74, "torch", "train"),
         ("export data --to onnx", 74, "gguf", "train,export"),
+        ("export data --to hub --repo me/model", 74, "huggingface_hub", "hub"),
         ("serve --port 0", 74, "uvicorn", "serve"),
     ],
 )

@@ -14,6 +14,7 @@ from pathlib import Path
 EXTRAS = {
     "train": ("jinja2", "onnx", "py3langid", "torch", "urllib3"),
     "export": ("gguf", "safetensors", "tokenizers"),
+    "hub": ("huggingface_hub",),
     "serve": ("jinja2", "starlette", "uvicorn"),
 }
 """Extra -> the modules it installs that the commands import."""

@@ -44,8 +44,9 @@ def read_error(capsys: pytest.CaptureFixture[str]) -> str:
         (["--to", "gguf"], "gguf-f16", {"model-f16.gguf"}),
         (["--to", "gguf", "--quantization", "q8_0"], "gguf-q8_0", {"model-q8_0.gguf"}),
         (["--to", "web"], "web", {"model.html"}),
+        (["--to", "ollama"], "ollama-f16", {"model-f16.gguf", "Modelfile"}),
     ],
-    ids=["onnx", "gguf", "gguf q8_0", "web"],
+    ids=["onnx", "gguf", "gguf q8_0", "web", "ollama"],
 )
 def test_an_export_is_a_folder_with_its_card_and_report(
     own_run: Path, capsys: pytest.CaptureFixture[str], words: list[str], folder: str, files: set[str]
@@ -220,7 +221,7 @@ def test_a_run_that_cannot_be_exported_is_refused(
     [
         (["--to", "pytorch"], "'pytorch'"),
         ([], "--to"),
-        (["--to", "onnx", "--quantization", "q8_0"], "--quantization is only for --to gguf"),
+        (["--to", "onnx", "--quantization", "q8_0"], "--quantization is only for --to gguf and --to ollama"),
         (["--to", "gguf", "--quantization", "q4_0"], "'q4_0'"),
     ],
     ids=["target", "no target", "quantized onnx", "quantization"],

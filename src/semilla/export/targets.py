@@ -10,7 +10,7 @@ from typing import Any
 
 from semilla import __version__
 from semilla.errors import InvalidConfigError
-from semilla.export import DEFAULT_QUANTIZATION
+from semilla.export import DEFAULT_QUANTIZATION, QUANTIZED
 from semilla.export.model_card import write_card
 from semilla.export.parity import Parity
 from semilla.export.trained_model import RunFacts, TrainedModel, read_run
@@ -44,20 +44,28 @@ class Format:
 
 
 def export_model(
-    directory: Path, *, target: str, quantization: str | None = None, output: Path | None = None
+    directory: Path,
+    *,
+    target: str,
+    quantization: str | None = None,
+    output: Path | None = None,
+    repository: str = "",
 ) -> ExportReport:
     """Export the best model of the run in ``directory`` to a folder, by default in the run's ``exports``.
+
+    ``repository`` is the name that the card of the target ``hub`` loads the model by.
 
     Raises what ``read_run`` raises, IncompatibleError when the target cannot hold such a model, ValidationFailureError
     when the export differs from the model, and InvalidConfigError when ``output`` holds anything but an
     unchanged export of the same kind.
     """
-    if quantization is not None and target != "gguf":
+    if quantization is not None and target not in QUANTIZED:
         raise InvalidConfigError(
-            "--quantization is only for --to gguf; the other exports have one number format"
+            "--quantization is only for --to gguf and --to ollama; the other exports have one number format"
         )
-    quantization = (quantization or DEFAULT_QUANTIZATION) if target == "gguf" else FORMATS.get(target, "f32")
-    name = f"{target}-{quantization}" if target == "gguf" else target
+    is_quantized = target in QUANTIZED
+    quantization = (quantization or DEFAULT_QUANTIZATION) if is_quantized else FORMATS.get(target, "f32")
+    name = f"{target}-{quantization}" if is_quantized else target
     folder = (output or directory / names.EXPORTS / name).absolute()
     kind = {"target": target, "quantization": quantization}
     if output is None:
@@ -65,7 +73,7 @@ def export_model(
     check_replaceable(folder, name=names.EXPORT_REPORT, **kind)
     with interrupts.catch_signals():
         trained, facts = read_run(directory)
-        form = open_format(target, quantization=quantization, facts=facts)
+        form = open_format(target, quantization=quantization, facts=facts, repository=repository)
         with stage_folder(folder) as staged:
             form.write(staged, trained)
             write_text(
@@ -89,19 +97,25 @@ def describe_origin(trained: TrainedModel, facts: RunFacts) -> dict[str, Any]:
     }
 
 
-def open_format(target: str, *, quantization: str, facts: RunFacts) -> Format:
+def open_format(target: str, *, quantization: str, facts: RunFacts, repository: str) -> Format:
     """Import what a target needs; ImportError when a package is missing."""
     match target:
-        case "huggingface":
+        case "huggingface" | "hub":
             from semilla.export import huggingface  # noqa: PLC0415 - each target has its own packages
 
-            return Format(huggingface.USE, huggingface.write, huggingface.check)
+            use = huggingface.USE.replace('"."', f'"{repository or "."}"')
+            return Format(use, huggingface.write, huggingface.check)
         case "gguf":
             from semilla.export import gguf  # noqa: PLC0415
 
             use = gguf.USE.replace("FILE.gguf", gguf.name_file(quantization))
             write = partial(gguf.write, quantization=quantization)
             return Format(use, write, partial(gguf.check, quantization=quantization))
+        case "ollama":
+            from semilla.export import ollama  # noqa: PLC0415
+
+            write = partial(ollama.write, quantization=quantization)
+            return Format(ollama.USE, write, partial(ollama.check, quantization=quantization))
         case "web":
             from semilla.export.web import folder, page  # noqa: PLC0415
 
