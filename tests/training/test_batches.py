@@ -17,6 +17,7 @@ from semilla.training.data import (
     batch_held_out,
     cut_batch,
     cut_held_out,
+    draw_periods,
     halve_sequences,
     plan_epoch,
 )
@@ -55,6 +56,20 @@ def test_halves_have_the_same_tokens_in_the_same_order() -> None:
     assert halves.shape == (6, 8)
     assert halves.ravel().tolist() == windows.ravel().tolist()
     assert halve_sequences(windows[:, :15]).shape == (3, 15)
+
+
+def test_repetition_repeats_the_beginning_of_each_window() -> None:
+    """A quarter to half of the window, again and again; every step has its own periods, the same each time."""
+    data, starts = make_data(4000, 32), np.arange(0, 3200, 100)
+    periods = draw_periods(data, starts, 5)
+    assert (periods == draw_periods(data, starts, 5)).all()
+    assert not np.array_equal(periods, draw_periods(data, starts, 6))
+    assert {*range(8, 17)} >= {*periods.tolist()} > {8}
+    inputs, targets = cut_batch(data, starts, periods)
+    assert inputs.shape == targets.shape == (32, 32)
+    assert (targets[:, :-1] == inputs[:, 1:]).all()
+    for start, period, row in zip(starts, periods, inputs, strict=True):
+        assert row.tolist() == [start + place % period for place in range(32)]
 
 
 @given(size=st.integers(1, 300), length=st.integers(2, 40))

@@ -92,6 +92,9 @@ class TrainingHyperparameters(Group):
     """Dropout probability at the end of training; it rises linearly from zero."""
     short_context_fraction: float = Field(0.3, ge=0, le=1)
     """Sequence-length warm-up: fraction of the steps, at the start, that train on sequences of half the length."""
+    repetition_fraction: float = Field(0.0, ge=0, le=1)
+    """Repetition warm-up: fraction of the steps, at the start, whose sequences repeat a short piece of text. The network
+    learns to look up what a text has said, such as a name, in a third of the time."""
     max_gradient_norm: float = Field(1.0, gt=0, le=100)
     """Gradient clipping: gradients with a larger norm are scaled down to this norm."""
     sampled_output_fraction: float = Field(0.9, ge=0, le=1)
@@ -114,6 +117,8 @@ class PipelineConfiguration(Group):
     files."""
     corpus_size_mb: int = Field(3, ge=1, le=100_000)
     """Expected corpus size in MB, for the disk check; also the amount of text the sample source generates."""
+    corpus_grade: int = Field(0, ge=0, le=3)
+    """Words and plots of the sample source, from 1 (a young child's) to 3 (all); 0 chooses by corpus_size_mb."""
     tokenizer_vocab_size: int = Field(8000, ge=1000, le=32000)
     """Vocabulary size; a power of 2 is recommended."""
     tokenizer_model_type: Literal["unigram", "bpe", "char", "word"] = "unigram"

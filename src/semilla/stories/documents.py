@@ -37,15 +37,15 @@ def choose_grade(size_bytes: int) -> int:
     return 1 + sum(size_bytes >= least for least in _GRADE_SIZES)
 
 
-def generate_corpus(*, seed: int, size_bytes: int) -> list[SampleDocument]:
+def generate_corpus(*, seed: int, size_bytes: int, grade: int = 0) -> list[SampleDocument]:
     """Whole stories in English and Spanish, about half of ``size_bytes`` (UTF-8) each, at least one.
 
-    The same arguments give the same bytes on every machine; a larger size adds stories to the same ones. Raises
-    InvalidConfigError when ``size_bytes`` is not positive.
+    The same arguments give the same bytes on every machine; a larger size adds stories to the same ones. ``grade`` is 1
+    to 3, or 0 for that of the size. Raises InvalidConfigError when ``size_bytes`` is not positive.
     """
     if size_bytes < 1:
         raise InvalidConfigError(f"a corpus of {size_bytes} bytes cannot be made; ask for at least 1")
-    grade = choose_grade(size_bytes)
+    grade = grade or choose_grade(size_bytes)
     # One story more than half the size needs, so that the two counts can be fitted to the size.
     english = _tell_stories("en", seed=seed, size_bytes=size_bytes // 2, grade=grade, num_extra=1)
     shortest = sum(map(_measure, english[:-2]))

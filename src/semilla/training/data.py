@@ -253,11 +253,27 @@ def _find_windows(data: TrainingData, offset: int) -> Windows:
     return np.array(starts)
 
 
-def cut_batch(data: TrainingData, starts: Windows) -> tuple[Windows, Windows]:
-    """Inputs and targets, each [B, T], for windows that begin at ``starts``."""
-    positions = starts[:, None] + np.arange(data.length + 1)
+def cut_batch(data: TrainingData, starts: Windows, periods: Windows | None = None) -> tuple[Windows, Windows]:
+    """Inputs and targets, each [B, T], for windows that begin at ``starts``.
+
+    With ``periods`` [B], a window is not what follows its start, but its first tokens again and again, as many as its
+    period says.
+    """
+    offsets = np.arange(data.length + 1)
+    positions = starts[:, None] + (offsets if periods is None else offsets % periods[:, None])
     tokens = data.stream[positions].astype(np.int64)
     return tokens[:, :-1], tokens[:, 1:]
+
+
+def draw_periods(data: TrainingData, starts: Windows, step: int) -> Windows:
+    """Repetition warm-up: how many tokens each window of a step repeats, from a quarter to half of its length.
+
+    Every token but those of the first round can be copied, so the network soon learns where to look: at what followed
+    the last time. Such induction heads are what repeats names later (Olsson et al. 2022,
+    https://arxiv.org/abs/2209.11895). Periods differ, or it would be enough to learn a distance.
+    """
+    draw = np.random.Generator(np.random.PCG64([data.seed, step, 2]))
+    return draw.integers(data.length // 4, data.length // 2, size=len(starts), endpoint=True)
 
 
 def halve_sequences(windows_BT: Windows) -> Windows:  # noqa: N803 - shape suffix

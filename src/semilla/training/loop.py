@@ -22,6 +22,7 @@ from semilla.training.data import (
     Windows,
     arrange_documents,
     cut_batch,
+    draw_periods,
     halve_sequences,
     plan_epoch,
 )
@@ -117,7 +118,8 @@ def plan_batch(
     step: int, settings: TrainingHyperparameters, starts: Windows, *, total_steps: int, data: TrainingData
 ) -> Batch:
     """The batch of a step: the windows that begin at ``starts``, with the step's seed, dropout and kind of softmax."""
-    inputs, targets = cut_batch(data, starts)
+    repeats = step < settings.repetition_fraction * total_steps
+    inputs, targets = cut_batch(data, starts, draw_periods(data, starts, step) if repeats else None)
     if step < settings.short_context_fraction * total_steps:
         inputs, targets = halve_sequences(inputs), halve_sequences(targets)
     return Batch(

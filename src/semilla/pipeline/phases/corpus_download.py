@@ -44,7 +44,8 @@ def read_inputs(config: PipelineConfiguration, records: Mapping[str, PhaseRecord
             "allow_partial": config.allow_partial,
             "corpus_drift": config.corpus_drift,
         }
-    return inputs | {"seed": config.corpus_seed, "size_mb": config.corpus_size_mb}
+    grade = {"grade": config.corpus_grade} if config.corpus_grade else {}
+    return inputs | {"seed": config.corpus_seed, "size_mb": config.corpus_size_mb} | grade
 
 
 def run(
