@@ -168,11 +168,11 @@ def test_a_larger_corpus_has_more_plots_and_words(
     assert [choose_grade(size << 20) for size in (1, 2, 3, 7, 8, 100)] == [1, 1, 2, 2, 3, 3]
 
 
-@pytest.mark.parametrize(("corpus", "vocab_size"), [("megabyte", 2_000), ("default_corpus", 3_000)])
+@pytest.mark.parametrize(("corpus", "vocab_size"), [("megabyte", 1_500), ("default_corpus", 2_500)])
 def test_the_vocabulary_is_wide_enough_for_a_tokenizer(
     request: pytest.FixtureRequest, corpus: str, vocab_size: int
 ) -> None:
-    """1 MB supports a unigram vocabulary of 2,000 pieces, 3 MB one of 3,000."""
+    """1 MB supports a unigram vocabulary of 1,500 pieces, 3 MB one of 2,500."""
     documents = request.getfixturevalue(corpus)
     lines = [line for document in documents for line in document.text.split("\n") if line]
     model = io.BytesIO()
