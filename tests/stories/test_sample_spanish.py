@@ -105,8 +105,8 @@ def test_every_adjective_agrees_with_every_noun(spanish: Spanish) -> None:
     """Each noun of the lexicon, with each adjective, in singular and plural, has the form a speaker expects."""
     genders = read_genders()
     nouns, adjectives = select("noun"), select("adjective")
-    assert len(nouns) > 1_500
-    assert len(adjectives) > 300
+    assert len(nouns) > 200
+    assert len(adjectives) > 30
     expected = {
         (entry.key, form): entry.terms["es"].text
         if entry.terms["es"].is_invariable

@@ -74,11 +74,14 @@ def _find_short(places: list[int], candidates: Sequence[Candidate]) -> list[int]
 
 
 def _cluster(places: list[int], candidates: Sequence[Candidate]) -> list[list[int]]:
-    """Relatives together, in the order of the smallest hash of each cluster."""
+    """Relatives together, in the order of the smallest hash of each cluster.
+
+    Documents with a group are related by it alone: stories of one plot are alike, and all would be held out together.
+    """
     chosen = [candidates[place] for place in places]
     joined = Clusters(len(chosen))
     joined.join_equal([one.group for one in chosen])
-    joined.join_similar([one.sketch for one in chosen])
+    joined.join_similar({index: one.sketch for index, one in enumerate(chosen) if one.group is None})
     clusters: dict[int, list[int]] = {}
     for index, place in enumerate(places):
         clusters.setdefault(joined.find(index), []).append(place)

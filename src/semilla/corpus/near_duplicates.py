@@ -8,7 +8,7 @@ separates words.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -70,15 +70,15 @@ class Clusters:
             if key is not None:
                 self.join(firsts.setdefault(key, place), place)
 
-    def join_similar(self, sketches: Sequence[Sketch]) -> None:
-        """Join near-duplicates."""
+    def join_similar(self, sketches: Mapping[int, Sketch]) -> None:
+        """Join near-duplicates; the keys are places of documents."""
         for band in range(0, NUM_BANDS * BAND_HASHES, BAND_HASHES):
             members: dict[bytes, list[int]] = {}
-            for place, sketch in enumerate(sketches):
+            for place, sketch in sketches.items():
                 same = members.setdefault(sketch[band : band + BAND_HASHES].tobytes(), [])
                 self._join_if_similar(place, same, sketches)
 
-    def _join_if_similar(self, place: int, same: list[int], sketches: Sequence[Sketch]) -> None:
+    def _join_if_similar(self, place: int, same: list[int], sketches: Mapping[int, Sketch]) -> None:
         for other in same:
             if self.find(other) == self.find(place):
                 return

@@ -15,7 +15,7 @@ from semilla.stories.stories import MAX_GRADE, Story, tell_story
 from semilla.stories.terms import Language
 
 PAIRS_PER_PHENOMENON = 200
-MAX_STORIES = 3_000
+MAX_STORIES = 6_000
 """A rare phenomenon has fewer pairs: those found in this many stories."""
 _WORDS = range(4, 26)
 _SENTENCE_END = re.compile(r"(?<=[.!?]) (?=[\"«¿¡]?[A-ZÁÉÍÓÚÑ])")
