@@ -68,6 +68,16 @@ def test_a_group_stays_together() -> None:
         assert {place for place in range(200) if groups[place] == group} <= held_out
 
 
+def test_documents_with_a_group_are_related_by_it_alone() -> None:
+    """Stories of one plot are much alike: about a tenth of each plot is held out, never a whole plot."""
+    plots = [make_text(seed) for seed in range(25)]
+    texts = [f"{plots[place % 25]} {place}" for place in range(1000)]
+    held_out = choose(texts, groups=[str(place) for place in range(1000)]).held_out
+    counts = [sum(place % 25 == plot for place in held_out) for plot in range(25)]
+    assert max(counts) < 20
+    assert 100 <= len(held_out) < 120
+
+
 def test_long_documents_are_not_chosen() -> None:
     """Three books are all long; beside two hundred notes a book is long, and the notes are not."""
     assert choose([make_text(seed, 5000) for seed in range(3)]).short == frozenset()
@@ -105,5 +115,5 @@ def test_every_copy_is_found(num_copies: int) -> None:
     words = make_text(3).split()
     texts = [" ".join([*words[:place], "nuevo", *words[place + 1 :]]) for place in range(num_copies)]
     clusters = Clusters(num_copies)
-    clusters.join_similar([make_sketch(text) for text in texts])
+    clusters.join_similar({place: make_sketch(text) for place, text in enumerate(texts)})
     assert {clusters.find(place) for place in range(num_copies)} == {0}

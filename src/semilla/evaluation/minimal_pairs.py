@@ -28,7 +28,7 @@ from semilla.tokenizer.tokenizer import NEWLINE_ID, Tokenizer
 
 LEAST_COVERAGE = 0.5
 """Share of a language's pairs whose words the training text must know; fewer would be a biased selection."""
-GRADE_COVERAGE = 0.75
+GRADE_COVERAGE = 0.6
 """The same share from which a text has the words of a grade of the stories."""
 LEAST_PAIRS = 50
 """Pairs of known words that a phenomenon needs; with fewer the interval is too wide to say anything."""
