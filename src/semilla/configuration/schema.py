@@ -93,8 +93,8 @@ class TrainingHyperparameters(Group):
     short_context_fraction: float = Field(0.3, ge=0, le=1)
     """Sequence-length warm-up: fraction of the steps, at the start, that train on sequences of half the length."""
     repetition_fraction: float = Field(0.0, ge=0, le=1)
-    """Repetition warm-up: fraction of the steps, at the start, whose sequences repeat a short piece of text. The network
-    learns to look up what a text has said, such as a name, in a third of the time."""
+    """Repetition warm-up: fraction of the steps, at the start, whose sequences repeat a short piece of text. It teaches
+    a network to look up what a text has said, such as a name."""
     max_gradient_norm: float = Field(1.0, gt=0, le=100)
     """Gradient clipping: gradients with a larger norm are scaled down to this norm."""
     sampled_output_fraction: float = Field(0.9, ge=0, le=1)

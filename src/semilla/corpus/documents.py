@@ -86,7 +86,9 @@ def list_mirrors(config: PipelineConfiguration) -> tuple[str, ...]:
 
 def _generate_sample(config: PipelineConfiguration) -> Iterator[PreparedDocument]:
     size_bytes = config.corpus_size_mb * _MB
-    for document in generate_corpus(seed=config.corpus_seed, size_bytes=size_bytes, grade=config.corpus_grade):
+    for document in generate_corpus(
+        seed=config.corpus_seed, size_bytes=size_bytes, grade=config.corpus_grade
+    ):
         *firsts, last = document.stories
         parts = (*(f"{story}\n\n" for story in firsts), f"{last}\n")
         yield PreparedDocument(
