@@ -62,8 +62,9 @@ _ROMAN = {"i": 1, "v": 5, "x": 10, "l": 50, "c": 100}
 _LAYOUT = re.compile(r"/\*(?: [A-Z]{2,}\b)?(.{0,160}?)\*/")
 _SUPERSCRIPT = re.compile(r"\^\{([^{}\n]*)\}")
 _BOLD_LINE = re.compile(r"^([#=+])(\S.*)\1$", re.M)
-_ITALICS = re.compile(r"(?<!_)_(?!_)")
-_DOUBLE_DASH = re.compile(r"(?<!-)--(?!-)")
+_UNDERSCORES = re.compile("__*")
+_DASHES = re.compile("--+")
+"""Two such dashes stand for a long one, and one underscore for italics; more of either are a line."""
 _ORNAMENT = re.compile(r"^[ \t]*(?:[*·•.~—–=_-][ \t]*){3,}$", re.M)  # noqa: RUF001 - dashes of all lengths
 
 
@@ -73,10 +74,13 @@ def strip_boilerplate(text: str, *, ledger: Ledger) -> str:
     Captions are removed with their pictures, because they quote the text. Inline marks stay until ``strip_marks``:
     without them, the line lengths would no longer show where lines were wrapped.
     """
-    text = ledger.replace("pictures", _PICTURE_LINE, text, _keep_heading)
-    text = ledger.replace("pictures", _PICTURE, text)
+    # Searching for what does not begin with the start of a line is far faster.
+    if _PICTURE.search(text):
+        text = ledger.replace("pictures", _PICTURE_LINE, text, _keep_heading)
+        text = ledger.replace("pictures", _PICTURE, text)
     text = _filter_blocks(text, ledger)
-    text = ledger.replace("page_numbers", _PAGE_NUMBER_LINE, text, f"\n{PICTURE_GAP}\n")
+    if _PAGE_NUMBER.search(text):
+        text = ledger.replace("page_numbers", _PAGE_NUMBER_LINE, text, f"\n{PICTURE_GAP}\n")
     text = _strip_numbered_lines(text, ledger)
     return ledger.replace("ornaments", _ORNAMENT, text)
 
@@ -86,10 +90,12 @@ def strip_marks(text: str, *, ledger: Ledger) -> str:
     text = ledger.replace("page_numbers", _PAGE_NUMBER, text)
     text = ledger.replace("layout_marks", _LAYOUT, text, lambda layout: layout[1].strip(" "))
     text = ledger.replace("layout_marks", _SUPERSCRIPT, text, lambda mark: mark[1])
-    text = ledger.replace("emphasis_marks", _BOLD_LINE, text, lambda mark: mark[2])
-    text = ledger.replace("emphasis_marks", _ITALICS, text)
-    ledger.removed["double_dashes"] += len(_DOUBLE_DASH.findall(text))
-    return _DOUBLE_DASH.sub("—", text)
+    if any(mark in text for mark in "#=+"):
+        text = ledger.replace("emphasis_marks", _BOLD_LINE, text, lambda mark: mark[2])
+    text = ledger.replace("emphasis_marks", _UNDERSCORES, text, lambda run: "" if run[0] == "_" else run[0])
+    long_dashes = _DASHES.sub(lambda run: "—" if run[0] == "--" else run[0], text)
+    ledger.removed["double_dashes"] += len(text) - len(long_dashes)
+    return long_dashes
 
 
 def _keep_heading(picture: re.Match[str]) -> str:
@@ -204,13 +210,15 @@ def _filter_blocks(text: str, ledger: Ledger) -> str:
     parts = re.split(r"(\n(?:[ \t]*\n)+)", text)
     kept: list[str] = []
     position, num_blocks, note = 0, 0, None
+    names_trademark = _names_trademark(text)
     for block, gap in zip(parts[::2], [*parts[1::2], ""], strict=True):
         is_front = num_blocks < _FRONT_BLOCKS and position < _MAX_FRONT_NOTE_CHARACTERS
         is_back = position > (1 - _MAX_BACK_NOTE_SHARE) * len(text)
-        kind = _classify_block(block, is_front=is_front, is_back=is_back, note=note)
+        mentions = names_trademark and _names_trademark(block)
+        kind = _classify_block(block, is_front=is_front, is_back=is_back, note=note, mentions=mentions)
         if kind:
             ledger.note(kind, block)
-        kept += ["" if kind else _drop_trademark_lines(block, ledger), gap]
+        kept += ["" if kind else _drop_trademark_lines(block, ledger) if mentions else block, gap]
         # At the back, a note goes on to the end of the text. At the front, two blank lines end it.
         is_open = kind == "transcriber_notes" and (is_back or gap.count("\n") < 3)
         note = block if is_open else None
@@ -219,8 +227,13 @@ def _filter_blocks(text: str, ledger: Ledger) -> str:
     return "".join(kept)
 
 
-def _classify_block(block: str, *, is_front: bool, is_back: bool, note: str | None) -> str | None:
-    """Return why a block is removed, None to keep it. ``note`` is the block before, if it belongs to an open note."""
+def _classify_block(
+    block: str, *, is_front: bool, is_back: bool, note: str | None, mentions: bool
+) -> str | None:
+    """Return why a block is removed, None to keep it. ``note`` is the block before, if it belongs to an open note.
+
+    ``mentions``: it names the trademark.
+    """
     opening = block.strip()
     if not opening:
         return None
@@ -230,7 +243,7 @@ def _classify_block(block: str, *, is_front: bool, is_back: bool, note: str | No
         return "transcriber_notes"
     if is_front and _CREDITS.match(opening):
         return "credits"
-    if _names_trademark(block) and block.count("\n") < _MAX_TRADEMARK_LINES:
+    if mentions and block.count("\n") < _MAX_TRADEMARK_LINES:
         return "trademark_paragraphs"
     return None
 
@@ -243,8 +256,6 @@ def _names_trademark(text: str) -> bool:
 
 def _drop_trademark_lines(block: str, ledger: Ledger) -> str:
     """Remove single lines from a block that is too long to be removed as a whole."""
-    if not _names_trademark(block):
-        return block
     lines = block.split("\n")
     kept = [line for line in lines if not _names_trademark(line)]
     ledger.note("trademark_lines", " ".join(line for line in lines if _names_trademark(line)))
