@@ -78,6 +78,26 @@ def test_line_numbers_go_and_verses_stay(step: int) -> None:
     assert result.removed["line_numbers"] == sum(len(str(row)) for row in range(step, len(verses) + 1, step))
 
 
+def test_line_numbers_at_the_left_go() -> None:
+    """Numbers at the left margin go as well, also across the notes of an editor between the verses."""
+    verses = [f"Verse of the old song the river sang to {word}," for word in WORDS * 3]
+    lines = []
+    for row, verse in enumerate(verses, start=1):
+        lines.append(f"{row if row % 5 == 0 else '':>8} {verse}")
+        if row % 12 == 0:
+            lines += ["", "{A note that stands beside the verses,", "and goes on.}", ""]
+    result = clean(book("\n".join(lines)))
+    assert [line for line in result.text.split("\n") if line.startswith("Verse")] == verses
+    assert result.removed["line_numbers"] == sum(len(str(row)) for row in range(5, len(verses) + 1, 5))
+
+
+@pytest.mark.parametrize("step", [1, 5])
+def test_numbers_before_the_lines_of_a_list_stay(step: int) -> None:
+    """A number that begins every line does not count lines: it stays."""
+    lines = [f"{step * row} apples for {word}" for row, word in enumerate(WORDS, start=1)]
+    assert clean(book("\n".join(lines))).text.split("\n")[:-1] == lines
+
+
 def test_rows_of_a_table_stay() -> None:
     """Rows that end in a number stay, also when the numbers increase."""
     rows = [f"Town of {word:<40}{1800 + 7 * place}" for place, word in enumerate(WORDS)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
@@ -44,6 +45,8 @@ _NUMBERED_LINE = re.compile(
     r"(?P<text>.{0,120}?\S)(?P<gap>(?= {2}| ?\. \.|\.{5})[ .]{2,120}+)(?P<number>\d{1,4}|[ivxlc]{1,7})", re.I
 )
 """A line that ends in a gap or dots and a number: in a table of contents, at the margin of verse, or in a table."""
+_LEFT_NUMBERED = re.compile(r" {0,20}(?P<number>\d{1,4}) {1,10}(?P<text>[^\s\d.].*)")
+"""A line that begins with a number: at the other margin, or in a list."""
 _PAGE_HEADING = re.compile(r" {8,}[_*]*(?:page|p[aá]gs?\w*)[_*]*\.?", re.I)
 _CONTENTS_HEADING = re.compile(
     r"\W*(?:(?:table|list) of )?(?:contents|index|illustrations|plates|maps|figures|pages?|p[aá]gs?\w*|[ií]ndice"
@@ -58,6 +61,7 @@ _CONTENTS_FRONT, _CONTENTS_BACK = 0.25, 0.85
 """Tables of contents begin in the first quarter of a book, or in the last part."""
 _MAX_ENTRY_DISTANCE = 8
 _MIN_INCREASING_SHARE = 0.9
+_MIN_PROOFS, _MAX_NOTE_LINES = 2, 15
 _ROMAN = {"i": 1, "v": 5, "x": 10, "l": 50, "c": 100}
 _LAYOUT = re.compile(r"/\*(?: [A-Z]{2,}\b)?(.{0,160}?)\*/")
 _SUPERSCRIPT = re.compile(r"\^\{([^{}\n]*)\}")
@@ -122,7 +126,8 @@ def _strip_numbered_lines(text: str, ledger: Ledger) -> str:
     numbered = _find_numbered_lines(lines)
     contents = {one.row for run in _find_runs(numbered) if _is_contents(run, lines) for one in run}
     margins = _find_margin_numbers([one for one in numbered if one.row not in contents])
-    if not contents and not margins:
+    lefts = _find_margin_numbers(_find_left_numbers(lines))
+    if not contents and not margins and not lefts:
         return text
     kept = []
     for index, line in enumerate(lines):
@@ -131,6 +136,9 @@ def _strip_numbered_lines(text: str, ledger: Ledger) -> str:
         elif index in margins and (match := _NUMBERED_LINE.fullmatch(line.rstrip())):
             ledger.note("line_numbers", match["number"])
             kept.append(match["text"])
+        elif index in lefts and (match := _LEFT_NUMBERED.fullmatch(line)):
+            ledger.note("line_numbers", match["number"])
+            kept.append(" " * match.start("text") + match["text"])
         else:
             kept.append(line)
     return "\n".join(kept)
@@ -182,12 +190,36 @@ def _is_contents(run: Sequence[_Numbered], lines: Sequence[str]) -> bool:
     return num_increasing >= _MIN_INCREASING_SHARE * len(pairs) and 2 * num_counting < len(pairs)
 
 
+def _find_left_numbers(lines: Sequence[str]) -> list[_Numbered]:
+    found, place = [], 0
+    for index, line in enumerate(lines):
+        opening = line.lstrip(" ")
+        place += bool(opening)
+        if opening[:1].isdecimal() and (match := _LEFT_NUMBERED.fullmatch(line)):
+            found.append(_Numbered(index, place, int(match["number"]), is_roman=False, has_dots=False))
+    return found
+
+
 def _find_margin_numbers(numbered: Sequence[_Numbered]) -> set[int]:
-    """Find the lines whose number counts lines: every fifth, for example."""
-    found = set()
-    for one, after in pairwise(one for one in numbered if not one.is_roman and not one.has_dots):
-        if after.number - one.number > 1 and _counts_lines(one, after):
-            found |= {one.row, after.row}
+    """Find the lines whose number counts lines: every fifth, for example.
+
+    A step that is proven twice also holds across lines that do not count, such as notes between the verses.
+    """
+    pairs = list(pairwise(one for one in numbered if not one.is_roman and not one.has_dots))
+    sure = [pair for pair in pairs if pair[1].number - pair[0].number > 1 and _counts_lines(*pair)]
+    found = {one.row for pair in sure for one in pair}
+    step, num_proofs = (
+        Counter(after.number - one.number for one, after in sure).most_common(1)[0] if sure else (0, 0)
+    )
+    if num_proofs >= _MIN_PROOFS:
+        for one, after in [*pairs, *reversed(pairs)]:
+            num_lines, num_notes = (
+                after.number - one.number,
+                after.place - one.place - after.number + one.number,
+            )
+            is_step = num_lines > 0 and num_lines % step == 0 and 0 <= num_notes <= _MAX_NOTE_LINES
+            if is_step and {one.row, after.row} & found:
+                found |= {one.row, after.row}
     return found
 
 

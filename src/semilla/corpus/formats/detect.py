@@ -22,7 +22,10 @@ _SIGNATURES = {
     b"\x7fELF": "a program",
     b"SQLite format 3": "a database",
 }
-TERMINAL_CODES = r"\x1b(?:\[[0-?]{0,30}[ -/]{0,5}[@-~]|\][^\x07\x1b\n]{0,500}(?:\x07|\x1b\\)|[()][A-Z0-9]|[=>78MDEHc])|[^\n]\x08"
+TERMINAL_CODES = (
+    r"\x1b(?:\[[0-?]{0,30}[ -/]{0,5}[@-~]|\][^\x07\x1b\n]{0,500}(?:\x07|\x1b\\)|[()][A-Z0-9]|[=>78MDEHc])"
+    r"|[^\n]\x08"
+)
 """Colours and titles of a terminal, and characters that a backspace takes back, as in the pages of ``man``."""
 _TERMINAL_CODES = re.compile(TERMINAL_CODES.encode())
 _WIDE_BOMS = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
