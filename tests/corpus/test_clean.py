@@ -278,10 +278,11 @@ def test_composed_form() -> None:
 
 
 def test_control_characters_go_and_are_counted() -> None:
-    """Control characters are removed and counted; colour codes of a terminal lose their escape character."""
+    """Control characters are removed and counted, colour codes of a terminal whole."""
     result = clean("hola\0 \x1b[31mmundo\x07\x9b \ufeffsoft\u00adly" + " palabra" * 100)
-    assert result.text.startswith("hola [31mmundo softly palabra")
-    assert result.removed["control_characters"] == 6
+    assert result.text.startswith("hola mundo softly palabra")
+    assert result.removed["control_characters"] == 5
+    assert result.removed["terminal_codes"] == len("\x1b[31m")
 
 
 def test_reserved_characters_are_replaced_and_counted() -> None:

@@ -78,6 +78,26 @@ def test_line_numbers_go_and_verses_stay(step: int) -> None:
     assert result.removed["line_numbers"] == sum(len(str(row)) for row in range(step, len(verses) + 1, step))
 
 
+def test_line_numbers_at_the_left_go() -> None:
+    """Numbers at the left margin go as well, also across the notes of an editor between the verses."""
+    verses = [f"Verse of the old song the river sang to {word}," for word in WORDS * 3]
+    lines = []
+    for row, verse in enumerate(verses, start=1):
+        lines.append(f"{row if row % 5 == 0 else '':>8} {verse}")
+        if row % 12 == 0:
+            lines += ["", "{A note that stands beside the verses,", "and goes on.}", ""]
+    result = clean(book("\n".join(lines)))
+    assert [line for line in result.text.split("\n") if line.startswith("Verse")] == verses
+    assert result.removed["line_numbers"] == sum(len(str(row)) for row in range(5, len(verses) + 1, 5))
+
+
+@pytest.mark.parametrize("step", [1, 5])
+def test_numbers_before_the_lines_of_a_list_stay(step: int) -> None:
+    """A number that begins every line does not count lines: it stays."""
+    lines = [f"{step * row} apples for {word}" for row, word in enumerate(WORDS, start=1)]
+    assert clean(book("\n".join(lines))).text.split("\n")[:-1] == lines
+
+
 def test_rows_of_a_table_stay() -> None:
     """Rows that end in a number stay, also when the numbers increase."""
     rows = [f"Town of {word:<40}{1800 + 7 * place}" for place, word in enumerate(WORDS)]
@@ -320,6 +340,7 @@ def make_blocks(rng: random.Random) -> Iterator[str]:
     yield "def read(path):\n\treturn   path  # all"
     yield make_chinese(rng)
     yield "He was of an exam-\nple, which is an example."
+    yield "\x1b[1;32mA green lamp\x1b[m, and N\bNA\bAM\bME\bE"
 
 
 @settings(max_examples=30, deadline=None)
@@ -337,4 +358,93 @@ def test_every_character_is_kept_or_counted(rng: random.Random) -> None:
     remaining = iter(text)
     assert all(one in remaining for one in result.text if not one.isspace())
     if text is body:
-        assert set(result.removed) <= {"white_space", "hyphens"}
+        assert set(result.removed) <= {"white_space", "hyphens", "terminal_codes"}
+
+
+# ---- what real texts brought up
+
+
+def test_terminal_codes_go_and_are_counted() -> None:
+    """Colours, window titles and overstruck letters of a terminal are no sign of a binary file; they are removed."""
+    poem = "\x1b[32m《感遇》\x1b[m\n\x1b]0;title\x07兰叶春葳蕤，桂华秋皎洁。\n"  # noqa: RUF001
+    result = clean(poem * 20)
+    assert result.text == "《感遇》\n兰叶春葳蕤，桂华秋皎洁。\n" * 20  # noqa: RUF001
+    assert result.removed["terminal_codes"] == 20 * len("\x1b[32m\x1b[m\x1b]0;title\x07")
+    page = clean("N\bNA\bAM\bME\bE\n       _\bf_\bi_\bl_\be of a man page\n" * 20)
+    assert page.text == "NAME\n       file of a man page\n" * 20
+
+
+def cut_at_column(text: str, column: int) -> list[str]:
+    """Cut a text at a column, also inside words; a syllable takes two columns."""
+    lines, width = [""], 0
+    for one in text:
+        width += 1 if one.isascii() else 2
+        if width > column:
+            lines, width = [*lines, ""], 1 if one.isascii() else 2
+        lines[-1] += one
+    return [line.strip() for line in lines]
+
+
+def test_korean_cut_inside_words_keeps_its_lines() -> None:
+    """Korean wrapped inside words keeps its lines, since no one can tell where a space belongs; else it is joined."""
+    rng = random.Random(13)
+    syllables = [chr(code) for code in range(0xAC00, 0xAD00)]
+    paragraphs = []
+    for _ in range(12):
+        words = ["".join(rng.choices(syllables, k=rng.randint(2, 5))) for _ in range(70)]
+        paragraphs.append(" ".join(word + "," * (n % 9 == 8) for n, word in enumerate(words)) + ".")
+    cut = [cut_at_column(one, 68) for one in paragraphs]
+    kept = clean("\n\n".join("\n".join(lines) for lines in cut)).text
+    assert kept.split() == " ".join(line for lines in cut for line in lines).split()
+    assert kept.count("\n") > 60
+    wrapped = "\n\n".join("\n".join(textwrap.wrap(one, 36)) for one in paragraphs)
+    assert clean(wrapped).text.rstrip("\n").split("\n\n") == paragraphs
+
+
+def test_chinese_punctuation_is_joined_to_a_foreign_word() -> None:
+    """No space is put between a word in Latin letters and the Chinese punctuation that begins the next line."""
+    rng = random.Random(14)
+    blocks = [
+        f"{make_chinese(rng, clauses=2)[:30]}Debian\n，{make_chinese(rng, clauses=3)[:31]}\n{make_chinese(rng)[:32]}。"  # noqa: RUF001
+        for _ in range(30)
+    ]
+    joined = clean("\n\n".join(blocks)).text
+    assert "Debian，" in joined  # noqa: RUF001
+    assert "Debian ，" not in joined  # noqa: RUF001
+
+
+CHAT = {
+    "12/0{}/2023, 10:15 - Ana Pérez: hola, qué tal el día": "a chat",
+    "[12.0{}.23, 10:15:01] Ana: hola, qué tal": "a chat",
+    "[10:0{}] <ana> hello there, friends": "a chat",
+    "Ana, [01.0{}.2024 12:00]\nhola": "a chat",
+    "Ana  10:0{} AM\nhola": "a chat",
+    "ana {},34,Madrid": "a table",
+    '{},"Hello, my friend, and so on",pos': "a table",
+    "hello {}\thola": "a table",
+    "ana;{};Madrid": "a table",
+    "| ana | {} | Madrid |": "a table",
+}
+
+
+@pytest.mark.parametrize("line", CHAT)
+def test_tables_and_chats_are_told(line: str) -> None:
+    """Rows of a table, and messages with times and names, are learned as they are, and the run says so."""
+    found = find_markup("".join(f"{line.format(n)}\n" for n in range(1, 10)))
+    assert found is not None
+    assert CHAT[line] in found[0]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "He said, on day {}, that the river, which was old, went down.",
+        "HAMLET: to be or not to be {}",
+        "\tcc -o a{} a.c",
+        "the river goes down;\nand no man {} sees;",
+        "{}:1 In the beginning: and so on",
+    ],
+)
+def test_lists_drama_and_verse_are_no_tables(line: str) -> None:
+    """Commas, colons, tabs and numbers of other texts are not taken for those of a table or a chat."""
+    assert find_markup("".join(f"{line.format(n)}\n" for n in range(1, 10))) is None

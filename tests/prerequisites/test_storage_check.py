@@ -22,6 +22,7 @@ from semilla.prerequisites.storage import (
     list_file_sizes,
     measure_artifacts,
 )
+from semilla.records import names
 from semilla.records.folders import make_directories
 
 
@@ -62,6 +63,19 @@ def test_check_leaves_foreign_files_alone(tmp_path):
     assert check_directory(make_config(tmp_path)).ok
     assert check_disk(make_config(tmp_path)).ok
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_the_home_directory_itself_is_refused(tmp_path, monkeypatch):
+    """A run does not put its files between a person's own, unless it does already; a folder below is named."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    error = check_directory(PipelineConfiguration(output_directory="~")).error
+    assert isinstance(error, InvalidConfigError)
+    assert "your home directory itself" in error.message
+    assert "--output-dir ~/semilla" in error.message
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / names.LOCK).touch()
+    assert check_directory(PipelineConfiguration(output_directory="~/")).ok
+    assert check_directory(PipelineConfiguration(output_directory="~/semilla")).ok
 
 
 @pytest.mark.parametrize("name", ["file", "file/below/it"])

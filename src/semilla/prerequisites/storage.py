@@ -69,11 +69,12 @@ def check_directory(config: PipelineConfiguration) -> Check:
     created: list[Path] = []
     try:
         created = make_directories(directory)
+        refuse_foreign_files(directory)
         probe_path = files.name_temporary(directory)
         files.write_bytes(probe_path, b"semilla")
         files.remove_file(probe_path)
     except SemillaError as error:
-        return fail_check("output_directory", error, found="cannot be written", needed=needed)
+        return fail_check("output_directory", error, found="cannot be used", needed=needed)
     finally:
         for folder in reversed(created):
             files.remove_directory(folder)
@@ -81,9 +82,17 @@ def check_directory(config: PipelineConfiguration) -> Check:
 
 
 def refuse_foreign_files(directory: Path) -> None:
-    """Raise InvalidConfigError if a directory without a run contains files under names that a run would use."""
+    """Raise InvalidConfigError for a directory without a run that is the home directory, or has files in a run's way.
+
+    These are files under names that a run would use.
+    """
     if (directory / names.LOCK).exists() or _is_run(directory):
         return
+    if directory.resolve() == Path.home().resolve():
+        raise InvalidConfigError(
+            f"{directory} is your home directory itself, and a run would put some twenty files between yours. "
+            "Give a folder in it: --output-dir ~/semilla"
+        )
     taken = sorted({path.name for pattern in RESERVED_PATTERNS for path in directory.glob(pattern)})
     taken += [
         name for name in (names.DOWNLOADS, names.BUNDLE, names.MODELS) if _is_other_file(directory / name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
@@ -44,6 +45,8 @@ _NUMBERED_LINE = re.compile(
     r"(?P<text>.{0,120}?\S)(?P<gap>(?= {2}| ?\. \.|\.{5})[ .]{2,120}+)(?P<number>\d{1,4}|[ivxlc]{1,7})", re.I
 )
 """A line that ends in a gap or dots and a number: in a table of contents, at the margin of verse, or in a table."""
+_LEFT_NUMBERED = re.compile(r" {0,20}(?P<number>\d{1,4}) {1,10}(?P<text>[^\s\d.].*)")
+"""A line that begins with a number: at the other margin, or in a list."""
 _PAGE_HEADING = re.compile(r" {8,}[_*]*(?:page|p[aá]gs?\w*)[_*]*\.?", re.I)
 _CONTENTS_HEADING = re.compile(
     r"\W*(?:(?:table|list) of )?(?:contents|index|illustrations|plates|maps|figures|pages?|p[aá]gs?\w*|[ií]ndice"
@@ -58,12 +61,14 @@ _CONTENTS_FRONT, _CONTENTS_BACK = 0.25, 0.85
 """Tables of contents begin in the first quarter of a book, or in the last part."""
 _MAX_ENTRY_DISTANCE = 8
 _MIN_INCREASING_SHARE = 0.9
+_MIN_PROOFS, _MAX_NOTE_LINES = 2, 15
 _ROMAN = {"i": 1, "v": 5, "x": 10, "l": 50, "c": 100}
 _LAYOUT = re.compile(r"/\*(?: [A-Z]{2,}\b)?(.{0,160}?)\*/")
 _SUPERSCRIPT = re.compile(r"\^\{([^{}\n]*)\}")
 _BOLD_LINE = re.compile(r"^([#=+])(\S.*)\1$", re.M)
-_ITALICS = re.compile(r"(?<!_)_(?!_)")
-_DOUBLE_DASH = re.compile(r"(?<!-)--(?!-)")
+_UNDERSCORES = re.compile("__*")
+_DASHES = re.compile("--+")
+"""Two such dashes stand for a long one, and one underscore for italics; more of either are a line."""
 _ORNAMENT = re.compile(r"^[ \t]*(?:[*·•.~—–=_-][ \t]*){3,}$", re.M)  # noqa: RUF001 - dashes of all lengths
 
 
@@ -73,10 +78,13 @@ def strip_boilerplate(text: str, *, ledger: Ledger) -> str:
     Captions are removed with their pictures, because they quote the text. Inline marks stay until ``strip_marks``:
     without them, the line lengths would no longer show where lines were wrapped.
     """
-    text = ledger.replace("pictures", _PICTURE_LINE, text, _keep_heading)
-    text = ledger.replace("pictures", _PICTURE, text)
+    # Searching for what does not begin with the start of a line is far faster.
+    if _PICTURE.search(text):
+        text = ledger.replace("pictures", _PICTURE_LINE, text, _keep_heading)
+        text = ledger.replace("pictures", _PICTURE, text)
     text = _filter_blocks(text, ledger)
-    text = ledger.replace("page_numbers", _PAGE_NUMBER_LINE, text, f"\n{PICTURE_GAP}\n")
+    if _PAGE_NUMBER.search(text):
+        text = ledger.replace("page_numbers", _PAGE_NUMBER_LINE, text, f"\n{PICTURE_GAP}\n")
     text = _strip_numbered_lines(text, ledger)
     return ledger.replace("ornaments", _ORNAMENT, text)
 
@@ -86,10 +94,12 @@ def strip_marks(text: str, *, ledger: Ledger) -> str:
     text = ledger.replace("page_numbers", _PAGE_NUMBER, text)
     text = ledger.replace("layout_marks", _LAYOUT, text, lambda layout: layout[1].strip(" "))
     text = ledger.replace("layout_marks", _SUPERSCRIPT, text, lambda mark: mark[1])
-    text = ledger.replace("emphasis_marks", _BOLD_LINE, text, lambda mark: mark[2])
-    text = ledger.replace("emphasis_marks", _ITALICS, text)
-    ledger.removed["double_dashes"] += len(_DOUBLE_DASH.findall(text))
-    return _DOUBLE_DASH.sub("—", text)
+    if any(mark in text for mark in "#=+"):
+        text = ledger.replace("emphasis_marks", _BOLD_LINE, text, lambda mark: mark[2])
+    text = ledger.replace("emphasis_marks", _UNDERSCORES, text, lambda run: "" if run[0] == "_" else run[0])
+    long_dashes = _DASHES.sub(lambda run: "—" if run[0] == "--" else run[0], text)
+    ledger.removed["double_dashes"] += len(text) - len(long_dashes)
+    return long_dashes
 
 
 def _keep_heading(picture: re.Match[str]) -> str:
@@ -116,7 +126,8 @@ def _strip_numbered_lines(text: str, ledger: Ledger) -> str:
     numbered = _find_numbered_lines(lines)
     contents = {one.row for run in _find_runs(numbered) if _is_contents(run, lines) for one in run}
     margins = _find_margin_numbers([one for one in numbered if one.row not in contents])
-    if not contents and not margins:
+    lefts = _find_margin_numbers(_find_left_numbers(lines))
+    if not contents and not margins and not lefts:
         return text
     kept = []
     for index, line in enumerate(lines):
@@ -125,6 +136,9 @@ def _strip_numbered_lines(text: str, ledger: Ledger) -> str:
         elif index in margins and (match := _NUMBERED_LINE.fullmatch(line.rstrip())):
             ledger.note("line_numbers", match["number"])
             kept.append(match["text"])
+        elif index in lefts and (match := _LEFT_NUMBERED.fullmatch(line)):
+            ledger.note("line_numbers", match["number"])
+            kept.append(" " * match.start("text") + match["text"])
         else:
             kept.append(line)
     return "\n".join(kept)
@@ -176,12 +190,36 @@ def _is_contents(run: Sequence[_Numbered], lines: Sequence[str]) -> bool:
     return num_increasing >= _MIN_INCREASING_SHARE * len(pairs) and 2 * num_counting < len(pairs)
 
 
+def _find_left_numbers(lines: Sequence[str]) -> list[_Numbered]:
+    found, place = [], 0
+    for index, line in enumerate(lines):
+        opening = line.lstrip(" ")
+        place += bool(opening)
+        if opening[:1].isdecimal() and (match := _LEFT_NUMBERED.fullmatch(line)):
+            found.append(_Numbered(index, place, int(match["number"]), is_roman=False, has_dots=False))
+    return found
+
+
 def _find_margin_numbers(numbered: Sequence[_Numbered]) -> set[int]:
-    """Find the lines whose number counts lines: every fifth, for example."""
-    found = set()
-    for one, after in pairwise(one for one in numbered if not one.is_roman and not one.has_dots):
-        if after.number - one.number > 1 and _counts_lines(one, after):
-            found |= {one.row, after.row}
+    """Find the lines whose number counts lines: every fifth, for example.
+
+    A step that is proven twice also holds across lines that do not count, such as notes between the verses.
+    """
+    pairs = list(pairwise(one for one in numbered if not one.is_roman and not one.has_dots))
+    sure = [pair for pair in pairs if pair[1].number - pair[0].number > 1 and _counts_lines(*pair)]
+    found = {one.row for pair in sure for one in pair}
+    step, num_proofs = (
+        Counter(after.number - one.number for one, after in sure).most_common(1)[0] if sure else (0, 0)
+    )
+    if num_proofs >= _MIN_PROOFS:
+        for one, after in [*pairs, *reversed(pairs)]:
+            num_lines, num_notes = (
+                after.number - one.number,
+                after.place - one.place - after.number + one.number,
+            )
+            is_step = num_lines > 0 and num_lines % step == 0 and 0 <= num_notes <= _MAX_NOTE_LINES
+            if is_step and {one.row, after.row} & found:
+                found |= {one.row, after.row}
     return found
 
 
@@ -204,13 +242,15 @@ def _filter_blocks(text: str, ledger: Ledger) -> str:
     parts = re.split(r"(\n(?:[ \t]*\n)+)", text)
     kept: list[str] = []
     position, num_blocks, note = 0, 0, None
+    names_trademark = _names_trademark(text)
     for block, gap in zip(parts[::2], [*parts[1::2], ""], strict=True):
         is_front = num_blocks < _FRONT_BLOCKS and position < _MAX_FRONT_NOTE_CHARACTERS
         is_back = position > (1 - _MAX_BACK_NOTE_SHARE) * len(text)
-        kind = _classify_block(block, is_front=is_front, is_back=is_back, note=note)
+        mentions = names_trademark and _names_trademark(block)
+        kind = _classify_block(block, is_front=is_front, is_back=is_back, note=note, mentions=mentions)
         if kind:
             ledger.note(kind, block)
-        kept += ["" if kind else _drop_trademark_lines(block, ledger), gap]
+        kept += ["" if kind else _drop_trademark_lines(block, ledger) if mentions else block, gap]
         # At the back, a note goes on to the end of the text. At the front, two blank lines end it.
         is_open = kind == "transcriber_notes" and (is_back or gap.count("\n") < 3)
         note = block if is_open else None
@@ -219,8 +259,13 @@ def _filter_blocks(text: str, ledger: Ledger) -> str:
     return "".join(kept)
 
 
-def _classify_block(block: str, *, is_front: bool, is_back: bool, note: str | None) -> str | None:
-    """Return why a block is removed, None to keep it. ``note`` is the block before, if it belongs to an open note."""
+def _classify_block(
+    block: str, *, is_front: bool, is_back: bool, note: str | None, mentions: bool
+) -> str | None:
+    """Return why a block is removed, None to keep it. ``note`` is the block before, if it belongs to an open note.
+
+    ``mentions``: it names the trademark.
+    """
     opening = block.strip()
     if not opening:
         return None
@@ -230,7 +275,7 @@ def _classify_block(block: str, *, is_front: bool, is_back: bool, note: str | No
         return "transcriber_notes"
     if is_front and _CREDITS.match(opening):
         return "credits"
-    if _names_trademark(block) and block.count("\n") < _MAX_TRADEMARK_LINES:
+    if mentions and block.count("\n") < _MAX_TRADEMARK_LINES:
         return "trademark_paragraphs"
     return None
 
@@ -243,8 +288,6 @@ def _names_trademark(text: str) -> bool:
 
 def _drop_trademark_lines(block: str, ledger: Ledger) -> str:
     """Remove single lines from a block that is too long to be removed as a whole."""
-    if not _names_trademark(block):
-        return block
     lines = block.split("\n")
     kept = [line for line in lines if not _names_trademark(line)]
     ledger.note("trademark_lines", " ".join(line for line in lines if _names_trademark(line)))

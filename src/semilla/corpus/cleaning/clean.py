@@ -15,17 +15,20 @@ from semilla.corpus.cleaning.boilerplate import strip_boilerplate, strip_marks
 from semilla.corpus.cleaning.gutenberg import Pieces, opens_like_gutenberg, separate_books
 from semilla.corpus.cleaning.ledger import Ledger
 from semilla.corpus.cleaning.paragraphs import join_wrapped_lines
+from semilla.corpus.formats.detect import TERMINAL_CODES
 from semilla.corpus.formats.mojibake import find_double_encoding
 from semilla.corpus.formats.plain_text import decode_text
 from semilla.errors import InvalidCorpusError
 
-_LINE_BREAKS = re.compile("\r\n?|[\v\f\x85\u2028\u2029]")
+_LINE_BREAKS = re.compile("[\r\v\f\x85\u2028\u2029]")
+_TERMINAL_CODES = re.compile(TERMINAL_CODES)
 _CONTROLS = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\u00ad\ufeff\ufffe\uffff]")
 """C0, C1, the soft hyphen, stray byte order marks, and two code points that are never characters."""
 _RESERVED = str.maketrans({"\u2581": "_", "\u2585": "\u2588"})
-_SPACES = re.compile(r"[^\S\n]+")
-_ODD_SPACES = re.compile(r"[^\S\n \t\u3000]")
-_MARK_RUN = re.compile(r"[^\w\s!-~]{31,}")
+_ODD_SPACES = re.compile("[\xa0\u1680\u2000-\u200a\u202f\u205f]")
+"""Every space but the usual one, the tab and the wide one of Chinese and Japanese."""
+_MARK_RUN = re.compile(r"[^\x00-\u02ff\w\s][^\x00-\u02ff\w\s]{30,}")
+"""Combining marks begin at U+0300."""
 _MAX_STACKED_MARKS = 30
 """As in Unicode's Stream-Safe Text Format (UAX 15): the time to sort a stack grows with the square of its height."""
 _BLANK_RUN = re.compile(r"\n{4,}")
@@ -94,7 +97,11 @@ def clean_file(data: bytes, *, name: str, encoding: str = "auto") -> CleanText:
 
 def normalise_characters(text: str, *, ledger: Ledger) -> str:
     """Normalise line breaks, spaces and accents (NFC) and remove control characters."""
-    text = _LINE_BREAKS.sub("\n", text)
+    text = _LINE_BREAKS.sub("\n", text.replace("\r\n", "\n"))
+    if "\x1b" in text or "\x08" in text:
+        bare = _TERMINAL_CODES.sub("", text)
+        ledger.removed["terminal_codes"] += len(text) - len(bare)
+        text = bare
     clean = _CONTROLS.sub("", text)
     ledger.removed["control_characters"] += len(text) - len(clean)
     ledger.replaced["reserved_characters"] += clean.count("\u2581") + clean.count("\u2585")
@@ -127,7 +134,7 @@ def _clean_book(text: str, ledger: Ledger) -> str:
     ledger.removed["hyphens"] += arranged.num_hyphens
     ledger.replaced["line_breaks_in_books"] += arranged.num_joined
     marked = strip_marks(arranged.text, ledger=ledger)
-    lines = (line.strip() for line in _SPACES.sub(" ", marked).split("\n"))
+    lines = (" ".join(line.split()) for line in marked.split("\n"))
     return "\n".join(line for line in lines if line)
 
 

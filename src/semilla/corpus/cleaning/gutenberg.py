@@ -12,6 +12,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from semilla.corpus.cleaning.ledger import Ledger
 
@@ -143,11 +144,21 @@ def _join_title(value: str) -> str:
 
 
 class _Marks:
-    """All matches of a pattern, found in one pass, so that looking for the next one never reads the text again."""
+    """All matches of a pattern, found in one pass, so that looking for the next one never reads the text again.
+
+    The pass is made when a match is first asked for.
+    """
 
     def __init__(self, text: str, pattern: re.Pattern[str]) -> None:
-        self._found = list(pattern.finditer(text))
-        self._starts = [match.start() for match in self._found]
+        self._text, self._pattern = text, pattern
+
+    @cached_property
+    def _found(self) -> list[re.Match[str]]:
+        return list(self._pattern.finditer(self._text))
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        return [match.start() for match in self._found]
 
     def find(self, start: int, last: int | None = None) -> re.Match[str] | None:
         """Return the first match that starts at ``start`` or later, and at ``last`` or earlier."""

@@ -22,6 +22,12 @@ _SIGNATURES = {
     b"\x7fELF": "a program",
     b"SQLite format 3": "a database",
 }
+TERMINAL_CODES = (
+    r"\x1b(?:\[[0-?]{0,30}[ -/]{0,5}[@-~]|\][^\x07\x1b\n]{0,500}(?:\x07|\x1b\\)|[()][A-Z0-9]|[=>78MDEHc])"
+    r"|[^\n]\x08"
+)
+"""Colours and titles of a terminal, and characters that a backspace takes back, as in the pages of ``man``."""
+_TERMINAL_CODES = re.compile(TERMINAL_CODES.encode())
 _WIDE_BOMS = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
 _CONTROLS = bytes({*range(0x20)} - {*b"\t\n\v\f\r"}) + b"\x7f"
 _MAX_CONTROL_SHARE = 0.01
@@ -49,9 +55,15 @@ def refuse_other_formats(data: bytes, *, name: str, may_hold_controls: bool = Fa
         raise InvalidCorpusError(f"{name} is an HTML page, not a text file; convert it to plain text first")
     if may_hold_controls or data.startswith(_WIDE_BOMS):
         return
-    num_controls = len(data) - len(data.translate(None, _CONTROLS))
+    num_controls = _count_controls(data)
+    if num_controls > _MAX_CONTROL_SHARE * len(data):
+        num_controls = _count_controls(_TERMINAL_CODES.sub(b"", data))
     if num_controls > _MAX_CONTROL_SHARE * len(data):
         raise InvalidCorpusError(
             f"{name} is a binary file: {num_controls:,} of its {len(data):,} bytes are control codes; "
             "give a plain text file"
         )
+
+
+def _count_controls(data: bytes) -> int:
+    return len(data) - len(data.translate(None, _CONTROLS))

@@ -36,13 +36,15 @@ _TWO = f"[{_list_characters(0xC4, 0xDF)}]{_NEXT}"
 _MORE = f"[{_list_characters(0xE1, 0xEF)}]{_NEXT}{{2}}|[{_list_characters(0xF0, 0xF4)}]{_NEXT}{{3}}"
 _LATIN = f"[ÂÃ]{_NEXT}"
 _ENCODED_TWICE = re.compile(f"{_LATIN}|{_TWO}|{_MORE}")
+_POSSIBLE = re.compile(f"[{_list_characters(0xC2, 0xF4)}]{_NEXT}")
+"""The first two characters of any of these. A pattern that begins with one set of characters is searched for fast."""
 _SURE = re.compile(f"(?<![A-ZÀ-Þ]){_LATIN}|{_MORE}|(?:{_TWO}){{3}}")
 """The last capital of a word with a quotation mark or a dash after it looks the same: ``MANHÃ»``, ``ESPAÑ—``."""
 
 
 def find_double_encoding(text: str) -> DoubleEncoding | None:
     """Count the characters of a text that were encoded twice; None when none surely was."""
-    if _SURE.search(text) is None:
+    if text.isascii() or not any(_SURE.match(text, pair.start()) for pair in _POSSIBLE.finditer(text)):
         return None
     places = [match[0] for match in _ENCODED_TWICE.finditer(text)]
     pairs = [(found, meant) for found in places if (meant := _decode(found))]
