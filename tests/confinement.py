@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from small_runs import SMALL, write_text
@@ -44,10 +45,64 @@ COMMANDS = [
 ]
 """Every command, in an order in which each finds what it needs; ``tests/test_quiet.py`` checks that none is missing."""
 
+
+@dataclass(frozen=True)
+class Relative:
+    """A further way in which a library could write somewhere or ask somebody: a command in special surroundings."""
+
+    command: str
+    environment: Mapping[str, str | None] = field(default_factory=dict)
+    """Variables to set, or to remove where the value is None."""
+    typed: str | None = None
+    """What is typed, where the command runs in a terminal."""
+    code: int = 0
+
+
+GENERATE = "generate Había --model run --max-tokens 5 --seed 1"
+RELATIVES = {
+    "TensorBoard": Relative("run --output-dir run2 {source} {run} --num-epochs 1 --tracker tensorboard"),
+    "workers": Relative("run --output-dir run3 {source} {run} --num-epochs 1 --num-threads 2"),
+    "resume": Relative("run --output-dir run3 {source} {run} --num-epochs 2 --num-threads 2 --resume"),
+    "a web page": Relative("export run --to web"),
+    "a conversation": Relative(
+        "generate --model run --max-tokens 5 --seed 1 --interactive", typed="Había\n/exit\n"
+    ),
+    "the embedded stories": Relative("check --corpus-source sample {run} --output-dir run4"),
+    "watching": Relative("status run --watch"),
+    "no home": Relative(GENERATE, {"HOME": None}),
+    "a home that does not exist": Relative(GENERATE, {"HOME": "/nowhere"}),
+    "telemetry asked for": Relative(
+        GENERATE, {"ORT_DISABLE_TELEMETRY": "0", "HF_HUB_DISABLE_TELEMETRY": "0", "CI": None}
+    ),
+    "caches elsewhere": Relative(
+        "export run --to huggingface --output run5",
+        {"XDG_CACHE_HOME": "/var/cache", "HF_HOME": "/var/hf", "TORCH_HOME": "/var/torch"},
+    ),
+    "no temporary folder": Relative("validate run", {"TMPDIR": "/nowhere"}),
+    "a failure with its traceback": Relative("run --output-dir run6 --corpus-source nowhere --debug", code=1),
+}
+"""What else was tried, by its name in docs/faults.md. Each finds what ``COMMANDS`` left, except for ``clean``."""
+
 CALLS = "%file,%network,ftruncate,fchmod"
-ALLOWED = ("/dev/null", "/dev/tty", "/dev/shm/", "/proc/self/", "/proc/thread-self/")
+ALLOWED = (
+    "/dev/null",
+    "/dev/tty",
+    "/dev/ptmx",
+    "/dev/pts/",
+    "/dev/shm/",
+    "/proc/self/",
+    "/proc/thread-self/",
+)
 """Places outside the output that may be opened for writing, because nothing stays there."""
-OUTPUT = {"home", "strace.log", "text.txt", "run", "sweep", "comparison.html"}
+OUTPUT = {
+    "home",
+    "strace.log",
+    "text.txt",
+    "sweep",
+    "comparison.html",
+    "run",
+    *(f"run{n}" for n in range(2, 6)),
+}
 """What may be in the folder: the harness's own, and the output of the commands."""
 KERNEL = "/sys/fs/cgroup/"
 """Control groups are the kernel's: validation tries to make one, to measure under a real memory limit."""
@@ -97,29 +152,30 @@ def make_script(folder: Path) -> str:
     """
 
 
-def run_confined(words: Sequence[str], *, folder: Path) -> tuple[int, str, list[Finding]]:
-    """Run a command in ``folder``; return its exit code, its output and what it must not have done."""
+def run_confined(
+    words: Sequence[str],
+    *,
+    folder: Path,
+    environment: Mapping[str, str | None] | None = None,
+    typed: str | None = None,
+) -> tuple[int, str, list[Finding]]:
+    """Run a command in ``folder``; return its exit code, its output and what it must not have done.
+
+    ``environment`` sets variables, or removes those that are None. ``typed`` gives the command a terminal and types.
+    """
     home, log = folder / "home", folder / "strace.log"
     home.mkdir(exist_ok=True)
     program = [sys.executable, "-P", "-m", "semilla", *words]
-    trace = [
-        "strace",
-        "-f",
-        "-qq",
-        "--seccomp-bpf",
-        "-s",
-        "200",
-        "-e",
-        f"trace={CALLS}",
-        "-o",
-        str(log),
-        *program,
-    ]
+    if typed is not None:
+        program = ["script", "-qec", shlex.join(program), "/dev/null"]
+    trace = ["strace", "-f", "-qq", "--seccomp-bpf", "-s", "200", "-e", f"trace={CALLS}", "-o", str(log)]
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("SEMILLA_", "XDG_"))}
+    # Python's cache of compiled modules is neither the program's nor a library's.
+    changed = {"HOME": str(home), "TMPDIR": "/tmp", "PYTHONDONTWRITEBYTECODE": "1", **(environment or {})}
     done = subprocess.run(
-        ["unshare", "--net", "--mount", "sh", "-c", make_script(folder), "sh", *trace],
-        env={**kept, "HOME": str(home), "TMPDIR": "/tmp"},
-        stdin=subprocess.DEVNULL,
+        ["unshare", "--net", "--mount", "sh", "-c", make_script(folder), "sh", *trace, *program],
+        env={name: value for name, value in {**kept, **changed}.items() if value is not None},
+        input=typed or "",
         capture_output=True,
         text=True,
         check=False,
@@ -158,11 +214,18 @@ def _is_allowed(path: str, folder: Path) -> bool:
 
 
 def run_everything(folder: Path) -> Iterator[tuple[str, int, str, list[Finding]]]:
-    """Run all ``COMMANDS``; yield each with its exit code, its output and its findings."""
+    """Run all ``COMMANDS``, with the ``RELATIVES`` before the last; yield each with its output and its findings.
+
+    The number is 0 where a command ended with the exit code that it should.
+    """
     write_text(folder / "text.txt")
-    for command in COMMANDS:
-        words = command.format(source="--corpus-source text.txt", run=" ".join(RUN)).split()
-        yield command, *run_confined(words, folder=folder)
+    *first, last = (Relative(command) for command in COMMANDS)
+    for one in [*first, *RELATIVES.values(), last]:
+        words = one.command.format(source="--corpus-source text.txt", run=" ".join(RUN)).split()
+        code, output, findings = run_confined(
+            words, folder=folder, environment=one.environment, typed=one.typed
+        )
+        yield one.command, code - one.code, output, findings
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ SECTIONS = {
     "R": [*range(1, 12)],
     "L": [*range(1, 15)],
     "O": [*range(1, 13)],
-    "H": [*range(1, 7)],
+    "H": [*range(1, 16)],
     "P": [*range(1, 11)],
 }
 """Numbers that are missing were never given, or given up."""

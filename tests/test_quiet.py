@@ -45,7 +45,7 @@ def test_two_commands_leave_nothing_and_ask_nobody(folder: Path, command: str) -
 @confined
 @pytest.mark.slow(reason="runs every command under strace")
 def test_no_command_leaves_its_directory_or_the_machine(tmp_path: Path) -> None:
-    """Every command once, in an order in which each finds what it needs."""
+    """Every command once, in an order in which each finds what it needs, and the relatives in docs/faults.md."""
     for command, code, output, findings in run_everything(tmp_path):
         assert (code, [str(one) for one in findings]) == (0, []), f"{command}: {output}"
 
