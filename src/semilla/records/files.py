@@ -141,9 +141,9 @@ def write_json(path: Path, value: object) -> None:
     write_text(path, _format_json(value))
 
 
-def read_json(path: Path) -> Any:
-    """Read JSON; raises IntegrityError when it does not parse, or is larger or deeper than any record."""
-    return parse_json(read_bytes(path), path)
+def read_json(path: Path, *, limit: int = MAX_RECORD_BYTES) -> Any:
+    """Read JSON; raises IntegrityError when it does not parse, has over ``limit`` bytes or is deeper than records."""
+    return parse_json(read_bytes(path, limit=limit), path)
 
 
 def parse_json(data: bytes, path: Path) -> Any:
