@@ -17,7 +17,7 @@ SECTIONS = {
     "L": [*range(1, 15)],
     "O": [*range(1, 13)],
     "H": [*range(1, 16)],
-    "Q": [*range(1, 13)],
+    "Q": [*range(1, 14)],
     "P": [*range(1, 11)],
 }
 """Numbers that are missing were never given, or given up."""
