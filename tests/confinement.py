@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
 from small_runs import SMALL, write_text
 
 RUN = [*SMALL, "--max-validation-loss", "20", "--checkpoint-seconds", "1"]
@@ -44,10 +46,67 @@ COMMANDS = [
 ]
 """Every command, in an order in which each finds what it needs; ``tests/test_quiet.py`` checks that none is missing."""
 
+
+@dataclass(frozen=True)
+class Relative:
+    """A further way in which a library could write somewhere or ask somebody: a command in special surroundings."""
+
+    command: str
+    environment: Mapping[str, str | None] = field(default_factory=dict)
+    """Variables to set, or to remove where the value is None."""
+    typed: str | None = None
+    """What is typed, where the command runs in a terminal."""
+    ready: str | None = None
+    """What a command prints that ends only with a signal, which it gets then."""
+    code: int = 0
+
+
+GENERATE = "generate Había --model run --max-tokens 5 --seed 1"
+RELATIVES = {
+    "TensorBoard": Relative("run --output-dir run2 {source} {run} --num-epochs 1 --tracker tensorboard"),
+    "workers": Relative("run --output-dir run3 {source} {run} --num-epochs 1 --num-threads 2"),
+    "resume": Relative("run --output-dir run3 {source} {run} --num-epochs 2 --num-threads 2 --resume"),
+    "a web page": Relative("export run --to web"),
+    "a conversation": Relative(
+        "generate --model run --max-tokens 5 --seed 1 --interactive", typed="Había\n/exit\n"
+    ),
+    "the embedded stories": Relative("check --corpus-source sample {run} --output-dir run4"),
+    "watching": Relative("status run --watch"),
+    "a server": Relative("serve run --port 0 --host 0.0.0.0", ready="Token: "),
+    "no home": Relative(GENERATE, {"HOME": None}),
+    "a home that does not exist": Relative(GENERATE, {"HOME": "/nowhere"}),
+    "telemetry asked for": Relative(
+        GENERATE, {"ORT_DISABLE_TELEMETRY": "0", "HF_HUB_DISABLE_TELEMETRY": "0", "CI": None}
+    ),
+    "caches elsewhere": Relative(
+        "export run --to huggingface --output run5",
+        {"XDG_CACHE_HOME": "/var/cache", "HF_HOME": "/var/hf", "TORCH_HOME": "/var/torch"},
+    ),
+    "no temporary folder": Relative("validate run", {"TMPDIR": "/nowhere"}),
+    "a failure with its traceback": Relative("run --output-dir run6 --corpus-source nowhere --debug", code=1),
+}
+"""What else was tried, by its name in docs/faults.md. Each finds what ``COMMANDS`` left, except for ``clean``."""
+
 CALLS = "%file,%network,ftruncate,fchmod"
-ALLOWED = ("/dev/null", "/dev/tty", "/dev/shm/", "/proc/self/", "/proc/thread-self/")
+ALLOWED = (
+    "/dev/null",
+    "/dev/tty",
+    "/dev/ptmx",
+    "/dev/pts/",
+    "/dev/shm/",
+    "/proc/self/",
+    "/proc/thread-self/",
+)
 """Places outside the output that may be opened for writing, because nothing stays there."""
-OUTPUT = {"home", "strace.log", "text.txt", "run", "sweep", "comparison.html"}
+OUTPUT = {
+    "home",
+    "strace.log",
+    "text.txt",
+    "sweep",
+    "comparison.html",
+    "run",
+    *(f"run{n}" for n in range(2, 6)),
+}
 """What may be in the folder: the harness's own, and the output of the commands."""
 KERNEL = "/sys/fs/cgroup/"
 """Control groups are the kernel's: validation tries to make one, to measure under a real memory limit."""
@@ -97,48 +156,60 @@ def make_script(folder: Path) -> str:
     """
 
 
-def run_confined(words: Sequence[str], *, folder: Path) -> tuple[int, str, list[Finding]]:
-    """Run a command in ``folder``; return its exit code, its output and what it must not have done."""
+def make_command(words: Sequence[str], *, folder: Path, log: Path, has_terminal: bool) -> list[str]:
+    """The command under strace, in a network of its own, on file systems that are read-only except for ``folder``."""
+    program = [sys.executable, "-P", "-m", "semilla", *words]
+    if has_terminal:
+        program = ["script", "-qec", shlex.join(program), "/dev/null"]
+    trace = ["strace", "-f", "-qq", "--seccomp-bpf", "-s", "200", "-e", f"trace={CALLS}", "-o", str(log)]
+    return ["unshare", "--net", "--mount", "sh", "-c", make_script(folder), "sh", *trace, *program]
+
+
+def make_environment(home: Path, changes: Mapping[str, str | None]) -> dict[str, str]:
+    """The variables of this process without ours, with an empty home directory and the ``changes``."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("SEMILLA_", "XDG_"))}
+    # Python's cache of compiled modules is neither the program's nor a library's.
+    changed = {**kept, "HOME": str(home), "TMPDIR": "/tmp", "PYTHONDONTWRITEBYTECODE": "1", **changes}
+    return {name: value for name, value in changed.items() if value is not None}
+
+
+def run_confined(
+    words: Sequence[str], *, folder: Path, surroundings: Relative | None = None
+) -> tuple[int, str, list[Finding]]:
+    """Run a command in ``folder``; return its exit code, its output and what it must not have done.
+
+    A command that only a signal ends gets SIGTERM when it has printed that it is ready.
+    """
+    one = surroundings or Relative("")
     home, log = folder / "home", folder / "strace.log"
     home.mkdir(exist_ok=True)
-    program = [sys.executable, "-P", "-m", "semilla", *words]
-    trace = [
-        "strace",
-        "-f",
-        "-qq",
-        "--seccomp-bpf",
-        "-s",
-        "200",
-        "-e",
-        f"trace={CALLS}",
-        "-o",
-        str(log),
-        *program,
-    ]
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("SEMILLA_", "XDG_"))}
-    done = subprocess.run(
-        ["unshare", "--net", "--mount", "sh", "-c", make_script(folder), "sh", *trace],
-        env={**kept, "HOME": str(home), "TMPDIR": "/tmp"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        make_command(words, folder=folder, log=log, has_terminal=one.typed is not None),
+        env=make_environment(home, one.environment),
+        stdin=pipe if one.typed else subprocess.DEVNULL,
+        stdout=pipe,
+        stderr=pipe,
         text=True,
-        check=False,
-    )
+    ) as process:
+        if one.ready and any(one.ready in line for line in process.stdout or ()):
+            psutil.Process(process.pid).children()[0].terminate()
+        output, errors = process.communicate(one.typed)
     calls = log.read_text(encoding="utf-8", errors="replace").splitlines()
     findings = [Finding(" ".join(words), call) for call in find_offences(calls, folder=folder)]
     left = [*home.rglob("*"), *(path for path in folder.iterdir() if path.name not in OUTPUT)]
     findings += [Finding(" ".join(words), f"left {path}") for path in left]
-    return done.returncode, done.stdout + done.stderr, findings
+    return process.returncode, output + errors, findings
 
 
 def find_offences(calls: Sequence[str], *, folder: Path) -> Iterator[str]:
-    """Yield the calls that write outside ``folder``, or send anything to anybody but a child process."""
+    """Yield the calls that write outside ``folder``, or send anything to anybody but a child process or the kernel."""
     for call in calls:
         match = _CALL.match(call)
         if match is None:
             continue
         name, arguments = match["name"], match["arguments"]
-        if name in _SENDS and "sa_family=" in arguments:
+        if name in _SENDS and "sa_family=" in arguments and "sa_family=AF_NETLINK" not in arguments:
             yield call
         # What is there already is not changed by another mkdir, and a file without a name leaves nothing.
         leaves_nothing = arguments.endswith("EEXIST (File exists)") or "O_TMPFILE" in arguments
@@ -158,11 +229,16 @@ def _is_allowed(path: str, folder: Path) -> bool:
 
 
 def run_everything(folder: Path) -> Iterator[tuple[str, int, str, list[Finding]]]:
-    """Run all ``COMMANDS``; yield each with its exit code, its output and its findings."""
+    """Run all ``COMMANDS``, with the ``RELATIVES`` before the last; yield each with its output and its findings.
+
+    The number is 0 where a command ended with the exit code that it should.
+    """
     write_text(folder / "text.txt")
-    for command in COMMANDS:
-        words = command.format(source="--corpus-source text.txt", run=" ".join(RUN)).split()
-        yield command, *run_confined(words, folder=folder)
+    *first, last = (Relative(command) for command in COMMANDS)
+    for one in [*first, *RELATIVES.values(), last]:
+        words = one.command.format(source="--corpus-source text.txt", run=" ".join(RUN)).split()
+        code, output, findings = run_confined(words, folder=folder, surroundings=one)
+        yield one.command, code - one.code, output, findings
 
 
 if __name__ == "__main__":

@@ -322,7 +322,7 @@ def test_next_command_repeats_the_run_with_resume(place, monkeypatch, capsys):
 )
 @pytest.mark.parametrize("kind", CATEGORIES.values())
 def test_the_next_command_is_never_the_one_that_failed(place, monkeypatch, capsys, kind, argv, suggested):
-    """However it is written, and whatever the error (H5)."""
+    """However it is written, and whatever the error (H14)."""
     problem = InterruptedRunError(signal.SIGINT) if kind is InterruptedRunError else kind("no")
     problem.next_command = suggested
     monkeypatch.setattr(cli, "dispatch", raise_always(problem))
@@ -346,7 +346,7 @@ def raise_always(problem):
     "kind", ["device", "below a device", "pipe", "file", "broken link", "link to a file"]
 )
 def test_what_cannot_be_a_folder_is_a_wrong_setting(place, capsys, command, kind):
-    """An output directory that is something else ends with 64, and nothing changes (H6)."""
+    """An output directory that is something else ends with 64, and nothing changes (H15)."""
     os.mkfifo("pipe")
     Path("file").touch()
     Path("broken link").symlink_to("gone")

@@ -13,10 +13,11 @@ SECTIONS = {
     "T": [2, 3, 4, 5, 7, 8, 9],
     "S": [1, 2, 4, 5, *range(7, 13), 14, 15],
     "E": [1, 2, 4, 5, 6, 7, 8, 10],
-    "R": [*range(1, 12)],
+    "R": [*range(1, 17)],
     "L": [*range(1, 15)],
     "O": [*range(1, 13)],
-    "H": [*range(1, 7)],
+    "H": [*range(1, 16)],
+    "Q": [*range(1, 14)],
     "P": [*range(1, 11)],
 }
 """Numbers that are missing were never given, or given up."""

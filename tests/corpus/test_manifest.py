@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from semilla.corpus.documents import PreparedDocument
-from semilla.corpus.manifest import CorpusManifest, Provenance, read_documents, read_manifest
+from semilla.corpus.manifest import CorpusManifest, Provenance, read_documents, read_manifest, write_manifest
 from semilla.corpus.writer import CorpusWriter
 from semilla.errors import IncompatibleError, IntegrityError, InvalidCorpusError
 from semilla.events import ArtifactWritten, Event, Warned
@@ -53,6 +53,14 @@ def test_documents_come_back(tmp_path: Path) -> None:
     assert [document.title for document in documents] == ["Sea", "Sueño"]
     assert (tmp_path / names.CORPUS).read_text(encoding="utf-8") == ENGLISH + SPANISH
     assert read_manifest(tmp_path) == manifest
+
+
+def test_the_manifest_of_many_texts_is_read(tmp_path: Path) -> None:
+    """It may be larger than any other record: that of 10,000 files is."""
+    manifest = assemble(tmp_path, make_document(ENGLISH))
+    entry = manifest.documents[0].model_copy(update={"warnings": ["x" * 1_000_000]})
+    write_manifest(tmp_path, manifest.model_copy(update={"documents": [entry] * 10}))
+    assert len(read_manifest(tmp_path).documents) == 10
 
 
 def test_figures_add_up(tmp_path: Path) -> None:

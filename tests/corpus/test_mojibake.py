@@ -64,3 +64,19 @@ def test_the_warning_has_a_count_and_an_example() -> None:
         "libro.txt was encoded twice: it has 30 characters such as 'Ã±' in place of 'ñ'"
     )
     assert clean.text.startswith("El niÃ±o")
+
+
+@pytest.mark.parametrize(
+    ("read_as", "advised"), [("cp1252", "CP1252"), ("latin-1", "ISO-8859-1"), (None, None)]
+)
+def test_the_advised_repair_works(read_as: str | None, advised: str | None) -> None:
+    """It undoes the second encoding, whichever it was; none is advised for a text of which only a part has two."""
+    text = "El niño soñó—otra vez.\n"
+    twice = encode_twice(text, read_as or "latin-1")
+    (warning,) = clean_file((twice + (text if read_as is None else "")).encode(), name="libro.txt").warnings
+    encoding = warning.partition("iconv -f UTF-8 -t ")[2] or None
+    assert encoding == advised
+    if encoding:
+        assert twice.encode(encoding).decode() == text
+    else:
+        assert warning.endswith("because a part of it was not")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 from small_runs import hash_tree
 from tiny_training import On, configure, send_to_self
 
+from semilla import cli
+from semilla.configuration.settings import to_command
 from semilla.errors import IncompatibleError, InterruptedRunError, OutOfMemoryError
 from semilla.events import Note, StepDone
 from semilla.pipeline.main_job import run_pipeline
@@ -44,6 +47,20 @@ def test_an_unfinished_training_that_is_further_stays_as_it_is(directory: Path, 
     assert "--num-epochs is 1" in note
     assert hash_tree(directory) == before
     assert not (directory / names.FINAL_MODEL).exists()
+
+
+def test_an_unfinished_training_is_not_called_a_model(
+    directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command ends with 0 and suggests the one that continues; there is no model to generate with yet."""
+    interrupt(directory, step=30)
+    words = shlex.split(to_command(configure(directory, num_epochs=1), resume_from_checkpoint=True))
+    assert cli.main([*words[1:], "--progress", "plain"]) == 0
+    printed = capsys.readouterr().out
+    assert "Already trained further" in printed
+    assert f"The run in {directory} is not finished." in printed
+    *_, last = printed.splitlines()
+    assert last == f"  next: {to_command(configure(directory), resume_from_checkpoint=True)}"
 
 
 def test_a_finished_training_gets_no_new_version_of_the_same_tensors(

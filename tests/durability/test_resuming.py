@@ -69,7 +69,7 @@ def test_the_newest_checkpoint_that_verifies_is_taken(
 def test_a_folder_with_the_name_of_a_checkpoint_is_in_nobodys_way(
     directory: Path, whole: dict[str, Any]
 ) -> None:
-    """It is skipped with its reason; new checkpoints are kept, and the folder stays (H1, H4)."""
+    """It is skipped with its reason; new checkpoints are kept, and the folder stays (H1, H13)."""
     planted = directory / "checkpoint_step_9999999999.pt"
     planted.mkdir()
     stop_after(directory, steps=20)

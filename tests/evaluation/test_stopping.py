@@ -21,6 +21,9 @@ from semilla.evaluation.texts import measure_texts
 from semilla.records.sample import Sample
 from semilla.runtime.budgets import measure_in_child
 from semilla.runtime.limits import find_limit
+from semilla.stories.minimal_pairs import pairs as pairs_module
+from semilla.stories.minimal_pairs.pairs import make_pairs
+from semilla.stories.stories import tell_story
 from semilla.system import interrupts
 from semilla.training import data as data_module
 from semilla.training.evaluate import evaluate
@@ -50,11 +53,12 @@ def draw(place: Path) -> object:
         lambda place: measure_loss(Untouched(), [(np.zeros(3, int), np.zeros(3, int))]),
         lambda place: measure_texts({"es": [Sample(text="Había")]}, Encoder(), Stream(), known_words=set()),
         lambda place: assess_grammar(Untouched(), Untouched(), []),
+        lambda place: make_pairs("es", seed=0, check=interrupts.check),
         lambda place: measure_in_child(write_tiny_bundle(place)),
         lambda place: find_limit(write_tiny_bundle(place)),
         draw,
     ],
-    ids=["grammar", "int8 loss", "copying", "pairs", "budgets", "limit", "samples"],
+    ids=["grammar", "int8 loss", "copying", "assessing pairs", "making pairs", "budgets", "limit", "samples"],
 )
 def test_every_long_step_of_validation_can_be_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, act: Callable[[Path], Any]
@@ -88,6 +92,23 @@ def test_an_evaluation_checks_before_every_batch() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         with pytest.raises(InterruptedRunError):
             evaluate(data, data, check=interrupts.check)  # type: ignore[arg-type]
+
+
+def test_pairs_are_made_only_as_long_as_no_signal_came(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal in the middle of it is granted before the next story, with its probe and with all pairs."""
+    document = Document("Uno", "es", "x", ("Había una vez.",), ())
+    told: list[int] = []
+
+    def tell(*arguments: Any, index: int, **keywords: Any) -> Any:
+        told.append(index)
+        if len(told) == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return tell_story(*arguments, index=index, **keywords)
+
+    monkeypatch.setattr(pairs_module, "tell_story", tell)
+    with interrupts.catch_signals(), pytest.raises(InterruptedRunError):
+        assess_grammar(Untouched(), Untouched(), [document])  # type: ignore[arg-type]
+    assert len(told) == 3
 
 
 def test_encoding_the_texts_can_be_stopped() -> None:

@@ -236,16 +236,18 @@ def test_a_forged_record_that_is_too_deep_is_refused(tmp_path: Path, depth: int)
     for _ in range(depth):
         value = {"inputs": [value]}
     files.write_record(tmp_path / "status", {"deep": value})
-    with pytest.raises(IntegrityError, match="levels deep"):
-        files.read_record(tmp_path / "status")
+    for read in (files.read_record, files.read_json):
+        with pytest.raises(IntegrityError, match="levels deep"):
+            read(tmp_path / "status")
 
 
 def test_a_forged_record_that_is_too_long_is_refused_unread(tmp_path: Path) -> None:
     """95 MB of a sparse file cost no more than the limit."""
     with (tmp_path / "status").open("wb") as file:
         file.truncate(95 << 20)
-    with pytest.raises(IntegrityError, match="larger than 8 MB"):
-        files.read_record(tmp_path / "status")
+    for read in (files.read_record, files.read_json, files.read_bytes):
+        with pytest.raises(IntegrityError, match="larger than 8 MB"):
+            read(tmp_path / "status")
 
 
 def test_too_few_inodes_are_told_apart_from_a_full_disk(

@@ -11,6 +11,7 @@ import pytest
 from small_runs import assert_four_lines
 
 from semilla import cli
+from semilla.configuration.schema import PipelineConfiguration
 from semilla.errors import InvalidConfigError
 from semilla.export.targets import export_model
 from semilla.records import disk, files, names
@@ -18,6 +19,7 @@ from semilla.records.archive import drop_model, list_models
 from semilla.records.files import collect_garbage, make_directory
 from semilla.records.folders import collect_folders, stage_folder
 from semilla.records.links import refuse_links
+from semilla.records.run_configuration import write_run_configuration
 from semilla.records.status import PipelineStatus, write_status
 
 PLACES = [
@@ -60,6 +62,12 @@ def run(directory: Path) -> int:
     text = directory.parent / "text.txt"
     text.write_text("Había una vez una semilla. \n" * 100)
     return cli.main(["run", "--output-dir", str(directory), "--corpus-source", str(text)])
+
+
+def make_run(directory: Path) -> None:
+    """A run that has done nothing yet."""
+    config = PipelineConfiguration(output_directory=str(directory))
+    write_status(directory, PipelineStatus(configuration_sha256=write_run_configuration(directory, config)))
 
 
 def plant(directory: Path, name: str, target: Path) -> Path:
@@ -110,6 +118,30 @@ def test_a_named_pipe_blocks_no_command(directory: Path, name: str, command: str
     os.mkfifo(directory / name)
     code = run(directory) if command == "run" else cli.main([command, str(directory)])
     assert code != 0 or command == "status"
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [(names.CONFIGURATION, 74), (names.METRICS, 64), (names.CORPUS_MANIFEST, 64), ("bilingual_8k.vocab", 0)],
+)
+def test_a_report_waits_for_no_pipe(directory: Path, name: str, code: int) -> None:
+    """Nor does it for the vocabulary, whose longest words it leaves out."""
+    make_run(directory)
+    (directory / name).unlink(missing_ok=True)
+    os.mkfifo(directory / name)
+    assert cli.main(["report", str(directory)]) == code
+
+
+@pytest.mark.parametrize("name", [names.CONFIGURATION, "bilingual_8k.vocab"])
+def test_a_report_reads_no_file_without_end(
+    directory: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It reads one byte more than the limit of a sparse file of a terabyte."""
+    make_run(directory)
+    with (directory / name).open("wb") as file:
+        file.truncate(1 << 40)
+    monkeypatch.setattr(Path, "read_bytes", lambda path: pytest.fail(f"{path} is read without a limit"))
+    assert cli.main(["report", str(directory)]) == (65 if name == names.CONFIGURATION else 0)
 
 
 @pytest.mark.parametrize("command", [["clean", "--yes"], ["report"]], ids=["clean", "report"])

@@ -141,6 +141,18 @@ def test_a_lock_file_of_an_earlier_version_is_read(tmp_path: Path) -> None:
         assert len((tmp_path / names.LOCK).read_bytes().splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    "content", ["[" * 200_000, "x" * (64 << 20), "", "null", "[1]", '{"process_id": {}}']
+)
+def test_whatever_is_in_the_lock_file_a_held_directory_is_held(tmp_path: Path, content: str) -> None:
+    """JSON nested without end, a line without end, or another value: the holder is unknown, and the lock counts."""
+    (tmp_path / names.LOCK).write_text(content)
+    with (tmp_path / names.LOCK).open() as run:
+        fcntl.flock(run, fcntl.LOCK_EX)
+        with pytest.raises(LockedError, match="it has just started"), hold_lock(tmp_path):
+            pass
+
+
 def test_a_symbolic_link_is_not_followed(tmp_path: Path) -> None:
     """The file it leads to stays as it is."""
     (tmp_path / "mine").write_text("mío")

@@ -109,7 +109,7 @@ PLANTED: dict[str, tuple[Callable[[Path], object], str]] = {
 def test_what_cannot_be_read_is_skipped_with_its_reason(
     path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    """Whatever has the name of a newer checkpoint, the sound one before it is taken (H1)."""
+    """Whatever has the name of a newer checkpoint, the sound one before it is taken."""
     monkeypatch.chdir(path.parent)
     plant, reason = PLANTED[kind]
     planted = path.with_name("checkpoint_step_9999999999.pt")
@@ -125,7 +125,7 @@ def test_what_cannot_be_read_is_skipped_with_its_reason(
 def test_what_the_system_does_not_read_is_skipped(
     path: Path, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
-    """A forbidden or failing newest checkpoint does not stop the resume (H2)."""
+    """A forbidden or failing newest checkpoint does not stop the resume (H10)."""
     newer = path.with_name("checkpoint_step_9.pt")
     newer.write_bytes(path.read_bytes())
     opener = os.open
@@ -145,15 +145,28 @@ def test_what_the_system_does_not_read_is_skipped(
     "name", ["checkpoint_step_005.pt", "checkpoint_step_\u0665.pt", "checkpoint_step_5.pt.pt"]
 )
 def test_a_name_that_looks_alike_hides_no_checkpoint(path: Path, name: str) -> None:
-    """Only names that a run writes are checkpoints (H3)."""
+    """Only names that a run writes are checkpoints (H11)."""
     (path.parent / name).write_text("mine")
     sound, skipped = find_checkpoints(path.parent)
     assert [checkpoint.path for checkpoint in sound] == [path]
     assert skipped == []
 
 
+def test_an_older_checkpoint_under_a_newer_name_is_not_taken(
+    path: Path, config: PipelineConfiguration
+) -> None:
+    """The step in the file counts, not the one in its name (H12)."""
+    state = build_state(config, vocab_size=1000, precision="float32")
+    state.step = 9
+    newest = path.with_name("checkpoint_step_9.pt")
+    save_checkpoint(newest, state, config=config, provenance=PROVENANCE)
+    path.with_name("checkpoint_step_9999999999.pt").write_bytes(path.read_bytes())
+    sound, _ = find_checkpoints(path.parent)
+    assert sound[0].path == newest
+
+
 def test_higher_numbers_of_others_do_not_count_when_checkpoints_are_pruned(tmp_path: Path) -> None:
-    """The newest checkpoints of the training stay, whatever else is there (H4)."""
+    """The newest checkpoints of the training stay, whatever else is there (H13)."""
     for number in (7, 8, 9, 10**10, 10**10 + 1):
         (tmp_path / f"checkpoint_step_{number}.pt").touch()
     (tmp_path / "checkpoint_step_5.pt").mkdir()

@@ -36,13 +36,17 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.progress == "json":
         return run_for_programs(config, resume=resume)
     from semilla.pipeline.main_job import run_pipeline  # noqa: PLC0415 - not needed to refuse a wrong flag
-    from semilla.terminal.summary import print_summary  # noqa: PLC0415
+    from semilla.terminal.summary import print_summary, print_unfinished  # noqa: PLC0415
 
     with show_progress(title=config.output_directory, form=arguments.progress) as progress:
         status = run_pipeline(
             config, resume=resume, ask=confirm_resume if is_interactive() else None, listeners=[progress]
         )
-    print_summary(status, directory=Path(config.output_directory))
+    directory = Path(config.output_directory)
+    if status.run_state == "complete":
+        print_summary(status, directory=directory)
+    else:  # nothing was done, because the training is further than --num-epochs already
+        print_unfinished(directory)
     return 0
 
 

@@ -23,6 +23,8 @@ from semilla.records.record import Record
 
 SCHEMA_VERSION = 2
 """Version 1 knew no documents inside a text, and training on it has no end tokens."""
+MAX_MANIFEST_BYTES = 128 << 20
+"""A text takes about a kilobyte of it, so this is enough for a folder of 100,000 files."""
 
 
 class Provenance(Record):
@@ -174,7 +176,7 @@ def read_manifest(output_directory: Path) -> CorpusManifest:
             f"{path} is missing",
             next_command=f"semilla run --output-dir {shlex.quote(str(output_directory))}",
         )
-    values = read_json(path)
+    values = read_json(path, limit=MAX_MANIFEST_BYTES)
     version = values.get("schema_version") if isinstance(values, dict) else None
     if isinstance(version, int) and version > SCHEMA_VERSION:
         raise IncompatibleError(

@@ -80,7 +80,9 @@ def _find_grade(language: Language, training_text: str) -> tuple[int, list[Minim
     A few pairs of each phenomenon show that; making all pairs takes seconds.
     """
     for grade in range(MAX_GRADE, 0, -1):
-        probe = make_pairs(language, seed=SEED, grade=grade, per_phenomenon=PROBE_PAIRS)
+        probe = make_pairs(
+            language, seed=SEED, grade=grade, per_phenomenon=PROBE_PAIRS, check=interrupts.check
+        )
         coverage = measure_coverage(probe, training_text)
         if coverage >= GRADE_COVERAGE:
             break
@@ -91,7 +93,8 @@ def _select_pairs(
     language: Language, training_text: str, *, grade: int, phenomena: Sequence[str]
 ) -> tuple[list[MinimalPair], str]:
     """The pairs of known words, without phenomena that have too few of them, and a remark that names those."""
-    pairs = make_pairs(language, seed=SEED, grade=grade, accept=accept_new(training_text))
+    accept = accept_new(training_text)
+    pairs = make_pairs(language, seed=SEED, grade=grade, accept=accept, check=interrupts.check)
     counts = Counter(pair.phenomenon for pair in pairs)
     rare = {name: counts[name] for name in phenomena if counts[name] < LEAST_PAIRS}
     remark = (

@@ -31,6 +31,7 @@ _PIECE_BYTES = 1 << 20
 MAX_RECORD_BYTES = 8 << 20
 """A status or the metrics of a hundred epochs take less than a hundredth of it."""
 MAX_RECORD_DEPTH = 20
+"""The deepest record, a status, has 7 levels; the work and the memory that follow grow with every level."""
 _CANNOT_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}
 
 
@@ -140,9 +141,20 @@ def write_json(path: Path, value: object) -> None:
     write_text(path, _format_json(value))
 
 
-def read_json(path: Path) -> Any:
-    """Read JSON; raises IntegrityError when it does not parse."""
-    return _parse_json(_read(path, limit=MAX_RECORD_BYTES), path)
+def read_json(path: Path, *, limit: int = MAX_RECORD_BYTES) -> Any:
+    """Read JSON; raises IntegrityError when it does not parse, has over ``limit`` bytes or is deeper than records."""
+    return parse_json(read_bytes(path, limit=limit), path)
+
+
+def parse_json(data: bytes, path: Path) -> Any:
+    """Parse what was read from ``path``; raises IntegrityError when it is no JSON, or deeper than any record."""
+    try:
+        content = json.loads(data.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise IntegrityError(f"{path} is not readable JSON: {error}") from error
+    if _is_deeper(content, MAX_RECORD_DEPTH):
+        raise IntegrityError(f"{path} is nested more than {MAX_RECORD_DEPTH} levels deep, and no record is")
+    return content
 
 
 def write_record(path: Path, value: Mapping[str, Any]) -> None:
@@ -154,24 +166,23 @@ def write_record(path: Path, value: Mapping[str, Any]) -> None:
 
 def read_record(path: Path) -> dict[str, Any]:
     """Verify and read what ``write_record`` wrote; raises IntegrityError when it is damaged."""
-    data = _read(path, limit=MAX_RECORD_BYTES)
+    data = read_bytes(path)
     found = _HASH_AT_END.search(data)
     blank = data[: found.start(1)] + _NO_HASH.encode() + data[found.end(1) :] if found else b""
     if not found or _hash(blank).encode() != found[1]:
         raise IntegrityError(f"{path} has changed since it was written: its SHA-256 differs")
     # It may still be forged: the hash shows that the file is complete, not who wrote it.
-    content: dict[str, Any] = _parse_json(data, path)
-    if _is_deeper(content, MAX_RECORD_DEPTH):
-        raise IntegrityError(f"{path} is nested more than {MAX_RECORD_DEPTH} levels deep, and no record is")
+    content: dict[str, Any] = parse_json(data, path)
     content.pop("sha256")
     return content
 
 
-def _read(path: Path, *, limit: int) -> bytes:
+def read_bytes(path: Path, *, limit: int = MAX_RECORD_BYTES) -> bytes:
+    """Read a regular file, never a pipe or a device; raises IntegrityError when it has more than ``limit`` bytes."""
     with _translated(path), open(path, "rb", opener=disk.open_readable) as file:
         data = file.read(limit + 1)
     if len(data) > limit:
-        raise IntegrityError(f"{path} is larger than {limit >> 20} MB, and no record is")
+        raise IntegrityError(f"{path} is larger than {limit >> 20} MB, and no file of its kind is")
     return data
 
 
@@ -190,13 +201,6 @@ def _is_deeper(content: object, depth: int) -> bool:
 
 def _format_json(value: object) -> str:
     return escape_controls(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False)) + "\n"
-
-
-def _parse_json(data: bytes, path: Path) -> Any:
-    try:
-        return json.loads(data.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise IntegrityError(f"{path} is not readable JSON: {error}") from error
 
 
 def rename(source: Path, target: Path) -> None:

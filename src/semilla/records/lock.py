@@ -29,6 +29,9 @@ starting keeps it until its program is loaded. Neither may look like a run, so e
 _CLOCKS_S = 2.0
 """The start of a process is known to a hundredth of a second, and only as exactly as the system knows its own start."""
 
+_MAX_HOLDER_BYTES = 512
+"""The holder's line takes about 70; whatever else has its place is not read, however long or deep."""
+
 
 @contextmanager
 def hold_lock(directory: Path) -> Iterator[None]:
@@ -140,6 +143,6 @@ def _read_holder(directory: Path) -> dict[str, Any]:
     """What the holder wrote about itself; empty until it has. Only the first line: earlier versions wrote a second."""
     try:
         with open(directory / names.LOCK, encoding="utf-8", opener=open_own) as file:
-            return dict(json.loads(file.readline()))
+            return dict(json.loads(file.readline(_MAX_HOLDER_BYTES)))
     except (OSError, ValueError, TypeError):
         return {}

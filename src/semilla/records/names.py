@@ -48,6 +48,7 @@ FILES = (
     BEST_MODEL,
     FINAL_MODEL,
     REPORT,
+    PAGE,
 )
 _TOP_LEVEL = {(name,) for name in (*FOLDERS, *FILES)}
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import tomllib
 from pathlib import Path
 
 from semilla.configuration.migrations import bring_up_to_date, take_version
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.configuration.settings import to_toml
-from semilla.errors import IntegrityError, from_os_error
+from semilla.errors import IntegrityError
 from semilla.records import names
-from semilla.records.files import write_text
+from semilla.records.files import read_bytes, write_text
 from semilla.records.nearby import suggest_run
 from semilla.records.status import read_status
 
@@ -27,8 +28,14 @@ def read_run_configuration(directory: Path) -> PipelineConfiguration:
     """Read a run's configuration; ``output_directory`` is where the run's directory is now."""
     path = directory / names.CONFIGURATION
     status = read_status(directory)
+    if not os.path.lexists(path):
+        hint, next_command = suggest_run(directory, "status")
+        raise IntegrityError(
+            f"{directory} is not a run's directory: it has no {names.CONFIGURATION}{hint}",
+            next_command=next_command,
+        )
+    data = read_bytes(path)
     try:
-        data = path.read_bytes()
         if status and status.configuration_sha256 not in {"", hashlib.sha256(data).hexdigest()}:
             raise IntegrityError(f"{path} has changed since the run wrote it: its SHA-256 differs")
         values = tomllib.loads(data.decode("utf-8"))
@@ -36,13 +43,5 @@ def read_run_configuration(directory: Path) -> PipelineConfiguration:
         values = bring_up_to_date(values)
         place = f"./{directory}" if str(directory).startswith("~") else str(directory)
         return PipelineConfiguration.model_validate({**values, "output_directory": place})
-    except FileNotFoundError:
-        hint, next_command = suggest_run(directory, "status")
-        raise IntegrityError(
-            f"{directory} is not a run's directory: it has no {names.CONFIGURATION}{hint}",
-            next_command=next_command,
-        ) from None
-    except OSError as error:
-        raise from_os_error(error, path) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise IntegrityError(f"{path} is not a configuration: {str(error).splitlines()[0]}") from error

@@ -10,9 +10,10 @@ from typing import Any, TypeVar
 
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.corpus.manifest import CorpusManifest, read_manifest
-from semilla.errors import IncompatibleError, IntegrityError
+from semilla.errors import IncompatibleError, IntegrityError, SemillaError
 from semilla.records import names
 from semilla.records.archive import EarlierModel, list_models
+from semilla.records.files import read_bytes
 from semilla.records.metrics import EpochMetrics, TrainingMetrics, read_metrics
 from semilla.records.results import ValidationResults
 from semilla.records.status import PipelineStatus
@@ -86,8 +87,8 @@ def list_pieces(run: RecordedRun) -> list[str]:
     """The pieces of the vocabulary by their ids; none if it cannot be read."""
     path = run.directory / f"{names.name_tokenizer(run.config.tokenizer_vocab_size)}.vocab"
     lines: list[str] = []
-    with suppress(OSError, ValueError):
-        lines = path.read_text(encoding="utf-8").split("\n")
+    with suppress(SemillaError, ValueError):
+        lines = read_bytes(path).decode("utf-8").split("\n")
     return [line.partition("\t")[0] for line in lines if line]
 
 

@@ -1,23 +1,24 @@
-"""Keeps libraries from writing outside the output directory."""
+"""Keeps libraries and trials from writing outside the output directory."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 
-MEMORY = "/dev/shm"  # noqa: S108 - unnamed files only
+MEMORY = "/dev/shm"  # noqa: S108 - tempfile makes names there that nobody can guess
 _COMPILER, _CACHE = "torch._dynamo", "TORCHINDUCTOR_CACHE_DIR"
 
 
 @contextmanager
-def keep_in_memory() -> Iterator[None]:
-    """Let the temporary files that a library makes meanwhile be in memory, where the system has such a folder."""
+def keep_in_memory(*, least_free_bytes: int = 0) -> Iterator[None]:
+    """Let temporary files that are made meanwhile be in memory, where the system has such a folder with that space."""
     previous = tempfile.tempdir
-    if os.access(MEMORY, os.W_OK):
+    if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free >= least_free_bytes:
         tempfile.tempdir = MEMORY
     try:
         yield

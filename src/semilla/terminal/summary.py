@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from semilla.configuration.settings import to_command
 from semilla.formatting import quote
 from semilla.installation import write_command
 from semilla.records import names
 from semilla.records.metrics import read_metrics
 from semilla.records.results import ValidationResults
+from semilla.records.run_configuration import read_run_configuration
 from semilla.records.sample import Sample
 from semilla.records.status import PipelineStatus
 from semilla.report.verdict import describe_text
@@ -39,6 +41,13 @@ def print_summary(status: PipelineStatus, *, directory: Path) -> None:
         print_text("")
     for command in list_commands(results, directory=directory):
         print_text(f"  next: {write_command(command)}")
+
+
+def print_unfinished(directory: Path) -> None:
+    """Say that the run in ``directory`` has not ended, with the command that continues it."""
+    config = read_run_configuration(directory)
+    print_text(f"\nThe run in {directory} is not finished.\n")
+    print_text(f"  next: {write_command(to_command(config, resume_from_checkpoint=True))}")
 
 
 def print_findings(results: ValidationResults) -> None:

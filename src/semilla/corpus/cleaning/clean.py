@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from semilla.corpus.cleaning.boilerplate import strip_boilerplate, strip_marks
@@ -152,8 +153,17 @@ def _warn_about_encoding(text: str, *, name: str) -> tuple[str, ...]:
         return ()
     return (
         f"{name} was encoded twice: it has {double.count:,} characters such as {double.found!r} in place of "
-        f"{double.meant!r}; kept as it is. If it is all like that, repair it: iconv -f UTF-8 -t CP1252",
+        f"{double.meant!r}; kept as it is{_advise_repair(text)}",
     )
+
+
+def _advise_repair(text: str) -> str:
+    """The command that undoes the second encoding, if one undoes it everywhere in ``text``."""
+    for encoding in ("CP1252", "ISO-8859-1"):
+        with suppress(UnicodeEncodeError):
+            text.encode(encoding)
+            return f". If it is all like that, repair it: iconv -f UTF-8 -t {encoding}"
+    return ", because a part of it was not"
 
 
 def _list_warnings(separated: Pieces, text: str, *, name: str) -> tuple[str, ...]:

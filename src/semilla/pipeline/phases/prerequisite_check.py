@@ -24,9 +24,12 @@ from semilla.prerequisites.packages import PackageProbe, check_python
 from semilla.prerequisites.source import check_source
 from semilla.prerequisites.storage import check_directory, check_disk
 from semilla.system import interrupts
+from semilla.system.temporary import keep_in_memory
 from semilla.tokenizer.training import SMALLEST_VOCAB_SIZE
 
 _MAX_TRIED_BYTES = 1_000_000
+_MEMORY_FOR_TRIAL = 1 << 30
+"""Free bytes in memory that the text of a trial may take; with less it goes to the temporary folder."""
 _TRIED = (
     ("text", f"at least {MIN_CORPUS_CHARACTERS:,} characters"),
     ("vocabulary", f"at least {SMALLEST_VOCAB_SIZE} pieces"),
@@ -91,7 +94,10 @@ def try_text(config: PipelineConfiguration) -> tuple[list[Check], int | None]:
     checks: list[Check] = []
     train_bytes = None
     try:
-        with tempfile.TemporaryDirectory(prefix="semilla-check-") as folder:
+        with (
+            keep_in_memory(least_free_bytes=_MEMORY_FOR_TRIAL),
+            tempfile.TemporaryDirectory(prefix="semilla-check-") as folder,
+        ):
             trial = config.model_copy(update={"output_directory": folder})
             try:
                 check, train_bytes = _try_corpus(trial)

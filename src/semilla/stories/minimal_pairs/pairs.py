@@ -38,17 +38,19 @@ def make_pairs(
     grade: int = MAX_GRADE,
     per_phenomenon: int = PAIRS_PER_PHENOMENON,
     accept: Callable[[MinimalPair], bool] = lambda _: True,
+    check: Callable[[], None] = lambda: None,
 ) -> list[MinimalPair]:
     """Make up to ``per_phenomenon`` pairs for every phenomenon of a language; the same seed gives the same pairs.
 
     They are sentences of stories up to ``grade``.
 
     For variety, a story gives a phenomenon at most one pair, and no sentence serves a phenomenon twice. Only pairs
-    that ``accept`` accepts count.
+    that ``accept`` accepts count. ``check`` is called before each story; what it raises ends the search.
     """
     mistakes = list_english_mistakes() if language == "en" else list_spanish_mistakes()
     found: dict[str, dict[str, MinimalPair]] = {phenomenon: {} for phenomenon in mistakes}
     for index in range(MAX_STORIES):
+        check()
         missing = {name: rules for name, rules in mistakes.items() if len(found[name]) < per_phenomenon}
         if not missing:
             break
