@@ -15,6 +15,7 @@ EXTRAS = {
     "train": ("jinja2", "onnx", "py3langid", "torch", "urllib3"),
     "export": ("gguf", "safetensors", "tokenizers"),
     "serve": ("jinja2", "starlette", "uvicorn"),
+    "text": ("defusedxml", "pyarrow", "pypdfium2", "selectolax", "striprtf", "zstandard"),
 }
 """Extra -> the modules it installs that the commands import."""
 
