@@ -26,10 +26,9 @@ from semilla.corpus.sources import (
     STANDARD_INPUT,
     CorpusSource,
     describe_left_out,
-    list_text_files,
     read_standard_input,
     read_text_file,
-    survey_source,
+    survey_texts,
 )
 from semilla.errors import DependencyError, InvalidCorpusError, SemillaError
 from semilla.events import Note, Progress, Warned
@@ -46,8 +45,8 @@ def read_local(
 
     Raises InvalidCorpusError when nothing can be read, and UndecodableError for a text in an unknown encoding.
     """
-    files = list_text_files(source)
-    passed_over = survey_source(source).left_out
+    survey = survey_texts(source)
+    files, passed_over = survey.files, survey.left_out
     yield from passed_over
     if passed_over:
         progress(Note(f"Left out of {source.value}: {describe_left_out(passed_over)}."))
@@ -84,7 +83,7 @@ def read_download(
 
 @dataclass
 class _Reading:
-    """Reads files and keeps what is to be said about them. ``is_alone``: the source is a single file."""
+    """Reads files and gathers what the run says about them. ``is_alone``: the source is a single file."""
 
     config: PipelineConfiguration
     remarks: Remarks

@@ -85,9 +85,14 @@ def list_text_files(source: CorpusSource) -> list[Path]:
 
     Raises InvalidCorpusError for none.
     """
+    return list(survey_texts(source).files)
+
+
+def survey_texts(source: CorpusSource) -> Survey:
+    """Survey a source; raises InvalidCorpusError when there is nothing to read."""
     survey = survey_source(source)
     if survey.files or source.kind == "stdin":
-        return list(survey.files)
+        return survey
     if source.kind == "pattern":
         raise InvalidCorpusError(f"no file matches {source.value}")
     left_out = describe_left_out(survey.left_out)
@@ -113,7 +118,7 @@ def survey_source(source: CorpusSource) -> Survey:
     else:
         files, left_out = _walk(root)
     is_output = _make_output_test(root.resolve())
-    written = [path for path in files if is_output(path.resolve())]
+    written = [path for path in files if is_output(path)]
     left_out += [LeftOutFile(path=str(path), reason="written by a run") for path in written]
     kept = sorted(set(files).difference(written), key=lambda path: _order(path, root))
     return Survey(tuple(kept), tuple(left_out))
@@ -156,12 +161,20 @@ def _walk(root: Path) -> tuple[list[Path], list[LeftOutFile]]:
 
 def _make_output_test(place: Path) -> Callable[[Path], bool]:
     """Tell files that runs in or below a folder wrote, also when linked from there: no run may train on them."""
-    holds_run = cache(names.holds_run)
-    return lambda path: any(
-        names.is_output(path, folder)
-        for folder in path.parents
-        if folder not in place.parents and holds_run(folder)
-    )
+
+    @cache
+    def find_runs(folder: Path) -> tuple[Path, ...]:
+        above = (folder, *folder.parents)
+        return tuple(one for one in above if one not in place.parents and names.holds_run(one))
+
+    resolve_folder = cache(Path.resolve)
+
+    def is_output(path: Path) -> bool:
+        # Resolving every file of a large folder would take longer than reading them.
+        real = path.resolve() if path.is_symlink() else resolve_folder(path.parent) / path.name
+        return any(names.is_output(real, run) for run in find_runs(real.parent))
+
+    return is_output
 
 
 def describe_left_out(left_out: Iterable[LeftOutFile]) -> str:

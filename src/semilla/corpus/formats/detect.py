@@ -13,7 +13,7 @@ _SIGNATURES = {
     b"GIF8": "a GIF picture",
     b"%PDF-": "a PDF document",
     b"{\\rtf": "an RTF document",
-    b"\xd0\xcf\x11\xe0": "an Office document, of before 2007 or encrypted",
+    b"\xd0\xcf\x11\xe0": "an old or encrypted Office document",
     b"PK\x03\x04": "a ZIP archive (also .docx, .epub, .pt)",
     b"\x1f\x8b": "a gzip archive",
     b"BZh": "a bzip2 archive",
