@@ -49,7 +49,7 @@ FILES = (
     FINAL_MODEL,
     REPORT,
 )
-_TOP_LEVEL = {(name,) for name in (*FOLDERS, *FILES)}
+_TOP_LEVEL = {(name,) for name in (*FOLDERS, *FILES, PAGE)}
 
 
 def holds_run(directory: Path) -> bool:
