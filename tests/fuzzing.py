@@ -8,6 +8,7 @@ A case is a target and a number; the same case is the same input on every machin
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import io
 import json
@@ -23,14 +24,19 @@ from typing import Any
 from unittest import mock
 
 from forgery import forge_archive, read_entries
+from format_bombs import BOMBS, PACKERS, make_tables
 from servers import LoopbackServer, send_raw, stall
 
 from semilla import cli
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.configuration.settings import to_toml
+from semilla.corpus.cleaning.clean import clean_text
 from semilla.corpus.fetching.downloads import Downloader
 from semilla.corpus.fetching.fetcher import Fetcher
 from semilla.corpus.fetching.policy import FetchPolicy
+from semilla.corpus.formats.confined import ConfinedReader
+from semilla.corpus.formats.extracted import ReadOptions
+from semilla.corpus.formats.reading import FileText, LeftOut, read_file
 from semilla.corpus.manifest import read_documents
 from semilla.errors import (
     CATEGORIES,
@@ -511,6 +517,45 @@ def attack_tokenizer(draw: random.Random, folder: Path) -> int:
     return end(lambda: check_round_trip(read_tokenizer(path), TEXT[:200]))
 
 
+@cache
+def open_reader() -> ConfinedReader:
+    """One child for all cases of this process."""
+    reader = ConfinedReader(timeout_s=LIMIT_S)
+    atexit.register(reader.stop)
+    return reader
+
+
+@cache
+def load_samples() -> dict[str, bytes]:
+    """A sound file of every format."""
+    folder = Path(__file__).parent / "fixtures" / "formats"
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())} | make_tables()
+
+
+def attack_formats(draw: random.Random, folder: Path) -> int:
+    """A file of any format, damaged, or a bomb or loop made for it; read in the confined child of all cases."""
+    samples = load_samples()
+    name = draw.choice(sorted(samples))
+    data = damage(draw, samples[name]) if draw.random() < 0.98 else draw.choice(BOMBS)(draw)
+    if draw.random() < 0.1:
+        data = draw.choice(PACKERS)(name, data)
+        name += ".zip"
+
+    def read() -> None:
+        found = list(read_file(data, ReadOptions(), name=name, reader=open_reader()))
+        for one in found:
+            if isinstance(one, LeftOut):
+                raise one.error
+        for one in found:
+            for document in one.documents if isinstance(one, FileText) else ():
+                clean_text(document.text, name=name, layout=document.layout)
+
+    code = end(read)
+    written = [path.name for path in folder.iterdir()]
+    assert written == [], f"wrote {written}"
+    return code
+
+
 TARGETS: dict[str, Callable[[random.Random, Path], int]] = {
     "http": attack_http,
     "corpus": attack_corpus,
@@ -519,4 +564,5 @@ TARGETS: dict[str, Callable[[random.Random, Path], int]] = {
     "argv": attack_argv,
     "checkpoint": attack_checkpoint,
     "tokenizer": attack_tokenizer,
+    "formats": attack_formats,
 }

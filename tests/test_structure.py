@@ -22,6 +22,7 @@ PRINTING = {
     "runtime/budgets.py": "its child process sends the measurements over standard output",
     "system/child.py": "a child process says on standard error which package it lacks",
     "training/rehearsal.py": "its child process sends the times over standard output",
+    "corpus/formats/confined_child.py": "the child process sends documents over standard output",
     "prerequisites/probe.py": "its child process sends the versions over standard output",
 }
 """Modules outside ``cli``, ``commands`` and ``terminal`` that write to a standard stream, with the reason for each."""

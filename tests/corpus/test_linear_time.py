@@ -34,6 +34,7 @@ CLASSES = {
     codes.CATEGORY_SPACE: " ",
     codes.CATEGORY_WORD: "w",
     codes.CATEGORY_NOT_SPACE: "x",
+    codes.CATEGORY_NOT_WORD: ".",
 }
 
 

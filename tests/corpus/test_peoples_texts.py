@@ -264,16 +264,16 @@ def prepare(path: Path) -> tuple[list[PreparedDocument], list[Event]]:
 
 
 def test_what_a_folder_passes_over_is_named(tmp_path: Path) -> None:
-    """Files with another suffix, hidden ones and links to folders are named and counted."""
+    """Files of unknown formats, hidden ones and links to folders are named and counted."""
     (tmp_path / "texts").mkdir()
     (tmp_path / "elsewhere").mkdir()
-    for name in ("texts/a.txt", "texts/b.md", "texts/c.text", "texts/d", "texts/.hidden", "elsewhere/f.txt"):
+    for name in ("texts/a.txt", "texts/b.xyz", "texts/c.png", "texts/d", "texts/.hidden", "elsewhere/f.txt"):
         (tmp_path / name).write_text("Some text.\n", encoding="utf-8")
     (tmp_path / "texts/linked").symlink_to("../elsewhere")
     documents, events = prepare(tmp_path / "texts")
     assert len(documents) == 1
     (note,) = [event.text for event in events if isinstance(event, Note)]
-    for named in ("1 .md (b.md)", "1 .text (c.text)", "(d)", "1 hidden (.hidden)", "(linked)"):
+    for named in ("3 unknown format (b.xyz, c.png, d)", "1 hidden (.hidden)", "1 link (linked)"):
         assert named in note
 
 

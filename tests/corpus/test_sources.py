@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 
@@ -42,8 +43,8 @@ def test_credentials_are_hidden() -> None:
 
 
 def test_files_of_a_folder(tmp_path: Path) -> None:
-    """A folder means all .txt files below it, sorted, without hidden ones."""
-    for name in ("b.txt", "a.TXT", "ñandú.txt", "sub/c.txt", ".hidden.txt", ".git/d.txt", "notes.md"):
+    """A folder means all files of known formats below it, sorted, without hidden ones."""
+    for name in ("b.txt", "a.TXT", "ñandú.txt", "sub/c.md", ".hidden.txt", ".git/d.txt", "notes.xyz"):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(name, encoding="utf-8")
@@ -52,14 +53,17 @@ def test_files_of_a_folder(tmp_path: Path) -> None:
     assert [path.relative_to(tmp_path).as_posix() for path in files] == [
         "a.TXT",
         "b.txt",
-        "sub/c.txt",
+        "sub/c.md",
         "ñandú.txt",
     ]
 
 
 def test_folder_without_texts(tmp_path: Path) -> None:
     """A folder without a text is an error that says so."""
-    with pytest.raises(InvalidCorpusError, match=r"no \.txt file"):
+    with pytest.raises(InvalidCorpusError, match=r"there is no text in the folder .*, which is empty"):
+        list_text_files(resolve_source(str(tmp_path)))
+    (tmp_path / "data.xyz").write_bytes(b"x")
+    with pytest.raises(InvalidCorpusError, match=r"left out: 1 unknown format \(data\.xyz\)"):
         list_text_files(resolve_source(str(tmp_path)))
 
 
@@ -110,7 +114,7 @@ def test_fingerprint_shows_every_change(tmp_path: Path) -> None:
     assert fingerprint_files(source) == []
     (tmp_path / "a.txt").write_bytes(b"uno")
     first = fingerprint_files(source)
-    (tmp_path / "notes.md").write_bytes(b"x")
+    (tmp_path / "notes.xyz").write_bytes(b"x")
     os.utime(tmp_path / "a.txt", (0, 0))
     assert fingerprint_files(source) == first
     (tmp_path / "a.txt").write_bytes(b"dos")
@@ -135,3 +139,26 @@ def test_many_files_have_one_fingerprint(tmp_path: Path) -> None:
     assert "150 files" in str(before["path"])
     (tmp_path / "149.txt").write_text("another")
     assert fingerprint_files(source) != [before]
+
+
+def test_patterns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pattern means the files that match it, with ** in subfolders; a file of that very name wins."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.txt", "b.log", "sub/c.log", "[x].txt"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_text(name, encoding="utf-8")
+    assert list_text_files(resolve_source("**/*.log")) == [Path("b.log"), Path("sub/c.log")]
+    assert resolve_source("[x].txt").kind == "file"
+    with pytest.raises(InvalidCorpusError, match=r"no file matches \*\.pdf"):
+        list_text_files(resolve_source("*.pdf"))
+
+
+def test_standard_input_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its fingerprint and its text are the same bytes; a terminal is refused."""
+    module.read_standard_input.cache_clear()
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO("hola ñ".encode())))
+    source = resolve_source("-")
+    assert source.kind == "stdin"
+    assert fingerprint_files(source) == fingerprint_files(source) != []
+    assert module.read_standard_input() == "hola ñ".encode()
+    module.read_standard_input.cache_clear()

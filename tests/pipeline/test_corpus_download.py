@@ -223,11 +223,81 @@ def test_dead_mirror_then_a_good_one(run: Run, library: LoopbackServer) -> None:
 
 
 def test_page_instead_of_a_book(run: Run) -> None:
-    """An HTML page is never accepted as a text, whatever its content type."""
+    """An HTML page is never accepted as the text of a .txt address, whatever its content type."""
     page = send(b"<!DOCTYPE html><p>" + SPANISH.encode())
     with LoopbackServer(otherwise=page) as server, pytest.raises(NetworkError, match="HTML page"):
         run(f"{server.url}/libro.txt")
     assert [path for path in run.output.rglob("*") if path.is_file()] == []
+
+
+def test_page_and_book_from_an_address(run: Run) -> None:
+    """An address of a page, and one of an EPUB, are read as what they are."""
+    page = f"<!DOCTYPE html><title>Sueños</title><nav>menu</nav><p>{SPANISH}".encode()
+    book = (Path(__file__).parents[1] / "fixtures" / "formats" / "sample.epub").read_bytes()
+    routes = {"/suenos": send(page, content_type="text/html"), "/b.epub": send(book)}
+    with LoopbackServer(routes) as server:
+        run(f"{server.url}/suenos")
+        (entry,) = read_manifest(run.output).documents
+        assert (entry.title, entry.provenance.format) == ("Sueños", "HTML")
+        assert entry.provenance.source == f"{server.url}/suenos"
+        run(f"{server.url}/b.epub")
+        (entry,) = read_manifest(run.output).documents
+        assert (entry.title, entry.provenance.format, entry.language) == ("The seed book", "EPUB", "en")
+
+
+def test_every_file_is_read_or_named(run: Run, tmp_path: Path) -> None:
+    """The manifest has a document or a reason for each file of a folder, and the run says how many were left out."""
+    folder = tmp_path / "textos"
+    for name, data in {
+        "a.txt": ENGLISH.encode(),
+        "b/igual.txt": ENGLISH.encode(),
+        "c.md": SPANISH.encode(),
+        "d.pdf": b"%PDF-1.7\nbroken",
+        "e.html": b"",
+        "f.png": b"\x89PNG",
+        "g.txt": bytes(range(256)) * 9,
+        ".h.txt": b"hidden",
+    }.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+    os.mkfifo(folder / "i.txt")
+    (folder / "j.txt").symlink_to("nowhere")
+    run(folder)
+    manifest = read_manifest(run.output)
+    read = {Path(entry.provenance.source).name for entry in manifest.documents}
+    reasons = {Path(one.path).name: one.reason for one in manifest.left_out}
+    assert read == {"a.txt", "c.md"}
+    assert reasons == {
+        "igual.txt": "duplicate",
+        "d.pdf": "unreadable",
+        "e.html": "empty",
+        "f.png": "unknown format",
+        "g.txt": "binary",
+        ".h.txt": "hidden",
+        "i.txt": "special file",
+        "j.txt": "unreadable",
+    }
+    said = "\n".join(run.reported)
+    assert all(
+        word in said
+        for word in ("igual", "d.pdf", "e.html is empty", "f.png", "g.txt is a binary file", ".h.txt")
+    )
+
+
+def test_layout_is_a_choice(run: Run, tmp_path: Path) -> None:
+    """prose joins the lines of paragraphs, lines keeps them, verbatim keeps every character."""
+    verse = "".join(f"the {n}. line of a verse \n\tgoes on cafe\u0301\f\n\n\n\n\n" for n in range(90))
+    (tmp_path / "v.txt").write_text(verse, encoding="utf-8")
+    expected = {
+        "prose": "the 0. line of a verse goes on café",
+        "lines": "the 0. line of a verse\n\tgoes on café",
+        "verbatim": "the 0. line of a verse \n\tgoes on cafe\u0301\f\n\n\n\n\nthe 1.",
+    }
+    for layout, beginning in expected.items():
+        run(tmp_path / "v.txt", layout=layout)
+        (entry,) = read_manifest(run.output).documents
+        assert entry.layout == layout
+        assert (run.output / names.CORPUS).read_text(encoding="utf-8").startswith(beginning)
 
 
 @pytest.mark.parametrize(

@@ -291,10 +291,10 @@ def test_a_server_that_refuses_is_asked_four_times(
         (b"PK\x03\x04" + bytes(3000), "is a ZIP archive"),
         (b"\x1f\x8b\x08" + bytes(3000), "is a gzip archive"),
         (bytes(range(256)) * 20, "is a binary file"),
-        (b"<!DOCTYPE html><html><body>" + BOOK, "is an HTML page"),
+        (b"%PDF-1.7\n" + bytes(3000), "is not a sound PDF"),
         (BOOK[:900], "is too small"),
     ],
-    ids=["empty", "blank", "PNG", "ZIP", "gzip", "binary", "HTML", "small"],
+    ids=["empty", "blank", "PNG", "ZIP", "gzip", "binary", "PDF", "small"],
 )
 def test_a_file_that_is_not_text_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes, reason: str

@@ -168,7 +168,7 @@ def test_predicted_lack_of_memory_ends_with_1(place, monkeypatch, capsys):
     [
         ("short.txt", b"Too short.\n", "too small: 11 characters"),
         ("book.epub", b"PK\x03\x04 not really", "is a ZIP archive"),
-        ("texts/notes.md", b"# Notes\n", "passed over in texts: 1 .md (notes.md)"),
+        ("texts/notes.xyz", b"# Notes\n", "left out: 1 unknown format (notes.xyz)"),
         ("old.txt", "El año pasado, la mañana.\n".encode("latin-1") * 200, "give --corpus-encoding latin-1"),
         (
             "sums.txt",
@@ -198,10 +198,10 @@ def test_check_reads_the_text(place):
     path = place / "texts" / "a.txt"
     path.parent.mkdir()
     path.write_text("".join(f"{words}{n} {words.strip()}\n" for n in range(200)), encoding="utf-8")
-    (path.parent / "b.md").write_text("x", encoding="utf-8")
+    (path.parent / "b.xyz").write_text("x", encoding="utf-8")
     checks = {check.name: check for check in check_all(PipelineConfiguration(corpus_source="texts"))}
     assert checks["text"].found == f"{path.stat().st_size:,} bytes in 1 documents (100% en)"
-    assert "b.md" in checks["text"].advice
+    assert "b.xyz" in checks["text"].advice
     assert checks["vocabulary"].found.endswith("pieces")
     assert "corpus_size" not in checks
 

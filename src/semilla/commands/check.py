@@ -5,22 +5,28 @@ from __future__ import annotations
 import argparse
 
 from semilla.configuration.flags import add_settings, load_arguments
+from semilla.corpus.manifest import CorpusManifest
 from semilla.pipeline.phases.prerequisite_check import check_all, raise_failed
 from semilla.terminal.console import print_json, print_text
+from semilla.terminal.corpus_table import print_corpus
 from semilla.terminal.tables import print_table
 
 HELP = """Check this machine and the settings before a run: packages, directory, disk, memory, text source.
-Nothing is downloaded and nothing is left behind. The exit code is 1 if a required check fails."""
+For your own text it also shows what became of each file. Nothing is downloaded and nothing is left behind. The exit
+code is 1 if a required check fails."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_settings(parser)
+    parser.add_argument("source", metavar="SOURCE", nargs="?", help="the text, as for --corpus-source")
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    config = load_arguments(arguments).config
-    checks = check_all(config)
+    changes = {"corpus_source": arguments.source} if arguments.source else {}
+    config = load_arguments(arguments, **changes).config
+    tried: list[tuple[CorpusManifest, str]] = []
+    checks = check_all(config, show_text=lambda manifest, text: tried.append((manifest, text)))
     if arguments.json:
         print_json([check.as_json() for check in checks])
     else:
@@ -29,5 +35,8 @@ def run(arguments: argparse.Namespace) -> int:
         for check in checks:
             for line in (check.advice or "").splitlines():
                 print_text(f"advice: {line}")
+        for manifest, text in tried:
+            print_text("")
+            print_corpus(manifest, text)
     raise_failed(checks)
     return 0

@@ -113,8 +113,8 @@ class PipelineConfiguration(Group):
     """Everything a run needs to go from text to a validated model."""
 
     corpus_source: Annotated[str, AfterValidator(_read_path)] = Field("gutenberg", min_length=1)
-    """Training text: a catalogue name (gutenberg, gutenberg-large, sample), an http(s) URL, a file, or a folder of .txt
-    files."""
+    """Training text: a catalogue name (gutenberg, gutenberg-large, sample), an http(s) URL, a file, a folder, a pattern
+    such as 'notes/*.md', or - for standard input. docs/texts.md lists the formats."""
     corpus_size_mb: int = Field(3, ge=1, le=100_000)
     """Expected corpus size in MB, for the disk check; also the amount of text the sample source generates."""
     corpus_grade: int = Field(0, ge=0, le=3)
@@ -142,6 +142,13 @@ class PipelineConfiguration(Group):
     """Encoding of files that are not UTF-8 and do not declare one: any that Python knows; auto means none."""
     corpus_languages: tuple[Annotated[str, Field(pattern=r"^[a-z]{2}$")], ...] = ()
     """Two-letter codes of the languages in a URL, file or folder; detected by default."""
+    text_column: str = ""
+    """Column with the text in CSV, JSON and Parquet files; found by its name or its length by default."""
+    title_column: str = ""
+    """Column with the titles in CSV, JSON and Parquet files."""
+    layout: Literal["auto", "prose", "lines", "verbatim"] = "auto"
+    """What becomes of the lines of a text: auto joins those that were wrapped; prose joins the lines of every
+    paragraph; lines keeps every line; verbatim keeps every character."""
     trust_tokenizer: bool = False
     """Let skip_phases use a tokenizer that no run in this directory made; it is loaded in a child process first."""
     max_validation_loss: float = Field(5.0, gt=0, le=20)

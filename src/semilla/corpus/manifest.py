@@ -38,6 +38,9 @@ class Provenance(Record):
     """Number of requests, over all mirrors."""
     file_sha256: str | None = None
     """Hash of the bytes before cleaning."""
+    file_bytes: int | None = None
+    """Size of the file, unpacked."""
+    format: str = "text"
     encoding: str = "utf-8"
     markers: str = "none"
     """Project Gutenberg markers found: both, start, end or none."""
@@ -72,6 +75,8 @@ class DocumentEntry(Record):
     """Characters that cleaning removed, by kind."""
     replaced: dict[str, int] = Field(default_factory=dict)
     """Characters that another one stands for, by kind: line breaks that became spaces, for example."""
+    layout: str | None = None
+    """What became of its lines: prose, lines, mixed or verbatim."""
     warnings: list[str] = Field(default_factory=list)
 
     @property
@@ -94,6 +99,16 @@ class MissingDocument(Record):
     title: str
     book_id: int
     reason: str
+
+
+class LeftOutFile(Record):
+    """A file of the source that gave no text, and why."""
+
+    path: str
+    """With its path inside an archive."""
+    reason: str
+    """One or two words: empty, encrypted, unknown format and so on."""
+    detail: str = ""
 
 
 class LanguageShare(Record):
@@ -125,6 +140,8 @@ class CorpusManifest(Record):
     documents: list[DocumentEntry]
     """The texts, in the order of the corpus file."""
     missing_documents: list[MissingDocument] = Field(default_factory=list)
+    left_out: list[LeftOutFile] = Field(default_factory=list)
+    """Files of the source that are in no document."""
 
     def hash_split(self) -> str:
         """SHA-256 of what is held out, and of where documents begin and end."""

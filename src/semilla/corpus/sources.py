@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
 import stat
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from io import BufferedReader
@@ -14,13 +16,14 @@ from pathlib import Path
 from typing import Literal
 
 from semilla.corpus.catalogue import CATALOGUE
-from semilla.corpus.formats import SUFFIXES
+from semilla.corpus.formats.extracted import MAX_FILE_BYTES, Reason, UnreadableError
+from semilla.corpus.formats.known import has_known_suffix
+from semilla.corpus.manifest import LeftOutFile
 from semilla.errors import InvalidCorpusError, from_os_error
 from semilla.escape import redact_credentials
 from semilla.records import names
 
-MAX_FILE_BYTES = 128 << 20
-"""Cleaning takes about ten times the size of a file in memory."""
+STANDARD_INPUT = "-"
 _NUM_NAMED = 3
 
 MAX_LISTED_FILES = 100
@@ -29,9 +32,9 @@ MAX_LISTED_FILES = 100
 
 @dataclass(frozen=True)
 class CorpusSource:
-    """Where the text comes from: ``value`` is a catalogue name, a URL or a path, as ``kind`` says."""
+    """Where the text comes from: ``value`` is a catalogue name, a URL, a path or a pattern, as ``kind`` says."""
 
-    kind: Literal["catalogue", "url", "file", "folder"]
+    kind: Literal["catalogue", "url", "file", "folder", "pattern", "stdin"]
     value: str
 
     @property
@@ -41,7 +44,7 @@ class CorpusSource:
 
     @property
     def is_local(self) -> bool:
-        return self.kind in {"file", "folder"}
+        return self.kind in {"file", "folder", "pattern", "stdin"}
 
     @property
     def is_remote(self) -> bool:
@@ -56,80 +59,145 @@ class CorpusSource:
 
 
 def resolve_source(corpus_source: str) -> CorpusSource:
-    """Tell names, URLs and paths apart. A catalogue name wins over a file of the same name."""
+    """Tell names, URLs, paths and patterns apart. A catalogue name wins over a file of the same name."""
     if corpus_source in CATALOGUE:
         return CorpusSource("catalogue", corpus_source)
+    if corpus_source == STANDARD_INPUT:
+        return CorpusSource("stdin", corpus_source)
     if corpus_source.lower().startswith(("http://", "https://")):
         return CorpusSource("url", corpus_source)
-    return CorpusSource("folder" if Path(corpus_source).is_dir() else "file", corpus_source)
+    if Path(corpus_source).is_dir():
+        return CorpusSource("folder", corpus_source)
+    is_pattern = glob.has_magic(corpus_source) and not Path(corpus_source).exists()
+    return CorpusSource("pattern" if is_pattern else "file", corpus_source)
+
+
+@dataclass(frozen=True)
+class Survey:
+    """The files of a local source to read, sorted by path, and those that are left out unread, with their reasons."""
+
+    files: tuple[Path, ...]
+    left_out: tuple[LeftOutFile, ...] = ()
 
 
 def list_text_files(source: CorpusSource) -> list[Path]:
-    """List the files of a local source: the file itself, or every text file below a folder, without hidden ones.
+    """List the files to read: the file itself, those that match a pattern, or every file below a folder.
 
-    Files that runs wrote are left out. Sorted by path, so that the corpus does not depend on the file system. Raises
-    InvalidCorpusError for none.
+    Raises InvalidCorpusError for none.
     """
-    root = Path(source.value)
+    return list(survey_texts(source).files)
+
+
+def survey_texts(source: CorpusSource) -> Survey:
+    """Survey a source; raises InvalidCorpusError when there is nothing to read."""
+    survey = survey_source(source)
+    if survey.files or source.kind == "stdin":
+        return survey
+    if source.kind == "pattern":
+        raise InvalidCorpusError(f"no file matches {source.value}")
+    left_out = describe_left_out(survey.left_out)
+    raise InvalidCorpusError(
+        f"there is no text in the folder {source.value}"
+        + (f"; left out: {left_out}" if left_out else ", which is empty")
+    )
+
+
+def survey_source(source: CorpusSource) -> Survey:
+    """List what to read and what not: hidden files, links to folders, unknown formats, and files that runs wrote.
+
+    The order does not depend on the file system.
+    """
+    if source.kind == "stdin":
+        return Survey(())
     if source.kind == "file":
-        return [root]
-    output = list_output(source)
-    files = [path for path in _list_candidates(root) if path not in output]
-    if not files:
-        passed_over = describe_passed_over(source)
-        raise InvalidCorpusError(
-            f"there is no {' or '.join(sorted(SUFFIXES))} file in the folder {root}"
-            + (f": {passed_over}" if passed_over else ", which is empty")
+        return Survey((Path(source.value),))
+    root = Path(source.value if source.kind == "folder" else ".")
+    if source.kind == "pattern":
+        found = map(Path, glob.iglob(source.value, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
+        files, left_out = [path for path in found if not path.is_dir()], list[LeftOutFile]()
+    else:
+        files, left_out = _walk(root)
+    is_output = _make_output_test(root.resolve())
+    written = [path for path in files if is_output(path)]
+    left_out += [LeftOutFile(path=str(path), reason="written by a run") for path in written]
+    kept = sorted(set(files).difference(written), key=lambda path: _order(path, root))
+    return Survey(tuple(kept), tuple(left_out))
+
+
+def _order(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
+
+
+def _walk(root: Path) -> tuple[list[Path], list[LeftOutFile]]:
+    files: list[Path] = []
+    left_out: list[LeftOutFile] = []
+
+    def leave_out(path: Path, reason: Reason) -> None:
+        left_out.append(LeftOutFile(path=str(path), reason=reason))
+
+    def note_closed(error: OSError) -> None:
+        left_out.append(
+            LeftOutFile(path=str(error.filename), reason="unreadable", detail=str(error.strerror))
         )
-    return sorted(files, key=lambda path: path.relative_to(root).as_posix())
 
-
-def describe_passed_over(source: CorpusSource) -> str | None:
-    """Name and count what a folder holds besides text files: other files, hidden ones, links to folders."""
-    found: dict[str, list[str]] = {}
-    for folder, folders, files in os.walk(source.value if source.kind == "folder" else ""):
+    for folder, folders, all_names in os.walk(root, onerror=note_closed):
         for name in sorted(folders):
+            path = Path(folder, name)
             if name.startswith("."):
-                found.setdefault("hidden", []).append(name)
-            elif Path(folder, name).is_symlink():
-                found.setdefault("links to folders", []).append(name)
+                leave_out(path, "hidden")
+            elif path.is_symlink():
+                leave_out(path, "link")
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            suffix = Path(name).suffix.lower()
+        for name in sorted(all_names):
+            path = Path(folder, name)
             if name.startswith("."):
-                found.setdefault("hidden", []).append(name)
-            elif suffix not in SUFFIXES:
-                found.setdefault(suffix or "without a suffix", []).append(name)
-    if not found:
-        return None
-    kinds = [f"{len(names)} {kind} ({_name_some(names)})" for kind, names in sorted(found.items())]
-    return f"Only {' and '.join(sorted(SUFFIXES))} files are read; passed over in {source.value}: {', '.join(kinds)}"
+                leave_out(path, "hidden")
+            elif has_known_suffix(name):
+                files.append(path)
+            else:
+                leave_out(path, "unknown format")
+    return files, left_out
 
 
-def _name_some(names: list[str]) -> str:
-    return ", ".join(names[:_NUM_NAMED]) + (", ..." if len(names) > _NUM_NAMED else "")
+def _make_output_test(place: Path) -> Callable[[Path], bool]:
+    """Tell files that runs in or below a folder wrote, also when linked from there: no run may train on them."""
 
+    @cache
+    def find_runs(folder: Path) -> tuple[Path, ...]:
+        above = (folder, *folder.parents)
+        return tuple(one for one in above if one not in place.parents and names.holds_run(one))
 
-def list_output(source: CorpusSource) -> set[Path]:
-    """Text files below a folder, or linked from there, that runs in or below it wrote: no run may train on them."""
-    root = Path(source.value)
-    place, holds_run = root.resolve(), cache(names.holds_run)
+    resolve_folder = cache(Path.resolve)
 
     def is_output(path: Path) -> bool:
-        return any(
-            names.is_output(path, folder)
-            for folder in path.parents
-            if folder not in place.parents and holds_run(folder)
-        )
+        # Resolving every file of a large folder would take longer than reading them.
+        real = path.resolve() if path.is_symlink() else resolve_folder(path.parent) / path.name
+        return any(names.is_output(real, run) for run in find_runs(real.parent))
 
-    return {path for path in _list_candidates(root) if is_output(path.resolve())}
+    return is_output
 
 
-def _list_candidates(root: Path) -> Iterator[Path]:
-    for path in root.rglob("*"):
-        is_hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
-        if path.suffix.lower() in SUFFIXES and not is_hidden and not path.is_dir():
-            yield path
+def describe_left_out(left_out: Iterable[LeftOutFile]) -> str:
+    """Count files by reason, and name a few of each; empty for none."""
+    found: dict[str, list[str]] = {}
+    for one in left_out:
+        found.setdefault(one.reason, []).append(Path(one.path).name)
+    return ", ".join(f"{len(some):,} {reason} ({_name_some(some)})" for reason, some in sorted(found.items()))
+
+
+def _name_some(all_names: list[str]) -> str:
+    return ", ".join(all_names[:_NUM_NAMED]) + (", ..." if len(all_names) > _NUM_NAMED else "")
+
+
+@cache
+def read_standard_input() -> bytes:
+    """Read standard input once, to its end. Raises InvalidCorpusError when it is a terminal or too large."""
+    if sys.stdin is None or sys.stdin.isatty():
+        raise InvalidCorpusError("--corpus-source - reads standard input, and nothing is piped into it")
+    data = sys.stdin.buffer.read(MAX_FILE_BYTES + 1)
+    if len(data) > MAX_FILE_BYTES:
+        raise UnreadableError(f"standard input is larger than {MAX_FILE_BYTES >> 20} MB", reason="too large")
+    return data
 
 
 def read_text_file(path: Path) -> bytes:
@@ -145,8 +213,9 @@ def read_text_file(path: Path) -> bytes:
     except OSError as error:
         raise from_os_error(error, path) from error
     if len(data) > MAX_FILE_BYTES:
-        raise InvalidCorpusError(
-            f"{path} is larger than {MAX_FILE_BYTES >> 20} MB; split it into several files"
+        raise UnreadableError(
+            f"{path} is larger than {MAX_FILE_BYTES >> 20} MB; split it into several files",
+            reason="too large",
         )
     return data
 
@@ -157,6 +226,8 @@ def fingerprint_files(source: CorpusSource) -> list[dict[str, str | None]]:
     For more than a hundred files, one hash stands for all: the status file is written often.
     """
     try:
+        if source.kind == "stdin":
+            return [{"path": source.value, "sha256": hashlib.sha256(read_standard_input()).hexdigest()}]
         files = list_text_files(source)
     except InvalidCorpusError:
         return []
@@ -181,4 +252,4 @@ def _open_regular(path: Path) -> BufferedReader:
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return os.fdopen(descriptor, "rb")
     os.close(descriptor)
-    raise InvalidCorpusError(f"{path} is not a regular file: give a text file, or a folder of text files")
+    raise UnreadableError(f"{path} is not a regular file: give a file or a folder", reason="special file")

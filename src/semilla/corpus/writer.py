@@ -9,15 +9,16 @@ from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
 
-from semilla.corpus.documents import PreparedDocument
 from semilla.corpus.language import detect_languages
 from semilla.corpus.manifest import (
     CorpusManifest,
     DocumentEntry,
     LanguageShare,
+    LeftOutFile,
     MissingDocument,
     write_manifest,
 )
+from semilla.corpus.prepared import PreparedDocument
 from semilla.corpus.split import VALIDATION_SHARE
 from semilla.corpus.splitter import Splitter
 from semilla.errors import IntegrityError, InvalidCorpusError, NetworkError
@@ -45,6 +46,7 @@ class CorpusWriter:
     sequence_length: int = 0
     refuses_drift: bool = False
     missing: list[MissingDocument] = field(default_factory=list)
+    left_out: list[LeftOutFile] = field(default_factory=list)
     entries: list[DocumentEntry] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     _titles: dict[str, str] = field(default_factory=dict)
@@ -55,7 +57,7 @@ class CorpusWriter:
     def size_bytes(self) -> int:
         return self.entries[-1].end_byte if self.entries else 0
 
-    def write(self, documents: Iterable[PreparedDocument | MissingDocument]) -> CorpusManifest:
+    def write(self, documents: Iterable[PreparedDocument | MissingDocument | LeftOutFile]) -> CorpusManifest:
         """Write corpus and manifest.
 
         Raises InvalidCorpusError for too little text, NetworkError when every document is missing, and
@@ -82,8 +84,11 @@ class CorpusWriter:
         self.warnings.append(text)
         self.progress(Warned(text, topic=topic))
 
-    def _add(self, document: PreparedDocument | MissingDocument) -> bytes:
+    def _add(self, document: PreparedDocument | MissingDocument | LeftOutFile) -> bytes:
         """Note a document for the manifest and return the bytes to write, none for one that is left out."""
+        if isinstance(document, LeftOutFile):
+            self.left_out.append(document)
+            return b""
         if isinstance(document, MissingDocument):
             self.missing.append(document)
             self.warn(f"{document.title} is missing: {document.reason}", topic="network")
@@ -92,9 +97,13 @@ class CorpusWriter:
         sha256 = hashlib.sha256(body).hexdigest()
         same = self._titles.get(sha256)
         if same is not None:
+            name = document.title if document.title != same else document.provenance.source
             self.warn(
-                f"{document.title}: the same text as {same}, left out: "
+                f"{name}: the same text as {same}, left out: "
                 "the model would be validated on text it was trained on"
+            )
+            self.left_out.append(
+                LeftOutFile(path=document.provenance.source, reason="duplicate", detail=f"the same as {same}")
             )
             return b""
         for warning in document.warnings:
@@ -123,6 +132,7 @@ class CorpusWriter:
             characters=len(document.text),
             removed=document.removed,
             replaced=document.replaced,
+            layout=document.layout,
             warnings=[*document.warnings, *document.remarks],
         )
 
@@ -176,6 +186,7 @@ class CorpusWriter:
             warnings=self.warnings,
             documents=self.entries,
             missing_documents=self.missing,
+            left_out=self.left_out,
         )
 
     def _sum_language_shares(self) -> dict[str, LanguageShare]:

@@ -14,7 +14,7 @@ from semilla.corpus.fetching.addresses import find_host, find_proxy
 from semilla.corpus.fetching.pace import PACE
 from semilla.corpus.fetching.policy import FetchFailure, FetchPolicy
 from semilla.corpus.fetching.watchdog import Watchdog
-from semilla.corpus.sources import CorpusSource, resolve_source
+from semilla.corpus.sources import CorpusSource, list_text_files, resolve_source
 from semilla.errors import InvalidConfigError, InvalidCorpusError, SemillaError, from_os_error
 from semilla.escape import redact_credentials
 from semilla.prerequisites.check import Check, advise, fail_check, pass_check
@@ -38,7 +38,7 @@ def check_source(config: PipelineConfiguration, *, reuses_corpus: bool = False) 
         refuse_own_output(config)
     except InvalidConfigError as error:
         return fail_check("corpus_source", error, found="own output", needed="a text that no run here writes")
-    return _check_local(source.value)
+    return _check_pattern(source) if source.kind in {"pattern", "stdin"} else _check_local(source.value)
 
 
 def refuse_own_output(config: PipelineConfiguration) -> None:
@@ -58,6 +58,16 @@ def _find_address(source: CorpusSource, config: PipelineConfiguration) -> str:
         return source.value
     mirror = next(iter(config.corpus_mirrors or MIRRORS))
     return f"{mirror.rstrip('/')}/{next(CATALOGUE[source.value].books[0].list_paths())}"
+
+
+def _check_pattern(source: CorpusSource) -> Check:
+    if source.kind == "stdin":
+        return pass_check("corpus_source", found="standard input", needed="a corpus")
+    try:
+        num_files = len(list_text_files(source))
+    except SemillaError as error:
+        return fail_check("corpus_source", error, found="no file", needed="a pattern that matches files")
+    return pass_check("corpus_source", found=f"{num_files:,} files match {source.value}", needed="a corpus")
 
 
 def _check_local(source: str) -> Check:

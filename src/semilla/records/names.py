@@ -50,7 +50,7 @@ FILES = (
     REPORT,
     PAGE,
 )
-_TOP_LEVEL = {(name,) for name in (*FOLDERS, *FILES)}
+_TOP_LEVEL = {(name,) for name in (*FOLDERS, *FILES, PAGE)}
 
 
 def holds_run(directory: Path) -> bool:

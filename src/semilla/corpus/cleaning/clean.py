@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 
 from semilla.corpus.cleaning.boilerplate import strip_boilerplate, strip_marks
 from semilla.corpus.cleaning.gutenberg import Pieces, opens_like_gutenberg, separate_books
+from semilla.corpus.cleaning.layout import Layout, join_lines
 from semilla.corpus.cleaning.ledger import Ledger
-from semilla.corpus.cleaning.paragraphs import join_wrapped_lines
 from semilla.corpus.formats.detect import TERMINAL_CODES
 from semilla.corpus.formats.mojibake import find_double_encoding
 from semilla.corpus.formats.plain_text import decode_text
@@ -59,12 +59,22 @@ class CleanText:
     warnings: tuple[str, ...] = ()
 
 
-def clean_file(data: bytes, *, name: str, encoding: str = "auto") -> CleanText:
+def clean_file(data: bytes, *, name: str, encoding: str = "auto", layout: Layout = "auto") -> CleanText:
     """Clean the bytes of one file. ``encoding`` is used for a file that is not UTF-8 and declares no encoding.
 
     Raises InvalidCorpusError for files that are empty, binary, HTML or undecodable.
     """
     decoded, encoding = decode_text(data, name=name, encoding=encoding)
+    return clean_text(decoded, name=name, encoding=encoding, layout=layout)
+
+
+def clean_text(decoded: str, *, name: str, encoding: str = "utf-8", layout: Layout = "auto") -> CleanText:
+    """Clean a text. ``encoding`` is only recorded; ``layout`` is described at ``Layout``.
+
+    Raises InvalidCorpusError when nothing is left.
+    """
+    if layout == "verbatim":
+        return _keep_verbatim(decoded, name=name, encoding=encoding)
     ledger = Ledger()
     text = normalise_characters(decoded, ledger=ledger)
     separated = separate_books(text, ledger=ledger)
@@ -72,7 +82,7 @@ def clean_file(data: bytes, *, name: str, encoding: str = "auto") -> CleanText:
     was_book = False
     for piece in separated.pieces:
         parts.append("\n" if was_book and piece.is_book else "\n\n")
-        parts.append((_clean_book if piece.is_book else _clean_own_text)(piece.text, ledger))
+        parts.append((_clean_book if piece.is_book else _clean_own_text)(piece.text, ledger, layout))
         was_book = piece.is_book
     clean = "".join(parts[1:]).strip("\n")
     if not clean.strip():
@@ -93,6 +103,27 @@ def clean_file(data: bytes, *, name: str, encoding: str = "auto") -> CleanText:
             *_list_warnings(separated, text, name=name),
             *_warn_about_encoding(decoded, name=name),
         ),
+    )
+
+
+def _keep_verbatim(decoded: str, *, name: str, encoding: str) -> CleanText:
+    """Keep every character but NUL, line ends of other systems, and SentencePiece's own two marks."""
+    ledger = Ledger()
+    text = decoded.replace("\r\n", "\n").replace("\r", "\n")
+    ledger.replaced["reserved_characters"] = text.count("\u2581") + text.count("\u2585")
+    clean = text.translate(_RESERVED).replace("\0", "").strip("\n")
+    ledger.removed["control_characters"] = text.count("\0")
+    if not clean.strip():
+        raise InvalidCorpusError(f"{name} holds no text")
+    clean += "\n"
+    return CleanText(
+        text=clean,
+        encoding=encoding,
+        markers="none",
+        removed=ledger.close(decoded, clean),
+        decoded_characters=len(decoded),
+        replaced={kind: count for kind, count in ledger.replaced.items() if count},
+        warnings=_warn_about_encoding(decoded, name=name),
     )
 
 
@@ -128,10 +159,10 @@ def _unstack_marks(run: re.Match[str]) -> str:
     return "".join(kept)
 
 
-def _clean_book(text: str, ledger: Ledger) -> str:
+def _clean_book(text: str, ledger: Ledger, layout: Layout) -> str:
     """Give each paragraph, heading, verse and spoken line of a book a line of its own, without layout."""
     stripped = strip_boilerplate(text.expandtabs(8), ledger=ledger)
-    arranged = join_wrapped_lines(stripped, is_book=True)
+    arranged = join_lines(stripped, layout=layout, is_book=True)
     ledger.removed["hyphens"] += arranged.num_hyphens
     ledger.replaced["line_breaks_in_books"] += arranged.num_joined
     marked = strip_marks(arranged.text, ledger=ledger)
@@ -139,9 +170,9 @@ def _clean_book(text: str, ledger: Ledger) -> str:
     return "\n".join(line for line in lines if line)
 
 
-def _clean_own_text(text: str, ledger: Ledger) -> str:
+def _clean_own_text(text: str, ledger: Ledger, layout: Layout) -> str:
     """Join wrapped paragraphs; everything else keeps its lines, and they their layout."""
-    arranged = join_wrapped_lines(text, is_book=False)
+    arranged = join_lines(text, layout=layout, is_book=False)
     ledger.removed["hyphens"] += arranged.num_hyphens
     ledger.replaced["line_breaks"] += arranged.num_joined
     return _BLANK_RUN.sub("\n\n\n", arranged.text)

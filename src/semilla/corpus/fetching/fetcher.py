@@ -35,13 +35,15 @@ _REDIRECTS = {301, 302, 303, 307, 308}
 class Fetcher:
     """Fetches files one after another, with a polite pause between requests to the same host.
 
-    ``typed_hosts`` are the hosts the user named. A redirect may lead there even when they are private.
+    ``typed_hosts`` are the hosts the user named. A redirect may lead there even when they are private. Without
+    ``accepts_pages``, a web page is what a server sends in place of a missing book.
     """
 
     policy: FetchPolicy = field(default_factory=FetchPolicy)
     typed_hosts: frozenset[str] = frozenset()
     progress: Progress = silent
     pace: Pace = field(default_factory=Pace)
+    accepts_pages: bool = False
 
     def fetch(self, url: str, part: PartialFile, *, name: str) -> str:
         """Complete ``part`` with what ``url`` serves, and return the address that finally sent it.
@@ -96,7 +98,7 @@ class Fetcher:
         if encoding.lower() not in {"", "identity"}:
             shown = escape_unprintable(encoding)
             raise FetchFailure(f"sent a compressed file ({shown}) though asked not to", kind="stop")
-        if "html" in response.headers.get("Content-Type", "").lower():
+        if not self.accepts_pages and "html" in response.headers.get("Content-Type", "").lower():
             raise FetchFailure("sent an HTML page instead of a text", kind="stop")
         self._refuse_size(part.total_bytes or 0)
 
@@ -128,7 +130,7 @@ class Fetcher:
                 reported_bytes = part.size_bytes
                 self.progress(Transferred(name, part.size_bytes, part.total_bytes))
         watchdog.check()  # a connection that it cut looks like the end of a body of unknown length
-        _check_body(part)
+        _check_body(part, accepts_pages=self.accepts_pages)
         if not (part.shows_its_end or has_end_marker(part.tail.decode("latin-1"))):
             self._judge_open_end(part, name=name)
         self.progress(Transferred(name, part.size_bytes, part.total_bytes))
@@ -178,13 +180,13 @@ def _read_retry_after(response: urllib3.BaseHTTPResponse) -> float:
         return 0.0
 
 
-def _check_body(part: PartialFile) -> None:
+def _check_body(part: PartialFile, *, accepts_pages: bool) -> None:
     if part.total_bytes not in {None, part.size_bytes}:
         part.forget()
         raise FetchFailure("sent another length than it announced", kind="retry")
     if not part.head.strip():
         raise FetchFailure("sent an empty file", kind="empty")
-    if looks_like_html(part.head):
+    if not accepts_pages and looks_like_html(part.head):
         raise FetchFailure("sent an HTML page instead of a text", kind="stop")
 
 

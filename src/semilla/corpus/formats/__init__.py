@@ -1,8 +1,6 @@
-"""Readers of file formats, one module each: the bytes of a file in, its text out.
+"""Readers of file formats, one module each: the bytes of a file in, its documents out.
 
-A new format needs a reader beside ``plain_text``, its suffix in ``SUFFIXES``, and its signature removed from what
-``detect`` refuses.
+``known`` lists the formats, ``reading`` reads a file of any of them, ``packed`` opens archives, and ``confined`` runs
+the readers of complex formats in a child process with limits. A new format needs a module with a function ``read``
+and a row in ``known``.
 """
-
-SUFFIXES = {".txt"}
-"""Suffixes of the files that are read from a folder."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from semilla.errors import InvalidCorpusError
+from semilla.corpus.formats.extracted import UnreadableError
 
 HEAD_BYTES = 20_000
 _SIGNATURES = {
@@ -13,7 +13,7 @@ _SIGNATURES = {
     b"GIF8": "a GIF picture",
     b"%PDF-": "a PDF document",
     b"{\\rtf": "an RTF document",
-    b"\xd0\xcf\x11\xe0": "an Office document",
+    b"\xd0\xcf\x11\xe0": "an old or encrypted Office document",
     b"PK\x03\x04": "a ZIP archive (also .docx, .epub, .pt)",
     b"\x1f\x8b": "a gzip archive",
     b"BZh": "a bzip2 archive",
@@ -41,27 +41,31 @@ def looks_like_html(data: bytes) -> bool:
     return _MARKUP.match(data[:HEAD_BYTES].removeprefix(b"\xef\xbb\xbf")) is not None
 
 
-def refuse_other_formats(data: bytes, *, name: str, may_hold_controls: bool = False) -> None:
-    """Raise InvalidCorpusError for files that are empty, binary, HTML or of another known format.
+def refuse_other_formats(
+    data: bytes, *, name: str, may_hold_controls: bool = False, may_be_markup: bool = False
+) -> None:
+    """Raise UnreadableError for files that are empty, binary, HTML or of another known format.
 
     ``may_hold_controls`` is for encodings that use control codes, such as UTF-16.
     """
     if not data.strip(b" \t\r\n\f\v\0\xef\xbb\xbf"):
-        raise InvalidCorpusError(f"{name} is empty")
+        raise UnreadableError(f"{name} is empty", reason="empty")
+    advice = "not a text file; convert it to plain text first"
     for signature, kind in _SIGNATURES.items():
         if data.startswith(signature):
-            raise InvalidCorpusError(f"{name} is {kind}, not a text file; convert it to plain text first")
-    if looks_like_html(data):
-        raise InvalidCorpusError(f"{name} is an HTML page, not a text file; convert it to plain text first")
+            raise UnreadableError(f"{name} is {kind}, {advice}", reason="binary")
+    if not may_be_markup and looks_like_html(data):
+        raise UnreadableError(f"{name} is an HTML page, {advice}", reason="unknown format")
     if may_hold_controls or data.startswith(_WIDE_BOMS):
         return
     num_controls = _count_controls(data)
     if num_controls > _MAX_CONTROL_SHARE * len(data):
         num_controls = _count_controls(_TERMINAL_CODES.sub(b"", data))
     if num_controls > _MAX_CONTROL_SHARE * len(data):
-        raise InvalidCorpusError(
+        raise UnreadableError(
             f"{name} is a binary file: {num_controls:,} of its {len(data):,} bytes are control codes; "
-            "give a plain text file"
+            "give a text file",
+            reason="binary",
         )
 
 

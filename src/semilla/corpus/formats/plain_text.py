@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from semilla.corpus.formats.detect import refuse_other_formats
 from semilla.corpus.formats.encodings import (
@@ -11,6 +12,7 @@ from semilla.corpus.formats.encodings import (
     find_unmarked_encoding,
     guess_encoding,
 )
+from semilla.corpus.formats.extracted import Extracted, ReadOptions
 from semilla.errors import InvalidCorpusError
 
 _BOMS = {
@@ -42,15 +44,23 @@ class UndecodableError(InvalidCorpusError):
         self.guess = guess
 
 
-def decode_text(data: bytes, *, name: str, encoding: str = "auto") -> tuple[str, str]:
-    """Decode a text file; return the text and the encoding found.
+def read(data: bytes, options: ReadOptions, *, name: str) -> Iterator[Extracted]:
+    """Read one document."""
+    text, encoding = decode_text(data, name=name, encoding=options.encoding)
+    yield Extracted(text, encoding=encoding, layout="auto")
+
+
+def decode_text(
+    data: bytes, *, name: str, encoding: str = "auto", may_be_markup: bool = False
+) -> tuple[str, str]:
+    """Decode a text file; return the text and the encoding found. ``may_be_markup`` lets HTML pass.
 
     Tried in this order: a byte order mark, UTF-16 and other encodings that the bytes prove, strict UTF-8, what the
     head of the file declares, ``encoding``. Raises InvalidCorpusError for empty, binary and HTML files, and
     UndecodableError for bytes that fit none of these.
     """
     unmarked = find_unmarked_encoding(data)
-    refuse_other_formats(data, name=name, may_hold_controls=unmarked is not None)
+    refuse_other_formats(data, name=name, may_hold_controls=unmarked is not None, may_be_markup=may_be_markup)
     for mark, marked in _BOMS.items():
         if data.startswith(mark):
             return _decode_marked(data, marked, name=name), marked

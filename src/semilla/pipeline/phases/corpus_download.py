@@ -21,6 +21,8 @@ from semilla.records.files import describe_artifact
 
 PHASE = "corpus_download"
 MAX_WARNINGS = 100
+_READING = ("text_column", "title_column", "layout")
+"""Settings of how files are read."""
 ARTIFACTS = (names.CORPUS, names.CORPUS_MANIFEST)
 
 
@@ -33,9 +35,11 @@ def read_inputs(config: PipelineConfiguration, records: Mapping[str, PhaseRecord
         "languages": list(config.corpus_languages),
         "manifest_version": SCHEMA_VERSION,
     }
+    # Only those that differ from the defaults: the records of older runs have none.
+    inputs |= {name: value for name in _READING if (value := getattr(config, name)) not in {"", "auto"}}
     if source.kind == "url":
         return inputs
-    if source.kind in {"file", "folder"}:
+    if source.is_local:
         return inputs | {"files": fingerprint_files(source)}
     if books := [book.book_id for book in CATALOGUE[source.value].books]:
         return inputs | {

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from semilla.configuration.schema import PipelineConfiguration
-from semilla.corpus.manifest import read_manifest
+from semilla.corpus.manifest import CorpusManifest, read_manifest
 from semilla.corpus.sources import resolve_source
 from semilla.corpus.writer import MIN_CORPUS_CHARACTERS
 from semilla.errors import InvalidCorpusError, SemillaError
@@ -23,6 +23,7 @@ from semilla.prerequisites.memory import check_memory
 from semilla.prerequisites.packages import PackageProbe, check_python
 from semilla.prerequisites.source import check_source
 from semilla.prerequisites.storage import check_directory, check_disk
+from semilla.records import names
 from semilla.system import interrupts
 from semilla.system.temporary import keep_in_memory
 from semilla.tokenizer.training import SMALLEST_VOCAB_SIZE
@@ -30,6 +31,7 @@ from semilla.tokenizer.training import SMALLEST_VOCAB_SIZE
 _MAX_TRIED_BYTES = 1_000_000
 _MEMORY_FOR_TRIAL = 1 << 30
 """Free bytes in memory that the text of a trial may take; with less it goes to the temporary folder."""
+ShowText = Callable[[CorpusManifest, str], None]
 _TRIED = (
     ("text", f"at least {MIN_CORPUS_CHARACTERS:,} characters"),
     ("vocabulary", f"at least {SMALLEST_VOCAB_SIZE} pieces"),
@@ -67,8 +69,8 @@ def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
     )
 
 
-def check_all(config: PipelineConfiguration) -> list[Check]:
-    """Make every check even if some fail, and try a local text as the run will.
+def check_all(config: PipelineConfiguration, *, show_text: ShowText | None = None) -> list[Check]:
+    """Make every check even if some fail, and try a local text as the run will; ``show_text`` gets what it makes.
 
     Takes a few seconds, mostly to import torch in a child process, and one more for each 2 MB of text.
     """
@@ -78,7 +80,7 @@ def check_all(config: PipelineConfiguration) -> list[Check]:
     if not resolve_source(config.corpus_source).is_local or has_corpus(config):
         text, train_bytes = list[Check](), None
     else:
-        text, train_bytes = try_text(config)
+        text, train_bytes = try_text(config, show_text=show_text)
         others = [check for check in others if check.name != "corpus_size"]
     checks = [python, *packages, *others, *text]
     if all(check.ok for check in checks if check.required):
@@ -86,7 +88,9 @@ def check_all(config: PipelineConfiguration) -> list[Check]:
     return checks
 
 
-def try_text(config: PipelineConfiguration) -> tuple[list[Check], int | None]:
+def try_text(
+    config: PipelineConfiguration, *, show_text: ShowText | None = None
+) -> tuple[list[Check], int | None]:
     """Run the next two phases in a folder for the moment; return what they say, and the bytes for training.
 
     The vocabulary is tried for a small text only: a large one has enough pieces, and it would take minutes.
@@ -102,6 +106,9 @@ def try_text(config: PipelineConfiguration) -> tuple[list[Check], int | None]:
             try:
                 check, train_bytes = _try_corpus(trial)
                 checks.append(check)
+                if show_text:
+                    text = (Path(folder) / names.CORPUS).read_text(encoding="utf-8")
+                    show_text(read_manifest(Path(folder)), text)
                 if train_bytes <= _MAX_TRIED_BYTES:
                     checks.append(_try_vocabulary(trial))
             except InvalidCorpusError as error:

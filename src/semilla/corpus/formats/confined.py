@@ -1,0 +1,139 @@
+"""Runs the readers of complex formats in a child process with limits on time, memory and output.
+
+A reader may hang, crash or ask for endless memory when a file is damaged or hostile. Then only that file is left out:
+the child is killed, and another one reads the next file. The child cannot write files.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from types import TracebackType
+from typing import Any
+
+from semilla.corpus.formats.extracted import MAX_FILE_BYTES, Extracted, ReadOptions, UnreadableError
+from semilla.system import interrupts
+from semilla.system.children import make_command
+
+TIMEOUT_S = 120.0
+"""For one file; a large book takes a few seconds."""
+_POLL_S = 0.2
+_PIECE_BYTES = 1 << 16
+_MAX_OUTPUT_BYTES = 4 * MAX_FILE_BYTES
+
+
+class ConfinedReader:
+    """Reads files in one child process, which starts with the first and is replaced after a failure."""
+
+    def __init__(self, *, timeout_s: float = TIMEOUT_S) -> None:
+        self.timeout_s = timeout_s
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> ConfinedReader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Kill the child, if there is one."""
+        if self._child is None:
+            return
+        self._child.kill()
+        for pipe in (self._child.stdin, self._child.stdout):
+            assert pipe is not None
+            pipe.close()
+        self._child.wait()
+        self._child = None
+
+    def read(self, data: bytes, options: ReadOptions, *, module: str, name: str) -> Iterator[Extracted]:
+        """Yield the documents of a file. Raises UnreadableError when the reader fails or passes a limit."""
+        task = {"module": module, "name": name, "size": len(data), "options": asdict(options)}
+        num_bytes = 0
+        for line in self._ask(json.dumps(task).encode() + b"\n" + data, name=name):
+            num_bytes += len(line)
+            if num_bytes > _MAX_OUTPUT_BYTES:
+                self.stop()
+                raise UnreadableError(f"{name} holds more text than a file may", reason="too large")
+            answer: dict[str, Any] = json.loads(line)
+            if "error" in answer:
+                if answer["reason"] == "too large":
+                    self.stop()  # what a full memory leaves behind may be broken
+                raise UnreadableError(
+                    answer["error"], reason=answer["reason"], next_command=answer["next_command"]
+                )
+            if "end" in answer:
+                return
+            yield Extracted(**answer)
+
+    def _ask(self, request: bytes, *, name: str) -> Iterator[bytes]:
+        """Send a request and yield the lines of the answer. Raises UnreadableError for a child that ends or hangs."""
+        child = self._start()
+        is_done = False
+        try:
+            for line in _split_lines(self._exchange(child, request, name=name)):
+                is_done = line.startswith((b'{"end"', b'{"error"'))
+                yield line
+        except BrokenPipeError:
+            raise UnreadableError(
+                f"{name} cannot be read: its reader ran out of memory or crashed", reason="unreadable"
+            ) from None
+        finally:
+            if not is_done:
+                self.stop()
+
+    def _exchange(self, child: subprocess.Popen[bytes], request: bytes, *, name: str) -> Iterator[bytes]:
+        """Write the request while the child takes it, and yield what it writes."""
+        assert child.stdin is not None
+        assert child.stdout is not None
+        unsent = memoryview(request)
+        deadline_s = time.monotonic() + self.timeout_s
+        with selectors.DefaultSelector() as selector:
+            selector.register(child.stdout, selectors.EVENT_READ)
+            selector.register(child.stdin, selectors.EVENT_WRITE)
+            while time.monotonic() <= deadline_s:
+                interrupts.check()
+                for key, _ in selector.select(_POLL_S):
+                    if key.fileobj is child.stdin:
+                        unsent = unsent[os.write(child.stdin.fileno(), unsent[:_PIECE_BYTES]) :]
+                        if not unsent:
+                            selector.unregister(child.stdin)
+                        continue
+                    piece = os.read(child.stdout.fileno(), _PIECE_BYTES)
+                    if not piece:
+                        raise BrokenPipeError
+                    yield piece
+                    deadline_s = time.monotonic() + self.timeout_s
+        raise UnreadableError(f"{name} takes longer than {self.timeout_s:g} s to read", reason="too large")
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        if self._child is None or self._child.poll() is not None:
+            self.stop()
+            self._child = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+                make_command("semilla.corpus.formats.confined_child"),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+                bufsize=0,
+            )
+            assert self._child.stdin is not None
+            os.set_blocking(self._child.stdin.fileno(), False)
+        return self._child
+
+
+def _split_lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    gathered: list[bytes] = []
+    for piece in pieces:
+        first, *others = piece.split(b"\n")
+        gathered.append(first)
+        for other in others:
+            yield b"".join(gathered)
+            gathered = [other]

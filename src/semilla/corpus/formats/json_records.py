@@ -1,0 +1,48 @@
+"""JSON and JSON Lines: a document for each object, from the column of its text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from semilla.corpus.formats.columns import read_rows
+from semilla.corpus.formats.extracted import Extracted, ReadOptions, UnreadableError
+from semilla.corpus.formats.plain_text import decode_text
+
+
+def read(data: bytes, options: ReadOptions, *, name: str) -> Iterator[Extracted]:
+    """Read a document for each object, or for each string of a list. Raises UnreadableError for any other JSON."""
+    text, encoding = decode_text(data, name=name, encoding=options.encoding)
+    is_lines = name.lower().endswith((".jsonl", ".ndjson"))
+    records = _read_lines(text, name=name) if is_lines else _find_records(_parse(text, name=name))
+    yield from read_rows(map(_as_row, records), options, name=name, encoding=encoding)
+
+
+def _read_lines(text: str, *, name: str) -> Iterator[Any]:
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            yield _parse(line, name=f"line {number:,} of {name}")
+
+
+def _parse(text: str, *, name: str) -> Any:
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise UnreadableError(f"{name} is nested too deeply", reason="unreadable") from None
+    except ValueError as error:
+        raise UnreadableError(f"{name} is not valid JSON: {error}", reason="unreadable") from error
+
+
+def _find_records(value: Any) -> list[Any]:
+    """The list of objects that a file is, or holds under one of its names; else the file is one object."""
+    if isinstance(value, list):
+        return value
+    if isinstance(value, dict):
+        lists = [one for one in value.values() if isinstance(one, list) and one and isinstance(one[0], dict)]
+        return max(lists, key=len) if lists else [value]
+    return [value]
+
+
+def _as_row(record: Any) -> dict[str, Any]:
+    return record if isinstance(record, dict) else {"text": record}

@@ -1,0 +1,116 @@
+"""The formats that are read: their suffixes, their first bytes, and the packages they need."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from semilla.corpus.formats.detect import looks_like_html
+
+
+@dataclass(frozen=True)
+class Format:
+    """One format. ``module`` has the reader; the readers of a packed format yield files instead of documents."""
+
+    name: str
+    suffixes: tuple[str, ...]
+    module: str
+    packages: tuple[str, ...] = ()
+    """Modules that the reader imports beside the standard library and the core's packages."""
+    is_confined: bool = True
+    """Whether it is read in a child process with limits."""
+    is_packed: bool = False
+
+
+_CODE = (
+    ".py .pyi .js .mjs .ts .jsx .tsx .c .h .cc .cpp .hpp .cs .java .kt .go .rs .rb .php .pl .lua .swift .scala .hs .ml "
+    ".r .jl .sh .bash .sql .css .scss .asm .clj .ex .erl .f90 .m .pas .ps1 .vb .zig .nim .dart"
+)
+PLAIN_TEXT = Format("text", (".txt", ".text"), "plain_text", is_confined=False)
+HTML = Format("HTML", (".html", ".htm", ".xhtml"), "html", ("selectolax",))
+PDF = Format("PDF", (".pdf",), "pdf", ("pypdfium2",))
+EPUB = Format("EPUB", (".epub",), "epub", ("selectolax", "defusedxml"))
+WORD = Format("Word", (".docx",), "word", ("mammoth", "selectolax", "defusedxml"))
+OPENDOCUMENT = Format("OpenDocument", (".odt",), "opendocument", ("defusedxml",))
+RTF = Format("RTF", (".rtf",), "rtf", ("striprtf",))
+PARQUET = Format("Parquet", (".parquet",), "parquet", ("pyarrow",))
+ZIP = Format("ZIP archive", (".zip",), "packed", is_packed=True)
+TAR = Format("tar archive", (".tar", ".tgz", ".tzst"), "packed", is_packed=True)
+GZIP = Format("gzip archive", (".gz",), "packed", is_packed=True)
+ZSTANDARD = Format("Zstandard archive", (".zst",), "packed", ("zstandard",), is_packed=True)
+FORMATS = (
+    PLAIN_TEXT,
+    Format("Markdown", (".md", ".markdown"), "markdown"),
+    HTML,
+    EPUB,
+    PDF,
+    WORD,
+    OPENDOCUMENT,
+    RTF,
+    Format("subtitles", (".srt", ".vtt"), "subtitles", is_confined=False),
+    Format("CSV", (".csv", ".tsv"), "delimited"),
+    Format("JSON", (".json",), "json_records"),
+    Format("JSON Lines", (".jsonl", ".ndjson"), "json_records"),
+    PARQUET,
+    Format("mailbox", (".mbox", ".eml"), "mailbox"),
+    Format("code", tuple(_CODE.split()), "source_code", is_confined=False),
+    ZIP,
+    TAR,
+    GZIP,
+    ZSTANDARD,
+)
+_BY_SUFFIX = {suffix: one for one in FORMATS for suffix in one.suffixes}
+SUFFIXES = frozenset(_BY_SUFFIX)
+"""Suffixes of the files that are read from a folder or an archive."""
+_SIGNATURES = {
+    b"%PDF-": PDF,
+    b"{\\rtf": RTF,
+    b"PAR1": PARQUET,
+    b"\x1f\x8b": GZIP,
+    b"\x28\xb5\x2f\xfd": ZSTANDARD,
+}
+_INSIDE_ZIP = {
+    "application/epub+zip": EPUB,
+    "application/vnd.oasis.opendocument.text": OPENDOCUMENT,
+}
+
+
+def has_known_suffix(name: str) -> bool:
+    """Return whether a file of this name is read from a folder."""
+    return PurePosixPath(name).suffix.lower() in SUFFIXES
+
+
+def may_be_page(path: str) -> bool:
+    """Return whether an address that ends so may lead to a web page; ``book.txt`` and ``book.pdf`` may not."""
+    return _BY_SUFFIX.get(PurePosixPath(path).suffix.lower(), HTML) is HTML
+
+
+def find_format(name: str, data: bytes) -> Format:
+    """Find a file's format: by its first bytes where these decide, else by its suffix; else it is plain text."""
+    named = _BY_SUFFIX.get(PurePosixPath(name).suffix.lower(), PLAIN_TEXT)
+    for signature, known in _SIGNATURES.items():
+        if data.startswith(signature):
+            return TAR if known in {GZIP, ZSTANDARD} and named is TAR else known
+    if data.startswith(b"PK\x03\x04"):
+        return _look_inside(data)
+    if data[257:262] == b"ustar":
+        return TAR
+    if named is PLAIN_TEXT and looks_like_html(data):
+        return HTML
+    return named
+
+
+def _look_inside(data: bytes) -> Format:
+    """Tell an EPUB, a Word document and an OpenDocument text from a ZIP archive of other files."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            names = set(archive.namelist())
+            if "mimetype" in names:
+                with archive.open("mimetype") as file:
+                    kind = file.read(100).decode("ascii", "replace").strip()
+                return _INSIDE_ZIP.get(kind, ZIP)
+            return WORD if "word/document.xml" in names else ZIP
+    except Exception:  # zipfile raises many kinds of errors for damaged archives; the reader reports them
+        return ZIP

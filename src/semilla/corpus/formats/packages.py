@@ -1,0 +1,87 @@
+"""What EPUB, Word and OpenDocument files share: a ZIP archive of XML files, read within limits."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterable
+from typing import Any
+from xml.etree.ElementTree import ParseError
+
+from semilla.corpus.formats.extracted import MAX_FILE_BYTES, UnreadableError
+
+DC = "{http://purl.org/dc/elements/1.1/}"
+"""Namespace of Dublin Core: title, creator, language."""
+
+
+class Package:
+    """An opened package. Every error is an UnreadableError with the file's name."""
+
+    def __init__(self, data: bytes, *, name: str) -> None:
+        self.name = name
+        self._left_bytes = MAX_FILE_BYTES
+        try:
+            self._archive = zipfile.ZipFile(io.BytesIO(data))
+            self.members = set(self._archive.namelist())
+        except Exception as error:
+            raise self.complain(type(error).__name__) from error
+
+    def complain(self, problem: str) -> UnreadableError:
+        return UnreadableError(f"{self.name} is damaged: {problem}", reason="unreadable")
+
+    def read(self, member: str) -> bytes:
+        """Read one file of the package. All together may have ``MAX_FILE_BYTES``."""
+        try:
+            with self._archive.open(member) as file:
+                data = file.read(self._left_bytes + 1)
+        except KeyError:
+            raise self.complain(f"it has no {member}") from None
+        except RuntimeError as error:
+            if "password" in str(error) or "encrypted" in str(error):
+                raise UnreadableError(f"{self.name} is encrypted", reason="encrypted") from error
+            raise self.complain(f"{member}: {error}") from error
+        except Exception as error:
+            raise self.complain(f"{member}: {type(error).__name__}") from error
+        self._left_bytes -= len(data)
+        if self._left_bytes < 0:
+            raise UnreadableError(
+                f"{self.name} unpacks to more than {MAX_FILE_BYTES >> 20} MB", reason="too large"
+            )
+        return data
+
+    def parse(self, member: str) -> Any:
+        """Parse an XML file of the package. Entities of its own are refused, and no external file is read."""
+        from defusedxml import DefusedXmlException  # noqa: PLC0415
+        from defusedxml.ElementTree import fromstring  # noqa: PLC0415
+
+        try:
+            return fromstring(self.read(member))
+        except DefusedXmlException as error:
+            raise UnreadableError(
+                f"{self.name} defines XML entities, which documents do not need: refused", reason="unreadable"
+            ) from error
+        except (ParseError, ValueError, LookupError) as error:
+            raise self.complain(f"{member} is not XML: {error}") from error
+
+    def read_facts(self, member: str) -> dict[str, str]:
+        """Title, creator and language of a file of metadata, where it has them."""
+        if member not in self.members:
+            return {}
+        found = self.parse(member)
+        facts = {one: found.find(f".//{DC}{one}") for one in ("title", "creator", "language")}
+        texts = {one: " ".join((node.text or "").split()) for one, node in facts.items() if node is not None}
+        return {one: text for one, text in texts.items() if text}
+
+
+def join_blocks(blocks: Iterable[tuple[bool, str]]) -> str:
+    """Join paragraphs with blank lines between them. True marks one that stands together with one like it before."""
+    pieces: list[str] = []
+    was_close = False
+    for is_close, block in blocks:
+        if not block.strip() and not (is_close and was_close):
+            continue
+        if pieces:
+            pieces.append("\n" if is_close and was_close else "\n\n")
+        pieces.append(block)
+        was_close = is_close
+    return "".join(pieces)

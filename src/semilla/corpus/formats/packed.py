@@ -1,0 +1,183 @@
+"""Files inside .gz, .zst, .zip and .tar: unpacked in memory, a member at a time, within limits of size and depth.
+
+Nothing is written to disk, so a member's path cannot lead anywhere. Links and special files are never followed.
+"""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import IO, Any
+
+from semilla.corpus.formats.extracted import MAX_FILE_BYTES, Reason, UnreadableError
+from semilla.corpus.formats.known import GZIP, TAR, ZIP, ZSTANDARD, Format, has_known_suffix
+
+MAX_DEPTH = 3
+"""Archives inside archives, at most so deep."""
+MAX_MEMBERS = 100_000
+MAX_UNPACKED_BYTES = 1 << 30
+"""Of one file with all archives inside it."""
+
+
+@dataclass
+class Budget:
+    """How much one file may still unpack to."""
+
+    left_bytes: int = MAX_UNPACKED_BYTES
+    left_members: int = MAX_MEMBERS
+
+    def take(self, size_bytes: int, *, name: str) -> None:
+        """Count what was unpacked. Raises UnreadableError for more than an archive may hold."""
+        self.left_bytes -= size_bytes
+        self.left_members -= 1
+        if self.left_members < 0:
+            raise UnreadableError(f"{name} holds more than {MAX_MEMBERS:,} files", reason="too large")
+        if self.left_bytes < 0:
+            raise UnreadableError(
+                f"{name} unpacks to more than {MAX_UNPACKED_BYTES >> 20} MB", reason="too large"
+            )
+
+
+@dataclass(frozen=True)
+class Member:
+    """A file of an archive: its bytes, or the reason why it is left out."""
+
+    name: str
+    data: bytes = b""
+    error: UnreadableError | None = None
+
+
+def unpack(data: bytes, packing: Format, *, name: str, budget: Budget) -> Iterator[Member]:
+    """Yield the members of an archive, in its order. Raises UnreadableError for a damaged archive or a bomb."""
+    openers: dict[Format, Callable[..., Iterator[Member]]] = {ZIP: _unzip, TAR: _untar}
+    try:
+        if packing in openers:
+            yield from openers[packing](data, name=name, budget=budget)
+        else:
+            yield _decompress(data, packing, name=name, budget=budget)
+    except UnreadableError:
+        raise
+    except Exception as error:  # these modules raise many kinds of errors for damaged files
+        problem = str(error) or type(error).__name__
+        raise UnreadableError(
+            f"{name} is a {packing.name} that is damaged: {problem}", reason="unreadable"
+        ) from error
+
+
+def _decompress(data: bytes, packing: Format, *, name: str, budget: Budget) -> Member:
+    """Unpack a file that holds one other. What is inside is named as the file without its last suffix."""
+    inner = name[: -len(PurePosixPath(name).suffix)] if name.endswith((".gz", ".zst")) else name
+    if packing is ZSTANDARD:
+        import zstandard  # noqa: PLC0415
+
+        with zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(
+            data, read_across_frames=True
+        ) as file:
+            return Member(inner, _read(file, name=name, budget=budget))
+    return Member(inner, _gunzip(data, name=name, budget=budget))
+
+
+def _gunzip(data: bytes, *, name: str, budget: Budget) -> bytes:
+    pieces: list[bytes] = []
+    size_bytes = 0
+    while data:
+        machine = zlib.decompressobj(wbits=31)
+        pieces.append(machine.decompress(data, MAX_FILE_BYTES + 1 - size_bytes))
+        size_bytes += len(pieces[-1])
+        _refuse_large(size_bytes, name=name)
+        if not machine.eof:
+            raise UnreadableError(
+                f"{name} is a {GZIP.name} that is damaged: its end is missing", reason="unreadable"
+            )
+        data = machine.unused_data.lstrip(b"\0")
+    budget.take(size_bytes, name=name)
+    return b"".join(pieces)
+
+
+def _unzip(data: bytes, *, name: str, budget: Budget) -> Iterator[Member]:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        for info in archive.infolist():
+            shown = f"{name}/{info.filename}"
+            if info.is_dir():
+                continue
+            reason = _judge_path(info.filename)
+            if reason is None and info.flag_bits & 1:
+                reason = ("encrypted", "is encrypted")
+            if reason:
+                yield _leave_out(shown, reason, budget)
+                continue
+            yield _read_member(archive.open, info, shown, budget)
+
+
+def _untar(data: bytes, *, name: str, budget: Budget) -> Iterator[Member]:
+    if data.startswith(b"\x28\xb5\x2f\xfd"):
+        data = _decompress(data, ZSTANDARD, name=name, budget=budget).data
+    elif data.startswith(b"\x1f\x8b"):
+        data = _gunzip(data, name=name, budget=budget)
+    with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
+        for info in archive:
+            shown = f"{name}/{info.name}"
+            if info.isdir():
+                continue
+            reason = _judge_path(info.name)
+            if reason is None and not info.isreg():
+                reason = ("link", "is a link or a special file")
+            if reason:
+                yield _leave_out(shown, reason, budget)
+                continue
+            yield _read_member(archive.extractfile, info, shown, budget)
+
+
+def _read_member(opener: Callable[[Any], IO[bytes] | None], info: Any, shown: str, budget: Budget) -> Member:
+    """Read a member; a damaged one is left out, and the archive goes on."""
+    try:
+        file = opener(info)
+        assert file is not None
+        with file:
+            return Member(shown, _read(file, name=shown, budget=budget))
+    except UnreadableError as error:
+        if budget.left_bytes < 0 or budget.left_members < 0:
+            raise
+        return Member(shown, error=error)
+    except Exception as error:
+        return Member(shown, error=UnreadableError(f"{shown} is damaged: {error}", reason="unreadable"))
+
+
+def _read(file: Any, *, name: str, budget: Budget) -> bytes:
+    pieces: list[bytes] = []
+    size_bytes = 0
+    while piece := file.read(1 << 20):
+        pieces.append(piece)
+        size_bytes += len(piece)
+        if size_bytes > min(MAX_FILE_BYTES, budget.left_bytes):
+            break
+    budget.take(size_bytes, name=name)
+    _refuse_large(size_bytes, name=name)
+    return b"".join(pieces)
+
+
+def _refuse_large(size_bytes: int, *, name: str) -> None:
+    if size_bytes > MAX_FILE_BYTES:
+        raise UnreadableError(f"{name} unpacks to more than {MAX_FILE_BYTES >> 20} MB", reason="too large")
+
+
+def _leave_out(shown: str, why: tuple[Reason, str], budget: Budget) -> Member:
+    budget.take(0, name=shown)
+    return Member(shown, error=UnreadableError(f"{shown} {why[1]}", reason=why[0]))
+
+
+def _judge_path(path: str) -> tuple[Reason, str] | None:
+    """Say why a member is left out by its path alone; None if it is read."""
+    parts = PurePosixPath(path.replace("\\", "/")).parts or ("",)
+    if ".." in parts or path[:1] in {"/", "\\"} or path[1:2] == ":":
+        return "unsafe path", "leads out of its archive"
+    if parts[0] == "__MACOSX" or any(part.startswith(".") for part in parts):
+        return "hidden", "is hidden"
+    if not has_known_suffix(path):
+        return "unknown format", "is of an unknown format"
+    return None

@@ -1,0 +1,36 @@
+"""Parquet: a document for each row, read a batch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from semilla.corpus.formats.columns import find_text_column, read_rows
+from semilla.corpus.formats.extracted import Extracted, ReadOptions, UnreadableError
+
+_BATCH_ROWS = 1000
+
+
+def read(data: bytes, options: ReadOptions, *, name: str) -> Iterator[Extracted]:
+    """Read a document for each row. Raises UnreadableError for a damaged file or one without text."""
+    # Imported late, as in every reader: only files of this format need it.
+    import pyarrow  # noqa: PLC0415
+    from pyarrow.parquet import ParquetFile  # noqa: PLC0415
+
+    try:
+        with ParquetFile(pyarrow.BufferReader(data)) as file:
+            sample = next(_list_rows(file, None), [])
+            text_column = find_text_column(sample, options, name=name)
+            title = options.title_column or "title"
+            wanted = {text_column.partition(".")[0], title.partition(".")[0]}
+            columns = [one for one in file.schema_arrow.names if one in wanted] or None
+            chosen = ReadOptions(text_column=text_column, title_column=options.title_column)
+            rows = (row for batch in _list_rows(file, columns) for row in batch)
+            yield from read_rows(rows, chosen, name=name)
+    except (pyarrow.ArrowException, OSError, ValueError, KeyError) as error:
+        raise UnreadableError(f"{name} is not a sound Parquet file: {error}", reason="unreadable") from error
+
+
+def _list_rows(file: Any, columns: list[str] | None) -> Iterator[list[dict[str, Any]]]:
+    for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=columns):
+        yield batch.to_pylist()
