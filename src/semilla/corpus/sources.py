@@ -18,6 +18,7 @@ from semilla.corpus.formats import SUFFIXES
 from semilla.errors import InvalidCorpusError, from_os_error
 from semilla.escape import redact_credentials
 from semilla.records import names
+from semilla.system.storage import NO_WAIT
 
 MAX_FILE_BYTES = 128 << 20
 """Cleaning takes about ten times the size of a file in memory."""
@@ -177,7 +178,7 @@ def _fingerprint(path: Path) -> str | None:
 
 def _open_regular(path: Path) -> BufferedReader:
     # Without O_NONBLOCK, opening a named pipe would wait until another process writes to it.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    descriptor = os.open(path, os.O_RDONLY | NO_WAIT)
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return os.fdopen(descriptor, "rb")
     os.close(descriptor)
