@@ -35,6 +35,8 @@ WRITING = {
     "records/log.py": "appends to a log line by line",
     "cli.py": "redirects a closed stream to /dev/null",
     "terminal/console.py": "redirects a closed stream to /dev/null",
+    "system/connection.py": "makes memory to share out of an unnamed file",
+    "system/storage.py": "says what the calls of records/disk.py mean on each system",
     "system/children.py": "passes input to a child in an unnamed file",
     "prerequisites/storage.py": "reserves space briefly in unnamed files",
     "pipeline/phases/prerequisite_check.py": "gives the trial of a text a folder for the moment",
@@ -78,6 +80,7 @@ def test_the_readme_tree_matches_the_package() -> None:
         "SECURITY.md",
         "docs/README.md",
         "docs/install.md",
+        "docs/platforms.md",
         "docs/trackers.md",
         "docs/texts.md",
         "docs/exports.md",
@@ -191,6 +194,65 @@ def test_only_the_terminal_prints() -> None:
     assert writing == set(PRINTING)
 
 
+# ---- one home for what differs between systems
+
+SYSTEM_MODULES = {
+    "ctypes",
+    "fcntl",
+    "grp",
+    "msvcrt",
+    "multiprocessing",
+    "pwd",
+    "resource",
+    "termios",
+    "winreg",
+}
+"""Modules that one system has and another lacks, or in which systems differ."""
+SYSTEM_NAMES = re.compile(
+    r"os\.(O_(?!RDONLY|WRONLY|RDWR|CREAT)|memfd|sched_|statvfs|pwrite|posix_|fwalk|fork|kill|get[a-z]*[ug]id|uname|name$)"
+    r"|sys\.platform|platform\.|signal\.(SIG(?!INT|TERM|_IGN)|SIGKILL)|pass_fds|start_new_session"
+)
+SYSTEM_PLACES = ("/proc", "/sys/", "/dev/shm")
+OUTSIDE_HOME = {
+    "errors.py": "asks for free inodes, below every other module, and only where os has statvfs",
+}
+"""The only modules outside ``system`` that may depend on the operating system, with the reason for each."""
+
+
+def find_system_parts(tree: ast.AST) -> list[str]:
+    """Return imports, names and paths that are not the same on every system."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names]
+            found += [name for name in names if name.split(".")[0] in SYSTEM_MODULES]
+        if isinstance(node, ast.Attribute) and SYSTEM_NAMES.match(ast.unparse(node)):
+            found.append(ast.unparse(node))
+        if isinstance(node, ast.keyword) and SYSTEM_NAMES.match(node.arg or ""):
+            found.append(str(node.arg))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found += [node.value] if node.value.startswith(SYSTEM_PLACES) else []
+    return found
+
+
+def test_what_differs_between_systems_has_one_home() -> None:
+    """Outside ``system`` and the modules in ``OUTSIDE_HOME``, nothing depends on the operating system."""
+    others = [path for path in MODULES if not name_module(path).startswith("system/")]
+    found = {name_module(path): find_system_parts(ast.parse(path.read_bytes())) for path in others}
+    assert {name: parts for name, parts in found.items() if parts and name not in OUTSIDE_HOME} == {}
+    assert [name for name in OUTSIDE_HOME if not found[name]] == []
+
+
+@pytest.mark.parametrize("code", [
+    "import fcntl", "from resource import getrlimit", "os.memfd_create('x')", "os.open(path, os.O_NOFOLLOW)",
+    "if sys.platform == 'darwin': pass", "Path('/proc/self/status')", "os.kill(pid, 0)", "signal.SIGHUP",
+    "subprocess.Popen(command, pass_fds=(3,))", "len(os.sched_getaffinity(0))", "os.statvfs(path)",
+])  # fmt: skip
+def test_parts_of_a_system_are_found(code: str) -> None:
+    """The check finds each of these planted parts."""
+    assert len(find_system_parts(ast.parse(code))) == 1
+
+
 # ---- file writes
 
 FILE_METHODS = {
@@ -202,7 +264,7 @@ FILE_FUNCTIONS = {
     "os.link", "os.symlink", "os.fsync", "np.save", "numpy.save", "onnx.save", "shutil.move", "shutil.rmtree",
     "shutil.copy", "shutil.copy2", "shutil.copyfile", "shutil.copytree",
 }  # fmt: skip
-OPENERS = {"open_own", "open_readable", "open_folder"}
+OPENERS = {"open_own", "open_readable"}
 """Functions of the writer that change nothing by themselves."""
 WRITER_NAMES = {"files", "disk"}
 """The names under which other modules import the writer and its system calls."""

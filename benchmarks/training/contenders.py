@@ -32,6 +32,7 @@ from torch import Tensor, nn
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.model import operators
 from semilla.system.allocator import keep_freed_blocks
+from semilla.system.footprint import read_private_mb
 from semilla.training import loss, micro_batches, sampled_softmax
 from semilla.training import optimizer as optimizers
 from semilla.training.data import NO_TARGET, TrainingData, batch_held_out, build_data
@@ -343,7 +344,7 @@ def measure_peak_mb() -> float:
     """Peak memory of this process, and the private memory of its workers now."""
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="utf-8").split()
-    return own + sum(workers.read_private_mb(int(process_id)) for process_id in children)
+    return own + sum(read_private_mb(int(process_id)) for process_id in children)
 
 
 def count_epoch_tokens(contender: Any) -> int:

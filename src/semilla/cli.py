@@ -29,6 +29,7 @@ from semilla.errors import (
     translate_error,
 )
 from semilla.spelling import hint_name, suggest_name
+from semilla.system.processor import lacks_core_instructions, read_processor_name
 from semilla.terminal.console import abandon_output, prepare_stream, print_error
 
 WORDINGS = (
@@ -122,12 +123,19 @@ def dispatch(words: list[str]) -> int:
         raise InvalidConfigError(f"there is no command {name!r}{hint}", next_command=command)
     if name != "guide":
         refuse_lost_directory()
+        refuse_old_processor()
     parser = build_parser(name)
     arguments, unknown = parser.parse_known_args(words[index + 1 :])
     arguments.unknown = unknown
     if not getattr(arguments, "collects_unknown", False):
         _refuse_unknown(unknown, parser=parser)
     return int(import_module(COMMANDS[name][0]).run(arguments))
+
+
+def refuse_old_processor() -> None:
+    """Raise DependencyError where NumPy would end the process with "Illegal instruction" while it is imported."""
+    if lacks_core_instructions():
+        raise DependencyError(f"{read_processor_name()} has no SSE4.2, which NumPy and ONNX Runtime need")
 
 
 def build_program_parser() -> Parser:

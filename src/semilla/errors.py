@@ -264,6 +264,8 @@ _UNUSABLE_PATH = {errno.ENAMETOOLONG, errno.ELOOP, errno.EISDIR, errno.ENOTDIR}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 _OUT_OF_MEMORY = (
     "can't allocate memory",
+    "cannot allocate memory",
+    "memoryerror",
     "not enough memory",
     "out of memory",
     "bad_alloc",
@@ -272,11 +274,18 @@ _OUT_OF_MEMORY = (
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether an exception means out of memory; torch and ONNX Runtime raise a plain RuntimeError for it."""
-    text = str(error).lower()
+    """Tell whether an exception means out of memory.
+
+    torch and ONNX Runtime raise a plain RuntimeError for it, and an ImportError while they are imported.
+    """
     return isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError) and any(phrase in text for phrase in _OUT_OF_MEMORY)
+        isinstance(error, RuntimeError | ImportError) and says_out_of_memory(str(error))
     )
+
+
+def says_out_of_memory(text: str) -> bool:
+    """Tell whether an error message, such as ``std::bad_alloc``, means out of memory."""
+    return any(phrase in text.lower() for phrase in _OUT_OF_MEMORY)
 
 
 def from_os_error(error: OSError, path: str | os.PathLike[str]) -> SemillaError:
@@ -309,9 +318,11 @@ def refuse_lost_directory() -> None:
 def _find_folder_without_inodes(path: str | os.PathLike[str]) -> str | None:
     """Return the folder of ``path`` if its file system has space, but no file more."""
     folder = os.path.dirname(os.fspath(path)) or "."  # noqa: PTH120 - the path may be neither text nor valid
+    if not hasattr(os, "statvfs"):  # Windows
+        return None
     try:
         usage = os.statvfs(folder)
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError):
         return None
     return folder if usage.f_files and not usage.f_favail else None
 

@@ -1,5 +1,6 @@
 import json
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -62,3 +63,35 @@ def test_a_rehearsal_that_fails_costs_only_the_estimate(
     check = check_duration(SMALL)
     assert check.ok
     assert "steps of unknown duration" in check.found
+
+
+KILL = """
+import os, sys
+if {who!r} in sys.orig_argv:
+    os.kill(os.getpid(), {number})
+"""
+
+
+@pytest.mark.parametrize(
+    ("who", "number", "found"),
+    [
+        ("semilla.training.rehearsal", 4, "crashed (SIGILL)"),
+        ("semilla.training.parallel.worker", 11, "crashed (SIGSEGV)"),
+        ("semilla.training.rehearsal", 9, "ended by SIGKILL"),
+    ],
+    ids=["crash", "crash of a worker", "kill"],
+)
+def test_the_end_of_a_rehearsal_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, who: str, number: int, found: str
+) -> None:
+    """A crash fails the check, for training would repeat it. A kill may have been meant for the trial alone."""
+    (tmp_path / "sitecustomize.py").write_text(KILL.format(who=who, number=number), encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(duration, "TIMEOUT_S", 500)
+    changes = {"batch_size": 64, "num_threads": 2}
+    settings = SMALL.training_hyperparameters.model_copy(update=changes)
+    check = check_duration(SMALL.model_copy(update={"training_hyperparameters": settings}))
+    assert found in str(check.error or check.advice)
+    assert (check.ok, check.required) == (False, number != 9)
+    if check.error:
+        assert "--num-threads=1" in str(check.error.next_command)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from semilla.configuration.schema import PipelineConfiguration
-from semilla.errors import DependencyError
+from semilla.errors import DependencyError, OutOfMemoryError
 from semilla.installation import suggest_installation
 from semilla.prerequisites import packages
 from semilla.prerequisites.packages import PACKAGES, PackageProbe, find_minimum, is_older
@@ -66,6 +66,15 @@ def test_broken_packages_are_reported_with_their_error(install, source, found, c
     assert isinstance(check.error, DependencyError)
     assert cause in check.error.message
     assert check.error.next_command == suggest_installation()
+
+
+@pytest.mark.parametrize("source", ["raise ImportError('std::bad_alloc')", "raise MemoryError"])
+def test_an_import_that_runs_out_of_memory_is_no_broken_package(install, source):
+    """Installing it again would not help: the error is about memory."""
+    install(semilla_large=source)
+    check = probe()["semilla_large"]
+    assert (check.ok, check.found) == (False, "out of memory")
+    assert isinstance(check.error, OutOfMemoryError)
 
 
 def test_a_missing_package_is_reported(install, monkeypatch):

@@ -16,9 +16,10 @@ from semilla.pipeline.phases.prerequisite_check import check_all, has_corpus, re
 from semilla.prerequisites import memory
 from semilla.prerequisites.check import fail_check, pass_check
 from semilla.prerequisites.packages import PACKAGES
-from semilla.training.micro_batches import count_cores
+from semilla.system.processor import count_cores
 
 NAMES = [
+    "platform",
     "output_directory",
     "disk_space",
     "memory",

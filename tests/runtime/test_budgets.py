@@ -19,6 +19,7 @@ from semilla.errors import (
     ValidationFailureError,
 )
 from semilla.runtime import budgets, child
+from semilla.system import footprint
 from semilla.system.endings import read_marks
 
 
@@ -138,7 +139,7 @@ def test_memory_without_proc_agrees_with_proc() -> None:
     """The figures of psutil and getrusage are within a few megabytes of the kernel's own."""
     held = bytearray(b"x" * (32 * 2**20))
     rss_mb, peak_mb = budgets.read_memory_mb()
-    other_rss_mb, other_peak_mb = budgets._ask_psutil()
+    other_rss_mb, other_peak_mb = footprint._ask_psutil()
     assert rss_mb > len(held) / 2**20
     assert abs(other_rss_mb - rss_mb) < 16
     assert peak_mb >= rss_mb - 1

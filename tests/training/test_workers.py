@@ -206,7 +206,7 @@ def test_a_worker_that_stays_silent_ends_the_training(
     kind: type[Exception],
 ) -> None:
     """After a time limit, which is shorter when the run is asked to stop. The worker does not outlive it."""
-    monkeypatch.setattr(workers_module.WorkerProcess, "_wake", lambda self: None)
+    monkeypatch.setattr(workers_module, "wake", lambda process: None)
     before = set(list_workers())
     with interrupts.catch_signals(), closing(train(build(config), config=config, data=data)) as steps:
         next(steps)

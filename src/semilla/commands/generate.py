@@ -46,7 +46,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar = "N" if isinstance(default, int) else "X"
         parser.add_argument("--" + name.replace("_", "-"), type=type(default), metavar=metavar, help=text)
     parser.add_argument(
-        "--seed", type=int, metavar="N", help="the same seed gives the same text (default: a random one)"
+        "--seed",
+        type=int,
+        metavar="N",
+        help="the same seed gives the same text on the same kind of processor (default: random)",
     )
     parser.add_argument(
         "--stop",

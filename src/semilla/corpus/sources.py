@@ -22,6 +22,7 @@ from semilla.corpus.manifest import LeftOutFile
 from semilla.errors import InvalidCorpusError, from_os_error
 from semilla.escape import redact_credentials
 from semilla.records import names
+from semilla.system.storage import NO_WAIT
 
 STANDARD_INPUT = "-"
 _NUM_NAMED = 3
@@ -248,7 +249,7 @@ def _fingerprint(path: Path) -> str | None:
 
 def _open_regular(path: Path) -> BufferedReader:
     # Without O_NONBLOCK, opening a named pipe would wait until another process writes to it.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    descriptor = os.open(path, os.O_RDONLY | NO_WAIT)
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return os.fdopen(descriptor, "rb")
     os.close(descriptor)

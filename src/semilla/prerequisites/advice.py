@@ -6,7 +6,7 @@ from semilla.configuration.schema import PipelineConfiguration
 from semilla.configuration.settings import list_settings
 from semilla.model.shape import count_parameters, measure_weights_mb
 from semilla.prerequisites.check import Check, advise
-from semilla.training.micro_batches import count_cores
+from semilla.system.processor import count_cores
 
 USUAL_CORPUS_MB = (1, 100)
 LARGE_BATCH = 64

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -13,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from semilla.configuration.schema import PipelineConfiguration
-from semilla.errors import DependencyError
+from semilla.errors import DependencyError, OutOfMemoryError, says_out_of_memory
 from semilla.installation import find_extra, list_missing, suggest_installation
 from semilla.prerequisites import probe
-from semilla.prerequisites.check import Check, fail_check, pass_check
+from semilla.prerequisites.check import Check, advise, fail_check, pass_check
 from semilla.system import interrupts
+from semilla.system.endings import name_ending
+from semilla.system.platforms import describe_platform, is_supported
 
 PACKAGES = (
     "numpy",
@@ -61,7 +62,7 @@ class PackageProbe:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            text=True,
+            encoding="utf-8",
         )
 
     def list_checks(self) -> list[Check]:
@@ -105,6 +106,13 @@ def check_python() -> Check:
     return pass_check("python", found=found, needed="3.11 or newer")
 
 
+def check_platform() -> Check:
+    """Name the system, and advise against one that Semilla was not built for. Never fails."""
+    found = describe_platform()
+    advice = None if is_supported() else f"this system is {found}: parts of Semilla may fail here"
+    return advise("platform", advice, found=found, needed="Linux, macOS or Windows")
+
+
 def find_minimum(package: str) -> str | None:
     """Read the oldest accepted version from Semilla's own metadata; None if Semilla is not installed."""
     try:
@@ -138,6 +146,9 @@ def _judge_package(name: str, report: dict[str, Any] | None, *, ending: str) -> 
         found, cause = "crashed", f"importing {name} {ending}"
     elif report.get("missing"):
         found, cause = "missing", f"the package {name} is not installed"
+    elif says_out_of_memory(report.get("error", "")):
+        memory = OutOfMemoryError(f"memory ran out while {name} was imported: {report['error']}")
+        return fail_check(name, memory, found="out of memory", needed=needed)
     elif "error" in report:
         found, cause = "broken", f"the package {name} cannot be imported: {report['error']}"
     elif minimum and is_older(report["version"], minimum):
@@ -156,6 +167,5 @@ def _judge_cuda(report: dict[str, Any] | None) -> Check:
 
 
 def _describe_ending(code: int) -> str:
-    return (
-        f"crashed Python with {signal.Signals(-code).name}" if code < 0 else f"ended Python with code {code}"
-    )
+    ending = name_ending(code)
+    return f"crashed Python with {ending}" if ending else f"ended Python with code {code}"

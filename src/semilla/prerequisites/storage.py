@@ -25,6 +25,7 @@ from semilla.prerequisites.check import Check, fail_check, pass_check
 from semilla.records import archive, files, names
 from semilla.records.folders import make_directories
 from semilla.records.status import read_status
+from semilla.system.storage import count_free_files, reserve
 
 MIB = 2**20
 CHECKPOINT_WEIGHTS = 4
@@ -135,8 +136,8 @@ def check_disk(config: PipelineConfiguration) -> Check:
 
 def lacks_inodes(parent: Path) -> bool:
     """Return whether the file system has too few inodes left for the files of a run."""
-    usage = os.statvfs(parent)
-    return usage.f_files > 0 and usage.f_favail < NUM_FILES
+    free = count_free_files(parent)
+    return free is not None and free < NUM_FILES
 
 
 def estimate_need_bytes(config: PipelineConfiguration) -> int:
@@ -202,7 +203,7 @@ def allocate(size_bytes: int, *, directory: Path, piece_bytes: int) -> None:
                 file = stack.enter_context(
                     tempfile.TemporaryFile(dir=directory, prefix=files.TEMP_PREFIX, suffix=files.TEMP_SUFFIX)
                 )
-                os.posix_fallocate(file.fileno(), 0, min(piece_bytes, size_bytes - start))
+                reserve(file, min(piece_bytes, size_bytes - start))
             except OSError as error:
                 if error.errno in {errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}:
                     return

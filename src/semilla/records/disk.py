@@ -1,5 +1,7 @@
 """The system calls that create, name and remove artifacts, one function each, for ``records.files`` alone.
 
+``semilla.system.storage`` says what each of them promises on which system.
+
 Nothing here decides anything. A test that replaces one of these functions stands between two system calls of the
 writer, where a disk may fill up, fail or lose power.
 """
@@ -10,7 +12,10 @@ import errno
 import os
 import stat
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
+
+from semilla.system import storage
+from semilla.system.storage import NO_LINK, NO_WAIT, refuse_link
 
 CALLS = ("open_new", "write", "flush", "fsync", "replace", "fsync_directory", "unlink", "mkdir", "rmdir")
 """Every function here that a fault could hit."""
@@ -28,7 +33,8 @@ def open_own(path: str, flags: int) -> int:
     Writing to it changes no other file, and opening it never waits, as for a named pipe.
     """
     try:
-        descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, FILE_MODE)
+        refuse_link(path)
+        descriptor = os.open(path, flags | NO_LINK | NO_WAIT, FILE_MODE)
     except OSError as error:
         if error.errno in {errno.ELOOP, errno.ENXIO}:
             raise OSError(errno.ELOOP, NOT_OURS, path) from error
@@ -42,16 +48,11 @@ def open_own(path: str, flags: int) -> int:
 
 def open_readable(path: str, flags: int) -> int:
     """Opener for ``open`` to read a regular file, also through a link; anything that could block is refused."""
-    descriptor = os.open(path, flags | os.O_NONBLOCK)
+    descriptor = os.open(path, flags | NO_WAIT)
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return descriptor
     os.close(descriptor)
     raise OSError(errno.EINVAL, "it is not a regular file", path)
-
-
-def open_folder(path: Path) -> int:
-    """Descriptor of a folder that is not a link, to remove what is in it."""
-    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
 
 
 def open_new(path: Path) -> BinaryIO:
@@ -67,25 +68,21 @@ def flush(file: BinaryIO) -> None:
     file.flush()
 
 
-def fsync(file: BinaryIO) -> None:
-    os.fsync(file.fileno())
+def fsync(file: IO[bytes]) -> None:
+    storage.sync_file(file)
 
 
 def replace(source: Path, target: Path) -> None:
-    os.replace(source, target)  # noqa: PTH105 - the durable rename, under the name the manual uses
+    storage.replace(source, target)
 
 
 def fsync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    storage.sync_folder(directory)
 
 
 def unlink(path: Path, folder: int | None = None) -> None:
     """Remove a file, by its name in ``folder`` where one is open."""
-    os.unlink(path if folder is None else path.name, dir_fd=folder)
+    storage.unlink(path, folder)
 
 
 def mkdir(path: Path) -> None:
@@ -94,4 +91,4 @@ def mkdir(path: Path) -> None:
 
 def rmdir(path: Path, folder: int | None = None) -> None:
     """Remove an empty folder, by its name in ``folder`` where one is open."""
-    os.rmdir(path if folder is None else path.name, dir_fd=folder)
+    storage.rmdir(path, folder)

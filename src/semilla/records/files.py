@@ -22,6 +22,7 @@ from typing import Any, BinaryIO
 from semilla.errors import IntegrityError, SemillaError, StorageError, from_os_error
 from semilla.escape import escape_controls
 from semilla.records import disk
+from semilla.system import storage
 
 TEMP_PREFIX = ".semilla-"
 TEMP_SUFFIX = ".tmp"
@@ -212,7 +213,7 @@ def rename(source: Path, target: Path) -> None:
 
 def sync_file(path: Path) -> None:
     """Wait until a file written by another library is on the disk."""
-    with _translated(path), path.open("rb") as file:
+    with _translated(path), path.open(storage.SYNC_MODE) as file:
         disk.fsync(file)
 
 
@@ -244,10 +245,10 @@ def remove_tree(directory: Path) -> None:
     if directory.is_symlink():
         remove_file(directory)
     elif directory.is_dir():
-        for place, folders, others, descriptor in os.fwalk(directory, topdown=False):
+        for place, folders, others, descriptor in storage.walk_up(directory):
             for name in [*others, *folders]:
-                path, found = Path(place, name), os.stat(name, dir_fd=descriptor, follow_symlinks=False)
-                if stat.S_ISDIR(found.st_mode):
+                path = Path(place, name)
+                if stat.S_ISDIR(storage.look_at(path, descriptor).st_mode):
                     with suppress(OSError):
                         disk.rmdir(path, descriptor)
                 else:
@@ -327,17 +328,19 @@ def collect_garbage(directory: Path) -> list[Path]:
     Nothing is removed through a link: neither where ``directory`` is one, nor what one in it leads to.
     """
     try:
-        descriptor = disk.open_folder(directory)
+        descriptor = storage.open_folder(directory)
     except OSError:
         return []
+    place = directory if descriptor is None else descriptor
     try:
-        found = fnmatch.filter(os.listdir(descriptor), f"{TEMP_PREFIX}*{TEMP_SUFFIX}")  # noqa: PTH208
+        found = fnmatch.filter(os.listdir(place), f"{TEMP_PREFIX}*{TEMP_SUFFIX}")  # noqa: PTH208
         removed = [directory / name for name in found]
         for path in removed:
             with _translated(path), suppress(FileNotFoundError, IsADirectoryError):
                 disk.unlink(path, descriptor)
     finally:
-        os.close(descriptor)
+        if descriptor is not None:
+            os.close(descriptor)
     return removed
 
 

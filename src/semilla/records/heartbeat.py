@@ -29,6 +29,7 @@ from semilla.events import (
 from semilla.records import names
 from semilla.records.disk import open_own
 from semilla.records.files import remove_file
+from semilla.system.storage import write_at_start
 
 BEAT_S = 1.0
 """Shortest time between two lines."""
@@ -120,7 +121,7 @@ class Heartbeat:
         content = b"%08x %s\n" % (zlib.crc32(line), line)
         if len(content) <= MAX_BYTES:
             with suppress(OSError):  # a full disk is reported by the writer of artifacts
-                os.pwrite(self._descriptor, content, 0)
+                write_at_start(self._descriptor, content)
 
 
 @contextmanager

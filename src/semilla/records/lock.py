@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
 import shlex
@@ -20,6 +19,7 @@ from semilla.errors import LockedError, from_os_error
 from semilla.records import names
 from semilla.records.disk import open_own
 from semilla.records.status import now
+from semilla.system.locks import lock_file
 
 _TRIES = 5
 _PAUSE_S = 0.05
@@ -56,9 +56,9 @@ def hold_lock(directory: Path) -> Iterator[None]:
 def _open_locked(path: Path) -> TextIO | None:
     """Open and lock the file at ``path``; None when someone else keeps it locked."""
     for _ in range(_TRIES):
-        file = open(path, "a+", opener=open_own)  # noqa: SIM115 - Path.open takes no opener
+        file = open(path, "a+", encoding="utf-8", opener=open_own)  # noqa: SIM115 - Path.open takes no opener
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock_file(file)
             if _is_still_at(path, file):
                 return file
         except BlockingIOError:
@@ -110,8 +110,8 @@ def has_living_holder(directory: Path) -> bool:
 
 def _is_taken(path: Path) -> bool:
     try:
-        with open(path, opener=open_own) as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        with open(path, "rb", opener=open_own) as file:
+            lock_file(file, shared=True)
     except BlockingIOError:
         return True
     except OSError as error:
@@ -123,12 +123,9 @@ def _is_taken(path: Path) -> bool:
 
 def _is_alive(process_id: object) -> bool:
     try:
-        os.kill(int(str(process_id)), 0)
-    except (ValueError, OverflowError, ProcessLookupError):
+        return psutil.pid_exists(int(str(process_id)))  # a signal 0 would be Ctrl-C on Windows
+    except (ValueError, OverflowError):
         return False
-    except PermissionError:
-        pass  # it runs under another user
-    return True
 
 
 def _describe_holder(directory: Path) -> str:

@@ -67,7 +67,7 @@ class QuietFileHandler(logging.FileHandler):
 def record_log(directory: Path) -> Iterator[ErrorTail]:
     """Append to ``semilla.log`` in ``directory`` for the length of a run."""
     tail = ErrorTail()
-    file = QuietFileHandler(directory / names.LOG, delay=True)
+    file = QuietFileHandler(directory / names.LOG, encoding="utf-8", delay=True)
     formatter = SafeFormatter("%(asctime)s %(levelname)s %(message)s")
     previous = logger.level, logger.propagate
     logger.setLevel(logging.INFO)

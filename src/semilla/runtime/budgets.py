@@ -20,6 +20,7 @@ from semilla.errors import CATEGORIES, OutOfMemoryError, SemillaError, Validatio
 from semilla.runtime.child import run_child
 from semilla.system.children import explain_end
 from semilla.system.endings import read_marks
+from semilla.system.footprint import read_memory_mb
 
 if TYPE_CHECKING:
     from semilla.runtime.session import Model
@@ -96,29 +97,6 @@ def measure_steps(model: Model, *, num_samples: int) -> list[float]:
 def pick_percentile(ordered: Sequence[float], share: float) -> float:
     """The smallest of the ``ordered`` values that at least ``share`` of them do not exceed (nearest rank)."""
     return ordered[max(0, ceil(share * len(ordered)) - 1)]
-
-
-def read_memory_mb() -> tuple[float, float]:
-    """Resident and peak memory of this process in MiB, from /proc: getrusage's peak may include the parent's."""
-    try:
-        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
-        sizes_kb = {
-            line.split(":")[0]: int(line.split()[1]) for line in status.splitlines() if line.startswith("Vm")
-        }
-        return sizes_kb["VmRSS"] / 1024, sizes_kb["VmHWM"] / 1024
-    except (OSError, KeyError):
-        return _ask_psutil()
-
-
-def _ask_psutil() -> tuple[float, float]:
-    """Without /proc: psutil, and getrusage, whose unit is bytes on macOS and KiB elsewhere."""
-    import resource  # noqa: PLC0415 - imported only without /proc, to keep the process small
-
-    import psutil  # noqa: PLC0415
-
-    rss_mb = psutil.Process().memory_info().rss / 2**20
-    unit = 2**20 if sys.platform == "darwin" else 2**10
-    return rss_mb, max(rss_mb, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit)
 
 
 def measure_in_child(bundle_path: Path, *, timeout_s: float = TIMEOUT_S) -> dict[str, Any]:

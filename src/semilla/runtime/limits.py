@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from semilla.runtime.child import run_child
-from semilla.system.memory_limit import open_group
+from semilla.system.memory_limit import can_limit, open_group
 
 LIMITS_MB = (128, 256, 512)
 """Tried in this order; the last is the budget of the specification."""
@@ -21,9 +21,12 @@ TIMEOUT_S = 600
 
 
 def find_limit(bundle_path: Path, *, limits_mb: Sequence[int] = LIMITS_MB) -> dict[str, Any]:
-    """``limit_mb``: the first of ``limits_mb`` that the model runs under, or None; ``limited_by``: what enforced it."""
+    """``limit_mb``: the first of ``limits_mb`` that the model runs under, or None; ``limited_by``: what enforced it.
+
+    Where the system enforces none, nothing is tried and ``limited_by`` is empty.
+    """
     found: dict[str, Any] = {"limit_mb": None, "limited_by": ""}
-    for limit_mb in limits_mb:
+    for limit_mb in limits_mb if can_limit() else ():
         with open_group(limit_mb) as (found["limited_by"], group):
             arguments = [str(limit_mb), str(group or "-"), "semilla.runtime.limits", str(bundle_path)]
             child = run_child("semilla.system.memory_limit", arguments, timeout_s=TIMEOUT_S)

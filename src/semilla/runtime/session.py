@@ -44,7 +44,10 @@ class Model:
     def generate(
         self, prompt: str = "", *, seed: int | None = None, **changes: Unpack[SettingChanges]
     ) -> str:
-        """Continue ``prompt``, without repeating it, or start a paragraph; the same seed gives the same text."""
+        """Continue ``prompt``, without repeating it, or start a paragraph.
+
+        The same seed gives the same text, on the same kind of processor.
+        """
         return "".join(self.stream(prompt, seed=seed, **changes))
 
     def stream(

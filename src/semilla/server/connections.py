@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-import resource
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from semilla.errors import InvalidConfigError, from_os_error
+from semilla.system.descriptors import allow_descriptors
 
 MAX_CONNECTIONS = 1000
 """More are answered with 503; each costs a descriptor."""
@@ -101,13 +101,8 @@ def open_socket(host: str, port: int) -> socket.socket:
 
 def raise_descriptor_limit() -> int:
     """Allow as many connections as the system lets us, up to MAX_CONNECTIONS, and return how many that is."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MAX_CONNECTIONS + SPARE_DESCRIPTORS
-    if soft < wanted:
-        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        with suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return max(1, min(MAX_CONNECTIONS, soft - SPARE_DESCRIPTORS))
+    allowed = allow_descriptors(MAX_CONNECTIONS + SPARE_DESCRIPTORS)
+    return max(1, min(MAX_CONNECTIONS, allowed - SPARE_DESCRIPTORS))
 
 
 def make_server(app: ASGIApp, *, on_stop: Callable[[], None]) -> Server:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -15,9 +14,10 @@ from semilla.errors import DependencyError, KilledError, SemillaError
 from semilla.installation import suggest_installation
 from semilla.system import interrupts
 from semilla.system.child import IMPORT_FAILED
-from semilla.system.endings import has_killed_since
+from semilla.system.endings import has_killed_since, name_ending
 
 _POLL_S = 0.2
+_OWN_GROUP = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)  # Windows only
 
 
 def make_command(module: str, *arguments: str) -> list[str]:
@@ -44,9 +44,15 @@ def run_module(
     pipe, deadline_s = subprocess.PIPE, time.monotonic() + timeout_s
     with (
         _store(content) as stdin,
-        # In a session of its own Ctrl-C does not reach it: only the run decides when to stop.
+        # In a session or group of its own Ctrl-C does not reach it: only the run decides when to stop.
         subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            command, stdin=stdin, stdout=pipe, stderr=pipe, start_new_session=True, env=environment
+            command,
+            stdin=stdin,
+            stdout=pipe,
+            stderr=pipe,
+            start_new_session=True,  # Windows ignores it
+            creationflags=_OWN_GROUP,
+            env=environment,
         ) as child,
     ):
         try:
@@ -73,11 +79,12 @@ def explain_end(
         return DependencyError(
             f"a package is missing or broken: {cause}", next_command=suggest_installation()
         )
-    if code >= 0:
+    ending = name_ending(code)
+    if ending is None:
         return RuntimeError(f"a process of the run ended with status {code}")
-    if code == -signal.SIGKILL and has_killed_since(marks):
+    if ending == "SIGKILL" and has_killed_since(marks):
         return MemoryError("a process of the run was killed, likely because memory ran out")
-    return KilledError(f"a process of the run was killed by {signal.Signals(-code).name}")
+    return KilledError(f"a process of the run was killed by {ending}")
 
 
 def _store(content: bytes) -> IO[bytes]:

@@ -1,11 +1,34 @@
-"""What ended a process that left no message: the kernel counts its out-of-memory kills."""
+"""What ended a process that left no message: a signal, or a kernel that counts its out-of-memory kills (Linux only)."""
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+FAULTS = {
+    0xC0000005: "an access violation",
+    0xC000001D: "an illegal instruction",
+    0xC00000FD: "a stack overflow",
+    0xC0000409: "a failed check of its own",
+}
+"""Exit codes with which Windows ends a process that failed (NTSTATUS)."""
+
+
+ORDERS = {"SIGHUP", "SIGINT", "SIGKILL", "SIGTERM"}
+"""Signals that somebody sends, or the kernel when memory runs out. Any other is the process's own failure."""
+
+
+def name_ending(code: int) -> str | None:
+    """What ended a child process with this return code, such as ``SIGILL``; None when it ended by itself."""
+    if code < 0:
+        try:
+            return signal.Signals(-code).name
+        except ValueError:  # a real-time signal
+            return f"signal {-code}"
+    return FAULTS.get(code)
 
 
 def read_marks() -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Ctrl-C and SIGTERM as a request that the run obeys at its next safe point.
 
+So do closing the terminal (SIGHUP on Linux and macOS) and the console (SIGBREAK on Windows), which count as SIGTERM.
 The first signal asks the run to stop, the second exits at once. Neither loses an artifact: each is complete or absent.
 """
 
@@ -14,7 +15,8 @@ from types import FrameType
 
 from semilla.errors import InterruptedRunError
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_HANGUPS = {getattr(signal, name) for name in ("SIGHUP", "SIGBREAK") if hasattr(signal, name)}
+SIGNALS = (signal.SIGINT, signal.SIGTERM, *_HANGUPS)
 
 _requested: int | None = None
 
@@ -35,6 +37,12 @@ def check() -> None:
     """Raise InterruptedRunError if a signal asked the run to stop. Call it where stopping loses nothing."""
     if _requested is not None:
         raise InterruptedRunError(_requested)
+
+
+def ignore_signals() -> None:
+    """Leave signals to the process that started this one."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager
@@ -59,7 +67,7 @@ def catch_signals() -> Iterator[None]:
 
 def _handle(number: int, _frame: FrameType | None) -> None:
     global _requested  # noqa: PLW0603
-    if number == signal.SIGHUP:
+    if number in _HANGUPS:
         number = signal.SIGTERM
     if _requested is not None:
         if before_exit:

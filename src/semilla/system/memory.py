@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import resource
+import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
+
+if sys.platform != "win32":
+    import resource
 
 CGROUP_ROOT = Path("/sys/fs/cgroup")
 
@@ -15,13 +18,14 @@ CGROUP_ROOT = Path("/sys/fs/cgroup")
 def measure_available_mb() -> float:
     """Return the memory this process can use in MiB, including what it already holds.
 
-    A limit on addresses also counts the libraries of torch, of which training reads only a part.
+    A limit on addresses also counts the libraries of torch, of which training reads only a part. Limits on a process
+    (Linux, macOS) and of control groups (Linux) are observed; Windows has neither here.
     """
     held = psutil.Process().memory_info().rss
     free = min(psutil.virtual_memory().available, *_list_cgroup_free(), 2**60)
     limits = _read_limits()
-    if resource.RLIMIT_AS in limits:
-        limits[resource.RLIMIT_AS] -= sum(path.stat().st_size for path in _list_torch_libraries())
+    if "RLIMIT_AS" in limits:
+        limits["RLIMIT_AS"] -= sum(path.stat().st_size for path in _list_torch_libraries())
     return max(0, min(free + held, *limits.values(), 2**60)) / 2**20
 
 
@@ -35,9 +39,13 @@ def has_cuda_build() -> bool:
     return any(path.name == "libtorch_cuda.so" for path in _list_torch_libraries())
 
 
-def _read_limits() -> dict[int, int]:
-    limits = {kind: resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA)}
-    return {kind: limit for kind, limit in limits.items() if limit != resource.RLIM_INFINITY}
+def _read_limits() -> dict[str, int]:
+    if sys.platform == "win32":
+        return {}
+    else:  # noqa: RET505 - for mypy, which knows no resource on Windows
+        kinds = {"RLIMIT_AS": resource.RLIMIT_AS, "RLIMIT_DATA": resource.RLIMIT_DATA}
+        limits = {name: resource.getrlimit(kind)[0] for name, kind in kinds.items()}
+        return {name: limit for name, limit in limits.items() if limit != resource.RLIM_INFINITY}
 
 
 def _list_torch_libraries() -> list[Path]:

@@ -4,7 +4,7 @@
 
 limits itself to LIMIT_MB, through the control group GROUP or, where that is ``-``, through RLIMIT_DATA, and then runs
 MODULE. A control group counts resident memory, including file pages that no other process has read. RLIMIT_DATA
-counts writable memory, used or not. MB are MiB.
+counts writable memory, used or not; only Linux enforces it. Elsewhere nothing can enforce a limit. MB are MiB.
 """
 
 from __future__ import annotations
@@ -21,6 +21,11 @@ HIERARCHIES = {
     "cgroup v2": (Path("/sys/fs/cgroup"), "", {"memory.max": "{}", "memory.swap.max": "0"}),
 }
 """Name -> mount point, the controller's name in /proc/self/cgroup, and the files that limit a group."""
+
+
+def can_limit() -> bool:
+    """Return whether this system enforces a limit of memory."""
+    return sys.platform == "linux"
 
 
 @contextmanager
@@ -61,9 +66,10 @@ def limit_this_process(limit_mb: int, group: Path | None) -> None:
     if group is not None:
         (group / "cgroup.procs").write_text(str(os.getpid()))
         return
-    import resource  # noqa: PLC0415 - not on every system
+    if sys.platform == "linux":
+        import resource  # noqa: PLC0415 - not on every system
 
-    resource.setrlimit(resource.RLIMIT_DATA, (limit_mb * 2**20, limit_mb * 2**20))
+        resource.setrlimit(resource.RLIMIT_DATA, (limit_mb * 2**20, limit_mb * 2**20))
 
 
 def main(arguments: Sequence[str]) -> None:

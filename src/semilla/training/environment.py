@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import platform
 import time
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
 from semilla.configuration.schema import TrainingHyperparameters
+from semilla.system.processor import can_run_threads, read_processor_name
 from semilla.training.micro_batches import count_threads
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -49,7 +48,7 @@ def choose_environment(
     A resumed run keeps the precision that ``auto`` chose in its ``earlier`` environment.
     """
     num_threads = count_threads(settings)
-    torch.set_num_threads(num_threads)
+    torch.set_num_threads(num_threads if can_run_threads() else 1)
     precision: str = settings.precision
     if precision == "auto":
         precision = (earlier or {}).get("precision") or measure_fastest_precision()
@@ -62,15 +61,6 @@ def choose_environment(
         precision=precision,
         device=device,
     )
-
-
-def read_processor_name() -> str:
-    """Model name of the processor, such as ``AMD EPYC 7713 64-Core Processor``."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
 
 
 def measure_fastest_precision() -> str:

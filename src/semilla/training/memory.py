@@ -6,12 +6,11 @@ estimate with measured peaks.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from semilla.configuration.schema import PipelineConfiguration, TrainingHyperparameters
 from semilla.corpus.catalogue import expect_size_mb
 from semilla.model.shape import QUERY_ROWS, count_parameters
 from semilla.system.memory import has_cuda_build, measure_available_mb
+from semilla.system.processor import list_instruction_sets
 from semilla.training.micro_batches import (
     CHUNK_ROWS,
     count_processes,
@@ -74,11 +73,7 @@ def computes_in_bfloat16(settings: TrainingHyperparameters) -> bool:
     """Tell whether matrix products run in bfloat16. ``auto`` counts as bfloat16 on processors with its instructions."""
     if settings.precision != "auto":
         return settings.precision == "bfloat16"
-    try:
-        flags = Path("/proc/cpuinfo").read_text().split()
-    except OSError:
-        return False
-    return "avx512_bf16" in flags or "amx_bf16" in flags
+    return bool({"avx512_bf16", "amx_bf16"} & list_instruction_sets())
 
 
 def find_fitting_batch_size(config: PipelineConfiguration, *, budget_mb: float) -> int | None:

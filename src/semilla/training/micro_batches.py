@@ -6,10 +6,10 @@ samples of a group are then the same for any number of workers.
 
 from __future__ import annotations
 
-import os
 from itertools import pairwise
 
 from semilla.configuration.schema import TrainingHyperparameters
+from semilla.system.processor import count_cores
 
 CHUNK_ROWS = 512
 """Rows of logits computed at a time. The fastest of 256 to 4,096 on a processor with 2 x 1 MB of level-2 cache."""
@@ -58,11 +58,6 @@ def cut_micro_batches(batch_size: int, length: int) -> list[slice]:
 def count_threads(settings: TrainingHyperparameters) -> int:
     """Threads for training: the number in the settings, or one per available processor."""
     return settings.num_threads or count_cores()
-
-
-def count_cores() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 def count_processes(batch_size: int, length: int, *, num_threads: int) -> int:

@@ -16,8 +16,9 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from semilla.configuration.schema import PipelineConfiguration, TrainingHyperparameters
-from semilla.runtime.budgets import read_memory_mb
+from semilla.errors import KilledError
 from semilla.system.allocator import keep_freed_blocks
+from semilla.system.footprint import read_memory_mb
 from semilla.training.data import HeldOutText, TrainingData
 from semilla.training.environment import choose_environment
 from semilla.training.evaluate import evaluate
@@ -92,8 +93,12 @@ def _time_steps(
 
 def main() -> None:
     """Read the configuration, print the rehearsal."""
-    config = PipelineConfiguration.model_validate_json(sys.stdin.read())
-    sys.stdout.write(json.dumps(asdict(rehearse(config))) + "\n")
+    config = PipelineConfiguration.model_validate_json(sys.stdin.buffer.read())
+    try:
+        rehearsed = rehearse(config)
+    except KilledError as error:  # a worker
+        sys.exit(f"{error.category}: {error}")
+    sys.stdout.write(json.dumps(asdict(rehearsed)) + "\n")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from semilla.prerequisites.advice import check_corpus_size, check_learning_rate,
 from semilla.prerequisites.check import Check, advise, fail_check
 from semilla.prerequisites.duration import check_duration
 from semilla.prerequisites.memory import check_memory
-from semilla.prerequisites.packages import PackageProbe, check_python
+from semilla.prerequisites.packages import PackageProbe, check_platform, check_python
 from semilla.prerequisites.source import check_source
 from semilla.prerequisites.storage import check_directory, check_disk
 from semilla.records import names
@@ -37,7 +37,7 @@ _TRIED = (
     ("vocabulary", f"at least {SMALLEST_VOCAB_SIZE} pieces"),
 )
 """What is tried of a local text, in this order."""
-WARNING_TOPICS = {"corpus_source": "network", "threads": "speed"}
+WARNING_TOPICS = {"corpus_source": "network", "platform": "dependency", "threads": "speed"}
 """Guide topics that differ from the name of their check."""
 
 
@@ -162,6 +162,7 @@ def check_machine(config: PipelineConfiguration) -> list[Check]:
     """Make the fast checks."""
     return [
         check_python(),
+        check_platform(),
         check_directory(config),
         check_disk(config),
         check_memory(config),

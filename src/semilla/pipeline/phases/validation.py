@@ -201,7 +201,9 @@ def _measure(
     progress(Activity("measuring memory and speed"))
     inference = InferenceMetrics.model_validate(measure_in_child(bundle_path))
     limit = find_limit(bundle_path)
-    if limit["limit_mb"]:
+    if not limit["limited_by"]:
+        progress(Note("This system enforces no limit of memory, so the bundle was measured without one."))
+    elif limit["limit_mb"]:
         progress(
             Note(
                 f"The bundle ran inside a limit of {limit['limit_mb']} MB, enforced by {limit['limited_by']}."
@@ -231,7 +233,11 @@ def _list_figures(
         "overfitting_gap": last.validation_loss - last.train_loss,
         **{name: getattr(measured.inference, name) for name in BUDGETS},
         "latency_p95_ms": measured.inference.exact_latency_p95_ms,
-        "enforced_limit_mb": measured.limit["limit_mb"] or math.nan,
+        **(
+            {"enforced_limit_mb": measured.limit["limit_mb"] or math.nan}
+            if measured.limit["limited_by"]
+            else {}
+        ),
         "int8_cost": measure_int8_cost(load(bundle_path), subject.model, subject.data),
         **measured.texts.figures,
         **{f"minimal_pairs.{language}.accuracy": one.accuracy for language, one in measured.grammar.items()},

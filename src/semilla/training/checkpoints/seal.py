@@ -19,6 +19,7 @@ from typing import Any
 import torch
 
 from semilla.errors import IncompatibleError, IntegrityError, OutOfMemoryError, from_os_error
+from semilla.system.storage import NO_WAIT
 from semilla.training.checkpoints.inspection import check_shapes, inspect_archive, inspect_content
 
 FORMAT_VERSION = 1
@@ -109,7 +110,7 @@ def _read_regular(path: Path) -> bytes:
     Reading a pipe would block forever, and a file without a hash may be far larger than any checkpoint of this run.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        descriptor = os.open(path, os.O_RDONLY | NO_WAIT)
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode) or found.st_size > MAX_FILE_BYTES:
             os.close(descriptor)

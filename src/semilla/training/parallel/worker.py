@@ -6,19 +6,18 @@ messages over that socket; weights and gradients are in shared memory. The first
 
 from __future__ import annotations
 
-import signal
-import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from math import prod
-from multiprocessing.connection import Connection
 from typing import Any
 
 import torch
 
 from semilla.errors import is_out_of_memory
 from semilla.model.transformer import Transformer
+from semilla.system import interrupts
 from semilla.system.allocator import keep_freed_blocks
+from semilla.system.connection import connect_to_parent
 from semilla.training.data import Batch
 from semilla.training.gradients import compute_batch, join_gradients
 from semilla.training.muon import orthogonalize
@@ -67,10 +66,9 @@ def answer(worker: Worker, request: str, *arguments: Any) -> dict[str, Any]:
 
 def main() -> None:
     """Answer requests until the training process is gone. It alone acts on signals that both receive."""
-    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+    interrupts.ignore_signals()
     keep_freed_blocks()
-    with suppress(EOFError, ConnectionError), Connection(sys.stdin.fileno()) as connection:
+    with suppress(EOFError, ConnectionError), connect_to_parent() as connection:
         connection.send({"loss": 0.0})
         worker = Worker(**connection.recv())
         connection.send({"loss": 0.0})

@@ -7,16 +7,11 @@ Weights and gradients are in shared memory; tokens and losses are sent over sock
 from __future__ import annotations
 
 import os
-import signal
-import socket
-import struct
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from math import prod
-from multiprocessing.connection import Connection
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -27,7 +22,10 @@ from semilla.configuration.schema import PipelineConfiguration
 from semilla.errors import KilledError
 from semilla.system import interrupts
 from semilla.system.children import explain_end, make_command
+from semilla.system.connection import can_share_memory, open_shared_file, start_connected, wake
 from semilla.system.endings import read_marks
+from semilla.system.footprint import read_private_mb
+from semilla.system.processor import can_run_threads
 from semilla.training.data import Batch, TrainingData
 from semilla.training.gradients import compute_batch, join_gradients
 from semilla.training.micro_batches import count_processes, count_threads, cut_worker_batches
@@ -56,15 +54,15 @@ class Workers:
         settings = config.training_hyperparameters
         num_threads = count_threads(settings)
         batch_size, length = settings.batch_size, settings.max_sequence_length
-        can_share = config.device == "cpu"
+        can_share = config.device == "cpu" and can_share_memory()
         self.count = count_processes(batch_size, length, num_threads=num_threads) if can_share else 1
         """Processes that share a step, the training process included."""
-        self.threads_each = max(1, num_threads // self.count)
+        self.threads_each = max(1, num_threads // self.count) if can_run_threads() else 1
         self.processes: list[WorkerProcess] = []
         self._shared: list[nn.Parameter] = []
 
     def __enter__(self) -> Self:
-        self._descriptor = os.memfd_create("semilla")
+        self._descriptor = open_shared_file()
         try:
             for number in range(1, self.count):
                 self.processes.append(WorkerProcess(self._descriptor, block=number))
@@ -172,20 +170,9 @@ class WorkerProcess:
         self.descriptor, self.block = descriptor, block
         self._matrices: list[Tensor] = []
         self._marks = read_marks()
-        ours, theirs = socket.socketpair()
-        ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", POLL_S, 0))
-        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", GRACE_S, 0))
-        self._connection = Connection(ours.detach())
-        with theirs:
-            # In a session of its own Ctrl-C does not reach it: only the training process decides when to stop.
-            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                make_command(MODULE),
-                stdin=theirs.fileno(),
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                pass_fds=(descriptor,),
-                start_new_session=True,
-            )
+        self._process, self._connection = start_connected(
+            make_command(MODULE), shared=descriptor, receive_timeout_s=POLL_S, send_timeout_s=GRACE_S
+        )
 
     @property
     def pid(self) -> int:
@@ -202,7 +189,7 @@ class WorkerProcess:
         self._send((request, *arguments))
 
     def _send(self, message: object) -> None:
-        self._wake()
+        wake(self._process)
         try:
             self._connection.send(message)
         except BlockingIOError as error:
@@ -224,7 +211,7 @@ class WorkerProcess:
                 silent_s = time.monotonic() - began_s
                 if silent_s > TIMEOUT_S or (silent_s > GRACE_S and interrupts.requested()):
                     raise self._give_up(silent_s) from error
-                self._wake()
+                wake(self._process)
             except (EOFError, ConnectionError) as error:
                 raise self._explain_end() from error
         if "error" in answer:
@@ -250,19 +237,9 @@ class WorkerProcess:
         with suppress(subprocess.TimeoutExpired):  # in a system call that cannot be ended; it dies after that
             self._process.wait(GRACE_S)
 
-    def _wake(self) -> None:
-        """Let the worker continue if somebody stopped it; this does nothing to one that runs."""
-        self._process.send_signal(signal.SIGCONT)
-
     def _give_up(self, silent_s: float) -> KilledError:
         interrupts.check()
         return KilledError(f"a worker process of the training has not answered for {silent_s:.0f} s")
 
     def _explain_end(self) -> Exception:
         return explain_end(self._process.wait(), self._marks)
-
-
-def read_private_mb(process_id: int) -> float:
-    """Resident memory in MiB that a process shares with no other."""
-    lines = Path(f"/proc/{process_id}/status").read_text(encoding="utf-8").splitlines()
-    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("RssAnon"))
