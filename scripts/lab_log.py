@@ -154,6 +154,7 @@ SETTINGS = {
     "warmup_fraction": "2026-11-29-short-contexts-and-skipped-layers",
     "weight_decay": "2026-11-29-weight-decay-of-embeddings",
     "dropout": "2026-11-22-multipliers-and-dropout",
+    "repetition_fraction": "2026-11-30-repetition-warm-up",
     "short_context_fraction": "2026-11-29-short-contexts-and-skipped-layers",
     "sampled_output_fraction": "2026-11-22-sampled-softmax",
     "tie_embeddings": "2026-11-22-tied-embeddings",

@@ -120,7 +120,7 @@ def plan_batch(
     """The batch of a step: the windows that begin at ``starts``, with the step's seed, dropout and kind of softmax."""
     repeats = step < settings.repetition_fraction * total_steps
     inputs, targets = cut_batch(data, starts, draw_periods(data, starts, step) if repeats else None)
-    if step < settings.short_context_fraction * total_steps:
+    if not repeats and step < settings.short_context_fraction * total_steps:
         inputs, targets = halve_sequences(inputs), halve_sequences(targets)
     return Batch(
         inputs,
