@@ -31,6 +31,7 @@ from semilla.errors import (
 )
 from semilla.pipeline import main_job as pipeline
 from semilla.records.status import PipelineStatus
+from semilla.terminal import summary
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -54,6 +55,7 @@ def calls(place, monkeypatch):
         return PipelineStatus()
 
     monkeypatch.setattr(pipeline, "run_pipeline", run_pipeline)
+    monkeypatch.setattr(summary, "print_unfinished", lambda directory: None)
     return seen
 
 
@@ -128,6 +130,11 @@ def assert_four_lines(text: str, *, category: str) -> None:
         ("strict", None, True),
         ("seed", ["9223372036854775807"], 2**63 - 1),
         ("corpus_seed", ["3"], 3),
+        ("corpus_grade", ["2"], 2),
+        ("layout", ["lines"], "lines"),
+        ("text_column", ["body"], "body"),
+        ("title_column", ["name"], "name"),
+        ("repetition_fraction", ["0.1"], 0.1),
         ("checkpoint_every", ["2"], 2),
         ("checkpoint_seconds", ["5.5"], 5.5),
         ("keep_models", ["2"], 2),
