@@ -22,6 +22,11 @@ from semilla.spelling import suggest_name
 OTHER_VALUES = {
     "corpus_source": "mi archivo ñ 🌱.txt",
     "corpus_size_mb": 7,
+    "corpus_grade": 2,
+    "layout": "lines",
+    "text_column": "body",
+    "title_column": "name",
+    "repetition_fraction": 0.1,
     "tokenizer_vocab_size": 4096,
     "tokenizer_model_type": "bpe",
     "num_layers": 3,

@@ -155,7 +155,7 @@ def test_check_speaks_json(place, monkeypatch, capsys):
 @pytest.mark.usefixtures("_without_slow_checks")
 def test_predicted_lack_of_memory_ends_with_1(place, monkeypatch, capsys):
     """A run that does not fit in memory fails before it starts and suggests a smaller batch."""
-    monkeypatch.setattr(memory, "measure_available_mb", lambda: 1600.0)
+    monkeypatch.setattr(memory, "measure_available_mb", lambda: 2000.0)
     argv = ["check", "--corpus-source=sample", "--batch-size=128", "--max-sequence-length=2048"]
     assert cli.main([*argv, "--tokenizer-vocab-size=32000"]) == 1
     error = capsys.readouterr().err
