@@ -12,7 +12,7 @@ from semilla.stories.documents import generate_corpus
 from semilla.stories.heldout import is_held_out
 from semilla.stories.minimal_pairs import PAIRS_PER_PHENOMENON, MinimalPair, make_pairs
 from semilla.stories.minimal_pairs.english import list_english_mistakes
-from semilla.stories.minimal_pairs.pairs import split_sentences
+from semilla.stories.minimal_pairs.pairs import MAX_STORIES, split_sentences
 from semilla.stories.minimal_pairs.spanish import list_spanish_mistakes
 from semilla.stories.stories import tell_story
 from semilla.stories.terms import LANGUAGES, Language
@@ -56,7 +56,7 @@ def test_the_same_seed_gives_the_same_pairs(language: Language) -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_pairs_come_from_held_out_stories(language: Language) -> None:
     """Each sentence is from a story about a combination that no training story has."""
-    stories = [tell_story(language, seed=0, index=index, held_out=True) for index in range(3000)]
+    stories = [tell_story(language, seed=0, index=index, held_out=True) for index in range(MAX_STORIES)]
     assert all(is_held_out(story.combination) for story in stories)
     sentences = {sentence for story in stories for sentence in split_sentences(story.text)}
     assert {pair.right for pair in make_pairs(language, seed=0, per_phenomenon=2)} <= sentences
