@@ -133,9 +133,11 @@ class Scheduler:
                 if self._waiting and len(self._active) < ACTIVE:
                     self._admit()
             if self._active:
-                job = self._active.popleft()
-                if job.take_turn():
-                    self._active.append(job)
+                # The request stays among the active ones during its turn, so that num_jobs counts it.
+                if self._active[0].take_turn():
+                    self._active.rotate(-1)
+                else:
+                    self._active.popleft()
 
     def _admit(self) -> None:
         self._waiting = [job for job in self._waiting if not job.is_cancelled]
