@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from semilla.configuration.settings import Setting, list_settings
 from semilla.records.results import Finding
 from semilla.runtime.budgets import BUDGETS
 
@@ -51,29 +50,6 @@ def draw_table(headings: Iterable[str], rows: Iterable[Iterable[object]]) -> str
     lines = [list(headings), *([str(cell).replace("|", "\\|") for cell in row] for row in rows)]
     lines.insert(1, ["---"] * len(lines[0]))
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def tabulate_settings(group: str | None, names: Callable[[str], bool]) -> str:
-    """List the settings of one group: name, default, allowed values and the help text of the flag."""
-    chosen = [one for one in list_settings().values() if one.group == group and names(one.name)]
-    headings = ("setting", "default", "allowed", "what it is")
-    return draw_table(
-        headings, ((f"`{one.name}`", show_default(one), one.allowed, one.help) for one in chosen)
-    )
-
-
-def show_default(setting: Setting) -> str:
-    value = setting.default
-    if value in ([], ""):
-        return "none"
-    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
-
-
-SPECIFIED = {
-    "corpus_source", "corpus_size_mb", "tokenizer_vocab_size", "tokenizer_model_type", "output_directory",
-    "resume_from_checkpoint", "skip_phases",
-}  # fmt: skip
-"""The settings outside the two groups that the specification names. The others are Semilla's own."""
 
 
 def tabulate_findings(recorded: Mapping[str, Any]) -> str:
@@ -138,10 +114,6 @@ def show_samples(recorded: Mapping[str, Any]) -> str:
 
 
 GENERATED: dict[str, Callable[[Mapping[str, Any]], str]] = {
-    "settings_specified": lambda _: tabulate_settings(None, SPECIFIED.__contains__),
-    "settings_model_architecture": lambda _: tabulate_settings("model_architecture", bool),
-    "settings_training_hyperparameters": lambda _: tabulate_settings("training_hyperparameters", bool),
-    "settings_own": lambda _: tabulate_settings(None, lambda name: name not in SPECIFIED),
     "budgets": tabulate_budgets,
     "recorded_findings": tabulate_findings,
     "recorded_epochs": tabulate_epochs,

@@ -8,7 +8,6 @@ import pytest
 from record_guide import collect, flatten, read_command
 from write_guide import BLOCK, GUIDE, NUMBER, PAGES, RECORDED, count_marks, read_recorded, rewrite
 
-from semilla.configuration.settings import list_settings
 from semilla.errors import SemillaError
 
 RUN = read_recorded()
@@ -67,19 +66,6 @@ def test_a_mark_for_what_is_not_there_is_an_error(mark):
     """A misspelt name is an error."""
     with pytest.raises(KeyError, match="nothing"):
         rewrite(mark, TOY)
-
-
-def test_tables_of_settings_follow_the_configuration():
-    """Each setting has one row in one of the four tables, with its default and its range."""
-    names = (
-        "settings_specified",
-        "settings_model_architecture",
-        "settings_training_hyperparameters",
-        "settings_own",
-    )
-    page = "\n".join(f"<!-- generated: {name} -->\n<!-- end -->" for name in names)
-    rows = re.findall(r"^\| `(\w+)` \|", rewrite(page, TOY), re.MULTILINE)
-    assert sorted(rows) == sorted(list_settings())
 
 
 def test_nested_details_get_both_names():
