@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import tomllib
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from semilla.guide.chapters import DocumentSection, Part, parse_chapter
 from semilla.guide.documentation import TrainingDocumentation, load_documentation
-from semilla.guide.search import Term, find_named, look_up, name_place
+from semilla.guide.pages import parse_page
+from semilla.guide.search import Term, find_named, list_places, look_up, name_place
 from semilla.guide.troubleshooting import parse_entries
+from semilla.guide.words import list_words, strip_ending
+
+QUESTIONS = tomllib.loads((Path(__file__).parent / "questions.toml").read_text(encoding="utf-8"))["question"]
+FIRST_SHARE, EARLY_SHARE = 0.75, 0.9
+"""Of the questions, at least so many are answered by the first place that is found, and by one of the first three."""
 
 
 @pytest.mark.parametrize(
@@ -33,6 +44,28 @@ def test_search_finds_topics_and_symptoms(words, topic):
     assert name_place(look_up(load_documentation(), words.split())[0]) == topic
 
 
+def rank_answer(question: dict[str, Any]) -> int:
+    """The rank of the first right place, from 0; a thousand if none is found."""
+    found = [name_place(place) for place in look_up(load_documentation(), question["text"].split())]
+    return next((rank for rank, name in enumerate(found) if name in question["places"]), 1000)
+
+
+@pytest.mark.parametrize("is_held_back", [False, True], ids=["seen", "held back"])
+def test_questions_lead_to_their_answers(is_held_back):
+    """Most questions are answered by the first place, and nearly all by one of the first three."""
+    questions = [one for one in QUESTIONS if one.get("held_back", False) is is_held_back]
+    assert Counter(one["kind"] for one in questions) == {"sentence": 15, "query": 15}
+    ranks = [rank_answer(question) for question in questions]
+    assert sum(rank == 0 for rank in ranks) >= FIRST_SHARE * len(ranks)
+    assert sum(rank < 3 for rank in ranks) >= EARLY_SHARE * len(ranks)
+
+
+def test_the_answers_of_the_questions_exist():
+    """Every place that a question names is a place of the guide."""
+    names = {name_place(place) for place in list_places(load_documentation())}
+    assert [one for question in QUESTIONS for one in question["places"] if one not in names] == []
+
+
 @pytest.mark.parametrize("words", [["zzzz"], ["¿?"], ["the"], [""]])
 def test_search_finds_nothing_for_nothing(words):
     """Unknown words and stop words find no entry."""
@@ -41,19 +74,10 @@ def test_search_finds_nothing_for_nothing(words):
 
 ENTRIES = """### loss: the loss is not falling
 
-**Symptom**
-
-- no change
-
-**Causes**
-
-- the seed
-
-**Solutions**
-
-- water
-
-**Related**: [tree](01-tree.md)
+- **Symptom**: no change
+- **Causes**: the seed
+- **Solutions**: water
+- **Related**: [tree](01-tree.md) <!-- words: stuck -->
 """
 TREE = parse_chapter(
     "# Trees\n<!--\nid: tree\nteaches: hoja\n-->\n\n## Why leaves fall\n\nFor want of water.\n",
@@ -104,3 +128,55 @@ def test_chapters_and_parts_are_told_apart():
     part = find_named(GUIDE, "tree#why-leaves-fall")
     assert isinstance(part, Part)
     assert part.content == "## Why leaves fall\n\nFor want of water.\n"
+
+
+def test_hidden_words_find_their_entry():
+    """What people call a problem finds its entry, although the entry does not show these words."""
+    assert [name_place(place) for place in look_up(GUIDE, ["stuck"])] == ["loss"]
+
+
+def test_a_rare_word_counts_more_than_a_frequent_one():
+    """A word that every place has decides nothing; one that only one place has does."""
+    parts = parse_page("# All\n\n## Sky\n\nred red red\n\n## Sea\n\nred\n\n## Land\n\nred tree\n", "all")
+    guide = TrainingDocumentation((), {}, {}, (), tuple(parts))
+    assert name_place(look_up(guide, ["tree", "red"])[0]) == "all#land"
+
+
+def test_a_page_is_found_by_its_name_and_searched_by_its_parts():
+    """The documentation outside the guide is found, too. A line in a code block is no heading."""
+    parts = list(parse_page("# Árbol\n\nyes\n\n```sh\n## no\n```\n\n## Hojas\n\ngreen\n", "tree"))
+    assert [part.section_id for part in parts] == ["tree", "tree#árbol", "tree#hojas"]
+    guide = TrainingDocumentation((), {}, {}, (), tuple(parts))
+    assert find_named(guide, "tree") == parts[0]
+    assert look_up(guide, ["green"]) == [parts[2]]
+
+
+def test_every_page_of_the_documentation_is_searched():
+    """The pages beside the guide are in it by their names."""
+    names = {path.stem for path in (Path(__file__).parents[2] / "docs").glob("*.md")} - {"README"}
+    assert names == {page.section_id for page in load_documentation().pages if "#" not in page.section_id}
+    packaged = (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
+    assert [
+        name for name in names if f'"docs/{name}.md" = "semilla/guide/pages/{name}.md"' not in packaged
+    ] == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "decreases decreasing decreased decrease",
+        "loss losses",
+        "repeats repeating repeated",
+        "memorize memorizing memorise",
+    ],
+)
+def test_forms_of_a_word_are_the_same(words):
+    """Endings make no difference."""
+    assert len({strip_ending(word) for word in words.split()}) == 1
+
+
+def test_names_of_exceptions_are_found_by_their_words():
+    """A name in capitals is found as a whole and by its parts; stop words are left out."""
+    assert list_words("the MemoryError of my_text") == [
+        strip_ending(one) for one in ("memoryerror", "memory", "error", "text")
+    ]

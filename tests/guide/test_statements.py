@@ -40,6 +40,11 @@ def read(section_id: str) -> str:
     return " ".join(GUIDE.by_id[section_id].content.split())
 
 
+def random_cost(width: int) -> float:
+    """What random logits cost at first, in nats: half of their variance."""
+    return EMBEDDING_DEVIATION**2 * width / 2
+
+
 def squash(number: float) -> float:
     """The logistic function."""
     return 1 / (1 + math.exp(-number))
@@ -107,6 +112,7 @@ def list_statements() -> dict[str, tuple[str, str]]:
         "embedding": ("model_initialization", f"standard deviation {EMBEDDING_DEVIATION:g} and"),
         "embedding x 100": ("model_initialization", f"with deviation {100 * EMBEDDING_DEVIATION:g} instead of"),
         "logits x 100": ("model_initialization", f"±{100 * EMBEDDING_DEVIATION * math.sqrt(width):.0f} or more"),
+        "random logits": ("model_initialization", f"half of its square, {random_cost(width):.2f}, is what"),
         "silu": ("model_initialization", f"silu(2) = {2 * squash(2):.3f}, silu(-6) = {-6 * squash(-6):.3f}"),
         "ten pairs": ("evaluation_and_checkpoints", f"({measure_interval(0.6, 10)})"),
         "thousand pairs": ("evaluation_and_checkpoints", f"({measure_interval(0.6, 1000)})"),
@@ -115,7 +121,7 @@ def list_statements() -> dict[str, tuple[str, str]]:
         "convergence": ("evaluation_and_checkpoints", f"have a variance below {CONVERGENCE_VARIANCE:g}"),
         "gap": ("evaluation_and_checkpoints", f"by more than {OVERFITTING_GAP:g} at the end"),
         "checkpoints": ("troubleshooting", f"{NUMERALS[NUM_CHECKPOINTS]} checkpoints of up to"),
-        "first loss": ("troubleshooting", f"(about {math.log(8000):.1f} with 8,000 pieces)"),
+        "first loss": ("troubleshooting", f"(about {math.log(8000) + random_cost(128):.1f} with 8,000 pieces)"),
         "micro-batch": ("troubleshooting", f"up to {MICRO_BATCH_TOKENS:,} tokens per process"),
         "micro-batches": ("hyperparameters", f"at most {MICRO_BATCH_TOKENS:,} tokens of the batch"),
         "block": ("device", f"one scale for each block of {LARGEST_BLOCK} weights"),

@@ -76,25 +76,15 @@ def test_a_cause_can_be_checked_and_something_be_done(entry):
 
 ENTRY = """# Guía
 
-### eñe: una línea
+### Not an entry
 
 ### loss: the loss 🌱
 
-**Symptom**
-
-- a sign that
+- **Symptom**: a sign that
   goes on
-
-**Causes**
-
-- one
-- two
-
-**Solutions**
-
-- do
-
-**Related**: [device](10-device.md)
+- **Causes**: one. Two.
+- **Solutions**: do
+- **Related**: [device](10-device.md), [tokenization](02-tokenization.md) <!-- words: pérdida, stuck -->
 
 ## Next part
 
@@ -103,18 +93,19 @@ ENTRY = """# Guía
 
 
 def test_entries_are_read_from_their_fixed_shape():
-    """Headings and lists become an entry, continued lines are joined, and the next heading ends the entry."""
+    """Headings and items become an entry, continued lines are joined, and the next heading ends the entry."""
     (entry,) = parse_entries(ENTRY)
     assert (entry.topic, entry.symptom) == ("loss", "the loss 🌱")
     assert entry.signs == ("a sign that goes on",)
-    assert entry.possible_causes == ("one", "two")
-    assert entry.related_sections == ("device",)
+    assert entry.possible_causes == ("one. Two.",)
+    assert entry.related_sections == ("device", "tokenization")
+    assert entry.words == "pérdida, stuck"
 
 
-@pytest.mark.parametrize("part", ["**Causes**", "- do\n", "**Related**: [device](10-device.md)"])
+@pytest.mark.parametrize("part", ["- **Causes**: one. Two.", "- **Related**: [device](10-device.md)"])
 def test_another_shape_is_refused(part):
-    """A missing or empty list is an error."""
-    with pytest.raises(IntegrityError, match="'loss' needs the lists"):
+    """A missing item is an error."""
+    with pytest.raises(IntegrityError, match="'loss' needs the items"):
         parse_entries(ENTRY.replace(part, ""))
 
 

@@ -15,11 +15,12 @@ from semilla.guide.troubleshooting import TroubleshootingEntry
 from semilla.spelling import hint_name
 from semilla.terminal.console import print_json, print_text
 from semilla.terminal.markdown import print_markdown
+from semilla.terminal.pager import page_output
 from semilla.terminal.tables import make_console, print_table
 
 HELP = """Read the training guide: a chapter (tokenization), a part of one (tokenization#why-pieces), the entry for an
-error category or a warning, a glossary term, or what matches a symptom in your own words.
-Without words, show the contents."""
+error category or a warning, a glossary term, another page of the documentation (install), or what matches a symptom
+in your own words. Without words, show the contents. A terminal shows a long page in PAGER, or in less."""
 
 MAX_OTHERS = 4
 
@@ -34,7 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     guide = load_documentation()
     if not arguments.words:
-        print_contents(guide, as_json=arguments.json)
+        with page_output():
+            print_contents(guide, as_json=arguments.json)
         return 0
     found = find_places(guide, arguments.words)
     if not found:
@@ -42,14 +44,19 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json([asdict(place) for place in found])
         return 0
-    print_place(guide, found[0])
-    others = [
-        (f"semilla guide {name_place(place)}", title_place(place)) for place in found[1 : 1 + MAX_OTHERS]
-    ]
-    if others:
-        print_text("\nSee also")
-        print_table(others, indent_columns=1)
+    with page_output():
+        print_place(guide, found[0])
+        print_others(found[1 : 1 + MAX_OTHERS])
     return 0
+
+
+def print_others(places: list[Place]) -> None:
+    """List further places, each with the command that shows it."""
+    if places:
+        print_text("\nSee also")
+        print_table(
+            [(f"semilla guide {name_place(place)}", title_place(place)) for place in places], indent_columns=1
+        )
 
 
 def find_places(guide: TrainingDocumentation, words: list[str]) -> list[Place]:

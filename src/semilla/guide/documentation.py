@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 from semilla.errors import IntegrityError
 from semilla.guide import find_chapters
 from semilla.guide.chapters import DocumentSection, Part, parse_chapter
+from semilla.guide.pages import find_pages, read_pages
 from semilla.guide.troubleshooting import TroubleshootingEntry, parse_entries
 
 IDS = (
@@ -31,12 +32,16 @@ _TERM = re.compile(r"^\*\*(?P<term>[^*]+)\*\*: (?P<definition>.+?)(?=\n\n|\n*\Z)
 
 @dataclass(frozen=True)
 class TrainingDocumentation:
-    """The whole guide. ``cross_references`` maps a link, such as ``02-tokenization.md#why-pieces``, to an id."""
+    """The whole guide. ``cross_references`` maps a link, such as ``02-tokenization.md#why-pieces``, to an id.
+
+    ``pages`` are those of the documentation outside the guide, each followed by its parts.
+    """
 
     sections: tuple[DocumentSection, ...]
     cross_references: dict[str, str]
     glossary: dict[str, str]
     troubleshooting_guide: tuple[TroubleshootingEntry, ...]
+    pages: tuple[Part, ...] = ()
 
     def get(self, section_id: str) -> DocumentSection | Part | None:
         """Find a chapter or a part by its id."""
@@ -56,7 +61,7 @@ class TrainingDocumentation:
 @cache
 def load_documentation() -> TrainingDocumentation:
     """Read the installed guide; IntegrityError if a page breaks the rules of the guide."""
-    return read_documentation(find_chapters())
+    return replace(read_documentation(find_chapters()), pages=read_pages(find_pages()))
 
 
 def read_documentation(folder: Path) -> TrainingDocumentation:

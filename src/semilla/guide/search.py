@@ -1,22 +1,34 @@
 """Finds a place of the guide by its name, or by the words of a question.
 
-The score of a place depends on where the words occur in it. A fuzzy string matcher would not know that.
+Places are ranked with BM25F (Robertson & Zaragoza 2009, https://doi.org/10.1561/1500000019): a word counts the more the
+fewer places have it, and the more important the field that has it; many repetitions of one word count little more than
+one. A fuzzy string matcher would not know where a word stands.
 """
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
 from typing import TypeAlias
 
 from semilla.guide.chapters import DocumentSection, Part
 from semilla.guide.documentation import TROUBLESHOOTING, TrainingDocumentation
 from semilla.guide.troubleshooting import TroubleshootingEntry
+from semilla.guide.words import list_words
 
-_STOP_WORDS = frozenset(
-    "a an and are at be by can do does for from how i in is it my not of on or the to too what why".split()  # noqa: SIM905
-)
+SATURATION = 1.2
+"""How soon further occurrences of a word stop counting: ``k1`` of BM25, in the middle of its usual range."""
+LENGTH_SHARE = 0.5
+"""How much a long text is discounted: ``b`` of BM25."""
+MEAN_LENGTH = 120
+"""Words of a text that is neither discounted nor favoured."""
+PAIR_WEIGHT = 0.5
+"""What two neighbouring words of the question add where they are neighbours too, as a share of their own score."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +43,15 @@ class Term:
 Place: TypeAlias = TroubleshootingEntry | DocumentSection | Part | Term
 
 
+@dataclass(frozen=True)
+class _Index:
+    """The places that are searched, the weight of each word in each, and how rare each word is."""
+
+    places: tuple[Place, ...]
+    weights: tuple[Mapping[str, float], ...]
+    rarity: Mapping[str, float]
+
+
 def look_up(guide: TrainingDocumentation, words: list[str]) -> list[Place]:
     """Return the place that the words name, then the places that contain them, best first."""
     named = find_named(guide, " ".join(words))
@@ -39,30 +60,30 @@ def look_up(guide: TrainingDocumentation, words: list[str]) -> list[Place]:
 
 
 def find_named(guide: TrainingDocumentation, name: str) -> Place | None:
-    """Find an entry by topic, a chapter or part by id, or a term. Spaces, ``-`` and ``_`` are equal."""
+    """Find an entry by topic, a chapter, part or page by id, or a term. Spaces, ``-`` and ``_`` are equal."""
     names = {_simplify(name_place(place)): place for place in reversed(list(list_places(guide)))}
     return names.get(_simplify(name))
 
 
 def search(guide: TrainingDocumentation, words: list[str]) -> list[Place]:
-    """Find entries, parts and terms by words, best first; with equal scores, entries come before parts.
+    """Find entries, parts, pages and terms by words, best first; with equal scores, entries come before parts.
 
     Chapters are represented by their parts, and the troubleshooting chapter by its entries.
     """
-    query = _list_words(" ".join(words))
-    covered = {place for place in guide.walk() if isinstance(place, DocumentSection) or _holds_entries(place)}
-    places = [place for place in list_places(guide) if place not in covered]
-    scores = [_score(place, query) for place in places]
-    ranked = sorted(zip(scores, range(len(places)), strict=True), key=lambda pair: (-pair[0], pair[1]))
-    return [places[index] for score, index in ranked if score > 0]
+    query = list_words(" ".join(words))
+    index = _build_index(guide)
+    scores = [_score(weights, query, index.rarity) for weights in index.weights]
+    ranked = sorted(range(len(scores)), key=lambda place: (-scores[place], place))
+    return [index.places[place] for place in ranked if scores[place] > 0]
 
 
 def list_places(guide: TrainingDocumentation) -> Iterator[Place]:
-    """Yield all places: entries, then chapters and parts, then terms."""
+    """Yield all places: entries, then chapters and parts, then terms, then the other pages and their parts."""
     yield from guide.troubleshooting_guide
     yield from guide.walk()
     taught = {term: section.section_id for section in guide.sections for term in section.teaches}
     yield from (Term(name, text, taught.get(name)) for name, text in guide.glossary.items())
+    yield from guide.pages
 
 
 def name_place(place: Place) -> str:
@@ -87,24 +108,64 @@ def _simplify(name: str) -> str:
     return re.sub(r"[\s_-]+", " ", name.strip().lower())
 
 
-def _list_words(text: str) -> set[str]:
-    words = set(re.findall(r"\w+(?:\.\w+)*", text.lower().replace("_", " "))) - _STOP_WORDS
-    # Strip common endings: "losses", "repeated", "decreasing".
-    return {re.sub(r"(?:es|s|ed|ing|e)$", "", word) if len(word) > 4 else word for word in words}
+@lru_cache(maxsize=2)
+def _index_places(places: tuple[Place, ...]) -> _Index:
+    weights = tuple(_weigh_words(place) for place in places)
+    counts = Counter(word for words in weights for word in words)
+    total = len(places)
+    rarity = {word: math.log(1 + (total - count + 0.5) / (count + 0.5)) for word, count in counts.items()}
+    return _Index(places, weights, rarity)
 
 
-def _score(place: Place, query: set[str]) -> int:
-    """Count the words of the query, weighted by where they occur."""
-    return sum(weight * len(query & _list_words(text)) for weight, text in _list_texts(place))
+def _build_index(guide: TrainingDocumentation) -> _Index:
+    whole = {page.section_id.partition("#")[0] for page in guide.pages if "#" in page.section_id}
+    return _index_places(
+        tuple(
+            place
+            for place in list_places(guide)
+            if not isinstance(place, DocumentSection)
+            and not (isinstance(place, Part) and (_holds_entries(place) or place.section_id in whole))
+        )
+    )
 
 
-def _list_texts(place: Place) -> list[tuple[int, str]]:
+def _weigh_words(place: Place) -> Mapping[str, float]:
+    """The weight of each word, and of each pair of neighbours, in all fields of a place together."""
+    weights: dict[str, float] = {}
+    for field, text in _list_texts(place):
+        words = list_words(text)
+        discount = 1 - LENGTH_SHARE + LENGTH_SHARE * max(1.0, len(words) / MEAN_LENGTH)
+        for word in [*words, *_pair(words)]:
+            weights[word] = weights.get(word, 0) + field / discount
+    return weights
+
+
+def _pair(words: list[str]) -> list[str]:
+    return [f"{first} {second}" for first, second in pairwise(words)]
+
+
+def _score(weights: Mapping[str, float], query: list[str], rarity: Mapping[str, float]) -> float:
+    score = 0.0
+    for word in dict.fromkeys(query):
+        weight = weights.get(word, 0)
+        score += rarity.get(word, 0) * weight / (SATURATION + weight)
+    for pair in dict.fromkeys(_pair(query)):
+        weight = weights.get(pair, 0)
+        score += PAIR_WEIGHT * rarity.get(pair, 0) * weight / (SATURATION + weight)
+    return score
+
+
+def _list_texts(place: Place) -> list[tuple[float, str]]:
     match place:
         case TroubleshootingEntry():
             rest = [*place.possible_causes, *place.solutions]
-            heading = f"{place.topic} {place.symptom}"
-            return [(5, heading), (3, " ".join(place.signs)), (1, " ".join(rest))]
+            return [
+                (3, f"{place.topic} {place.symptom}"),
+                (2, place.words),
+                (1.5, " ".join(place.signs)),
+                (0.5, " ".join(rest)),
+            ]
         case Term():
-            return [(4, place.name), (1, place.definition)]
+            return [(2, place.name), (0.4, place.definition)]
         case _:
-            return [(4, place.title), (1, place.content)]
+            return [(2, place.title), (0.4, place.content)]

@@ -1,16 +1,15 @@
 """Parses the troubleshooting chapter into entries: symptom, causes, solutions, related chapters.
 
-Every entry of ``08-troubleshooting.md`` has exactly this form, with all four lists in this order::
+Every entry of ``08-troubleshooting.md`` has exactly this form, with all four items in this order::
 
     ### topic: symptom in a few words
 
-    **Symptom**
+    - **Symptom**: what is seen
+    - **Causes**: …
+    - **Solutions**: …
+    - **Related**: [training_loop](05-training-loop.md), … <!-- words: what people call it -->
 
-    - what is seen
-
-    **Causes** …  **Solutions** …  (a list as well, or **Causes**: the only one)
-
-    **Related**: [training_loop](05-training-loop.md), …
+The comment, which every viewer hides, holds words that people search for and that the entry does not use.
 """
 
 from __future__ import annotations
@@ -22,13 +21,17 @@ from semilla.errors import IntegrityError
 
 HEADINGS = ("Symptom", "Causes", "Solutions", "Related")
 _ENTRY = re.compile(r"^### (?P<topic>[a-z0-9_]+): (?P<symptom>.+)$", re.MULTILINE)
-_HEADING = re.compile(r"^\*\*(?P<name>\w+)\*\*(?:: (?P<only>.+))?$")
+_ITEM = re.compile(r"^- \*\*(?P<name>\w+)\*\*: (?P<text>.+)$")
+_WORDS = re.compile(r"<!-- words: (?P<words>.+?) -->", re.DOTALL)
 _LINK = re.compile(r"\[(\w+)\]\([^)]*\)")
 
 
 @dataclass(frozen=True)
 class TroubleshootingEntry:
-    """A problem. ``topic`` is that of an error or a warning; ``related_sections`` are section ids."""
+    """A problem. ``topic`` is that of an error or a warning; ``related_sections`` are section ids.
+
+    ``words`` are others that people search for: names of exceptions, "gpu", "nonsense".
+    """
 
     topic: str
     symptom: str
@@ -36,6 +39,7 @@ class TroubleshootingEntry:
     possible_causes: tuple[str, ...]
     solutions: tuple[str, ...]
     related_sections: tuple[str, ...]
+    words: str = ""
 
     @property
     def sections(self) -> dict[str, tuple[str, ...]]:
@@ -45,7 +49,7 @@ class TroubleshootingEntry:
 
 
 def parse_entries(markdown: str) -> tuple[TroubleshootingEntry, ...]:
-    """Parse every entry; IntegrityError if one does not have exactly the four lists."""
+    """Parse every entry; IntegrityError if one does not have exactly the four items."""
     matches = list(_ENTRY.finditer(markdown))
     ends = [match.start() for match in matches[1:]] + [len(markdown)]
     return tuple(
@@ -55,21 +59,22 @@ def parse_entries(markdown: str) -> tuple[TroubleshootingEntry, ...]:
 
 
 def _parse_entry(topic: str, symptom: str, body: str) -> TroubleshootingEntry:
-    lists: dict[str, list[str]] = {}
-    current: list[str] | None = None
-    for line in body.splitlines():
-        heading = _HEADING.match(line)
-        if heading:
-            current = lists.setdefault(heading["name"], [heading["only"]] if heading["only"] else [])
+    items: dict[str, str] = {}
+    words = _WORDS.search(body)
+    for line in _WORDS.sub("", body).splitlines():
+        item = _ITEM.match(line)
+        if item:
+            items[item["name"]] = item["text"].strip()
         elif line.startswith("#"):
             break
-        elif line.startswith("- ") and current is not None:
-            current.append(line[2:].strip())
-        elif line.strip() and current:
-            current[-1] += f" {line.strip()}"
-    lists["Related"] = _LINK.findall(" ".join(lists.get("Related", [])))
-    if tuple(lists) != HEADINGS or not all(lists.values()):
+        elif line.strip() and items:
+            items[list(items)[-1]] += f" {line.strip()}"
+    if tuple(items) != HEADINGS:
         raise IntegrityError(
-            f"the guide's entry {topic!r} needs the lists {', '.join(HEADINGS)}, in this order"
+            f"the guide's entry {topic!r} needs the items {', '.join(HEADINGS)}, in this order"
         )
-    return TroubleshootingEntry(topic, symptom.strip(), *(tuple(lists[heading]) for heading in HEADINGS))
+    related = tuple(_LINK.findall(items["Related"]))
+    signs, causes, solutions = ((items[name],) for name in HEADINGS[:3])
+    return TroubleshootingEntry(
+        topic, symptom.strip(), signs, causes, solutions, related, words["words"] if words else ""
+    )
