@@ -11,7 +11,7 @@ from semilla.configuration.settings import to_command
 from semilla.corpus.cleaning.clean import CleanText, clean_text
 from semilla.corpus.cleaning.layout import describe_layout
 from semilla.corpus.fetching.downloads import Download
-from semilla.corpus.formats.extracted import Extracted, ReadOptions, UnreadableError
+from semilla.corpus.formats.extracted import LONE_SURROGATES, Extracted, ReadOptions, UnreadableError
 from semilla.corpus.formats.plain_text import UndecodableError
 from semilla.corpus.formats.reading import FileText
 from semilla.corpus.manifest import Provenance
@@ -97,10 +97,14 @@ def prepare_file(
     first, clean = cleaned[0]
     if len(cleaned) == 1:
         remarks.add(clean, name=found.name)
+    remarks.add_lone_surrogates(
+        sum(one.replaced.get(LONE_SURROGATES, 0) for one, _ in cleaned), name=found.name
+    )
     asked = _find_asked_layout(first, config)
     document = describe(clean, title=first.title or found.title, origin=origin, layout=asked)
     document.author, document.language = clean.author or first.author, first.language
     document.removed = dict(Counter(first.removed) + Counter(clean.removed))
+    document.replaced = dict(Counter(first.replaced) + Counter(clean.replaced))
     return document if len(cleaned) == 1 else _join(cleaned, document, title=found.title, layout=asked)
 
 
@@ -135,6 +139,7 @@ def _join(
     for document, clean in cleaned:
         removed.update(document.removed)
         removed.update(clean.removed)
+        replaced.update(document.replaced)
         replaced.update(clean.replaced)
     languages = {document.language for document, _ in cleaned}
     return PreparedDocument(

@@ -23,6 +23,7 @@ class Remarks:
 
     _removed: list[str] = field(default_factory=list)
     _around: list[str] = field(default_factory=list)
+    _lone: list[tuple[str, int]] = field(default_factory=list)
     _joined: list[tuple[str, int]] = field(default_factory=list)
     _markup: dict[str, list[str]] = field(default_factory=dict)
     _examples: dict[str, str] = field(default_factory=dict)
@@ -50,6 +51,11 @@ class Remarks:
             self._markup.setdefault(kind, []).append(name)
             self._examples.setdefault(kind, example)
 
+    def add_lone_surrogates(self, count: int, *, name: str) -> None:
+        """Note how many halves of surrogate pairs a file had."""
+        if count:
+            self._lone.append((name, count))
+
     def tell(self, progress: Progress) -> None:
         """Say what was collected."""
         if self._removed:
@@ -62,6 +68,15 @@ class Remarks:
             total = sum(count for _, count in self._joined)
             texts = _name_some([name for name, _ in self._joined])
             progress(Note(f"{total:,} wrapped lines were joined into paragraphs in {texts}."))
+        if self._lone:
+            total = sum(count for _, count in self._lone)
+            texts = _name_some([name for name, _ in self._lone])
+            progress(
+                Warned(
+                    f"{texts}: half characters (lone surrogates, such as \\ud800 in JSON) became U+FFFD: {total:,}",
+                    topic="invalid_corpus",
+                )
+            )
         for kind, texts_with in self._markup.items():
             progress(
                 Warned(

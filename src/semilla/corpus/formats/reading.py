@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import PurePosixPath
 
 from semilla.corpus.formats.confined import ConfinedReader
-from semilla.corpus.formats.extracted import Extracted, ReadOptions, UnreadableError
+from semilla.corpus.formats.extracted import Extracted, ReadOptions, UnreadableError, mend_surrogates
 from semilla.corpus.formats.known import Format, find_format
 from semilla.corpus.formats.packed import MAX_DEPTH, Budget, unpack
 from semilla.errors import InvalidCorpusError
@@ -88,9 +88,10 @@ def _list_documents(
 ) -> tuple[Extracted, ...]:
     module = f"semilla.corpus.formats.{kind.module}"
     if kind.is_confined:
-        documents = tuple(reader.read(data, options, module=module, name=name))
+        found = reader.read(data, options, module=module, name=name)
     else:
-        documents = tuple(import_module(module).read(data, options, name=name))
+        found = import_module(module).read(data, options, name=name)
+    documents = tuple(map(mend_surrogates, found))
     if not any(document.text.strip() for document in documents):
         raise UnreadableError(f"{name} holds no text", reason="empty")
     return documents
