@@ -21,12 +21,15 @@ from typing import Any
 
 import write_guide
 
+import semilla
 from semilla import __version__
 from semilla.corpus.manifest import read_manifest
 from semilla.records import names
 from semilla.records.metrics import TrainingMetrics, read_metrics
 from semilla.records.status import PipelineStatus, read_status
 
+OPENING, OPENING_TOKENS, SEED, TEMPERATURES = "Once upon a time there was", 24, 1, (0, 0.5, 1.0, 1.5, 2.0)
+"""What the recorded model continues, so that the guide can show what the temperature does."""
 FIRST_RUN = Path(__file__).parent / "first-run"
 
 
@@ -61,7 +64,29 @@ def collect(directory: Path, transcript: list[str]) -> dict[str, Any]:
         "epochs": [epoch.model_dump(mode="json") for epoch in metrics.epoch_history],
         "findings": [finding.model_dump(mode="json") for finding in status.validation_results.findings],
         "transcript": transcript,
+        "temperatures": continue_opening(directory),
     }
+
+
+def continue_opening(directory: Path) -> list[dict[str, Any]]:
+    """Let the bundle of a run continue one opening at each temperature, without other limits on its choice."""
+    model = semilla.load(directory)
+    return [
+        {
+            "prompt": OPENING,
+            "temperature": temperature,
+            "text": model.generate(
+                OPENING,
+                seed=SEED,
+                max_tokens=OPENING_TOKENS,
+                temperature=temperature,
+                top_k=0,
+                top_p=1.0,
+                repetition_penalty=1.0,
+            ),
+        }
+        for temperature in TEMPERATURES
+    ]
 
 
 def collect_figures(directory: Path, status: PipelineStatus, metrics: TrainingMetrics) -> dict[str, float]:

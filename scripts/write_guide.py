@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -113,12 +114,40 @@ def show_samples(recorded: Mapping[str, Any]) -> str:
     return "\n".join(["```text", *lines[:-1], "```"])
 
 
+def show_ladder(recorded: Mapping[str, Any]) -> str:
+    """Return, for each epoch, its bits per byte and how its model continued one opening. Long runs show four epochs."""
+    epochs = recorded["epochs"]
+    chosen = sorted({0, 1, len(epochs) // 2, len(epochs) - 1} & set(range(len(epochs))))
+    lines = []
+    for epoch in (epochs[place] for place in chosen):
+        sample = epoch["samples"][0]
+        text = f"[{sample['prompt']}]{sample['text']}"
+        lines += [f"epoch {epoch['epoch_number']}, {epoch['bits_per_byte']['all']:.3f} bits per byte:"]
+        lines += [f"  {line}" for line in textwrap.wrap(" ".join(text.split()), 110)]
+    return "\n".join(["```text", *lines, "```"])
+
+
+def show_temperatures(recorded: Mapping[str, Any]) -> str:
+    """Return one opening that the recorded model continued at several temperatures, if that was recorded."""
+    found = recorded.get("temperatures", [])
+    if not found:
+        return ""
+    prompt = found[0]["prompt"]
+    introduction = (
+        f"The recorded run's model continues `{prompt}` at several temperatures, every token allowed:"
+    )
+    lines = [f"{one['temperature']}: {' '.join(one['text'].split())}" for one in found]
+    return "\n".join([introduction, "", "```text", *lines, "```"])
+
+
 GENERATED: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "budgets": tabulate_budgets,
     "recorded_findings": tabulate_findings,
     "recorded_epochs": tabulate_epochs,
     "recorded_transcript": show_transcript,
     "recorded_samples": show_samples,
+    "recorded_ladder": show_ladder,
+    "recorded_temperatures": show_temperatures,
 }
 """The generated blocks by name."""
 

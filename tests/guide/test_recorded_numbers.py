@@ -6,7 +6,7 @@ import re
 
 import pytest
 from record_guide import collect, flatten, read_command
-from write_guide import BLOCK, GUIDE, NUMBER, PAGES, RECORDED, count_marks, read_recorded, rewrite
+from write_guide import BLOCK, GENERATED, GUIDE, NUMBER, PAGES, RECORDED, count_marks, read_recorded, rewrite
 
 from semilla.errors import SemillaError
 
@@ -78,3 +78,27 @@ def test_a_folder_without_a_run_is_not_recorded(tmp_path):
     """Only a finished run can be recorded."""
     with pytest.raises(SemillaError):
         collect(tmp_path, [])
+
+
+def test_a_ladder_shows_how_one_opening_goes_on():
+    """The first, the second, a middle and the last epoch, each with its bits per byte; line breaks are spaces."""
+    epochs = [
+        {
+            "epoch_number": number,
+            "bits_per_byte": {"all": 3 / number},
+            "samples": [{"prompt": "Había", "text": f" una\nvez {number}."}],
+        }
+        for number in range(1, 8)
+    ]
+    lines = GENERATED["recorded_ladder"]({**TOY, "epochs": epochs}).splitlines()
+    assert lines[1:3] == ["epoch 1, 3.000 bits per byte:", "  [Había] una vez 1."]
+    assert [line.split(",")[0] for line in lines[1:-1:2]] == ["epoch 1", "epoch 2", "epoch 4", "epoch 7"]
+
+
+def test_texts_at_several_temperatures_are_shown_when_they_are_recorded():
+    """An older record has none, and then nothing is shown."""
+    assert GENERATED["recorded_temperatures"](TOY) == ""
+    texts = [{"prompt": "Había", "temperature": 0.5, "text": " una\nvez"}]
+    block = GENERATED["recorded_temperatures"]({**TOY, "temperatures": texts})
+    assert "continues `Había`" in block
+    assert "\n0.5: una vez\n" in block

@@ -91,6 +91,7 @@ def list_statements() -> dict[str, tuple[str, str]]:
     settings = suggest_settings(BEGIN_ID)
     estimates = [2 * (a + b) for a, b in itertools.combinations([1, 1, 1, 5], 2)]
     assert sum(estimates) / len(estimates) == 8
+    assert settings.repetition_penalty == 1
     return {
         "parameters": ("model_initialization", f"= {total:,}"),
         "matrix parameters": ("training_loop", f"{matrices:,} matrix parameters (all {total:,} except the norms)"),
@@ -125,7 +126,9 @@ def list_statements() -> dict[str, tuple[str, str]]:
         "micro-batch": ("troubleshooting", f"up to {MICRO_BATCH_TOKENS:,} tokens per process"),
         "micro-batches": ("hyperparameters", f"at most {MICRO_BATCH_TOKENS:,} tokens of the batch"),
         "block": ("device", f"one scale for each block of {LARGEST_BLOCK} weights"),
-        "temperature": ("device", f"temperature {settings.temperature:.1f} and a top-p of {settings.top_p}"),
+        "temperature": ("device", f"temperature {settings.temperature:.1f} and a top-p of {settings.top_p},"),
+        "passes without a cache": ("device", f"= {sum(range(1, 129)):,} passes instead of 128"),
+        "cache": ("device", f"= {2 * shape.num_layers * 128 * width * 4:,} bytes"),
     }  # fmt: skip
 
 
