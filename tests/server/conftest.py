@@ -26,7 +26,9 @@ def model(models_dir: Path) -> Model:
     return load(models_dir / "river")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def served(models_dir: Path) -> Iterator[Served]:
+    """One server for each file of tests. It must not outlive them: tests elsewhere replace the clock, and a server that
+    has set a timer meanwhile never stops."""
     with serve(models_dir) as one:
         yield one

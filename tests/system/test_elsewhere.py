@@ -54,7 +54,7 @@ def test_a_run_succeeds_and_can_be_read_repeated_and_removed(
     again = start(system, *words, place=tmp_path)
     assert "Nothing to do" in again.stdout.decode("cp1252")
     status = start(system, "status", "run", "--json", place=tmp_path)
-    assert json.loads(status.stdout)["status"] == "completed"
+    assert json.loads(status.stdout)["current_phase"] == "complete"
     told = start(system, "generate", "Había", "--model", "run", "--seed", "1", place=tmp_path)
     assert told.stdout.decode("cp1252").startswith("Había")
     assert start(system, "clean", "run", "--yes", place=tmp_path).returncode == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from semilla.records.metrics import EpochMetrics
 from semilla.training import loop
 from semilla.training.checkpoints.checkpoint import Checkpoint, Provenance, restore_state, save_checkpoint
 from semilla.training.checkpoints.seal import read_sealed
-from semilla.training.data import TrainingData, plan_epoch
+from semilla.training.data import TrainingData, cut_batch, plan_epoch
 from semilla.training.state import EpochTotals, RunState, build_state
 
 from .small_data import make_config, make_data
@@ -69,6 +70,24 @@ def test_early_steps_have_short_sequences_and_late_steps_the_full_softmax(data: 
     assert [batch.samples_output for batch in batches] == 9 * [True] + [False]
     assert {batch.num_targets for batch in batches} == {128}
     assert len({batch.seed for batch in batches}) == 10
+
+
+def test_early_steps_repeat_where_documents_fit_into_a_sequence(data: TrainingData) -> None:
+    """Their sequences are never cut in half. One document too long for a sequence among many changes nothing."""
+    settings = make_config(short_context_fraction=0.6, repetition_fraction=0.3).training_hyperparameters
+    starts = tuple(range(0, len(data.stream) - 200, 20))
+    documents = replace(data, document_starts=starts)
+    assert documents.fits_documents
+    assert not data.fits_documents
+    assert not replace(data, document_starts=starts[:10]).fits_documents
+    assert not replace(data, document_starts=tuple(range(0, len(data.stream), 60))).fits_documents
+    first = plan_epoch(data, 1)[:4]
+    batches = [
+        loop.plan_batch(step, settings, first, total_steps=10, data=documents).inputs for step in range(10)
+    ]
+    assert {batch.shape for batch in batches} == {(4, 32)}
+    plain, _ = cut_batch(data, first)
+    assert [bool((batch == plain).all()) for batch in batches] == 3 * [False] + 7 * [True]
 
 
 @pytest.mark.parametrize("optimizer", ["muon", "adamw"])

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from semilla.commands.status import read_true_status
-from semilla.errors import IntegrityError, InvalidConfigError
+from semilla.errors import IntegrityError, InvalidConfigError, PermissionDeniedError
 from semilla.formatting import format_size, quote
 from semilla.records import names
 from semilla.records.files import collect_garbage, remove_directory, remove_file
 from semilla.records.folders import collect_folders
 from semilla.records.links import refuse_links
 from semilla.records.lock import hold_lock
+from semilla.system.locks import CAN_REMOVE_LOCKED
 from semilla.system.paths import read_path
 from semilla.terminal.console import ask, is_interactive, print_text
 from semilla.terminal.tables import print_table
@@ -50,6 +52,9 @@ def run(arguments: argparse.Namespace) -> int:
             print_text("Nothing was removed.")
             return 0
         remove_files(directory, paths)
+    if not CAN_REMOVE_LOCKED:
+        with suppress(PermissionDeniedError):  # another run has begun here
+            remove_file(directory / names.LOCK)
     print_text(f"Removed {len(paths)} files ({size}) from {directory}.")
     return 0
 
@@ -77,7 +82,8 @@ def remove_files(directory: Path, paths: list[Path]) -> None:
         collect_garbage(folder)
     collect_folders(directory / names.MODELS)
     for path in paths:
-        remove_file(path)
+        if path.name != names.LOCK or CAN_REMOVE_LOCKED:
+            remove_file(path)
     for folder in sorted(folders - {directory}, reverse=True):
         remove_directory(folder)
 

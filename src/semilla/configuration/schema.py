@@ -91,10 +91,11 @@ class TrainingHyperparameters(Group):
     dropout: float = Field(0.2, ge=0, le=0.5)
     """Dropout probability at the end of training; it rises linearly from zero."""
     short_context_fraction: float = Field(0.3, ge=0, le=1)
-    """Sequence-length warm-up: fraction of the steps, at the start, that train on sequences of half the length."""
-    repetition_fraction: float = Field(0.0, ge=0, le=1)
+    """Sequence-length warm-up: fraction of the steps, at the start, that train on sequences of half the length. A text
+    of many documents that fit into a sequence has the repetition warm-up instead."""
+    repetition_fraction: float = Field(0.15, ge=0, le=1)
     """Repetition warm-up: fraction of the steps, at the start, whose sequences repeat a short piece of text. It teaches
-    a network to look up what a text has said, such as a name."""
+    a network to look up what a document has said, such as a name. Other texts have the sequence-length warm-up."""
     max_gradient_norm: float = Field(1.0, gt=0, le=100)
     """Gradient clipping: gradients with a larger norm are scaled down to this norm."""
     sampled_output_fraction: float = Field(0.9, ge=0, le=1)

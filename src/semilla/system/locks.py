@@ -16,6 +16,8 @@ if sys.platform == "win32":
 else:
     import fcntl
 
+CAN_REMOVE_LOCKED = sys.platform != "win32"
+"""Whether a locked file can be removed. Where it cannot, removing it fails as long as anybody has it open."""
 _LOCKED_BYTE = 2**30
 """On Windows: its position, far behind what any run writes there."""
 

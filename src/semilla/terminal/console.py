@@ -61,8 +61,9 @@ def print_text(text: str) -> None:
 
 
 def print_json(content: object) -> None:
-    """Print a value as indented JSON."""
-    print_text(json.dumps(content, ensure_ascii=False, indent=2))
+    """Print a value as indented JSON: UTF-8, which programs expect, or ASCII where the output has another encoding."""
+    is_utf8 = codecs.lookup(sys.stdout.encoding or "utf-8").name == "utf-8"
+    print_text(json.dumps(content, ensure_ascii=not is_utf8, indent=2))
 
 
 def abandon_output() -> None:

@@ -82,6 +82,12 @@ class TrainingData:
         """Whether there are enough documents to learn how one begins and ends."""
         return len(self.document_starts) >= LEAST_DOCUMENTS
 
+    @cached_property
+    def fits_documents(self) -> bool:
+        """Whether there are enough documents, and most of them fit into a window as a whole."""
+        sizes = np.diff([*self.document_starts, len(self.stream)])
+        return self.has_documents and bool(np.median(sizes) <= self.length)
+
     def list_blocks(self) -> Iterator[Counts]:
         """Places of the documents of each language, which are beside each other in the stream."""
         languages = np.array(

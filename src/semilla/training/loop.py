@@ -118,9 +118,11 @@ def plan_batch(
     step: int, settings: TrainingHyperparameters, starts: Windows, *, total_steps: int, data: TrainingData
 ) -> Batch:
     """The batch of a step: the windows that begin at ``starts``, with the step's seed, dropout and kind of softmax."""
-    repeats = step < settings.repetition_fraction * total_steps
-    inputs, targets = cut_batch(data, starts, draw_periods(data, starts, step) if repeats else None)
-    if not repeats and step < settings.short_context_fraction * total_steps:
+    if data.fits_documents and step < settings.repetition_fraction * total_steps:
+        inputs, targets = cut_batch(data, starts, draw_periods(data, starts, step))
+    else:
+        inputs, targets = cut_batch(data, starts)
+    if not data.fits_documents and step < settings.short_context_fraction * total_steps:
         inputs, targets = halve_sequences(inputs), halve_sequences(targets)
     return Batch(
         inputs,

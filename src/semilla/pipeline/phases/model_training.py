@@ -127,6 +127,13 @@ class Training:
         if config.training_hyperparameters.language_balance:
             shares = ", ".join(f"{share:.0%} {language}" for language, share in data.language_shares.items())
             progress(Note(f"The training is balanced between languages: {shares}."))
+        if data.fits_documents and config.training_hyperparameters.repetition_fraction:
+            share = config.training_hyperparameters.repetition_fraction
+            progress(
+                Note(
+                    f"Most documents fit into a sequence; {share:.0%} of the steps repeat short pieces first."
+                )
+            )
         resumption = choose_start(config, *find_checkpoints(directory), progress=progress)
         status = read_status(directory) or PipelineStatus()
         fresh = describe_provenance(config, resumption, tokenizer, model_version=status.model_version)
