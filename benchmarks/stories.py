@@ -51,10 +51,13 @@ from semilla.training.state import build_state
 NUM_SHOWN = 20
 NUM_CONTROLS = 100
 """Texts a language of the bigram model and of the untrained network."""
-CHILDREN: Mapping[Language, Mapping[str, str]] = {
-    "en": {"boy": "m", "girl": "f"},
-    "es": {"niño": "m", "niña": "f"},
+CHILDREN: Mapping[Language, str] = {
+    "en": r"(?P<kind>boy|girl) called (?P<name>\w+)|(?P<name2>\w+)(?:, the| was an?) (?:\w+ )*?(?P<kind2>boy|girl)\b",
+    "es": r"(?P<kind>niñ[oa])(?: \w+)? llamad[oa] (?P<name>\w+)"
+    r"|(?P<name2>\w+)(?:, (?:el|la)| era una?) (?P<kind2>niñ[oa])\b",
 }
+"""How a story says that somebody is a boy or a girl."""
+_FEMALE = {"girl", "niña"}
 _WORD = re.compile(r"[^\W\d_]+")
 
 Texts = dict[Language, list[Sample]]
@@ -230,16 +233,13 @@ def list_genders(language: Language) -> dict[str, str]:
 
 
 def check_children(text: str, language: Language) -> list[bool]:
-    """For each sentence with one name and one boy or girl: whether they have the same gender."""
-    genders, children = list_genders(language), CHILDREN[language]
-    fits = []
-    for sentence in split_sentences(text):
-        words = _WORD.findall(sentence)
-        of_names = [genders[word] for word in words if word in genders]
-        of_children = [children[word] for word in words if word in children]
-        if len(of_names) == len(of_children) == 1:
-            fits.append(of_names == of_children)
-    return fits
+    """For each person who is called a boy or a girl: whether the name is one of theirs."""
+    genders = list_genders(language)
+    found = [
+        (one["name"] or one["name2"], one["kind"] or one["kind2"])
+        for one in re.finditer(CHILDREN[language], text)
+    ]
+    return [(genders[name] == "f") == (kind in _FEMALE) for name, kind in found if name in genders]
 
 
 def spread(items: Sequence[Item], count: int) -> list[Item]:

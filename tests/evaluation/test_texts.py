@@ -69,6 +69,20 @@ def test_endings_are_measured_where_the_text_has_documents() -> None:
     assert measured.own_values["ended"] == pytest.approx(0.9 * 0.75)
 
 
+def test_copying_that_held_out_documents_show_is_allowed() -> None:
+    """A sample may share as long a run of tokens with the training text as the usual held-out document does."""
+    tokenizer = Tokenizer(train_tiny_tokenizer())
+    new, shared = np.arange(500, 540, dtype=np.int32), np.arange(100, 150, dtype=np.int32)
+    documents = [np.concatenate([new, shared[:size], new]) for size in (30, 40, 50)]
+    data = replace(
+        make_data(np.arange(500, dtype=np.int32)),
+        held_out=tuple(HeldOutText("en", tokens, 1) for tokens in documents),
+        document_starts=tuple(range(30)),
+    )
+    measured = measure_texts(make_samples(en=ENGLISH), tokenizer, data, known_words=set())
+    assert measured.own_values["copying_median"] == 40
+
+
 def test_a_text_too_short_to_tell_has_no_language() -> None:
     """Neither does a language of which all texts are so short count as missed."""
     tokenizer = Tokenizer(train_tiny_tokenizer())

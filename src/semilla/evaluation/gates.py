@@ -45,7 +45,9 @@ THRESHOLDS: dict[str, Threshold] = {
     "ended": Threshold("target", ">=", 0.9),  # less where many held-out documents are longer than a sample
     "language": Threshold("target", ">=", 0.9),
     "repetition": Threshold("target", "<=", 0.01),  # or what is usual in the training text, if that is more
-    "copying_median": Threshold("target", "<=", 20, "tokens"),  # or a quarter of a held-out document
+    "copying_median": Threshold(
+        "target", "<=", 20, "tokens"
+    ),  # or what ``texts`` finds in held-out documents
     "minimal_pairs": Threshold("target", ">=", 0.9),
     "coherence": Threshold("target", ">=", 0.5),
 }

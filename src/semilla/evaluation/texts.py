@@ -28,6 +28,8 @@ SAMPLE_TOKENS = 120
 """Tokens of a sample in which repetition and copying are measured."""
 ENDING_TOKENS = 400
 """Tokens of a sample from a model that has learned to end its texts."""
+HELD_OUT_COMPARED = 40
+"""Held-out documents that are compared with the training text."""
 _LEAST_LETTERS = 20
 """With fewer, the language of a text is a guess."""
 
@@ -95,7 +97,7 @@ def measure_texts(
     own_values = {
         "repetition": max(usual_repetition, THRESHOLDS["repetition"].value),
         "ended": THRESHOLDS["ended"].value * measure_short_share(data),
-        "copying_median": max(THRESHOLDS["copying_median"].value, _find_copying_limit(data)),
+        "copying_median": max(THRESHOLDS["copying_median"].value, _find_copying_limit(data, training_text)),
     }
     if not invention.num_words:
         del figures["invented_words"]
@@ -107,9 +109,19 @@ def choose_sample_tokens(data: TrainingData) -> int:
     return ENDING_TOKENS if data.has_documents else SAMPLE_TOKENS
 
 
-def _find_copying_limit(data: TrainingData) -> float:
-    """A quarter of the usual held-out document, in tokens; 0 where there are few documents."""
-    return statistics.median(len(text.tokens) for text in data.held_out) / 4 if data.has_documents else 0
+def _find_copying_limit(data: TrainingData, training_text: str) -> float:
+    """A quarter of the usual held-out document, in tokens, or what held-out documents share with the training text.
+
+    The latter is more where documents resemble each other, like letters from a template. 0 where there are few.
+    """
+    if not data.has_documents:
+        return 0
+    shared = []
+    for text in data.held_out[:: max(1, len(data.held_out) // HELD_OUT_COMPARED)]:
+        interrupts.check()
+        shared.append(measure_copying(text.tokens.tolist()[:SAMPLE_TOKENS], training_text))
+    quarter = statistics.median(len(text.tokens) for text in data.held_out) / 4
+    return max(quarter, statistics.median(shared))
 
 
 def measure_short_share(data: TrainingData) -> float:
