@@ -58,7 +58,7 @@ def test_ids_are_unique_and_in_order():
 
 def test_every_link_leads_to_a_place():
     """Links between chapters name a chapter, a heading in it, the contents or the glossary."""
-    places = {*GUIDE.by_id, "contents", "glossary"}
+    places = {*GUIDE.by_id, "contents", "glossary", *(page.section_id for page in GUIDE.pages)}
     anchors = {f"{section.section_id}#{anchor}" for section in GUIDE.sections for anchor in section.anchors}
     assert set(GUIDE.cross_references.values()) <= places | anchors
 

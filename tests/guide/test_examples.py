@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from guide_reader import Reader, matches, split_session
 
+from semilla.guide import find_chapters
 from semilla.guide.chapters import CodeExample, DocumentSection, parse_chapter
 from semilla.guide.documentation import load_documentation
 
@@ -25,6 +26,16 @@ def test_blocks_do_what_the_chapter_says(walk, chapter):
     reader, complaints = walk
     if chapter is not FIRST:
         complaints = reader.follow(chapter)
+    assert not complaints, "\n\n".join(complaints)
+
+
+def test_solutions_are_right(tmp_path):
+    """Every block of the solutions prints what is below it."""
+    page = (find_chapters() / "solutions.md").read_text(encoding="utf-8")
+    title, _, rest = page.partition("\n")
+    chapter = parse_chapter(f"{title}\n<!--\nid: solutions\n-->\n{rest}", file_name="solutions.md")
+    assert len(chapter.code_examples) == len(chapter.parts)
+    complaints = Reader(tmp_path).follow(chapter)
     assert not complaints, "\n\n".join(complaints)
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 from difflib import get_close_matches
+from pathlib import Path
 
 from rich.text import Text
 
 from semilla.errors import InvalidConfigError
+from semilla.guide.checks import CHECKS, compare, measure
 from semilla.guide.documentation import TrainingDocumentation, describe, load_documentation
 from semilla.guide.search import Place, Term, find_named, list_places, look_up, name_place, title_place
 from semilla.guide.troubleshooting import TroubleshootingEntry
@@ -20,7 +22,8 @@ from semilla.terminal.tables import make_console, print_table
 
 HELP = """Read the training guide: a chapter (tokenization), a part of one (tokenization#why-pieces), the entry for an
 error category or a warning, a glossary term, another page of the documentation (install), or what matches a symptom
-in your own words. Without words, show the contents. A terminal shows a long page in PAGER, or in less."""
+in your own words. Without words, show the contents. A terminal shows a long page in PAGER, or in less.
+`check CHAPTER` compares your bet on the experiment at the end of a chapter with the run that you made of it."""
 
 MAX_OTHERS = 4
 
@@ -30,10 +33,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "words", nargs="*", metavar="WORDS", help="a chapter, a topic such as oom, a term, or a symptom"
     )
     parser.add_argument("--json", action="store_true", help="print what was found, or the contents, as JSON")
+    parser.add_argument(
+        "--bet", type=float, metavar="NUMBER", help="with check CHAPTER: the figure that you expect"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     guide = load_documentation()
+    if arguments.bet is not None or _asks_for_check(arguments.words):
+        print_check(arguments.words, bet=arguments.bet)
+        return 0
     if not arguments.words:
         with page_output():
             print_contents(guide, as_json=arguments.json)
@@ -57,6 +66,24 @@ def print_others(places: list[Place]) -> None:
         print_table(
             [(f"semilla guide {name_place(place)}", title_place(place)) for place in places], indent_columns=1
         )
+
+
+def _asks_for_check(words: list[str]) -> bool:
+    return len(words) == 2 and words[0] == "check" and words[1] in CHECKS
+
+
+def print_check(words: list[str], *, bet: float | None) -> None:
+    """Print the question of a chapter's experiment, and what the run in the current folder answers."""
+    if not _asks_for_check(words):
+        chapters = ", ".join(CHECKS)
+        raise InvalidConfigError(
+            f"--bet belongs to semilla guide check CHAPTER, where CHAPTER is one of {chapters}",
+            next_command="semilla guide check overview --bet 1.5",
+        )
+    chapter = words[1]
+    measured = measure(chapter, Path())
+    print_text(CHECKS[chapter].question)
+    print_text(compare(CHECKS[chapter], measured, bet=bet))
 
 
 def find_places(guide: TrainingDocumentation, words: list[str]) -> list[Place]:

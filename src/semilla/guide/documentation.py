@@ -16,7 +16,7 @@ from typing import Any
 from semilla.errors import IntegrityError
 from semilla.guide import find_chapters
 from semilla.guide.chapters import DocumentSection, Part, parse_chapter
-from semilla.guide.pages import find_pages, read_pages
+from semilla.guide.pages import find_pages, parse_page, read_pages
 from semilla.guide.troubleshooting import TroubleshootingEntry, parse_entries
 
 IDS = (
@@ -27,6 +27,8 @@ IDS = (
 TROUBLESHOOTING = "troubleshooting"
 OTHER_PAGES = {"README.md": "contents", "glossary.md": "glossary"}
 """Pages of the guide that are not chapters -> their ids."""
+APPENDICES = ("problems.md", "solutions.md")
+"""Pages of the guide with parts of their own, named as the file."""
 _TERM = re.compile(r"^\*\*(?P<term>[^*]+)\*\*: (?P<definition>.+?)(?=\n\n|\n*\Z)", re.MULTILINE | re.DOTALL)
 
 
@@ -34,7 +36,7 @@ _TERM = re.compile(r"^\*\*(?P<term>[^*]+)\*\*: (?P<definition>.+?)(?=\n\n|\n*\Z)
 class TrainingDocumentation:
     """The whole guide. ``cross_references`` maps a link, such as ``02-tokenization.md#why-pieces``, to an id.
 
-    ``pages`` are those of the documentation outside the guide, each followed by its parts.
+    ``pages`` are the appendices and the documentation outside the guide, each followed by its parts.
     """
 
     sections: tuple[DocumentSection, ...]
@@ -61,7 +63,8 @@ class TrainingDocumentation:
 @cache
 def load_documentation() -> TrainingDocumentation:
     """Read the installed guide; IntegrityError if a page breaks the rules of the guide."""
-    return replace(read_documentation(find_chapters()), pages=read_pages(find_pages()))
+    guide = read_documentation(find_chapters())
+    return replace(guide, pages=(*guide.pages, *read_pages(find_pages())))
 
 
 def read_documentation(folder: Path) -> TrainingDocumentation:
@@ -70,11 +73,18 @@ def read_documentation(folder: Path) -> TrainingDocumentation:
     sections = tuple(parse_chapter(_read(path), file_name=path.name) for path in paths)
     entries = [parse_entries(one.content) for one in sections if one.section_id == TROUBLESHOOTING]
     glossary = folder / "glossary.md"
+    appendices = tuple(
+        part
+        for name in APPENDICES
+        if (folder / name).is_file()
+        for part in parse_page(_read(folder / name), Path(name).stem)
+    )
     return TrainingDocumentation(
         sections=sections,
-        cross_references=_resolve_links(sections),
+        cross_references=_resolve_links(sections, appendices),
         glossary=parse_glossary(_read(glossary)) if glossary.is_file() else {},
         troubleshooting_guide=entries[0] if entries else (),
+        pages=appendices,
     )
 
 
@@ -101,8 +111,11 @@ def describe(documentation: TrainingDocumentation) -> dict[str, Any]:
     }
 
 
-def _resolve_links(sections: tuple[DocumentSection, ...]) -> dict[str, str]:
+def _resolve_links(sections: tuple[DocumentSection, ...], appendices: tuple[Part, ...]) -> dict[str, str]:
     places = dict(OTHER_PAGES)
+    for part in appendices:
+        page, mark, anchor = part.section_id.partition("#")
+        places[f"{page}.md{mark}{anchor}"] = part.section_id
     for section in sections:
         places |= {section.file_name: section.section_id}
         places |= {
