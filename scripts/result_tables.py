@@ -222,6 +222,38 @@ def compute_ratio(figures: Mapping[str, Any], one: str, other: str) -> float:
     return float(figures[one]["median"] / figures[other]["median"])
 
 
+def tabulate_law() -> str:
+    """Bits per byte of each run, as fitted, and as predicted by a fit without the runs of its text."""
+    rows = [
+        [text, f"{bits:.3f}", *(f"{one:.3f} ({show_signed(one / bits - 1)})" for one in (fitted, unseen))]
+        for text, bits, fitted, unseen in read_result("results/quality-law")["runs"]
+    ]
+    return draw_table(("text", "measured", "fitted", "predicted without its text"), rows)
+
+
+def tabulate_law_held_out() -> str:
+    """What the law chose for texts that it had not seen, what it expected and what came out."""
+    rows = [
+        [
+            one["text"],
+            f"{one['vocab_size']:,} pieces, {one['num_layers']} x {one['d_model']}, {one['num_epochs']} epochs, "
+            f"dropout {one['dropout']:g}",
+            f"{one['expected']['bits']:.3f}",
+            f"{one['bits_per_byte'][-1]:.3f} ({show_signed(one['expected']['bits'] / one['bits_per_byte'][-1] - 1)})",
+            f"{one['expected']['seconds']:.1f} s",
+            f"{one['processor_s']:.1f} s",
+        ]
+        for one in json.loads((BENCHMARKS / "results" / "quality-held-out.json").read_text(encoding="utf-8"))
+    ]
+    headings = ("text", "chosen", "expected", "measured (error)", "expected time", "measured time")
+    return draw_table(headings, rows)
+
+
+def show_signed(share: float) -> str:
+    """A signed share in percent."""
+    return f"{100 * share:+.1f} %"
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "training_losses": tabulate_losses,
     "training_quality": tabulate_quality,
@@ -235,5 +267,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "grammar_phenomena": tabulate_phenomena,
     "rounding": tabulate_rounding,
     "watching": tabulate_watching,
+    "law": tabulate_law,
+    "law_held_out": tabulate_law_held_out,
 }
 """What a page of the lab log can ask for by name."""
