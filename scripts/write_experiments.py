@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from lab_log import list_defaults, list_figures
 from result_tables import TABLES
+from story_tables import STORY_TABLES
 from write_guide import draw_table, write_pages
 
 FOLDER = Path(__file__).parents[1] / "docs" / "experiments"
@@ -62,6 +63,7 @@ def tabulate_figures() -> str:
 
 GENERATED: dict[str, Callable[[], str]] = {
     **TABLES,
+    **STORY_TABLES,
     "entries": tabulate_entries,
     "figures": tabulate_figures,
     "defaults": lambda: draw_table(("setting or constant", "value", "from"), list_defaults()),
