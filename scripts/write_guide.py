@@ -115,16 +115,25 @@ def show_samples(recorded: Mapping[str, Any]) -> str:
 
 
 def show_ladder(recorded: Mapping[str, Any]) -> str:
-    """Return, for each epoch, its bits per byte and how its model continued one opening. Long runs show four epochs."""
+    """Return, for up to three epochs, the bits per byte and how the model continued one opening."""
     epochs = recorded["epochs"]
-    chosen = sorted({0, 1, len(epochs) // 2, len(epochs) - 1} & set(range(len(epochs))))
+    chosen = sorted({0, len(epochs) // 2, len(epochs) - 1} & set(range(len(epochs))))
     lines = []
     for epoch in (epochs[place] for place in chosen):
-        sample = epoch["samples"][0]
-        text = f"[{sample['prompt']}]{sample['text']}"
         lines += [f"epoch {epoch['epoch_number']}, {epoch['bits_per_byte']['all']:.3f} bits per byte:"]
-        lines += [f"  {line}" for line in textwrap.wrap(" ".join(text.split()), 110)]
+        lines += [f"  {line}" for line in wrap_sample(epoch["samples"][0])]
     return "\n".join(["```text", *lines, "```"])
+
+
+def show_openings(recorded: Mapping[str, Any]) -> str:
+    """Return how the last model of the recorded run continued the opening of each language."""
+    samples = recorded["epochs"][-1]["samples"]
+    return "\n".join(["```text", *(line for sample in samples for line in wrap_sample(sample)), "```"])
+
+
+def wrap_sample(sample: Mapping[str, str]) -> list[str]:
+    """A sample in lines, its opening in brackets."""
+    return textwrap.wrap(" ".join(f"[{sample['prompt']}]{sample['text']}".split()), 110)
 
 
 def show_temperatures(recorded: Mapping[str, Any]) -> str:
@@ -147,6 +156,7 @@ GENERATED: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "recorded_transcript": show_transcript,
     "recorded_samples": show_samples,
     "recorded_ladder": show_ladder,
+    "recorded_openings": show_openings,
     "recorded_temperatures": show_temperatures,
 }
 """The generated blocks by name."""

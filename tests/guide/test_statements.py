@@ -114,6 +114,7 @@ def list_statements() -> dict[str, tuple[str, str]]:
         "embedding x 100": ("model_initialization", f"with deviation {100 * EMBEDDING_DEVIATION:g} instead of"),
         "logits x 100": ("model_initialization", f"±{100 * EMBEDDING_DEVIATION * math.sqrt(width):.0f} or more"),
         "random logits": ("model_initialization", f"half of its square, {random_cost(width):.2f}, is what"),
+        "norm": ("model_initialization", f"so it becomes ({3 / 12.5**0.5:.3f}, {4 / 12.5**0.5:.3f})"),
         "silu": ("model_initialization", f"silu(2) = {2 * squash(2):.3f}, silu(-6) = {-6 * squash(-6):.3f}"),
         "ten pairs": ("evaluation_and_checkpoints", f"({measure_interval(0.6, 10)})"),
         "thousand pairs": ("evaluation_and_checkpoints", f"({measure_interval(0.6, 1000)})"),
