@@ -132,6 +132,8 @@ def assert_four_lines(text: str, *, category: str) -> None:
         ("corpus_seed", ["3"], 3),
         ("corpus_grade", ["2"], 2),
         ("layout", ["lines"], "lines"),
+        ("dedupe", None, True),
+        ("repair", None, True),
         ("text_column", ["body"], "body"),
         ("title_column", ["name"], "name"),
         ("repetition_fraction", ["0.1"], 0.1),

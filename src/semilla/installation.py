@@ -16,7 +16,7 @@ EXTRAS = {
     "export": ("gguf", "safetensors", "tokenizers"),
     "hub": ("huggingface_hub",),
     "serve": ("jinja2", "starlette", "uvicorn"),
-    "text": ("defusedxml", "pyarrow", "pypdfium2", "selectolax", "striprtf", "zstandard"),
+    "text": ("defusedxml", "ftfy", "pyarrow", "pypdfium2", "selectolax", "striprtf", "zstandard"),
 }
 """Extra -> the modules it installs that the commands import."""
 

@@ -24,6 +24,8 @@ OTHER_VALUES = {
     "corpus_size_mb": 7,
     "corpus_grade": 2,
     "layout": "lines",
+    "dedupe": True,
+    "repair": True,
     "text_column": "body",
     "title_column": "name",
     "repetition_fraction": 0.1,

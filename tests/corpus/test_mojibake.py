@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from semilla.corpus.cleaning.clean import clean_file
+from semilla.corpus.cleaning.repair import repair_text
 from semilla.corpus.formats.mojibake import DoubleEncoding, find_double_encoding
+from semilla.installation import list_missing
 
 TEXT = "El niño preguntó: «¿Y la señora?» — “The cat is here!” 🌱"
 
@@ -66,17 +68,22 @@ def test_the_warning_has_a_count_and_an_example() -> None:
     assert clean.text.startswith("El niÃ±o")
 
 
+@pytest.mark.skipif(bool(list_missing(["ftfy"])), reason="needs the extra text")
+@pytest.mark.parametrize("read_as", ["cp1252", "latin-1"])
+def test_the_repair_undoes_the_second_encoding(read_as: str) -> None:
+    """Whichever it was, and only on the lines that have two."""
+    text = "El niño soñó: otra vez.\n"
+    repaired = repair_text(encode_twice(text, read_as) + text + "plain\n猫がいる\n")
+    assert repaired.text == text + text + "plain\n猫がいる\n"
+    assert repaired.count == 3
+    assert repaired.after == text.rstrip()
+
+
+@pytest.mark.skipif(bool(list_missing(["ftfy"])), reason="needs the extra text")
 @pytest.mark.parametrize(
-    ("read_as", "advised"), [("cp1252", "CP1252"), ("latin-1", "ISO-8859-1"), (None, None)]
+    "text", ["", "plain", "Привет", "猫がいる", "«ESPAÑ»", "AMANHÃ» e IRMÃ—", "À côté, Â ou Ã", "5 £ ¼ ©"]
 )
-def test_the_advised_repair_works(read_as: str | None, advised: str | None) -> None:
-    """It undoes the second encoding, whichever it was; none is advised for a text of which only a part has two."""
-    text = "El niño soñó—otra vez.\n"
-    twice = encode_twice(text, read_as or "latin-1")
-    (warning,) = clean_file((twice + (text if read_as is None else "")).encode(), name="libro.txt").warnings
-    encoding = warning.partition("iconv -f UTF-8 -t ")[2] or None
-    assert encoding == advised
-    if encoding:
-        assert twice.encode(encoding).decode() == text
-    else:
-        assert warning.endswith("because a part of it was not")
+def test_the_repair_leaves_other_text_in_peace(text: str) -> None:
+    """Also quotation marks, ligatures and other things that ftfy can change."""
+    kept = f"{text} “so” ﬁne…"
+    assert repair_text(kept).text == kept

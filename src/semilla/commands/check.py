@@ -5,8 +5,12 @@ from __future__ import annotations
 import argparse
 
 from semilla.configuration.flags import add_settings, load_arguments
+from semilla.configuration.schema import PipelineConfiguration
+from semilla.corpus.cleaning_sample import sample_cleaning
 from semilla.corpus.manifest import CorpusManifest
+from semilla.corpus.sources import resolve_source
 from semilla.pipeline.phases.prerequisite_check import check_all, raise_failed
+from semilla.terminal.cleaning_steps import print_steps
 from semilla.terminal.console import print_json, print_text
 from semilla.terminal.corpus_table import print_corpus
 from semilla.terminal.tables import print_table
@@ -19,6 +23,9 @@ code is 1 if a required check fails."""
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_settings(parser)
     parser.add_argument("source", metavar="SOURCE", nargs="?", help="the text, as for --corpus-source")
+    parser.add_argument(
+        "--show-cleaning", action="store_true", help="show what each step of cleaning changes in a few files"
+    )
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
 
 
@@ -38,5 +45,21 @@ def run(arguments: argparse.Namespace) -> int:
         for manifest, text in tried:
             print_text("")
             print_corpus(manifest, text)
+        if arguments.show_cleaning:
+            _show_cleaning(config)
     raise_failed(checks)
     return 0
+
+
+def _show_cleaning(config: PipelineConfiguration) -> None:
+    source = resolve_source(config.corpus_source)
+    if not source.is_local:
+        print_text("--show-cleaning shows files of this machine only")
+        return
+    num_shown = 0
+    for name, steps in sample_cleaning(config, source):
+        print_text("")
+        print_steps(name, steps)
+        num_shown += 1
+    if not num_shown:
+        print_text("cleaning changes nothing in the files that were tried")

@@ -150,6 +150,11 @@ class PipelineConfiguration(Group):
     layout: Literal["auto", "prose", "lines", "verbatim"] = "auto"
     """What becomes of the lines of a text: auto joins those that were wrapped; prose joins the lines of every
     paragraph; lines keeps every line; verbatim keeps every character."""
+    dedupe: bool = False
+    """Remove documents that are nearly the same as an earlier one, and paragraphs that come again word for word, from
+    your own text; without it they are counted."""
+    repair: bool = False
+    """Mend text that was encoded twice, such as Ã© for é; without it that is counted. Needs the extra text."""
     trust_tokenizer: bool = False
     """Let skip_phases use a tokenizer that no run in this directory made; it is loaded in a child process first."""
     max_validation_loss: float = Field(5.0, gt=0, le=20)

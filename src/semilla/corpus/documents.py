@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.corpus.catalogue import CATALOGUE, MIRRORS, Book
 from semilla.corpus.cleaning.clean import clean_file
+from semilla.corpus.duplicates import Duplicates
 from semilla.corpus.fetching.addresses import find_host
 from semilla.corpus.fetching.downloads import Download, Downloader
 from semilla.corpus.fetching.fetcher import Fetcher
@@ -37,16 +38,23 @@ def prepare_documents(
     ``allow_partial`` lets a book be missing.
     """
     source = resolve_source(config.corpus_source)
+    found: Iterator[PreparedDocument | MissingDocument | LeftOutFile]
     if source.hidden_path:
         progress(
             Note(f"using the catalogue's {source.value}; to use the file of that name, say ./{source.value}")
         )
     if source.is_local:
-        yield from read_local(config, source, progress=progress)
+        found = read_local(config, source, progress=progress)
     elif source.is_remote:
-        yield from _download(config, source, progress=progress, policy=policy or FetchPolicy())
+        found = _download(config, source, progress=progress, policy=policy or FetchPolicy())
     else:
-        yield from _generate_sample(config)
+        found = _generate_sample(config)
+    if source.kind == "catalogue":
+        yield from found
+        return
+    duplicates = Duplicates(removes=config.dedupe)
+    yield from duplicates.filter(found)
+    duplicates.tell(progress)
 
 
 def list_mirrors(config: PipelineConfiguration) -> tuple[str, ...]:

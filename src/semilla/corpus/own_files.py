@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from semilla.configuration.schema import PipelineConfiguration
+from semilla.corpus.cleaning.repair import require_repair
 from semilla.corpus.fetching.downloads import Download
 from semilla.corpus.formats.confined import ConfinedReader
 from semilla.corpus.formats.extracted import UnreadableError
@@ -91,6 +92,10 @@ class _Reading:
     origin: Provenance | None = None
     _left_out: dict[str, list[SemillaError]] = field(default_factory=dict)
     _num_read: int = 0
+
+    def __post_init__(self) -> None:
+        if self.config.repair:
+            require_repair()
 
     def read_path(self, path: Path, *, reader: ConfinedReader) -> Iterator[PreparedDocument | LeftOutFile]:
         try:

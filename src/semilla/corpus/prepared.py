@@ -10,11 +10,13 @@ from semilla.configuration.schema import PipelineConfiguration
 from semilla.configuration.settings import to_command
 from semilla.corpus.cleaning.clean import CleanText, clean_text
 from semilla.corpus.cleaning.layout import describe_layout
+from semilla.corpus.cleaning.repair import Repaired, repair_text
 from semilla.corpus.fetching.downloads import Download
 from semilla.corpus.formats.extracted import LONE_SURROGATES, Extracted, ReadOptions, UnreadableError
 from semilla.corpus.formats.plain_text import UndecodableError
 from semilla.corpus.formats.reading import FileText
 from semilla.corpus.manifest import Provenance
+from semilla.corpus.personal_data import count_personal_data
 from semilla.corpus.remarks import Remarks
 from semilla.errors import InvalidCorpusError
 
@@ -91,7 +93,8 @@ def prepare_file(
     origin = origin or Provenance(
         source=found.name, file_sha256=found.sha256, file_bytes=found.size_bytes, format=found.format
     )
-    cleaned = [(one, clean) for one in found.documents if (clean := _clean(one, config, name=found.name))]
+    tried = ((one, _clean(one, config, name=found.name, remarks=remarks)) for one in found.documents)
+    cleaned = [(one, clean) for one, clean in tried if clean]
     if not cleaned:
         raise UnreadableError(f"{found.name} holds no text", reason="empty")
     first, clean = cleaned[0]
@@ -102,6 +105,8 @@ def prepare_file(
     )
     asked = _find_asked_layout(first, config)
     document = describe(clean, title=first.title or found.title, origin=origin, layout=asked)
+    for _, one in cleaned:
+        remarks.add_personal_data(count_personal_data(one.text), name=found.name)
     document.author, document.language = clean.author or first.author, first.language
     document.removed = dict(Counter(first.removed) + Counter(clean.removed))
     document.replaced = dict(Counter(first.replaced) + Counter(clean.replaced))
@@ -115,14 +120,19 @@ def _find_asked_layout(document: Extracted, config: PipelineConfiguration) -> st
     return document.layout if document.layout == "verbatim" else None
 
 
-def _clean(document: Extracted, config: PipelineConfiguration, *, name: str) -> CleanText | None:
+def _clean(
+    document: Extracted, config: PipelineConfiguration, *, name: str, remarks: Remarks
+) -> CleanText | None:
     if not document.text.strip():
         return None
+    repaired = repair_text(document.text) if config.repair else Repaired(document.text)
     layout = config.layout if config.layout != "auto" else document.layout
     try:
-        return clean_text(document.text, name=name, encoding=document.encoding, layout=layout)
+        clean = clean_text(repaired.text, name=name, encoding=document.encoding, layout=layout)
     except InvalidCorpusError:
         return None
+    remarks.add_repair(repaired, name=name)
+    return clean
 
 
 def _join(

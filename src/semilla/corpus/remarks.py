@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from semilla.corpus.cleaning.clean import CleanText
 from semilla.corpus.cleaning.markup import find_markup
+from semilla.corpus.cleaning.repair import Repaired
 from semilla.events import Note, Progress, Warned
 from semilla.records import names
 
 _TOLD_SHARE = 0.01
 _NUM_NAMED = 3
 _NUM_KINDS = 3
+_CHANGE_CHARACTERS = 30
 _BOOK_KINDS = {"header_and_licence", "white_space"}
 """Left out of every book, and told by themselves."""
 
@@ -24,6 +27,10 @@ class Remarks:
     _removed: list[str] = field(default_factory=list)
     _around: list[str] = field(default_factory=list)
     _lone: list[tuple[str, int]] = field(default_factory=list)
+    _repaired: dict[str, int] = field(default_factory=dict)
+    _repair_example: str = ""
+    _personal: Counter[str] = field(default_factory=Counter)
+    _personal_names: dict[str, None] = field(default_factory=dict)
     _joined: list[tuple[str, int]] = field(default_factory=list)
     _markup: dict[str, list[str]] = field(default_factory=dict)
     _examples: dict[str, str] = field(default_factory=dict)
@@ -56,6 +63,18 @@ class Remarks:
         if count:
             self._lone.append((name, count))
 
+    def add_repair(self, repaired: Repaired, *, name: str) -> None:
+        """Note what was mended in a file."""
+        if repaired.count:
+            self._repaired[name] = self._repaired.get(name, 0) + repaired.count
+            self._repair_example = self._repair_example or _show_change(repaired)
+
+    def add_personal_data(self, counts: Mapping[str, int], *, name: str) -> None:
+        """Note the e-mail addresses and telephone numbers of a file."""
+        if counts:
+            self._personal.update(counts)
+            self._personal_names[name] = None
+
     def tell(self, progress: Progress) -> None:
         """Say what was collected."""
         if self._removed:
@@ -68,6 +87,22 @@ class Remarks:
             total = sum(count for _, count in self._joined)
             texts = _name_some([name for name, _ in self._joined])
             progress(Note(f"{total:,} wrapped lines were joined into paragraphs in {texts}."))
+        if self._repaired:
+            total = sum(self._repaired.values())
+            texts = _name_some(list(self._repaired))
+            progress(
+                Note(
+                    f"{total:,} characters that were encoded twice were mended in {texts}: {self._repair_example}."
+                )
+            )
+        if self._personal:
+            found = " and ".join(f"{count:,} {kind}" for kind, count in self._personal.items())
+            progress(
+                Warned(
+                    f"the text has {found} (in {_name_some(list(self._personal_names))}), which a model may repeat",
+                    topic="invalid_corpus",
+                )
+            )
         if self._lone:
             total = sum(count for _, count in self._lone)
             texts = _name_some([name for name, _ in self._lone])
@@ -84,6 +119,15 @@ class Remarks:
                     topic="invalid_corpus",
                 )
             )
+
+
+def _show_change(repaired: Repaired) -> str:
+    """The words around the first change of a line."""
+    pairs = enumerate(zip(repaired.before, repaired.after, strict=False))
+    same = next((place for place, pair in pairs if pair[0] != pair[1]), 0)
+    start = repaired.before.rfind(" ", 0, same) + 1
+    before, after = (text[start : start + _CHANGE_CHARACTERS] for text in (repaired.before, repaired.after))
+    return f"{before!r} became {after!r}"
 
 
 def _describe_kind(kind: str, count: int, example: str | None) -> str:

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 from semilla.corpus.cleaning.boilerplate import strip_boilerplate, strip_marks
 from semilla.corpus.cleaning.gutenberg import Pieces, opens_like_gutenberg, separate_books
 from semilla.corpus.cleaning.layout import Layout, join_lines
-from semilla.corpus.cleaning.ledger import Ledger
+from semilla.corpus.cleaning.ledger import Ledger, Step
 from semilla.corpus.formats.detect import TERMINAL_CODES
 from semilla.corpus.formats.mojibake import find_double_encoding
 from semilla.corpus.formats.plain_text import decode_text
@@ -68,16 +67,26 @@ def clean_file(data: bytes, *, name: str, encoding: str = "auto", layout: Layout
     return clean_text(decoded, name=name, encoding=encoding, layout=layout)
 
 
-def clean_text(decoded: str, *, name: str, encoding: str = "utf-8", layout: Layout = "auto") -> CleanText:
-    """Clean a text. ``encoding`` is only recorded; ``layout`` is described at ``Layout``.
+def clean_text(
+    decoded: str,
+    *,
+    name: str,
+    encoding: str = "utf-8",
+    layout: Layout = "auto",
+    steps: list[Step] | None = None,
+) -> CleanText:
+    """Clean a text. ``encoding`` is only recorded; ``layout`` is described at ``Layout``; ``steps`` is appended to.
 
     Raises InvalidCorpusError when nothing is left.
     """
     if layout == "verbatim":
         return _keep_verbatim(decoded, name=name, encoding=encoding)
-    ledger = Ledger()
+    ledger = Ledger(steps=steps)
     text = normalise_characters(decoded, ledger=ledger)
+    ledger.show("characters", decoded, text)
     separated = separate_books(text, ledger=ledger)
+    pieces = "\n".join(piece.text for piece in separated.pieces)
+    ledger.show("books", text, pieces)
     parts: list[str] = []
     was_book = False
     for piece in separated.pieces:
@@ -88,6 +97,7 @@ def clean_text(decoded: str, *, name: str, encoding: str = "utf-8", layout: Layo
     if not clean.strip():
         raise InvalidCorpusError(f"{name} holds no text")
     clean += "\n"
+    ledger.show("lines", pieces, clean)
     return CleanText(
         text=clean,
         encoding=encoding,
@@ -184,17 +194,8 @@ def _warn_about_encoding(text: str, *, name: str) -> tuple[str, ...]:
         return ()
     return (
         f"{name} was encoded twice: it has {double.count:,} characters such as {double.found!r} in place of "
-        f"{double.meant!r}; kept as it is{_advise_repair(text)}",
+        f"{double.meant!r}; kept as it is: --repair mends it",
     )
-
-
-def _advise_repair(text: str) -> str:
-    """The command that undoes the second encoding, if one undoes it everywhere in ``text``."""
-    for encoding in ("CP1252", "ISO-8859-1"):
-        with suppress(UnicodeEncodeError):
-            text.encode(encoding)
-            return f". If it is all like that, repair it: iconv -f UTF-8 -t {encoding}"
-    return ", because a part of it was not"
 
 
 def _list_warnings(separated: Pieces, text: str, *, name: str) -> tuple[str, ...]:

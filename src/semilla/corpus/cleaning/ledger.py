@@ -10,6 +10,15 @@ from dataclasses import dataclass, field
 _EXAMPLE_CHARACTERS = 60
 
 
+@dataclass(frozen=True)
+class Step:
+    """A step of cleaning: the text before and after it."""
+
+    name: str
+    before: str
+    after: str
+
+
 @dataclass
 class Ledger:
     """Counts the removed characters that are not white space, which ``close`` adds as one sum."""
@@ -18,6 +27,13 @@ class Ledger:
     replaced: Counter[str] = field(default_factory=Counter)
     """Characters that another one stands for, by kind."""
     examples: dict[str, str] = field(default_factory=dict)
+    steps: list[Step] | None = None
+    """The steps that changed something, if they are kept."""
+
+    def show(self, name: str, before: str, after: str) -> None:
+        """Keep a step, if steps are kept and it changed something."""
+        if self.steps is not None and before != after:
+            self.steps.append(Step(name, before, after))
 
     def note(self, kind: str, text: str) -> None:
         """Count a text that is removed."""

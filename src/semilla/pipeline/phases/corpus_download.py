@@ -21,7 +21,7 @@ from semilla.records.files import describe_artifact
 
 PHASE = "corpus_download"
 MAX_WARNINGS = 100
-_READING = ("text_column", "title_column", "layout")
+_READING = ("text_column", "title_column", "layout", "dedupe", "repair")
 """Settings of how files are read."""
 ARTIFACTS = (names.CORPUS, names.CORPUS_MANIFEST)
 
@@ -36,7 +36,9 @@ def read_inputs(config: PipelineConfiguration, records: Mapping[str, PhaseRecord
         "manifest_version": SCHEMA_VERSION,
     }
     # Only those that differ from the defaults: the records of older runs have none.
-    inputs |= {name: value for name in _READING if (value := getattr(config, name)) not in {"", "auto"}}
+    inputs |= {
+        name: value for name in _READING if (value := getattr(config, name)) not in {"", "auto", False}
+    }
     if source.kind == "url":
         return inputs
     if source.is_local:

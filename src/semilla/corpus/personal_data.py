@@ -1,0 +1,27 @@
+"""Counts e-mail addresses and telephone numbers in a text: a model may repeat what it was trained on."""
+
+from __future__ import annotations
+
+import re
+
+_ADDRESS = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@(?:[\w-]{1,63}\.){1,8}[^\W\d_]{2,24}\b")
+_TELEPHONE = re.compile(
+    r"""(?<![\w+.,:/=-])(?:
+        \+\d{1,3}(?:[ .-]?\(?\d{1,4}\)?){2,5}\d{2} # +34 612 345 678 and +1 (555) 123-4567
+      | \(\d{2,4}\)[ ]?\d{3,4}[ -]\d{3,4} # (555) 123-4567
+      | \d{3}[-.]\d{3}[-.]\d{4} # 555-123-4567
+      | [6-9]\d{2}[ ]\d{3}[ ]\d{3} # 612 345 678
+      | [6-9]\d{2}[ ]\d{2}[ ]\d{2}[ ]\d{2} # 612 34 56 78
+      | 0\d(?:[ ]\d{2}){4} # 01 23 45 67 89
+    )(?![\w-]|[.,]\d)""",
+    re.X,
+)
+_LEAST_DIGITS = 9
+
+
+def count_personal_data(text: str) -> dict[str, int]:
+    """How many e-mail addresses and telephone numbers a text has, by kind; empty for none."""
+    addresses = sum(1 for _ in _ADDRESS.finditer(text)) if "@" in text else 0
+    numbers = sum(sum(map(str.isdecimal, found[0])) >= _LEAST_DIGITS for found in _TELEPHONE.finditer(text))
+    counts = {"e-mail addresses": addresses, "telephone numbers": numbers}
+    return {kind: count for kind, count in counts.items() if count}
