@@ -109,7 +109,7 @@ def collect_figures(directory: Path, status: PipelineStatus, metrics: TrainingMe
         "last_gradient_norm": last.gradient_norm,
         "training_seconds": final.total_training_time,
         "total_seconds": sum(status.phase_timings.values()),
-        "corpus_bytes": (directory / names.CORPUS).stat().st_size,
+        "corpus_bytes": (directory / names.COLLECTION_CORPUS).stat().st_size,
         "num_documents": len(read_manifest(directory).documents),
         "bundle_bytes": sum(
             path.stat().st_size for path in (directory / names.BUNDLE).rglob("*") if path.is_file()

@@ -96,7 +96,7 @@ def test_the_catalogue_trains_from_a_mirror(tmp_path: Path) -> None:
         assert (entry["provenance"]["mirror"], entry["provenance"]["attempts"]) == (mirror, 1)
         size_bytes = entry["end_byte"] - entry["start_byte"]
         assert (entry["end_byte"] - entry["cut_byte"]) / size_bytes == pytest.approx(0.1, abs=0.01)
-    text = (tmp_path / names.CORPUS).read_text(encoding="utf-8")
+    text = (tmp_path / names.COLLECTION_CORPUS).read_text(encoding="utf-8")
     assert "que vivía un hidalgo" in text
     assert not re.search(r"Project\s+Gutenberg", text, re.I)
     # Every held-out run of 50 characters is new: the cut shares nothing with what is trained on.

@@ -79,7 +79,7 @@ def test_odd_names_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys,
     write_text(text)
     assert cli.main([*list_words(Path("run"), f"./{text}"), "--output-dir", f"./{name}"]) == 3
     assert_four_lines(capsys.readouterr().err, category="validation_failure", phase="tokenizer_training")
-    assert (tmp_path / name / "corpus_bilingual.txt").is_file()
+    assert (tmp_path / name / "corpus.txt").is_file()
     assert cli.main(["status", "--", f"./{name}"]) == 0
     output = capsys.readouterr().out
     assert "\x1b" not in output

@@ -188,12 +188,12 @@ def test_files_we_did_not_write_are_neither_taken_nor_removed(
 
 def test_a_directory_of_an_earlier_run_is_ours(directory: Path) -> None:
     """D13: its lock file or its status shows that; an empty directory or unrelated files are fine too."""
-    refuse_foreign_files(directory)
+    refuse_foreign_files(directory, corpus_source="notes")
     (directory / names.LOCK).unlink()
     with pytest.raises(InvalidConfigError):
-        refuse_foreign_files(directory)
+        refuse_foreign_files(directory, corpus_source="notes")
     write_status(directory, PipelineStatus())
-    refuse_foreign_files(directory)
+    refuse_foreign_files(directory, corpus_source="notes")
 
 
 @pytest.mark.parametrize("name", ["-año 100 %, «uno»; 'dos' \"tres\" $HOME 🌱", "ñ" * 127 + "x"])

@@ -120,14 +120,14 @@ def test_memory_that_runs_out_in_the_tokenizer_ends_its_child_alone(
         limit = (120 << 20, 120 << 20)
         return popen(command, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, limit), **options)
 
-    for path in directory.glob("bilingual_*"):
+    for path in directory.glob("tokenizer_*"):
         path.unlink()
     with monkeypatch.context() as patch:
         patch.setattr(children.subprocess, "Popen", start)
         with pytest.raises(OutOfMemoryError, match="smaller vocabulary or less text") as caught:
             run_pipeline(configure(directory))
     assert caught.value.status == 3
-    assert not list(directory.glob("bilingual_*"))
+    assert not list(directory.glob("tokenizer_*"))
     assert (directory / names.CORPUS).is_file()
 
 

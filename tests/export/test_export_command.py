@@ -193,8 +193,8 @@ def keep_bundle_alone(directory: Path) -> None:
     [
         (damage_model, 65, "best_model.pt has changed"),
         (lambda run: (run / "best_model.pt").unlink(), 65, "best_model.pt is missing"),
-        (lambda run: (run / "bilingual_1k.model").write_bytes(b""), 65, "bilingual_1k.model has changed"),
-        (lambda run: (run / "corpus_bilingual.txt").write_bytes(b"x"), 65, "corpus_bilingual.txt has changed"),
+        (lambda run: (run / "tokenizer_1k.model").write_bytes(b""), 65, "tokenizer_1k.model has changed"),
+        (lambda run: (run / "corpus.txt").write_bytes(b"x"), 65, "corpus.txt has changed"),
         (lambda run: (run / "pipeline_status.json").write_text("{"), 65, "its SHA-256 differs"),
         (forget_training, 65, "has no finished training: model_training is not done"),
         (keep_bundle_alone, 64, "is a bundle, which has no trained weights"),

@@ -411,7 +411,7 @@ def test_running_out_of_memory_proposes_this_run_with_a_smaller_batch(
         patch.setattr(model_training, "_train", fail)
         assert run(tmp_path / "run", text, "--num-epochs", "1") == 4
     error = capsys.readouterr().err
-    corpus_and_tokenizer = {names.CORPUS, names.CORPUS_MANIFEST, "bilingual_1k.model", "bilingual_1k.vocab"}
+    corpus_and_tokenizer = {names.CORPUS, names.CORPUS_MANIFEST, "tokenizer_1k.model", "tokenizer_1k.vocab"}
     cause = assert_failed(
         tmp_path / "run", error, category="oom", phase="model_training", leaves=corpus_and_tokenizer
     )

@@ -50,7 +50,7 @@ def copy(finished: Path, tmp_path: Path) -> Path:
 def test_a_run_leaves_every_artifact_of_the_specification(finished: Path) -> None:
     """The status lists each artifact, and none is empty."""
     expected = {
-        "corpus_bilingual.txt", "corpus_manifest.json", "bilingual_1k.model", "bilingual_1k.vocab", "best_model.pt",
+        "corpus.txt", "corpus_manifest.json", "tokenizer_1k.model", "tokenizer_1k.vocab", "best_model.pt",
         "final_model.pt", "checkpoint_epoch_1.pt", "checkpoint_epoch_2.pt", "training_metrics.json",
         "configuration.toml", "bundle/model.onnx", "bundle/tokenizer.model", "bundle/bundle.json", "report.html",
         "model.html",
@@ -137,7 +137,7 @@ def test_a_changed_text_reruns_everything(finished: Path, tmp_path: Path, source
 
 def test_a_damaged_artifact_is_made_again(copy: Path, source: Path) -> None:
     """After a flipped byte the tokenizer is trained again; its bytes are the same, so the rest is reused."""
-    path = copy / "bilingual_1k.model"
+    path = copy / "tokenizer_1k.model"
     good = path.read_bytes()
     path.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
     assert run(copy, source) == 0
@@ -153,7 +153,7 @@ def test_skipped_phases_use_the_existing_artifacts(copy: Path, source: Path) -> 
 
 
 @pytest.mark.parametrize(("phase", "name", "code"), [
-    ("corpus_download", "corpus_bilingual.txt", 2), ("tokenizer_training", "bilingual_1k.model", 3),
+    ("corpus_download", "corpus.txt", 2), ("tokenizer_training", "tokenizer_1k.model", 3),
 ])  # fmt: skip
 @pytest.mark.parametrize("is_missing", [True, False])
 def test_a_skipped_phase_with_stale_artifacts_is_an_error(
@@ -217,8 +217,8 @@ def test_a_text_made_again_to_the_same_bytes_keeps_the_verdict(copy: Path, sourc
     before = read_status(copy)
     assert before is not None
     assert before.validation_results is not None
-    (copy / "corpus_bilingual.txt").unlink()
-    next(copy.glob("bilingual_*.model")).unlink()
+    (copy / "corpus.txt").unlink()
+    next(copy.glob("tokenizer_*.model")).unlink()
     assert run(copy, source) == 0
     after = read_status(copy)
     assert after is not None

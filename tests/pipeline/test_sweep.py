@@ -135,7 +135,7 @@ def test_artifacts_that_depend_on_a_value_are_made_for_each(plan: Plan) -> None:
     trials = plan(tokenizer_vocab_size="1000,1050")
     run_all(trials)
     assert [outcomes(trial) for trial in trials] == ["ddd", "rdd"]
-    assert not list(trials[1].directory.glob("bilingual_1k.*"))
+    assert not list(trials[1].directory.glob("tokenizer_1k.*"))
 
 
 def test_a_sweep_killed_anywhere_ends_as_if_it_had_not_been(plan: Plan, tmp_path: Path) -> None:

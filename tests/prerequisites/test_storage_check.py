@@ -198,7 +198,7 @@ def test_a_local_text_counts_with_its_real_size(tmp_path):
 def test_only_artifacts_are_measured(tmp_path):
     """Foreign files do not count as space that is used again."""
     (tmp_path / "bundle").mkdir()
-    for name in ("best_model.pt", "bilingual_8k.model", "bundle/model.onnx", "foreign.pt", "checkpoint.pt"):
+    for name in ("best_model.pt", "tokenizer_8k.model", "bundle/model.onnx", "foreign.pt", "checkpoint.pt"):
         (tmp_path / name).write_bytes(b"x" * 100)
     assert measure_artifacts(tmp_path) == 300
     assert measure_artifacts(tmp_path / "absent") == 0

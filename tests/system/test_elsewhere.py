@@ -49,7 +49,7 @@ def test_a_run_succeeds_and_can_be_read_repeated_and_removed(
     assert "enforces no limit of memory" in done.stdout.decode("cp1252")
     names = [path.name for path in tmp_path.rglob("*")]
     assert [name for name in names if not rules.is_allowed_on_windows(name)] == []
-    assert b"\r" not in (tmp_path / "run" / "corpus_bilingual.txt").read_bytes()
+    assert b"\r" not in (tmp_path / "run" / "corpus.txt").read_bytes()
 
     again = start(system, *words, place=tmp_path)
     assert "Nothing to do" in again.stdout.decode("cp1252")

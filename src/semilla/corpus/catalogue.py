@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 
+from semilla.records import names
+
 MIRRORS = ("https://gutenberg.pglaf.org", "https://aleph.pglaf.org")
 """Mirrors for programs. The main site blocks them (gutenberg.org/policy/robot_access.html)."""
 
@@ -53,6 +55,11 @@ def read_books() -> dict[int, Book]:
     """Read ``books.toml`` in its order, the English books first."""
     tables = tomllib.loads((files(__package__) / "books.toml").read_text(encoding="utf-8"))
     return {int(number): Book(int(number), **table) for number, table in tables.items()}
+
+
+def name_corpus(corpus_source: str) -> str:
+    """The file of the clean text: the specification's name for a collection, a plain one for any other source."""
+    return names.COLLECTION_CORPUS if corpus_source in CATALOGUE else names.CORPUS
 
 
 def expect_size_mb(corpus_source: str, configured_mb: int) -> int:

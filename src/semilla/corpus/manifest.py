@@ -12,7 +12,7 @@ import shlex
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
@@ -124,6 +124,8 @@ class CorpusManifest(Record):
     schema_version: int = SCHEMA_VERSION
     source: str
     """The configuration's ``corpus_source``, without credentials."""
+    corpus_file: Literal["corpus_bilingual.txt", "corpus.txt"] = names.COLLECTION_CORPUS
+    """Name of the corpus file. Earlier versions had one name for every source."""
     corpus_sha256: str
     corpus_bytes: int
     corpus_characters: int
@@ -213,7 +215,7 @@ def read_documents(output_directory: Path) -> list[Document]:
     Raises IntegrityError unless the corpus matches the manifest byte for byte and every offset is valid.
     """
     manifest = read_manifest(output_directory)
-    path = output_directory / names.CORPUS
+    path = output_directory / manifest.corpus_file
     try:
         data = path.read_bytes()
     except OSError as error:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
 
+from semilla.corpus.catalogue import name_corpus
 from semilla.corpus.language import detect_languages
 from semilla.corpus.manifest import (
     CorpusManifest,
@@ -23,7 +24,6 @@ from semilla.corpus.split import VALIDATION_SHARE
 from semilla.corpus.splitter import Splitter
 from semilla.errors import IntegrityError, InvalidCorpusError, NetworkError
 from semilla.events import ArtifactWritten, Progress, Warned
-from semilla.records import names
 from semilla.records.files import open_atomic
 from semilla.system import interrupts
 
@@ -63,7 +63,7 @@ class CorpusWriter:
         Raises InvalidCorpusError for too little text, NetworkError when every document is missing, and
         IntegrityError for corpus drift that the configuration refuses.
         """
-        path = self.output_directory / names.CORPUS
+        path = self.output_directory / name_corpus(self.source)
         digest = hashlib.sha256()
         with open_atomic(path) as file:
             for document in documents:
@@ -173,6 +173,7 @@ class CorpusWriter:
         train_bytes = sum(entry.train_bytes for entry in self.entries)
         return CorpusManifest(
             source=self.source,
+            corpus_file=name_corpus(self.source),
             corpus_sha256=corpus_sha256,
             corpus_bytes=self.size_bytes,
             corpus_characters=sum(entry.characters for entry in self.entries),

@@ -16,6 +16,7 @@ from semilla.configuration.schema import PipelineConfiguration
 from semilla.configuration.settings import to_command
 from semilla.corpus.manifest import CorpusManifest, read_documents, read_manifest
 from semilla.corpus.prompts import find_prompts
+from semilla.corpus.tokenizer_files import find_tokenizer
 from semilla.errors import IncompatibleError, InvalidConfigError, LockedError
 from semilla.export.float32_graph import Weights, check_weights
 from semilla.export.vocabulary import Vocabulary, read_vocabulary
@@ -114,8 +115,9 @@ def load_run(
     directory: Path, config: PipelineConfiguration, status: PipelineStatus
 ) -> tuple[TrainedModel, RunFacts]:
     """Load and verify the best model of a run whose training ``status`` records as finished."""
-    tokenizer_name = names.name_tokenizer_model(config.tokenizer_vocab_size)
-    files = (names.BEST_MODEL, names.METRICS, names.CORPUS, names.CORPUS_MANIFEST, tokenizer_name)
+    manifest = read_manifest(directory)
+    tokenizer_name = find_tokenizer(config, directory)[0].name
+    files = (names.BEST_MODEL, names.METRICS, manifest.corpus_file, names.CORPUS_MANIFEST, tokenizer_name)
     hashes = _verify(directory, status, files)
     tokenizer_model = (directory / tokenizer_name).read_bytes()
     documents = read_documents(directory)
@@ -130,7 +132,7 @@ def load_run(
     )
     metrics = read_metrics(directory / names.METRICS)
     openings = find_prompts(documents, trained.tokenizer, per_language=OPENINGS_PER_LANGUAGE)
-    return trained, RunFacts(status, read_manifest(directory), metrics, hashes[names.BEST_MODEL], openings)
+    return trained, RunFacts(status, manifest, metrics, hashes[names.BEST_MODEL], openings)
 
 
 def _load_network(directory: Path, config: PipelineConfiguration, *, vocab_size: int) -> Transformer:

@@ -232,7 +232,7 @@ def open_run(config: PipelineConfiguration, *, listeners: Iterable[Progress]) ->
         with _blame_first_phase(directory):
             make_directories(directory)
             refuse_links(directory)
-            refuse_foreign_files(directory)
+            refuse_foreign_files(directory, corpus_source=config.corpus_source)
             stack.enter_context(hold_lock(directory))
             # The directory itself may be given as a link, its folders may not.
             for folder in (directory.resolve(), directory / names.DOWNLOADS, directory / names.BUNDLE):

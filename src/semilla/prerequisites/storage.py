@@ -7,11 +7,11 @@ import os
 import shlex
 import shutil
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from semilla.configuration.schema import PipelineConfiguration
-from semilla.corpus.catalogue import expect_size_mb
+from semilla.corpus.catalogue import expect_size_mb, name_corpus
 from semilla.corpus.sources import list_text_files, resolve_source
 from semilla.errors import (
     DiskSpaceError,
@@ -39,7 +39,6 @@ NUM_FILES = 32
 SMALL_FILES_BYTES = 5 * MIB
 """Tokenizer, status, metrics, log, report."""
 _MAIN_FILES = (
-    names.CORPUS,
     names.CORPUS_MANIFEST,
     names.CHECKPOINT_PATTERN,
     names.BEST_MODEL,
@@ -47,12 +46,24 @@ _MAIN_FILES = (
     names.REPORT,
     names.PAGE,
 )
-ARTIFACT_PATTERNS = (*_MAIN_FILES, "bilingual_*.*", f"{names.DOWNLOADS}/**/*", f"{names.BUNDLE}/**/*")
+_TOKENIZERS = tuple(
+    f"{word}_*{suffix}"
+    for word in (names.COLLECTION_TOKENIZER, names.OWN_TOKENIZER)
+    for suffix in (".model", ".vocab")
+)
+ARTIFACT_PATTERNS = (
+    *_MAIN_FILES,
+    names.COLLECTION_CORPUS,
+    names.CORPUS,
+    *_TOKENIZERS,
+    f"{names.DOWNLOADS}/**/*",
+    f"{names.BUNDLE}/**/*",
+)
 """Files whose space the next run uses again."""
 RESERVED_PATTERNS = (
     *_MAIN_FILES,
-    "bilingual_*.model",
-    "bilingual_*.vocab",
+    names.COLLECTION_CORPUS,
+    *_TOKENIZERS,
     names.STATUS,
     names.CONFIGURATION,
     names.METRICS,
@@ -70,7 +81,7 @@ def check_directory(config: PipelineConfiguration) -> Check:
     created: list[Path] = []
     try:
         created = make_directories(directory)
-        refuse_foreign_files(directory)
+        refuse_foreign_files(directory, corpus_source=config.corpus_source)
         probe_path = files.name_temporary(directory)
         files.write_bytes(probe_path, b"semilla")
         files.remove_file(probe_path)
@@ -82,22 +93,25 @@ def check_directory(config: PipelineConfiguration) -> Check:
     return pass_check("output_directory", found=str(directory), needed=needed)
 
 
-def refuse_foreign_files(directory: Path) -> None:
+def refuse_foreign_files(directory: Path, *, corpus_source: str) -> None:
     """Raise InvalidConfigError for a directory without a run that is the home directory, or has files in a run's way.
 
-    These are files under names that a run would use.
+    These are files under names that a run would use. In the directory of a run, that is a ``corpus.txt`` of the user:
+    earlier versions did not use the name.
     """
-    if (directory / names.LOCK).exists() or _is_run(directory):
-        return
-    if directory.resolve() == Path.home().resolve():
+    is_run = (directory / names.LOCK).exists() or _is_run(directory)
+    if not is_run and directory.resolve() == Path.home().resolve():
         raise InvalidConfigError(
             f"{directory} is your home directory itself, and a run would put some twenty files between yours. "
             "Give a folder in it: --output-dir ~/semilla"
         )
-    taken = sorted({path.name for pattern in RESERVED_PATTERNS for path in directory.glob(pattern)})
-    taken += [
-        name for name in (names.DOWNLOADS, names.BUNDLE, names.MODELS) if _is_other_file(directory / name)
-    ]
+    if is_run:
+        taken = [names.CORPUS] if _is_from_earlier_run(directory, corpus_source) else []
+    else:
+        patterns = {*RESERVED_PATTERNS, name_corpus(corpus_source)}
+        taken = sorted({path.name for pattern in patterns for path in directory.glob(pattern)})
+        folders = (names.DOWNLOADS, names.BUNDLE, names.MODELS)
+        taken += [name for name in folders if _is_other_file(directory / name)]
     if taken:
         raise InvalidConfigError(
             f"{directory} contains files that Semilla did not write, under names it would use: {', '.join(taken)}. "
@@ -215,6 +229,20 @@ def _is_run(directory: Path) -> bool:
         return read_status(directory) is not None
     except SemillaError:
         return False
+
+
+def _is_from_earlier_run(directory: Path, corpus_source: str) -> bool:
+    """Whether the run would replace a ``corpus.txt`` that was there when an earlier version ran."""
+    if name_corpus(corpus_source) != names.CORPUS or not (directory / names.CORPUS).exists():
+        return False
+    with suppress(SemillaError):
+        status = read_status(directory)
+        record = status and status.phase_records.get("corpus_download")
+        written = {one.path for one in record.artifacts} if record else set()
+        return bool(
+            status and names.COLLECTION_CORPUS in written and names.CORPUS not in status.artifacts_created
+        )
+    return False
 
 
 def _is_directory(path: Path) -> bool:

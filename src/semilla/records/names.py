@@ -12,7 +12,10 @@ LOCK = ".semilla.lock"
 HEARTBEAT = ".semilla.heartbeat"
 """What the run is doing right now; there only while it goes on."""
 
-CORPUS = "corpus_bilingual.txt"
+COLLECTION_CORPUS = "corpus_bilingual.txt"
+"""The text of a catalogue collection. Earlier versions used this name for every text."""
+CORPUS = "corpus.txt"
+"""The text of any other source."""
 CORPUS_MANIFEST = "corpus_manifest.json"
 DOWNLOADS = "downloads"
 """Folder of verified downloads, reused by later runs."""
@@ -42,6 +45,7 @@ FILES = (
     LOG,
     LOCK,
     HEARTBEAT,
+    COLLECTION_CORPUS,
     CORPUS,
     CORPUS_MANIFEST,
     METRICS,
@@ -63,15 +67,17 @@ def is_output(path: Path, directory: Path) -> bool:
     return path.is_relative_to(directory) and path.relative_to(directory).parts[:1] in _TOP_LEVEL
 
 
-def name_tokenizer(vocab_size: int) -> str:
-    """Stem of the tokenizer's files, from the requested size: 8000 -> bilingual_8k, 2500 -> bilingual_2500."""
+COLLECTION_TOKENIZER, OWN_TOKENIZER = "bilingual", "tokenizer"
+"""First words of the names of a tokenizer's files, for a catalogue collection and for any other source."""
+
+
+def name_tokenizer(vocab_size: int, *, is_collection: bool) -> str:
+    """Stem of the tokenizer's files, from the requested size: 8000 -> bilingual_8k, 2500 -> bilingual_2500.
+
+    ``is_collection`` says that the text is a collection of the catalogue; for any other it is tokenizer_8k.
+    """
     size = f"{vocab_size // 1000}k" if vocab_size % 1000 == 0 else str(vocab_size)
-    return f"bilingual_{size}"
-
-
-def name_tokenizer_model(vocab_size: int) -> str:
-    """The SentencePiece model among the tokenizer's files."""
-    return f"{name_tokenizer(vocab_size)}.model"
+    return f"{COLLECTION_TOKENIZER if is_collection else OWN_TOKENIZER}_{size}"
 
 
 CHECKPOINT_PATTERN = "checkpoint_*_*.pt"

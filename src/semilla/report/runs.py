@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.corpus.manifest import CorpusManifest, read_manifest
+from semilla.corpus.tokenizer_files import find_tokenizer
 from semilla.errors import IncompatibleError, IntegrityError, SemillaError
 from semilla.records import names
 from semilla.records.archive import EarlierModel, list_models
@@ -85,7 +86,7 @@ def read_run(directory: Path, *, config: PipelineConfiguration, status: Pipeline
 
 def list_pieces(run: RecordedRun) -> list[str]:
     """The pieces of the vocabulary by their ids; none if it cannot be read."""
-    path = run.directory / f"{names.name_tokenizer(run.config.tokenizer_vocab_size)}.vocab"
+    path = find_tokenizer(run.config, run.directory)[1]
     lines: list[str] = []
     with suppress(SemillaError, ValueError):
         lines = read_bytes(path).decode("utf-8").split("\n")

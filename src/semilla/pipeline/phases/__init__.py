@@ -19,7 +19,6 @@ from types import ModuleType
 from typing import Any
 
 from semilla.errors import Phase
-from semilla.records import names
 from semilla.records.files import Artifact
 
 
@@ -38,15 +37,16 @@ def load_phase(phase: Phase) -> ModuleType:
     return import_module(f"semilla.pipeline.phases.{phase}")
 
 
-def get_sha256(records: Mapping[str, PhaseRecord], phase: str, path: str) -> str | None:
-    """Return the SHA-256 of an earlier phase's artifact, or None when it left no such file."""
+def get_sha256(records: Mapping[str, PhaseRecord], phase: str, suffix: str) -> str | None:
+    """Return the SHA-256 of an earlier phase's artifact with this suffix, or None when it left no such file."""
     if phase not in records:
         return None
-    return next((artifact.sha256 for artifact in records[phase].artifacts if artifact.path == path), None)
+    found = (one.sha256 for one in records[phase].artifacts if one.path.endswith(suffix))
+    return next(found, None)
 
 
 def identify_corpus(records: Mapping[str, PhaseRecord]) -> str | None:
     """Identify the text and what of it is held out: one hash of both, or the text's where the split has none."""
-    sha256 = get_sha256(records, "corpus_download", names.CORPUS)
+    sha256 = get_sha256(records, "corpus_download", ".txt")
     split = records["corpus_download"].details.get("split") if sha256 else None
     return hashlib.sha256(f"{sha256} {split}".encode()).hexdigest() if split else sha256

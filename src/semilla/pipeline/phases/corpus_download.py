@@ -23,7 +23,6 @@ PHASE = "corpus_download"
 MAX_WARNINGS = 100
 _READING = ("text_column", "title_column", "layout", "dedupe", "repair")
 """Settings of how files are read."""
-ARTIFACTS = (names.CORPUS, names.CORPUS_MANIFEST)
 
 
 def read_inputs(config: PipelineConfiguration, records: Mapping[str, PhaseRecord]) -> dict[str, Any]:  # noqa: ARG001
@@ -94,9 +93,10 @@ def _shorten(warnings: list[str]) -> list[str]:
 
 def _record(config: PipelineConfiguration, manifest: CorpusManifest) -> PhaseRecord:
     directory = Path(config.output_directory)
+    written = (manifest.corpus_file, names.CORPUS_MANIFEST)
     return PhaseRecord(
         PHASE,
-        artifacts=[describe_artifact(directory / name, root=directory) for name in ARTIFACTS],
+        artifacts=[describe_artifact(directory / name, root=directory) for name in written],
         details={
             "documents": len(manifest.documents),
             "split": manifest.hash_split(),

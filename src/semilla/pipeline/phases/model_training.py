@@ -9,8 +9,9 @@ from typing import Any
 
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.configuration.settings import to_command
-from semilla.corpus.manifest import read_documents
+from semilla.corpus.manifest import read_documents, read_manifest
 from semilla.corpus.prompts import find_prompts
+from semilla.corpus.tokenizer_files import find_tokenizer
 from semilla.errors import DivergedError, OutOfMemoryError, ValidationFailureError, is_out_of_memory
 from semilla.events import Activity, EpochDone, Note, Progress, Resumed, StepDone
 from semilla.model.generate import generate_sample
@@ -51,10 +52,9 @@ def read_inputs(config: PipelineConfiguration, records: Mapping[str, PhaseRecord
     training need not be repeated when it changes.
     """
     settings = config.training_hyperparameters.model_dump(exclude={"num_threads"})
-    tokenizer = names.name_tokenizer_model(config.tokenizer_vocab_size)
     return {
         "corpus": identify_corpus(records),
-        "tokenizer": get_sha256(records, "tokenizer_training", tokenizer),
+        "tokenizer": get_sha256(records, "tokenizer_training", ".model"),
         "seed": config.seed,
         **config.model_architecture.model_dump(),
         **settings,
@@ -122,7 +122,7 @@ class Training:
         """Read the corpus and the tokenizer; build the state, or restore it from a checkpoint."""
         directory = Path(config.output_directory)
         documents = read_documents(directory)
-        tokenizer = read_tokenizer(directory / names.name_tokenizer_model(config.tokenizer_vocab_size))
+        tokenizer = read_tokenizer(find_tokenizer(config)[0])
         data = build_data(documents, tokenizer, config)
         if config.training_hyperparameters.language_balance:
             shares = ", ".join(f"{share:.0%} {language}" for language, share in data.language_shares.items())
@@ -265,8 +265,8 @@ def describe_provenance(
     return Provenance(
         lineage=resumption.next_lineage,
         vocab_size=tokenizer.vocab_size,
-        corpus_sha256=hash_file(directory / names.CORPUS),
-        tokenizer_sha256=hash_file(directory / names.name_tokenizer_model(config.tokenizer_vocab_size)),
+        corpus_sha256=hash_file(directory / read_manifest(directory).corpus_file),
+        tokenizer_sha256=hash_file(find_tokenizer(config)[0]),
         environment=environment.as_json(),
         model_version=model_version,
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from semilla.configuration.schema import PipelineConfiguration
+from semilla.corpus.catalogue import name_corpus
 from semilla.corpus.manifest import CorpusManifest, read_manifest
 from semilla.corpus.sources import resolve_source
 from semilla.corpus.writer import MIN_CORPUS_CHARACTERS
@@ -23,7 +24,6 @@ from semilla.prerequisites.memory import check_memory
 from semilla.prerequisites.packages import PackageProbe, check_platform, check_python
 from semilla.prerequisites.source import check_source
 from semilla.prerequisites.storage import check_directory, check_disk
-from semilla.records import names
 from semilla.system import interrupts
 from semilla.system.temporary import keep_in_memory
 from semilla.tokenizer.training import SMALLEST_VOCAB_SIZE
@@ -107,7 +107,7 @@ def try_text(
                 check, train_bytes = _try_corpus(trial)
                 checks.append(check)
                 if show_text:
-                    text = (Path(folder) / names.CORPUS).read_text(encoding="utf-8")
+                    text = (Path(folder) / name_corpus(config.corpus_source)).read_text(encoding="utf-8")
                     show_text(read_manifest(Path(folder)), text)
                 if train_bytes <= _MAX_TRIED_BYTES:
                     checks.append(_try_vocabulary(trial))

@@ -9,10 +9,10 @@ from typing import Any
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.configuration.settings import to_command
 from semilla.corpus.manifest import Document, read_documents
+from semilla.corpus.tokenizer_files import find_tokenizer, locate_tokenizer
 from semilla.errors import IntegrityError
 from semilla.events import Activity, ArtifactWritten, Note, Progress, Warned
 from semilla.pipeline.phases import PhaseRecord, identify_corpus
-from semilla.records import names
 from semilla.records.files import describe_artifact, write_bytes, write_text
 from semilla.tokenizer.model_file import check_structure, try_in_child
 from semilla.tokenizer.tokenizer import Tokenizer, check_round_trip, format_vocabulary, measure_compression
@@ -51,7 +51,7 @@ def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
     progress(Activity("encoding held-out text and back"))
     for document in documents:
         check_round_trip(tokenizer, document.validation_text)
-    model_path, vocabulary_path = _locate(config)
+    model_path, vocabulary_path = locate_tokenizer(config)
     write_bytes(model_path, trained.model)
     write_text(vocabulary_path, format_vocabulary(tokenizer))
     for path in (model_path, vocabulary_path):
@@ -70,7 +70,7 @@ def adopt(config: PipelineConfiguration) -> PhaseRecord:
 
     Raises IntegrityError when there is none, when it is not trusted, or when a child process cannot load it.
     """
-    model_path, vocabulary_path = _locate(config)
+    model_path, vocabulary_path = find_tokenizer(config)
     if not model_path.is_file() or not vocabulary_path.is_file():
         raise IntegrityError(
             f"tokenizer_training cannot be skipped: {model_path} and its .vocab file must both exist"
@@ -93,7 +93,7 @@ def _describe(config: PipelineConfiguration, documents: list[Document], tokenize
     directory = Path(config.output_directory)
     return PhaseRecord(
         "tokenizer_training",
-        artifacts=[describe_artifact(path, root=directory) for path in _locate(config)],
+        artifacts=[describe_artifact(path, root=directory) for path in find_tokenizer(config)],
         details={
             "vocab_size": tokenizer.vocab_size,
             "bytes_per_token": {
@@ -102,8 +102,3 @@ def _describe(config: PipelineConfiguration, documents: list[Document], tokenize
             },
         },
     )
-
-
-def _locate(config: PipelineConfiguration) -> tuple[Path, Path]:
-    stem = Path(config.output_directory) / names.name_tokenizer(config.tokenizer_vocab_size)
-    return stem.with_name(f"{stem.name}.model"), stem.with_name(f"{stem.name}.vocab")

@@ -10,6 +10,7 @@ from typing import Any
 
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.corpus.manifest import Document, read_documents, read_manifest
+from semilla.corpus.tokenizer_files import find_tokenizer
 from semilla.errors import IntegrityError, ValidationFailureError
 from semilla.evaluation.coherence import assess_coherence
 from semilla.evaluation.gates import find_threshold, judge
@@ -125,7 +126,7 @@ class _Subject:
 def _load_subject(config: PipelineConfiguration) -> _Subject:
     directory = Path(config.output_directory)
     documents = read_documents(directory)
-    tokenizer_path = directory / names.name_tokenizer_model(config.tokenizer_vocab_size)
+    tokenizer_path = find_tokenizer(config)[0]
     tokenizer = read_tokenizer(tokenizer_path)
     metrics = read_metrics(directory / names.METRICS)
     if not metrics.epoch_history:
