@@ -3,66 +3,57 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
-from small_runs import hash_tree, read, run, write_text
+from small_runs import write_text
 
-from semilla import cli
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.corpus.catalogue import name_corpus
 from semilla.corpus.manifest import read_documents, read_manifest
 from semilla.corpus.tokenizer_files import find_tokenizer, locate_tokenizer
-from semilla.errors import PHASES, InvalidConfigError
+from semilla.errors import InvalidConfigError
+from semilla.events import silent
+from semilla.pipeline.phases import PhaseRecord, corpus_download, model_training, tokenizer_training
+from semilla.pipeline.reuse import find_reusable
 from semilla.prerequisites.storage import refuse_foreign_files
 from semilla.records import names
-from semilla.records.files import describe_artifact
+from semilla.records.status import PhaseEntry, PipelineStatus, write_status
 
 EARLIER = {
     "corpus.txt": "corpus_bilingual.txt",
     "tokenizer_1k.model": "bilingual_1k.model",
     "tokenizer_1k.vocab": "bilingual_1k.vocab",
 }
+Results = tuple[PipelineConfiguration, dict[str, PhaseRecord], dict[str, PhaseRecord]]
 
 
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_text(tmp_path_factory.mktemp("text") / "libro.txt")
-
-
-@pytest.fixture(scope="module")
-def earlier(tmp_path_factory: pytest.TempPathFactory, source: Path) -> Path:
-    """A finished run, renamed to what an earlier version left."""
-    directory = tmp_path_factory.mktemp("earlier") / "run"
-    assert run(directory, source, "--num-epochs", "1") == 0
+@pytest.fixture
+def earlier(tmp_path: Path) -> Results:
+    """Text and tokenizer under the names of now, then under the earlier ones: the results of both."""
+    directory = tmp_path / "run"
+    directory.mkdir()
+    config = PipelineConfiguration(
+        corpus_source=str(write_text(tmp_path / "libro.txt")),
+        output_directory=str(directory),
+        tokenizer_vocab_size=1000,
+        trust_tokenizer=True,
+    )
+    now = {
+        "corpus_download": corpus_download.run(config, progress=silent),
+        "tokenizer_training": tokenizer_training.run(config, progress=silent),
+    }
     for new, old in EARLIER.items():
         (directory / new).rename(directory / old)
     manifest = directory / names.CORPUS_MANIFEST
     content = json.loads(manifest.read_text(encoding="utf-8"))
     assert content.pop("corpus_file") == "corpus.txt"
     manifest.write_text(json.dumps(content), encoding="utf-8")
-    status = directory / names.STATUS
-    text = status.read_text(encoding="utf-8")
-    for new, old in EARLIER.items():
-        text = text.replace(f'"{new}"', f'"{old}"')
-    records = json.loads(text)
-    described = describe_artifact(manifest, root=directory).as_json()
-    for artifact in records["phase_records"]["corpus_download"]["artifacts"]:
-        if artifact["path"] == names.CORPUS_MANIFEST:
-            artifact.update(described)
-    status.write_text(json.dumps(records), encoding="utf-8")
-    return directory
-
-
-@pytest.fixture
-def copy(earlier: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(earlier, tmp_path / "run"))
-
-
-def list_outcomes(directory: Path) -> list[str]:
-    records = read(directory)["phase_records"]
-    return [records[phase]["outcome"] for phase in PHASES[1:]]
+    then = {
+        "corpus_download": corpus_download.adopt(config),
+        "tokenizer_training": tokenizer_training.adopt(config),
+    }
+    return config, now, then
 
 
 @pytest.mark.parametrize(("corpus_source", "corpus", "tokenizer"), [
@@ -77,33 +68,49 @@ def test_the_names_fit_the_source(corpus_source: str, corpus: str, tokenizer: st
     assert locate_tokenizer(PipelineConfiguration(corpus_source=corpus_source))[0].name == tokenizer
 
 
-def test_an_unchanged_run_has_nothing_to_do(copy: Path, source: Path) -> None:
-    """It is recognised as finished, and no file is written."""
-    before = hash_tree(copy)
-    assert run(copy, source, "--num-epochs", "1") == 0
-    assert hash_tree(copy) == before
+def test_what_an_earlier_version_wrote_is_reused(earlier: Results) -> None:
+    """Text and tokenizer are found under their names, and the inputs of every phase are the same."""
+    config, now, then = earlier
+    directory = Path(config.output_directory)
+    assert {one.path for record in now.values() for one in record.artifacts} - {names.CORPUS_MANIFEST} == set(
+        EARLIER
+    )
+    assert {one.path for record in then.values() for one in record.artifacts} - {
+        names.CORPUS_MANIFEST
+    } == set(EARLIER.values())
+    status = PipelineStatus()
+    for phase, module in (("corpus_download", corpus_download), ("tokenizer_training", tokenizer_training)):
+        inputs = module.read_inputs(config, now)
+        entry = PhaseEntry(
+            inputs=inputs, artifacts=then[phase].artifacts, details=then[phase].details, finished_at=""
+        )
+        status.phase_records[phase] = entry
+        assert find_reusable(phase, status, inputs=module.read_inputs(config, then), directory=directory)
+    assert model_training.read_inputs(config, then) == model_training.read_inputs(config, now)
 
 
-def test_a_resumed_run_keeps_its_names(copy: Path, source: Path) -> None:
-    """Training goes on with the corpus and the tokenizer that are there; its page and its report are written."""
-    assert run(copy, source, "--resume") == 0
-    assert list_outcomes(copy) == ["reused", "reused", "done", "done"]
-    assert not any((copy / new).exists() for new in EARLIER)
-    assert cli.main(["export", str(copy), "--to", "web"]) == 0
-
-
-def test_another_text_gets_the_new_names(copy: Path, tmp_path: Path) -> None:
+def test_another_text_gets_the_new_names(earlier: Results, tmp_path: Path) -> None:
     """The manifest says which file is the corpus, so the earlier one is not taken for it."""
-    assert run(copy, write_text(tmp_path / "otro.txt", seed=1), "--num-epochs", "1") == 0
-    assert read_manifest(copy).corpus_file == "corpus.txt"
-    assert read_documents(copy)[0].title == "otro"
-    config = PipelineConfiguration(corpus_source="otro.txt", tokenizer_vocab_size=1000)
-    assert find_tokenizer(config, copy)[0].name == "tokenizer_1k.model"
+    config, *_ = earlier
+    config = config.model_copy(update={"corpus_source": str(write_text(tmp_path / "otro.txt", seed=1))})
+    directory = Path(config.output_directory)
+    corpus_download.run(config, progress=silent)
+    assert read_manifest(directory).corpus_file == "corpus.txt"
+    assert read_documents(directory)[0].title == "otro"
+    assert find_tokenizer(config)[0].name == "bilingual_1k.model"
+    tokenizer_training.run(config, progress=silent)
+    assert find_tokenizer(config)[0].name == "tokenizer_1k.model"
 
 
-def test_a_corpus_of_the_user_beside_an_earlier_run_is_not_replaced(copy: Path, source: Path) -> None:
+def test_a_corpus_of_the_user_beside_an_earlier_run_is_not_replaced(earlier: Results) -> None:
     """The name was free when the earlier version ran."""
-    (copy / names.CORPUS).write_text("mine\n", encoding="utf-8")
-    refuse_foreign_files(copy, corpus_source="gutenberg")
+    config, _, then = earlier
+    directory = Path(config.output_directory)
+    record = then["corpus_download"]
+    entry = PhaseEntry(inputs={}, artifacts=record.artifacts, details=record.details, finished_at="")
+    write_status(directory, PipelineStatus(phase_records={"corpus_download": entry}))
+    refuse_foreign_files(directory, corpus_source=config.corpus_source)
+    (directory / names.CORPUS).write_text("mine\n", encoding="utf-8")
+    refuse_foreign_files(directory, corpus_source="gutenberg")
     with pytest.raises(InvalidConfigError, match=r"corpus\.txt"):
-        refuse_foreign_files(copy, corpus_source=str(source))
+        refuse_foreign_files(directory, corpus_source=config.corpus_source)

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from report.conftest import SAMPLES
 
+from semilla.corpus.manifest import LeftOutFile
 from semilla.guide.documentation import load_documentation
 from semilla.guide.search import find_named
 from semilla.records import names
@@ -267,6 +268,20 @@ def test_a_damaged_file_is_named_and_left_out(make_run: MakeRun) -> None:
     page = Page(render_run(read_run(run.directory, config=run.config, status=run.status)))
     assert f"{names.METRICS} has changed since it was written" in page.text
     assert "Where the time went" in page.text
+
+
+def test_files_that_are_not_in_the_text_are_counted_with_their_reasons(make_run: MakeRun) -> None:
+    """The first names and the first detail of each reason; nothing is said when every file was read."""
+    run = make_run()
+    assert "Files that are not in the text" not in Page(render_run(run)).text
+    assert run.manifest is not None
+    left_out = [LeftOutFile(path=f"notes/{n}.png", reason="unknown format") for n in range(1200)]
+    left_out.append(LeftOutFile(path="a<b>.pdf", reason="encrypted", detail="a<b>.pdf is encrypted"))
+    manifest = run.manifest.model_copy(update={"left_out": left_out})
+    text = " ".join(Page(render_run(dataclasses.replace(run, manifest=manifest))).text.split())
+    assert "1,201 in all" in text
+    assert re.search(r"unknown format ?1,200 ?notes/0.png, notes/1.png, notes/2.png, \.\.\.", text)
+    assert re.search(r"encrypted ?1 ?a<b>.pdf ?a<b>.pdf is encrypted", text)
 
 
 def test_the_page_asks_the_network_for_nothing(make_run: MakeRun) -> None:

@@ -96,6 +96,18 @@ def test_languages_without_a_usual_opening_begin_like_their_sample():
     assert [shlex.split(command)[2] for command in commands] == ["Il était une fois", "Había una vez"]
 
 
+def test_openings_come_from_the_text_itself():
+    """What the samples continue is from held-out text; the usual opening stands where the text has it too."""
+    results = make_results(languages=("en", "es"))
+    samples = [
+        Sample(prompt="The court finds", text=" that", language="en"),
+        Sample(prompt="Había una vez un", text=" pez", language="es"),
+    ]
+    results = results.model_copy(update={"samples": samples})
+    commands = list(list_commands(results, directory=Path("data")))
+    assert [shlex.split(command)[2] for command in commands] == ["The court finds", "Había una vez"]
+
+
 def test_samples_without_known_languages_are_shown_as_they_are():
     """If samples cannot be assigned to languages, the first ones are shown."""
 

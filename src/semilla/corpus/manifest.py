@@ -124,7 +124,7 @@ class CorpusManifest(Record):
     schema_version: int = SCHEMA_VERSION
     source: str
     """The configuration's ``corpus_source``, without credentials."""
-    corpus_file: Literal["corpus_bilingual.txt", "corpus.txt"] = names.COLLECTION_CORPUS
+    corpus_file: Literal["corpus_bilingual.txt", "corpus.txt"] = "corpus_bilingual.txt"
     """Name of the corpus file. Earlier versions had one name for every source."""
     corpus_sha256: str
     corpus_bytes: int

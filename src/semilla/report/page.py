@@ -26,6 +26,7 @@ from semilla.report.curves import ENDINGS, list_charts, list_cursor_steps, list_
 from semilla.report.figures import group_measures, list_figures
 from semilla.report.grammar import Phenomenon, list_phenomena
 from semilla.report.introduction import LANGUAGES, describe_run, list_written
+from semilla.report.left_out import group_left_out
 from semilla.report.runs import RecordedRun, list_longest_pieces, list_pieces
 from semilla.report.verdict import judge_run
 
@@ -70,6 +71,7 @@ def render_run(run: RecordedRun) -> str:
         chosen=list_settings_of(run, by_default=False),
         usual=list_settings_of(run, by_default=True),
         provenance=list_provenance(run),
+        left_out=group_left_out(run),
         artifacts=list_artifacts(run),
         log_tail=read_log_tail(run),
     )

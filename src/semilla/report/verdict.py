@@ -9,11 +9,12 @@ from semilla.configuration.settings import to_command
 from semilla.errors import PHASES, RETRYABLE
 from semilla.formatting import quote
 from semilla.records.results import Finding
+from semilla.records.sample import Sample
 from semilla.report.figures import describe_miss
 from semilla.report.runs import RecordedRun
 
-OPENINGS = {"es": "Había una vez"}
-USUAL_OPENING = "Once upon a time"
+OPENINGS = {"en": "Once upon a time", "es": "Había una vez"}
+_OPENING_WORDS = 4
 
 
 @dataclass(frozen=True)
@@ -62,9 +63,20 @@ def _describe_success(run: RecordedRun) -> Verdict:
         if run.results and run.results.invented_examples and "invented_words" in {one.name for one in missed}:
             lines.append(f"Words that do not exist in its text: {', '.join(run.results.invented_examples)}")
         return Verdict("warn", headline, lines, f"semilla guide {missed[0].topic}")
-    opening = OPENINGS.get(run.languages[0] if run.languages else "", USUAL_OPENING)
+    samples = run.results.list_samples() if run.results else []
+    language = run.languages[0] if run.languages else ""
+    own = [sample for sample in samples if sample.language == language]
+    opening = (suggest_opening(own[0]) if own else "") or OPENINGS.get(language, OPENINGS["en"])
     command = f"semilla generate {quote(opening)} --model {quote(run.directory)}"
     return Verdict("good", headline, [f"All {len(findings)} gates and targets are met."], command)
+
+
+def suggest_opening(sample: Sample) -> str:
+    """An opening to try: that of the sample, which is from the text itself, or the usual one if it begins so."""
+    usual = OPENINGS.get(sample.language or "", "")
+    if usual and (not sample.prompt or sample.prompt.startswith(usual)):
+        return usual
+    return sample.prompt.strip() or " ".join(sample.text.split()[:_OPENING_WORDS])
 
 
 def describe_text(findings: Sequence[Finding]) -> str:

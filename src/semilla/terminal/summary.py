@@ -14,14 +14,12 @@ from semilla.records.results import ValidationResults
 from semilla.records.run_configuration import read_run_configuration
 from semilla.records.sample import Sample
 from semilla.records.status import PipelineStatus
-from semilla.report.verdict import describe_text
+from semilla.report.verdict import OPENINGS, describe_text, suggest_opening
 from semilla.terminal.console import fold_lines, print_text
 from semilla.terminal.tables import print_table
 
 MAX_SAMPLES = 4
 SAMPLE_CHARACTERS = 240
-OPENINGS = {"en": "Once upon a time", "es": "Había una vez"}
-OPENING_WORDS = 4
 
 
 def print_summary(status: PipelineStatus, *, directory: Path) -> None:
@@ -115,13 +113,13 @@ def list_commands(results: ValidationResults | None, *, directory: Path) -> Iter
 
 
 def list_openings(results: ValidationResults | None) -> list[str]:
-    """List an opening for each language of the model: a common one, or that of its sample."""
+    """List an opening for each language of the model, from its sample."""
     samples = dict(pair_samples(results)) if results else {}
     own = {
-        language: sample.prompt or " ".join(sample.text.split()[:OPENING_WORDS])
+        language: suggest_opening(sample.model_copy(update={"language": language}))
         for language, sample in samples.items()
     }
-    openings = {**own, **OPENINGS}
+    openings = {**OPENINGS, **{language: opening for language, opening in own.items() if opening}}
     return [openings[language] for language in list_languages(results) if openings.get(language)]
 
 
