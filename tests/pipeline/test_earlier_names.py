@@ -30,7 +30,7 @@ Results = tuple[PipelineConfiguration, dict[str, PhaseRecord], dict[str, PhaseRe
 
 @pytest.fixture
 def earlier(tmp_path: Path) -> Results:
-    """Text and tokenizer under the names of now, then under the earlier ones: the results of both."""
+    """Text and tokenizer under the current names, then under the earlier ones: the results of both."""
     directory = tmp_path / "run"
     directory.mkdir()
     config = PipelineConfiguration(

@@ -50,7 +50,7 @@ class Duplicates:
     _example: str = ""
 
     def filter(self, documents: Iterable[Prepared]) -> Iterator[Prepared]:
-        """Yield the documents, without what came again if it is to be removed."""
+        """Yield the documents, without what came again if that is asked for."""
         for document in documents:
             yield self._filter_text(document) if isinstance(document, PreparedDocument) else document
 
@@ -120,7 +120,7 @@ class Duplicates:
         )
 
     def filter_text(self, text: str, *, name: str) -> str:
-        """What is left of one document; nothing of one that is nearly the same as an earlier one."""
+        """The rest of one document; nothing of one that is nearly the same as an earlier one."""
         return "" if self._find_same(text, name=name) is not None else self._filter_paragraphs(text)
 
     def _find_same(self, text: str, *, name: str) -> str | None:
