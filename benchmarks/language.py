@@ -25,6 +25,7 @@ from machine_facts import describe_machine
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.corpus.manifest import Document, read_documents
 from semilla.corpus.prompts import find_prompts
+from semilla.corpus.tokenizer_files import find_tokenizer
 from semilla.evaluation.minimal_pairs import (
     PROBE_PAIRS,
     SEED,
@@ -67,7 +68,7 @@ def main() -> None:
     run = Path(options.run)
     config = read_run_configuration(run)
     documents = read_documents(run)
-    tokenizer = read_tokenizer(run / names.name_tokenizer_model(config.tokenizer_vocab_size))
+    tokenizer = read_tokenizer(find_tokenizer(config, run)[0])
     stream = build_data(documents, tokenizer, config).stream
     model = read_model(run, options.checkpoint, config, tokenizer)
     untrained = build_state(config, vocab_size=tokenizer.vocab_size, precision="float32").model.eval()
@@ -183,7 +184,7 @@ def measure_samples(
         bundle,
         weights={name: tensor.detach().numpy() for name, tensor in model.state_dict().items()},
         model=describe_llama(model),
-        tokenizer_model=(run / names.name_tokenizer_model(tokenizer_size(run))).read_bytes(),
+        tokenizer_model=find_tokenizer(read_run_configuration(run), run)[0].read_bytes(),
         generation={"temperature": TEMPERATURE},
         start_id=find_start_id(documents),
         provenance={"documents": []},
@@ -209,10 +210,6 @@ def measure_samples(
             "samples": [one.marked for one in samples[:: max(1, len(samples) // NUM_SHOWN)][:NUM_SHOWN]],
         }
     return found
-
-
-def tokenizer_size(run: Path) -> int:
-    return read_run_configuration(run).tokenizer_vocab_size
 
 
 def print_results(results: dict[str, Any]) -> None:

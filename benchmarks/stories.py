@@ -30,6 +30,7 @@ from machine_facts import describe_machine
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.corpus.manifest import Document, read_documents
 from semilla.corpus.prompts import find_prompts
+from semilla.corpus.tokenizer_files import find_tokenizer
 from semilla.evaluation.coherence import assess_coherence
 from semilla.evaluation.text_metrics import measure_copying, spell_ids
 from semilla.evaluation.texts import ENDING_TOKENS, draw_sample
@@ -69,7 +70,7 @@ def main() -> None:
     run = Path(options.run)
     config = read_run_configuration(run)
     documents = read_documents(run)
-    tokenizer = read_tokenizer(run / names.name_tokenizer_model(config.tokenizer_vocab_size))
+    tokenizer = read_tokenizer(find_tokenizer(config, run)[0])
     stream = build_data(documents, tokenizer, config).stream
     known = list_known_words(text for one in documents for text in (*one.train_texts, *one.validation_texts))
     openings = find_prompts(documents, tokenizer, per_language=options.num_samples)
@@ -183,7 +184,7 @@ def write_untrained(
             Path(folder),
             weights={name: tensor.detach().numpy() for name, tensor in model.state_dict().items()},
             model=describe_llama(model),
-            tokenizer_model=(run / names.name_tokenizer_model(config.tokenizer_vocab_size)).read_bytes(),
+            tokenizer_model=find_tokenizer(config, run)[0].read_bytes(),
             generation=asdict(load(run / names.BUNDLE).bundle.settings),
             start_id=find_start_id(documents),
             provenance={"documents": []},
