@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from semilla.commands.config import to_shell, to_values
 from semilla.configuration.loading import MAX_FILE_BYTES, NO_VALUE, load_configuration
-from semilla.configuration.schema import PipelineConfiguration
+from semilla.configuration.schema import PipelineConfiguration, TrainingHyperparameters
 from semilla.configuration.settings import list_settings, to_command, to_toml
 from semilla.errors import InvalidConfigError
 from semilla.spelling import suggest_name
@@ -293,6 +293,20 @@ def test_any_text_gives_a_configuration_or_its_mistakes(flags):
     else:
         assert to_values(outcome.config)
         assert outcome.explicit == set(flags)
+
+
+def test_the_sample_stories_have_no_dropout_unless_it_is_set():
+    """However the configuration is made; other sources keep the default."""
+    assert load(flags={"corpus_source": "sample"}).config.training_hyperparameters.dropout == 0
+    assert (
+        load(flags={"corpus_source": "sample", "dropout": "0.1"}).config.training_hyperparameters.dropout
+        == 0.1
+    )
+    assert load().config.training_hyperparameters.dropout == 0.2
+    made = PipelineConfiguration(
+        corpus_source="sample", training_hyperparameters=TrainingHyperparameters(num_epochs=3)
+    )
+    assert made.training_hyperparameters == TrainingHyperparameters(num_epochs=3, dropout=0)
 
 
 def test_settings_are_json():

@@ -89,7 +89,8 @@ class TrainingHyperparameters(Group):
     weight_decay: float = Field(0.1, ge=0, le=1)
     """Decoupled weight decay of the weight matrices; embeddings get three times as much."""
     dropout: float = Field(0.2, ge=0, le=0.5)
-    """Dropout probability at the end of training; it rises linearly from zero."""
+    """Dropout probability at the end of training; it rises linearly from zero. 0 by default for the sample stories,
+    which a grammar tells: a network that learns them by heart has learned the grammar."""
     short_context_fraction: float = Field(0.3, ge=0, le=1)
     """Sequence-length warm-up: fraction of the steps, at the start, that train on sequences of half the length. A text
     of many documents that fit into a sequence has the repetition warm-up instead."""
@@ -175,6 +176,19 @@ class PipelineConfiguration(Group):
     """Number of earlier finished models to keep in models/X.Y.Z when another is trained in the same directory."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Device to train on."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _suit_sample(cls, values: Any) -> Any:
+        """The sample source is trained without dropout, unless it is set."""
+        if not isinstance(values, dict) or values.get("corpus_source") != "sample":
+            return values
+        given = values.get("training_hyperparameters", {})
+        if isinstance(given, TrainingHyperparameters):
+            given = given.model_dump(exclude_unset=True)
+        if not isinstance(given, dict):
+            return values
+        return {**values, "training_hyperparameters": {"dropout": 0.0, **given}}
 
     @field_serializer("skip_phases", when_used="json")
     def _sort_phases(self, phases: frozenset[CorpusPhase]) -> list[CorpusPhase]:
