@@ -24,7 +24,12 @@ def detect_languages(text: str, *, allowed: Collection[str] = ()) -> dict[str, f
     samples = _take_samples(text)
     identifier = load_identifier()
     choice = set(allowed) & set(identifier.labels) or set(identifier.labels)
-    votes = Counter(next(code for code, _ in identifier.rank(sample) if code in choice) for sample in samples)
+    if len(choice) == len(identifier.labels):
+        votes = Counter(identifier.classify(sample)[0] for sample in samples)
+    else:
+        votes = Counter(
+            next(code for code, _ in identifier.rank(sample) if code in choice) for sample in samples
+        )
     ranked = sorted(votes.items(), key=lambda vote: (-vote[1], vote[0]))
     kept = [(code, count) for code, count in ranked if count >= _MIN_SHARE * len(samples)] or ranked[:1]
     total = sum(count for _, count in kept)

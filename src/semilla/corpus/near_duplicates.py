@@ -9,6 +9,7 @@ separates words.
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +31,13 @@ _RANGE_STARTS = np.linspace(0, 2.0**64, NUM_BANDS * BAND_HASHES, endpoint=False)
 
 def make_sketch(text: str) -> Sketch:
     """The sketch of a document, without regard to case and to how its words are spaced."""
-    plain = " ".join(text[:SKETCHED_CHARACTERS].casefold().split())
+    return _make_sketch(text[:SKETCHED_CHARACTERS])
+
+
+@lru_cache(maxsize=16)
+def _make_sketch(text: str) -> Sketch:
+    # A document is sketched for duplicates and again for the split, one after the other.
+    plain = " ".join(text.casefold().split())
     codes = np.frombuffer(plain.ljust(RUN_CHARACTERS).encode("utf-32-le"), np.uint32).astype(np.uint64)
     num_runs = len(codes) - RUN_CHARACTERS + 1
     hashes = np.zeros(num_runs, np.uint64)

@@ -21,6 +21,8 @@ class Format:
     """Modules that the reader imports beside the standard library and the core's packages."""
     is_confined: bool = True
     """Whether it is read in a child process with limits."""
+    is_light: bool = False
+    """Whether a small file of it is read without the child, because its reader is pure Python without long loops."""
     is_packed: bool = False
 
 
@@ -42,7 +44,7 @@ GZIP = Format("gzip archive", (".gz",), "packed", is_packed=True)
 ZSTANDARD = Format("Zstandard archive", (".zst",), "packed", ("zstandard",), is_packed=True)
 FORMATS = (
     PLAIN_TEXT,
-    Format("Markdown", (".md", ".markdown"), "markdown"),
+    Format("Markdown", (".md", ".markdown"), "markdown", is_light=True),
     HTML,
     EPUB,
     PDF,
@@ -50,9 +52,9 @@ FORMATS = (
     OPENDOCUMENT,
     RTF,
     Format("subtitles", (".srt", ".vtt"), "subtitles", is_confined=False),
-    Format("CSV", (".csv", ".tsv"), "delimited"),
-    Format("JSON", (".json",), "json_records"),
-    Format("JSON Lines", (".jsonl", ".ndjson"), "json_records"),
+    Format("CSV", (".csv", ".tsv"), "delimited", is_light=True),
+    Format("JSON", (".json",), "json_records", is_light=True),
+    Format("JSON Lines", (".jsonl", ".ndjson"), "json_records", is_light=True),
     PARQUET,
     Format("mailbox", (".mbox", ".eml"), "mailbox"),
     Format("code", tuple(_CODE.split()), "source_code", is_confined=False),
