@@ -181,7 +181,8 @@ def _refuse_unknown(words: list[str], *, parser: Parser) -> None:
         f"; it belongs to semilla {owners[0]}" if owners else hint_name(flag, parser._option_string_actions)
     )
     if command and not owners and not word.startswith("-"):
-        hint = "; quote a text of several words" if command == "generate" else "; it is one word too many"
+        takes_text = command in {"generate", "tokenize"}
+        hint = "; quote a text of several words" if takes_text else "; it is one word too many"
     parser.error(f"unknown argument {word!r}{hint}")
 
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import stat
-import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from semilla.errors import InvalidConfigError, Mistake
+from semilla.errors import InvalidConfigError
 from semilla.runtime.bundle import RANGES, GenerationSettings
 from semilla.system.paths import read_path
 from semilla.terminal.console import is_interactive, print_json
+from semilla.terminal.standard_input import is_piped, read_standard_input
 
 if TYPE_CHECKING:
     from semilla.runtime.session import TextStream
@@ -146,22 +145,4 @@ def read_prompt(argument: str | None) -> str:
         return argument or ""
     if argument is None and not is_piped():
         return ""
-    data = b"" if sys.stdin is None else sys.stdin.buffer.read(LARGEST_PROMPT_BYTES + 1)
-    if len(data) > LARGEST_PROMPT_BYTES:
-        raise InvalidConfigError(f"the prompt on standard input is larger than {LARGEST_PROMPT_BYTES} bytes")
-    try:
-        return data.decode("utf-8").removesuffix("\n")
-    except UnicodeDecodeError as error:
-        mistake = Mistake("prompt", data[error.start : error.start + 8], "must be UTF-8 text")
-        raise InvalidConfigError(
-            "the prompt on standard input cannot be read:", mistakes=[mistake]
-        ) from error
-
-
-def is_piped() -> bool:
-    """Whether standard input is a pipe or a file; /dev/null and terminals hold no prompt."""
-    try:
-        mode = os.fstat(sys.stdin.fileno()).st_mode
-    except (AttributeError, OSError, ValueError):  # closed, or without a descriptor
-        return False
-    return stat.S_ISFIFO(mode) or stat.S_ISREG(mode)
+    return read_standard_input("prompt", limit=LARGEST_PROMPT_BYTES)

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from semilla.model.transformer import Transformer
+from semilla.runtime.scoring import sum_nats
 from semilla.runtime.session import Model
 from semilla.system import interrupts
 from semilla.tokenizer.tokenizer import Tokens
@@ -86,13 +87,5 @@ def measure_int8_cost(bundle: Model, trained: Transformer, data: TrainingData) -
 
 def measure_loss(model: Model, windows: Iterable[tuple[Tokens, Tokens]]) -> float:
     """Loss over ``windows`` of inputs and the targets that follow them, [T] each, T at most a context."""
-    nats, num_tokens = 0.0, 0
-    for inputs, targets in windows:
-        interrupts.check()
-        logits = model.compute_logits(inputs.astype(np.int64))
-        highest = logits.max(axis=1, keepdims=True)
-        sums = np.exp(logits - highest).sum(axis=1, dtype=np.float64)
-        chosen = logits[np.arange(len(targets)), targets] - highest[:, 0]
-        nats += float((np.log(sums) - chosen).sum())
-        num_tokens += len(targets)
+    nats, num_tokens = sum_nats(model, windows, check=interrupts.check)
     return nats / num_tokens

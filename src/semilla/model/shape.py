@@ -15,13 +15,30 @@ of a 128 x 128 square of scores, and almost half of a larger one. With 32 the pr
 def count_parameters(config: PipelineConfiguration, *, vocab_size: int | None = None) -> int:
     """Number of parameters. Pass ``vocab_size`` when the tokenizer is smaller than configured."""
     shape = config.model_architecture
-    width = shape.d_model
-    embedding = (vocab_size or config.tokenizer_vocab_size) * width
-    attention = 4 * width * width
-    feedforward = 3 * width * shape.dim_feedforward
-    norms = 2 * width
-    output = 0 if shape.tie_embeddings else embedding
-    return embedding + shape.num_layers * (attention + feedforward + norms) + width + output
+    return count_llama_parameters(
+        vocab_size=vocab_size or config.tokenizer_vocab_size,
+        hidden_size=shape.d_model,
+        intermediate_size=shape.dim_feedforward,
+        num_hidden_layers=shape.num_layers,
+        tie_word_embeddings=shape.tie_embeddings,
+    )
+
+
+def count_llama_parameters(
+    *,
+    vocab_size: int,
+    hidden_size: int,
+    intermediate_size: int,
+    num_hidden_layers: int,
+    tie_word_embeddings: bool,
+) -> int:
+    """Number of parameters of a network described in the words of Hugging Face's LlamaConfig."""
+    embedding = vocab_size * hidden_size
+    attention = 4 * hidden_size * hidden_size
+    feedforward = 3 * hidden_size * intermediate_size
+    norms = 2 * hidden_size
+    output = 0 if tie_word_embeddings else embedding
+    return embedding + num_hidden_layers * (attention + feedforward + norms) + hidden_size + output
 
 
 def measure_weights_mb(config: PipelineConfiguration) -> float:

@@ -113,13 +113,15 @@ class Bundle:
         return self.directory / TOKENIZER
 
 
-def read_bundle(path: Path) -> Bundle:
+def read_bundle(path: Path, *, command: str = "generate --model") -> Bundle:
     """Verify and read the bundle at ``path``, which may also be a run's output directory.
+
+    ``command`` is the beginning of the command to suggest with the directory that was meant.
 
     Raises InvalidConfigError when there is nothing at ``path``, IntegrityError when the bundle is missing or damaged,
     and IncompatibleError when another version of Semilla wrote it.
     """
-    directory = find_bundle(path)
+    directory = find_bundle(path, command=command)
     try:
         return _parse(directory, _read_description(directory))
     except IntegrityError as error:
@@ -128,7 +130,7 @@ def read_bundle(path: Path) -> Bundle:
         raise
 
 
-def find_bundle(path: Path) -> Path:
+def find_bundle(path: Path, *, command: str = "generate --model") -> Path:
     """Find the bundle's folder: ``path`` itself, or ``bundle`` inside it."""
     if path.is_file():
         raise _refuse_file(path)
@@ -136,9 +138,9 @@ def find_bundle(path: Path) -> Path:
         if (directory / DESCRIPTION).is_file():
             return directory
     if not path.is_dir():
-        hint, next_command = suggest_run(path, "generate --model")
+        hint, next_command = suggest_run(path, command)
         raise InvalidConfigError(f"there is no folder {path}{hint}", next_command=next_command)
-    hint, next_command = suggest_run(path, "generate --model")
+    hint, next_command = suggest_run(path, command)
     raise IntegrityError(
         f"{path} holds no finished model: neither {DESCRIPTION} nor {names.BUNDLE}/{DESCRIPTION} is there"
         f"{'' if is_run(path) else hint}",

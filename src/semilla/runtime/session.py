@@ -41,6 +41,11 @@ class Model:
         self._network = Network(bundle, num_threads=num_threads)
         self._texts: dict[int, str] = {}
 
+    @property
+    def capacity(self) -> int:
+        """Context length in tokens."""
+        return self._network.capacity
+
     def generate(
         self, prompt: str = "", *, seed: int | None = None, **changes: Unpack[SettingChanges]
     ) -> str:
