@@ -398,9 +398,16 @@ def test_every_category_can_be_printed(place, monkeypatch, capsys):
 # ---- help and version
 
 
-@pytest.mark.parametrize("argv", [["--help"], [], *([name, "--help"] for name in cli.COMMANDS)])
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_the_help_of_a_command_says_where_the_exit_codes_are(place, capsys, name):
+    """They are the same for every command, so they are listed once."""
+    assert cli.main([name, "--help"]) == 0
+    assert capsys.readouterr().out.endswith("\nsemilla --help lists the exit codes.\n")
+
+
+@pytest.mark.parametrize("argv", [["--help"], []])
 def test_help_names_every_exit_code(place, capsys, argv):
-    """``--help`` of the program and of every command ends with the table of exit codes."""
+    """``--help`` of the program ends with the table of exit codes."""
     assert cli.main(argv) == 0
     text = capsys.readouterr().out
     assert all(
@@ -410,12 +417,12 @@ def test_help_names_every_exit_code(place, capsys, argv):
 
 
 def test_help_of_run_shows_every_flag_with_range_and_default(place, capsys, monkeypatch):
-    """The help shows flags, ranges and defaults from the settings."""
+    """The whole help shows flags, ranges and defaults from the settings."""
     monkeypatch.setenv("COLUMNS", "400")
-    cli.main(["run", "--help"])
+    cli.main(["run", "--help-all"])
     text = capsys.readouterr().out
     for setting in list_settings().values():
-        assert re.search(rf"^  {setting.flag}\b", text, re.MULTILINE)
+        assert re.search(rf"^  (-\w, )?{setting.flag}\b", text, re.MULTILINE)
         if setting.kind in {"integer", "number"}:
             assert f"[{setting.allowed}; default: {setting.default}]" in text
 

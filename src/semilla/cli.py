@@ -33,6 +33,7 @@ from semilla.system.processor import lacks_core_instructions, read_processor_nam
 from semilla.terminal.console import abandon_output, prepare_stream, print_error
 
 WORDINGS = (
+    (r"(?<![\w-])-\w/(?=--)", ""),  # the short form of a flag
     (r"^argument (--\S+?)/(--no-\S+): ignored explicit argument (.*)", r"\1 takes no value; write \1 or \2"),
     (r"ignored explicit argument (.*)", r"it takes no value, and \1 was given"),
     (r"invalid int value: (.*)", r"\1 is not a whole number"),
@@ -40,13 +41,21 @@ WORDINGS = (
     (r"the following arguments are required: (.*)", r"\1 is missing"),
 )
 """Messages of argparse, and what to say instead."""
+ONE_DASH = re.compile(r"-[a-zA-Z][a-zA-Z_-]")
+"""A long flag with one dash. A value may follow a short flag only after a space, ``=``, or as a number: ``-n5``."""
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
-    """Shows an option's value without brackets: argparse need not report a missing value, because we do."""
+    """Shows an option's value once, and without brackets: argparse need not report a missing value, because we do."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=36)
+
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        if not action.option_strings or action.nargs == 0:
+            return super()._format_action_invocation(action)
+        value = self._format_args(action, self._get_default_metavar_for_optional(action))
+        return f"{', '.join(action.option_strings)} {value}"
 
     def _format_args(self, action: argparse.Action, default_metavar: str) -> str:
         text = super()._format_args(action, default_metavar)
@@ -54,12 +63,10 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser that raises our errors, allows no abbreviations and lists the exit codes."""
+    """An argument parser that raises our errors and allows no abbreviations."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(
-            allow_abbrev=False, formatter_class=HelpFormatter, epilog=describe_exit_codes(), **kwargs
-        )
+    def __init__(self, *, epilog: str = "semilla --help lists the exit codes.", **kwargs: Any) -> None:
+        super().__init__(allow_abbrev=False, formatter_class=HelpFormatter, epilog=epilog, **kwargs)
 
     def error(self, message: str) -> NoReturn:
         for pattern, wording in WORDINGS:
@@ -74,18 +81,31 @@ class Parser(argparse.ArgumentParser):
             raise argparse.ArgumentError(action, f"{value!r} is not one of {', '.join(choices)}{hint}")
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Parse, after joining ``--seed -1e3`` into ``--seed=-1e3``, which argparse takes for an unknown flag."""
+        """Parse, after two corrections of what argparse would misunderstand.
+
+        ``--seed -1e3`` becomes ``--seed=-1e3``: it would be an unknown flag. ``-seed 3`` is unknown, with its value: it
+        would be ``-s eed``.
+        """
         joined: list[str] = []
+        unknown: list[str] = []
+        is_value_of_unknown = False
         for word in args or []:
             last = joined[-1] if joined else ""
-            action = self._option_string_actions.get(last)
-            takes_value = isinstance(action, argparse._StoreAction) and "--" not in joined
-            is_value = word.startswith("-") and not word.startswith("--") and word not in {"-", "-h"}
-            if takes_value and is_value:
+            takes_value = isinstance(self._option_string_actions.get(last), argparse._StoreAction)
+            has_dash = word.startswith("-") and not word.startswith("--") and word not in {"-", "-h"}
+            if "--" in joined:
+                joined.append(word)
+            elif takes_value and has_dash:
                 joined[-1] = f"{last}={word}"
+            elif ONE_DASH.match(word) or (is_value_of_unknown and not word.startswith("-")):
+                unknown.append(word)
+                is_value_of_unknown = has_dash and "=" not in word
+                continue
             else:
                 joined.append(word)
-        return super().parse_known_args(joined, namespace)
+            is_value_of_unknown = False
+        parsed, others = super().parse_known_args(joined, namespace)
+        return parsed, [*unknown, *others]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -145,8 +165,9 @@ def build_program_parser() -> Parser:
         prog="semilla",
         usage="semilla [--version] [--debug] COMMAND ...",
         description="\n".join(["Grow a small language model from a seed of text.", "", "commands:", *lines]),
+        epilog=describe_exit_codes(),
     )
-    parser.add_argument("--version", action="version", version=f"semilla {__version__}")
+    parser.add_argument("-V", "--version", action="version", version=f"semilla {__version__}")
     add_debug(parser)
     return parser
 

@@ -43,7 +43,7 @@ def test_every_command_and_every_setting_can_be_completed() -> None:
 def test_help_is_cut_to_one_sentence(scripts: dict[str, Path]) -> None:
     """A menu has one line for each flag, and no room for its default."""
     fish = scripts["fish"].read_text(encoding="utf-8")
-    assert "-d 'a bundle, or a run" in fish
+    assert "-d 'a bundle, or the output directory" in fish
     assert "(default" not in fish
 
 

@@ -127,7 +127,7 @@ def test_a_conversation_continues_each_line(bundle_dir: Path) -> None:
     assert " ".join([*text, "seed: 6"]) in " ".join(shown.split())
 
 
-@pytest.mark.parametrize("words", [[], ["x"], ["--json"]])
+@pytest.mark.parametrize("words", [[], ["x"], ["--json"], ["-n", "2"], ["--output", "file"]])
 def test_a_conversation_needs_a_terminal_and_nothing_else(bundle_dir: Path, words: list[str]) -> None:
     """Without a terminal, with a prompt or with --json, it is an error; the program does not wait."""
     done = run_semilla(*words, "--interactive", "--model", bundle_dir)

@@ -6,6 +6,7 @@ import argparse
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
+from semilla.commands import DEFAULT_DIRECTORY, add_directory
 from semilla.commands.status import read_true_status
 from semilla.errors import IntegrityError, InvalidConfigError, PermissionDeniedError
 from semilla.formatting import format_size, quote
@@ -15,7 +16,6 @@ from semilla.records.folders import collect_folders
 from semilla.records.links import refuse_links
 from semilla.records.lock import hold_lock
 from semilla.system.locks import CAN_REMOVE_LOCKED
-from semilla.system.paths import read_path
 from semilla.terminal.console import ask, is_interactive, print_text
 from semilla.terminal.tables import print_table
 
@@ -34,12 +34,19 @@ OWN_FILES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("directory", type=read_path, metavar="DIR", help="output directory of a run")
-    parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
+    add_directory(parser, meaning="output directory of a run")
+    parser.add_argument(
+        "-y", "--yes", action="store_true", help="do not ask for confirmation; DIR must be given"
+    )
+    parser.set_defaults(directory=None)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    directory: Path = arguments.directory
+    if arguments.yes and arguments.directory is None:
+        raise InvalidConfigError(
+            f"--yes asks nothing, so name the directory to clean: semilla clean {DEFAULT_DIRECTORY} --yes"
+        )
+    directory: Path = arguments.directory or DEFAULT_DIRECTORY
     read_true_status(directory, command="clean")  # fails if there is no run, before a lock file is made
     refuse_links(directory)
     with hold_lock(directory):

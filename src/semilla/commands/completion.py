@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import Any
 
 from semilla.commands import COMMANDS
+from semilla.configuration.flags import show_everything
 from semilla.terminal.console import print_text
 
 HELP = """Print a script that completes semilla's commands, flags and values. To load it in the current shell:
@@ -49,6 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=line)
         import_module(module).add_arguments(command)
         command.add_argument("--debug", action="store_true", help="show the traceback of an error")
+        show_everything(command)
         for action in command._actions:
             _prepare(action)
     return parser

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from semilla.commands import add_directory
 from semilla.errors import DependencyError, InvalidConfigError
 from semilla.export import DEFAULT_QUANTIZATION, QUANTIZATIONS, TARGETS
 from semilla.installation import EXTRAS, suggest_installation
@@ -23,8 +24,8 @@ ollama: GGUF and a Modelfile; onnx: the float32 graph for ONNX Runtime; web: one
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("directory", type=read_path, metavar="DIR", help="output directory of a run")
-    parser.add_argument("--to", choices=TARGETS, required=True, help="format to export to")
+    add_directory(parser, meaning="output directory of a run")
+    parser.add_argument("-t", "--to", choices=TARGETS, required=True, help="format to export to")
     parser.add_argument(
         "--quantization",
         choices=QUANTIZATIONS,
@@ -32,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         f"(default: {DEFAULT_QUANTIZATION})",
     )
     parser.add_argument(
+        "-o",
         "--output",
         type=read_path,
         metavar="DIR",

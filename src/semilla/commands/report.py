@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from semilla.commands import DEFAULT_DIRECTORY
 from semilla.commands.status import read_true_status
 from semilla.errors import LockedError
 from semilla.formatting import quote
@@ -28,11 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "directories",
         type=read_path,
         nargs="*",
-        default=[Path("data")],
+        default=[DEFAULT_DIRECTORY],
         metavar="DIR",
-        help="output directories of runs (default: data)",
+        help=f"output directories of runs (default: ./{DEFAULT_DIRECTORY})",
     )
     parser.add_argument(
+        "-o",
         "--output",
         type=read_path,
         metavar="FILE",

@@ -13,9 +13,9 @@ from semilla.prerequisites.packages import require_packages
 from semilla.terminal.console import ask, is_interactive
 from semilla.terminal.progress import FORMS, show_progress
 
-HELP = """Train a model: check the machine, get the text, train a tokenizer and a model, validate both.
-Phases whose inputs are unchanged are reused. Every setting can also be an environment variable
-(SEMILLA_NUM_LAYERS) or stand in the file given with --config. Flags override variables, and variables the file."""
+HELP = """Train a model: check the machine, get the text, train and validate.
+Phases whose inputs are unchanged are reused. A setting may also be a variable
+(SEMILLA_NUM_LAYERS) or stand in the file of --config; flags come first."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,8 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--progress",
         choices=FORMS,
         default="auto",
-        help="how to show progress: a live display on a terminal and plain lines elsewhere (auto), plain "
-        "lines, or one line of JSON per event (default: auto)",
+        help="plain lines, or a line of JSON per event; auto: a live display on a terminal (default: auto)",
     )
     add_settings(parser)
 

@@ -32,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folders to look for runs in, or runs, or bundles (default: the working directory)",
     )
     parser.add_argument(
+        "-p",
         "--port",
         type=int,
         default=DEFAULT_PORT,

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from semilla.commands import add_directory
 from semilla.configuration.settings import to_command
 from semilla.errors import PHASES, RETRYABLE, InvalidConfigError, SemillaError
 from semilla.events import EpochDone
@@ -22,7 +23,6 @@ from semilla.records.nearby import suggest_run
 from semilla.records.run_configuration import read_run_configuration
 from semilla.records.status import PipelineStatus, read_status
 from semilla.system.endings import explain_vanishing
-from semilla.system.paths import read_path
 from semilla.terminal.console import fold_lines, print_json, print_text
 from semilla.terminal.run_view import RunView, read_view
 from semilla.terminal.summary import print_findings, shorten
@@ -40,15 +40,8 @@ SPARK_COLUMNS = 40
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "directory",
-        type=read_path,
-        nargs="?",
-        default=Path("data"),
-        metavar="DIR",
-        help="output directory (default: data)",
-    )
-    parser.add_argument("--watch", action="store_true", help="follow the run until it ends")
+    add_directory(parser, meaning="output directory of a run")
+    parser.add_argument("-w", "--watch", action="store_true", help="follow the run until it ends")
     parser.add_argument(
         "--json",
         action="store_true",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 
+from semilla.commands import add_directory
 from semilla.configuration.flags import add_settings, load_arguments
 from semilla.installation import EXTRAS
 from semilla.prerequisites.packages import require_packages
-from semilla.system.paths import read_path
 from semilla.terminal.progress import show_progress
 
 HELP = """Validate a trained model again: export it, measure it, and compare it with gates and targets.
@@ -18,7 +18,7 @@ THRESHOLDS = ("max_validation_loss", "strict")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("directory", type=read_path, metavar="DIR", help="output directory of a run")
+    add_directory(parser, meaning="output directory of a run")
     add_settings(parser, only=THRESHOLDS)
 
 

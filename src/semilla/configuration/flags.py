@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from collections.abc import Collection
 from typing import Any
 
@@ -12,20 +13,67 @@ from semilla.configuration.settings import Setting, list_settings
 from semilla.spelling import DASHES
 from semilla.system.paths import read_path
 
+SHORT_FLAGS = {"corpus_source": "-i", "output_directory": "-o", "num_epochs": "-e", "seed": "-s"}
+
+FREQUENT = {
+    "corpus_source", "corpus_size_mb", "tokenizer_vocab_size", "output_directory", "resume_from_checkpoint", "seed",
+    "device", "num_layers", "d_model", "num_heads", "batch_size", "learning_rate", "num_epochs", "max_sequence_length",
+    "dropout", "num_threads",
+}  # fmt: skip
+"""The settings that ``--help`` shows; ``--help-all`` shows every one."""
+
+BRIEF_HELP = {"corpus_source": "Training text: a file, a folder, a URL, gutenberg or sample"}
+"""What ``--help`` says where the first clause of the full text is not enough."""
+
+GROUPS: dict[str, tuple[str, ...]] = {
+    "text and tokenizer": (
+        *("corpus_", "allow_partial", "text_column", "title_column", "layout", "dedupe", "repair"),
+        *("tokenizer_", "trust_tokenizer"),
+    ),
+    "model architecture": (),
+    "training hyperparameters": (),
+    "validation": ("max_validation_loss", "strict"),
+    "run": (),
+}
+"""Heading in the help -> how the names of its settings begin. Groups of the configuration have their own headings."""
+
 
 def add_settings(parser: argparse.ArgumentParser, *, only: Collection[str] | None = None) -> None:
-    """Add ``--config`` and a flag per setting, grouped like the configuration; with ``only``, just those flags."""
+    """Add ``--config`` and a flag per setting, in groups; with ``only``, just those flags."""
+    settings = [one for one in list_settings().values() if only is None or one.name in only]
     if only is None:
         help_text = "TOML file with settings; flags and environment variables override it"
         parser.add_argument("--config", type=read_path, metavar="FILE", help=help_text)
-    sections: dict[str | None, Any] = {}
-    for setting in list_settings().values():
-        if only is None or setting.name in only:
-            if setting.group not in sections:
-                title = (setting.group or "settings").replace("_", " ")
-                sections[setting.group] = parser.add_argument_group(title)
-            _add_flag(sections[setting.group], setting)
+        help_text = f"show all {len(settings)} settings, with their ranges"
+        parser.add_argument("--help-all", action=_ShowEverything, nargs=0, help=help_text)
+    for heading in GROUPS:
+        section = parser.add_argument_group(heading)
+        for setting in settings:
+            if name_group(setting) == heading:
+                _add_flag(section, setting, is_brief=only is None)
     parser.set_defaults(collects_unknown=True)
+
+
+def name_group(setting: Setting) -> str:
+    """The heading of a setting in the help."""
+    if setting.group:
+        return setting.group.replace("_", " ")
+    return next((heading for heading, names in GROUPS.items() if setting.name.startswith(names)), "run")
+
+
+def show_everything(parser: argparse.ArgumentParser) -> None:
+    """Let ``parser`` describe every setting in full in its help."""
+    for action in parser._actions:
+        action.help = getattr(action, "whole_help", action.help)
+
+
+class _ShowEverything(argparse.Action):
+    """Prints the whole help and ends the program, as ``--help`` does with its short form."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        show_everything(parser)
+        parser.print_help()
+        parser.exit()
 
 
 def load_arguments(arguments: argparse.Namespace, **changes: str) -> LoadedConfiguration:
@@ -39,7 +87,7 @@ def load_arguments(arguments: argparse.Namespace, **changes: str) -> LoadedConfi
     )
 
 
-def _add_flag(section: Any, setting: Setting) -> None:
+def _add_flag(section: Any, setting: Setting, *, is_brief: bool) -> None:
     options: dict[str, Any]
     if setting.kind == "boolean":
         options = {"action": argparse.BooleanOptionalAction, "default": None}
@@ -49,20 +97,32 @@ def _add_flag(section: Any, setting: Setting) -> None:
         placeholder = {"integer": "N", "number": "X", "string": "TEXT"}[setting.kind]
         choices = "{" + ",".join(setting.choices) + "}"
         options = {"metavar": choices if setting.choices else placeholder, "nargs": "?", "const": NO_VALUE}
-    section.add_argument(setting.flag, dest=setting.name, help=_describe(setting), **options)
+    flags = [*filter(None, [SHORT_FLAGS.get(setting.name)]), setting.flag]
+    action = section.add_argument(*flags, dest=setting.name, **options)
+    # BooleanOptionalAction would change a help text that is passed to it.
+    action.help = action.whole_help = _describe(setting)
+    if is_brief:
+        action.help = _describe_briefly(setting) if setting.name in FREQUENT else argparse.SUPPRESS
 
 
 def _describe(setting: Setting) -> str:
     """Write a flag's help: its meaning, range and default."""
-    shown = setting.default
-    if setting.kind == "boolean":
-        shown = "yes" if setting.default else "no"
-    elif setting.kind == "array":
-        shown = " ".join(setting.default) or "none"
     # The placeholder of a single value already shows its choices.
     has_range = setting.kind in {"integer", "number", "array"}
-    text = f"{setting.help} [{setting.allowed + '; ' if has_range else ''}default: {shown}]"
+    text = f"{setting.help} [{setting.allowed + '; ' if has_range else ''}default: {_show_default(setting)}]"
     return text.replace("%", "%%")  # argparse expands a lone %
+
+
+def _describe_briefly(setting: Setting) -> str:
+    """Write the first clause of a flag's help, and its default."""
+    clause = BRIEF_HELP.get(setting.name) or re.split(r"(?<=\w)[.;:]|, and |, for ", setting.help)[0]
+    return f"{clause} [{_show_default(setting)}]".replace("%", "%%")
+
+
+def _show_default(setting: Setting) -> Any:
+    if setting.kind == "boolean":
+        return "yes" if setting.default else "no"
+    return " ".join(setting.default) or "none" if setting.kind == "array" else setting.default
 
 
 def _pair_unknown(words: list[str]) -> dict[str, Any]:
