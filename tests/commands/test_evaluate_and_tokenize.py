@@ -1,4 +1,4 @@
-"""``semilla evaluate`` and ``semilla tokenize``: figures and tokens of one's own text, from the bundle alone."""
+"""``semilla evaluate`` and ``semilla tokenize``: figures and tokens of your own text, from the bundle alone."""
 
 from __future__ import annotations
 

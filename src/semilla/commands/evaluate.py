@@ -1,4 +1,4 @@
-"""``semilla evaluate``: how well a finished model predicts a text of one's own."""
+"""``semilla evaluate``: how well a finished model predicts a text of your own."""
 
 from __future__ import annotations
 

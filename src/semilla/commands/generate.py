@@ -175,7 +175,7 @@ def check_number(arguments: argparse.Namespace) -> None:
 
 
 def check_output(path: Path, *, overwrite: bool) -> None:
-    """Raise InvalidConfigError for a folder, and for an existing file unless it is to be replaced."""
+    """Raise InvalidConfigError for a folder, and for an existing file unless it may be replaced."""
     if path.is_dir():
         raise InvalidConfigError(f"{path} is a folder; --output names a file")
     if not path.parent.is_dir():
