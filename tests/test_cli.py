@@ -224,7 +224,6 @@ def test_file_and_environment_reach_the_pipeline(calls, place, monkeypatch):
         ["status", "a", "b"],
         ["status", "--jsn"],
         ["clean"],
-        ["validate"],
         ["validate", ".", "--num-epochs", "3"],
         ["guide", "zzzz"],
     ],

@@ -11,6 +11,8 @@ from markdown_it import MarkdownIt
 from semilla.guide.chapters import Part, make_anchor
 
 _MARKDOWN = MarkdownIt("commonmark")
+_LEFT_OUT = {"README", "mistyped"}
+"""The contents, and a table of wrong commands: it would be found by any word that is in no other page."""
 
 
 def find_pages() -> Path:
@@ -20,8 +22,8 @@ def find_pages() -> Path:
 
 
 def read_pages(folder: Path) -> tuple[Part, ...]:
-    """Read every page of a folder but its contents: the page, named as its file, then its ``##`` parts."""
-    paths = sorted(path for path in folder.glob("*.md") if path.stem != "README")
+    """Read every page of a folder but ``_LEFT_OUT``: the page, named as its file, then its ``##`` parts."""
+    paths = sorted(path for path in folder.glob("*.md") if path.stem not in _LEFT_OUT)
     return tuple(part for path in paths for part in parse_page(path.read_text(encoding="utf-8"), path.stem))
 
 
