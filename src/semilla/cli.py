@@ -94,7 +94,9 @@ class Parser(argparse.ArgumentParser):
             takes_value = isinstance(self._option_string_actions.get(last), argparse._StoreAction)
             has_dash = word.startswith("-") and not word.startswith("--") and word not in {"-", "-h"}
             if "--" in joined:
-                joined += [word] if word != "--" else []  # argparse would take a second one for a missing word
+                joined += (
+                    [word] if word != "--" else []
+                )  # argparse would take a second one for a missing word
             elif takes_value and has_dash:
                 joined[-1] = f"{last}={word}"
             elif ONE_DASH.match(word) or (is_value_of_unknown and not word.startswith("-")):
