@@ -131,9 +131,9 @@ class ValidationResults(Record):
     bits_per_byte: dict[str, float]
     findings: list[Finding]
     minimal_pairs: dict[str, GrammarResults] = Field(default_factory=dict)
+    """By language. A language is missing when the training text lacks the words."""
     coherence: dict[str, CoherenceResults] = Field(default_factory=dict)
     """By language, for a model of the embedded stories."""
-    """Per language. A language is missing when the training text lacks the words."""
     samples: list[Sample] = Field(default_factory=list)
     """The samples of ``sample_generations``, with prompt and continuation apart."""
     copying_longest: int | None = None
