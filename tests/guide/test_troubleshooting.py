@@ -36,7 +36,7 @@ def list_topics_told() -> set[str]:
     topics = set()
     for path in SOURCES.rglob("*.py"):
         text = path.read_text(encoding="utf-8")
-        topics |= set(re.findall(r"semilla guide (?!check )([a-z]\w*)", text))
+        topics |= set(re.findall(r"semilla guide (?!check\b)([a-z]\w*)", text))
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.Call):
                 values = [keyword.value for keyword in node.keywords if keyword.arg == "topic"]
