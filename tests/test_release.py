@@ -6,7 +6,6 @@ import importlib.util
 import re
 import sys
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -21,7 +20,7 @@ REPOSITORY = "https://example.org/us/semilla"
 
 
 @pytest.fixture(scope="module")
-def hook() -> Iterator[ModuleType]:
+def hook() -> ModuleType:
     """hatch_build.py, with a stand-in for the build tool, which is not installed for tests."""
     interface = ModuleType("hatchling.metadata.plugin.interface")
     interface.MetadataHookInterface = object  # type: ignore[attr-defined]
@@ -35,7 +34,7 @@ def hook() -> Iterator[ModuleType]:
         for name, stand_in in stand_ins.items():
             patch.setitem(sys.modules, name, stand_in)
         spec.loader.exec_module(module)
-    yield module
+    return module
 
 
 def test_the_version_is_written_once() -> None:
