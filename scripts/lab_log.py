@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from result_tables import compute_ratio, read_date, read_result, show_percent
+from story_tables import show_coherence
 
 from semilla.configuration.schema import PipelineConfiguration
 
@@ -76,10 +77,14 @@ def list_training_figures() -> list[Figure]:
         Figure("ten seeds: standard deviation of the loss",
                show_percent(seeds["standard_deviation"] / seeds["mean"], 2), "1 %; limit 5 %",
                f"{training} seeds", read_date("results/training-seeds"), "9fdfcdd", "2026-11-29-ten-seeds"),
-        Figure("stories, 20 epochs: validation loss", "1.760", "", "semilla run --corpus-source sample",
-               "2026-11-29", "7ffe49f", "2026-11-29-448-negative-samples"),
-        Figure("the same: minimal pairs right, en; es", "97.8 %; 97.4 %", "95 %", "benchmarks/language.py RUN",
-               "2026-11-29", "7ffe49f", "2026-11-29-448-negative-samples"),
+        Figure("first run: stories without a contradiction, en; es", show_coherence("stories-first-run"), "50 %",
+               "benchmarks/stories.py RUN", "2026-11-30", "5fae8a1", "2026-11-30-whole-stories"),
+        Figure("stories, 20 epochs: without a contradiction, en; es", show_coherence("stories-default"), "85 %",
+               "benchmarks/stories.py RUN", "2026-11-30", "5fae8a1", "2026-11-30-whole-stories"),
+        Figure("the same: validation loss", "0.374", "", "semilla run --corpus-source sample",
+               "2026-11-30", "5fae8a1", "2026-11-30-repetition-warm-up"),
+        Figure("the same: minimal pairs right, en; es", "96.8 %; 95.2 %", "95 %", "semilla run --corpus-source sample",
+               "2026-11-30", "5fae8a1", "2026-11-30-whole-stories"),
     ]  # fmt: skip
 
 

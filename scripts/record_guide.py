@@ -26,6 +26,7 @@ from semilla import __version__
 from semilla.corpus.manifest import read_manifest
 from semilla.records import names
 from semilla.records.metrics import TrainingMetrics, read_metrics
+from semilla.records.results import ValidationResults
 from semilla.records.status import PipelineStatus, read_status
 
 OPENING, OPENING_TOKENS, SEED, TEMPERATURES = "Once upon a time there was", 24, 1, (0, 0.5, 1.0, 1.5, 2.0)
@@ -65,7 +66,14 @@ def collect(directory: Path, transcript: list[str]) -> dict[str, Any]:
         "findings": [finding.model_dump(mode="json") for finding in status.validation_results.findings],
         "transcript": transcript,
         "temperatures": continue_opening(directory),
+        "stories": list_stories(status.validation_results),
     }
+
+
+def list_stories(results: ValidationResults) -> list[str]:
+    """The first text that the finished model wrote in each language, with the opening that it continued."""
+    first = {sample.language: sample for sample in reversed(results.list_samples())}
+    return [first[language].whole.rstrip() for language in sorted(first)]
 
 
 def continue_opening(directory: Path) -> list[dict[str, Any]]:

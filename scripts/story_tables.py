@@ -50,6 +50,12 @@ def tabulate_stories(name: str) -> str:
     return draw_table(headings, rows)
 
 
+def show_coherence(name: str) -> str:
+    """The share of the model's stories without a contradiction, by language."""
+    model = read_stories(name)["writers"]["model"]
+    return "; ".join(f"{found['coherence']['share']:.0%}".replace("%", " %") for found in model.values())
+
+
 def tabulate_contradictions(name: str) -> str:
     """In how many of the model's stories each kind of contradiction occurs, with an example."""
     model = read_stories(name)["writers"]["model"]

@@ -105,13 +105,9 @@ def show_transcript(recorded: Mapping[str, Any]) -> str:
     return "\n".join(["```text", *recorded["transcript"], "```"])
 
 
-def show_samples(recorded: Mapping[str, Any]) -> str:
-    """Return the samples of the recorded run after its first and its last epoch, unedited."""
-    lines = []
-    for epoch in (recorded["epochs"][0], recorded["epochs"][-1]):
-        for sample in epoch["sample_outputs"]:
-            lines += [f"epoch {epoch['epoch_number']}: {' '.join(sample.split())}", ""]
-    return "\n".join(["```text", *lines[:-1], "```"])
+def show_stories(recorded: Mapping[str, Any]) -> str:
+    """Return the first text of the finished model in each language, unedited."""
+    return "\n".join(["```text", "\n\n".join(recorded["stories"]), "```"])
 
 
 def show_ladder(recorded: Mapping[str, Any]) -> str:
@@ -154,7 +150,7 @@ GENERATED: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "recorded_findings": tabulate_findings,
     "recorded_epochs": tabulate_epochs,
     "recorded_transcript": show_transcript,
-    "recorded_samples": show_samples,
+    "recorded_stories": show_stories,
     "recorded_ladder": show_ladder,
     "recorded_openings": show_openings,
     "recorded_temperatures": show_temperatures,
