@@ -100,7 +100,7 @@ class Remarks:
             progress(
                 Warned(
                     f"the text has {found} (in {_name_some(list(self._personal_names))}), which a model may repeat",
-                    topic="invalid_corpus",
+                    topic="personal_data",
                 )
             )
         if self._lone:
@@ -109,7 +109,7 @@ class Remarks:
             progress(
                 Warned(
                     f"{texts}: half characters (lone surrogates, such as \\ud800 in JSON) became U+FFFD: {total:,}",
-                    topic="invalid_corpus",
+                    topic="characters",
                 )
             )
         for kind, texts_with in self._markup.items():
