@@ -33,7 +33,7 @@ COMMANDS = [
     "evaluate run text.txt",
     "tokenize run Había",
     "generate Había --model run --max-tokens 20 --seed 1",
-    "generate Había --model run --max-tokens 20 --seed 1 -n 2 --output texts.txt",
+    "generate Había --model run --max-tokens 20 --seed 1 -n 2 --output run/texts.txt",
     "report run",
     "export run --to onnx",
     "export run --to huggingface",
