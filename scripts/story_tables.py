@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
+from result_tables import read_result
 from write_guide import draw_table
 
-RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
 WRITERS = {
     "model": "the model",
     "corpus": "held-out stories",
@@ -17,12 +14,6 @@ WRITERS = {
     "bigram": "bigram model",
     "untrained": "untrained network",
 }
-
-
-def read_stories(name: str) -> dict[str, Any]:
-    """What ``benchmarks/stories.py`` recorded."""
-    content: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
-    return content
 
 
 def tabulate_stories(name: str) -> str:
@@ -40,7 +31,7 @@ def tabulate_stories(name: str) -> str:
             f"{figures['plots_told']:.1f}",
             f"{figures['copying_median']:.0f} of {figures['median_tokens']:.0f}",
         ]
-        for writer, languages in read_stories(name)["writers"].items()
+        for writer, languages in read_result(name)["writers"].items()
         for language, figures in languages.items()
     )
     headings = (
@@ -52,13 +43,13 @@ def tabulate_stories(name: str) -> str:
 
 def show_coherence(name: str) -> str:
     """The share of the model's stories without a contradiction, by language."""
-    model = read_stories(name)["writers"]["model"]
+    model = read_result(name)["writers"]["model"]
     return "; ".join(f"{found['coherence']['share']:.0%}".replace("%", " %") for found in model.values())
 
 
 def tabulate_contradictions(name: str) -> str:
     """In how many of the model's stories each kind of contradiction occurs, with an example."""
-    model = read_stories(name)["writers"]["model"]
+    model = read_result(name)["writers"]["model"]
     rows = (
         [kind, language, count, " ".join(found["coherence"]["examples"][kind].split())]
         for language, found in model.items()
@@ -71,16 +62,16 @@ def tabulate_contradictions(name: str) -> str:
 
 def show_stories(name: str) -> str:
     """Twenty stories a language, as the model wrote them."""
-    texts = [one for language in read_stories(name)["texts"].values() for one in language]
+    texts = [one for language in read_result(name)["texts"].values() for one in language]
     return "```text\n" + "\n\n".join(texts) + "\n```"
 
 
 STORY_TABLES: dict[str, Callable[[], str]] = {
-    "stories_first_run": lambda: tabulate_stories("stories-first-run"),
-    "contradictions_first_run": lambda: tabulate_contradictions("stories-first-run"),
-    "texts_first_run": lambda: show_stories("stories-first-run"),
-    "stories_default": lambda: tabulate_stories("stories-default"),
-    "contradictions_default": lambda: tabulate_contradictions("stories-default"),
-    "texts_default": lambda: show_stories("stories-default"),
+    "stories_first_run": lambda: tabulate_stories("results/stories-first-run"),
+    "contradictions_first_run": lambda: tabulate_contradictions("results/stories-first-run"),
+    "texts_first_run": lambda: show_stories("results/stories-first-run"),
+    "stories_default": lambda: tabulate_stories("results/stories-default"),
+    "contradictions_default": lambda: tabulate_contradictions("results/stories-default"),
+    "texts_default": lambda: show_stories("results/stories-default"),
 }
 """What a page of the lab log can ask for by name."""

@@ -45,9 +45,7 @@ THRESHOLDS: dict[str, Threshold] = {
     "ended": Threshold("target", ">=", 0.9),  # less where many held-out documents are longer than a sample
     "language": Threshold("target", ">=", 0.9),
     "repetition": Threshold("target", "<=", 0.01),  # or what is usual in the training text, if that is more
-    "copying_median": Threshold(
-        "target", "<=", 20, "tokens"
-    ),  # or what ``texts`` finds in held-out documents
+    "copying_median": Threshold("target", "<=", 20, "tokens"),  # more where held-out documents share more
     "minimal_pairs": Threshold("target", ">=", 0.9),
     "coherence": Threshold("target", ">=", 0.5),
 }

@@ -118,10 +118,8 @@ def plan_batch(
     step: int, settings: TrainingHyperparameters, starts: Windows, *, total_steps: int, data: TrainingData
 ) -> Batch:
     """The batch of a step: the windows that begin at ``starts``, with the step's seed, dropout and kind of softmax."""
-    if data.fits_documents and step < settings.repetition_fraction * total_steps:
-        inputs, targets = cut_batch(data, starts, draw_periods(data, starts, step))
-    else:
-        inputs, targets = cut_batch(data, starts)
+    repeats = data.fits_documents and step < settings.repetition_fraction * total_steps
+    inputs, targets = cut_batch(data, starts, draw_periods(data, starts, step) if repeats else None)
     if not data.fits_documents and step < settings.short_context_fraction * total_steps:
         inputs, targets = halve_sequences(inputs), halve_sequences(targets)
     return Batch(
