@@ -74,7 +74,8 @@ def write_malformed(host: str, *, count: int, seed: int) -> Iterator[bytes]:
                 start = f"POST /v1/completions HTTP/1.1\r\n{head}Transfer-Encoding: chunked\r\n\r\n"
                 yield start.encode() + chunk
             case _:
-                line = bytes(draw.choices(range(256), k=draw.randint(1, 200)))
+                # No line feed: two of them end the head, and what came before may be well formed.
+                line = draw.randbytes(draw.randint(1, 200)).replace(b"\n", b"") + b"\0"
                 yield f"GET / HTTP/1.1\r\n{head}X: ".encode() + line + b"\r\n\r\n"
 
 

@@ -65,6 +65,31 @@ def test_a_short_request_does_not_wait_for_a_long_one() -> None:
     assert last_of_short < 60
 
 
+def test_the_first_token_is_sent_before_the_second_is_written() -> None:
+    """The second waits here until the first has been read."""
+    is_read = threading.Event()
+
+    def write() -> Iterator[Piece]:
+        yield Piece(0, "first", num_tokens=1)
+        assert is_read.wait(60)
+        yield Piece(0, "second", num_tokens=2)
+
+    async def read() -> list[str]:
+        job = Job(write(), client="", wait_s=60)
+        scheduler.submit(job)
+        texts = []
+        async for batch in job.batches():
+            texts += [piece.text for piece in batch]
+            is_read.set()
+        return texts
+
+    scheduler = Scheduler()
+    try:
+        assert asyncio.run(read()) == ["first", "second"]
+    finally:
+        scheduler.close()
+
+
 def test_a_client_with_many_requests_does_not_keep_out_another() -> None:
     """The other's only request is next, although forty came before it."""
     written: list[str] = []

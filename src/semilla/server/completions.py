@@ -158,7 +158,7 @@ class Answer:
         """Yield a chunk of the stream for each piece that says something."""
         for piece in pieces:
             self.num_tokens[piece.index] = piece.num_tokens
-            if piece.text or piece.scores or piece.finish:
+            if piece.says_something:
                 yield {**self._head, "choices": [self._describe_choice(piece)]}
 
     def describe_usage(self, num_prompt_tokens: int) -> dict[str, Any]:

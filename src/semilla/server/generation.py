@@ -57,6 +57,11 @@ class Piece:
     num_tokens: int = 0
     """Tokens of the whole text so far."""
 
+    @property
+    def says_something(self) -> bool:
+        """Whether there is anything to send; often a token makes no text certain yet."""
+        return bool(self.text or self.scores or self.finish)
+
 
 class Texts(Iterator[Piece]):
     """The pieces of all texts of a request, one text after the other, so that one KV cache is in use at a time.

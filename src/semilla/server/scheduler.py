@@ -7,7 +7,9 @@ take turns; the others wait. Of those, the one comes next whose client has the f
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import suppress
@@ -19,6 +21,8 @@ ACTIVE = 8
 """Requests that take turns: each holds a KV cache."""
 WAITING = 512
 TURN_TOKENS = 4
+TELL_S = 0.03
+"""After its first token a reader hears of new ones at most this often: sending takes as long as generating one."""
 
 
 class Job:
@@ -36,7 +40,8 @@ class Job:
         self._written: deque[Piece] = deque()
         self._news = asyncio.Event()
         self._is_called = False
-        self._is_begun = self._is_done = False
+        self._told_s = -math.inf
+        self._is_done = False
         self._failure: Exception | None = None
 
     async def batches(self) -> AsyncIterator[Sequence[Piece]]:
@@ -71,19 +76,22 @@ class Job:
         """Write a few tokens; returns whether there is more to write. Called by the scheduler's thread."""
         if self.is_cancelled:
             return False
-        # The first token goes out alone: somebody waits for it.
-        count, self._is_begun = TURN_TOKENS if self._is_begun else 1, True
         try:
-            for _ in range(count):
-                self._written.append(next(self._pieces))
+            for _ in range(TURN_TOKENS):
+                piece = next(self._pieces)
+                self._written.append(piece)
+                if piece.says_something and time.monotonic() - self._told_s >= TELL_S:
+                    self._tell()
         except StopIteration:
             self._is_done = True
         except Exception as error:
             self._failure, self._is_done = error, True
-        self._call()
+        if self._is_done:
+            self._tell()
         return not self._is_done
 
-    def _call(self) -> None:
+    def _tell(self) -> None:
+        self._told_s = time.monotonic()
         if not self._is_called:
             self._is_called = True
             with suppress(RuntimeError):  # the loop is closed: nobody waits any more
