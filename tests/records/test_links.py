@@ -158,6 +158,18 @@ def test_other_commands_follow_no_link(
     assert_four_lines(capsys.readouterr().err, category="invalid_config", phase=command[0])
 
 
+@pytest.mark.parametrize("name", ["seed-2", "comparison.html"])
+def test_a_sweep_follows_no_link(
+    directory: Path, victim: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither in place of the directory of a run nor of the comparison; no run begins before it is refused."""
+    plant(directory, name, victim if name == "seed-2" else victim / "a")
+    assert cli.main(["sweep", "--output-dir", str(directory), "--seed", "1,2"]) == 64
+    error = assert_four_lines(capsys.readouterr().err, category="invalid_config", phase="sweep")
+    assert str(directory / name) in error
+    assert [path.name for path in directory.iterdir()] == [name]
+
+
 def test_an_export_follows_no_link(directory: Path, victim: Path) -> None:
     """Neither its own place in the run's directory nor the place it is given may be one."""
     plant(directory, names.EXPORTS, victim)

@@ -18,6 +18,7 @@ from semilla.formatting import format_duration
 from semilla.installation import EXTRAS
 from semilla.prerequisites.packages import require_packages
 from semilla.records.files import write_text
+from semilla.records.links import refuse_links_at
 from semilla.report.runs import RecordedRun
 from semilla.terminal.console import print_text
 from semilla.terminal.progress import show_progress
@@ -52,6 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
         return load_arguments(arguments, **texts).config
 
     trials = plan_trials(lists, root=root, configure=configure)
+    refuse_links_at([root / PAGE, *(trial.directory for trial in trials)])
     numbers = {trial.directory: number for number, trial in enumerate(trials, 1)}
 
     @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from semilla.errors import InvalidConfigError
@@ -20,7 +20,16 @@ def refuse_links(directory: Path) -> None:
     A file that is changed in place may have no second name (hard link) either. Checkpoints are left out: they are
     written under a new name, and one that cannot be read is skipped.
     """
-    found = next(_find_links(directory), None)
+    _refuse_first(_find_links(directory))
+
+
+def refuse_links_at(paths: Iterable[Path]) -> None:
+    """Raise InvalidConfigError when one of ``paths`` is a link, a pipe, a socket or a device."""
+    _refuse_first(filter(_is_odd, paths))
+
+
+def _refuse_first(links: Iterator[Path]) -> None:
+    found = next(links, None)
     if found:
         raise InvalidConfigError(
             f"{found} is a link, has a second name, or is a special file. Semilla writes to this path and follows no "
