@@ -18,7 +18,7 @@ SECTIONS = {
     "O": [*range(1, 13)],
     "H": [*range(1, 16)],
     "Q": [*range(1, 14)],
-    "P": [*range(1, 11)],
+    "P": [*range(1, 14)],
 }
 """Numbers that are missing were never given, or given up."""
 

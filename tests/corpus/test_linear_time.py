@@ -16,7 +16,9 @@ import pytest
 
 import semilla.corpus
 from semilla.corpus.cleaning.clean import clean_file
+from semilla.corpus.cleaning.repair import repair_text
 from semilla.corpus.near_duplicates import make_sketch
+from semilla.corpus.personal_data import count_personal_data
 from semilla.corpus.split import find_cut, hash_long_lines
 from semilla.errors import InvalidCorpusError
 from semilla.escape import escape_controls, redact_credentials
@@ -136,7 +138,7 @@ def measure_s(text: str) -> float:
     clean = text
     with suppress(InvalidCorpusError):
         clean = clean_file(text.encode("utf-8", "replace"), name="a text").text
-    for read in (find_cut, hash_long_lines, make_sketch):
+    for read in (find_cut, hash_long_lines, make_sketch, count_personal_data, repair_text):
         read(clean)
     for _ in split_sentences(clean):
         pass
@@ -181,6 +183,9 @@ TEXTS = {
     "dots as in a table of contents": ". . . " * 20 + "\n",
     "stacked accents": "a\u0301\u0323",
     "layout marks before spaces": "/*" + " " * 300,
+    "beginnings of e-mail addresses": "a@b.",
+    "beginnings of telephone numbers": "+34 6",
+    "letters that were encoded twice": "Ã©",
 }
 
 
