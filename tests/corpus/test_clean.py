@@ -300,9 +300,9 @@ def test_emoji_and_scripts_stay() -> None:
 
 def test_stacked_accents() -> None:
     """A stack of 400,000 accents is cut to thirty, and does not take quadratic time."""
-    began_s = time.monotonic()
+    began_s = time.process_time()
     result = clean("a" + "\u0301\u0327" * 200_000 + "b " + "—" * 60 + "\n")
-    assert time.monotonic() - began_s < 20
+    assert time.process_time() - began_s < 20
     assert result.text.endswith("b " + "—" * 60 + "\n")
     assert result.removed["stacked_marks"] == 400_000 - 30
 
@@ -326,13 +326,13 @@ def test_stacked_accents() -> None:
 )
 def test_hostile_texts_take_no_quadratic_time(hostile: str) -> None:
     """Texts made to cause backtracking in a pattern are cleaned, or refused, in time."""
-    began_s = time.monotonic()
+    began_s = time.process_time()
     for text in (hostile, wrap(BODY + hostile), f"{HEADER}{hostile}"):
         try:
             clean(text)
         except InvalidCorpusError:
             continue
-    assert time.monotonic() - began_s < 30
+    assert time.process_time() - began_s < 30
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=300))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import textwrap
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from semilla.configuration.schema import PipelineConfiguration
 from semilla.corpus.cleaning.clean import CleanText, clean_file
 from semilla.corpus.cleaning.markup import find_markup
 from semilla.corpus.documents import PreparedDocument, prepare_documents
+from semilla.corpus.remarks import Remarks
+from semilla.errors import InvalidCorpusError
 from semilla.events import Event, Note, Warned
 
 WORDS = (
@@ -96,6 +99,16 @@ def test_numbers_before_the_lines_of_a_list_stay(step: int) -> None:
     """A number that begins every line does not count lines: it stays."""
     lines = [f"{step * row} apples for {word}" for row, word in enumerate(WORDS, start=1)]
     assert clean(book("\n".join(lines))).text.split("\n")[:-1] == lines
+
+
+@pytest.mark.parametrize("margin", ["{number:<6}{text}", "{text:<40}{number}"])
+def test_numbers_of_a_table_stay(margin: str) -> None:
+    """A layout of bytes or a list of stations has numbers that grow with its lines, by one or two: they stay."""
+    rows = [
+        margin.format(number=1 + row // 2 * 2, text=f"CARD{row} sequence {WORDS[row]}") for row in range(12)
+    ]
+    kept = clean(book("\n".join([*rows, "", make_prose(random.Random(15))]))).text.split("\n")
+    assert kept[: len(rows)] == [" ".join(row.split()) for row in rows]
 
 
 def test_rows_of_a_table_stay() -> None:
@@ -289,6 +302,24 @@ def test_large_removals_are_told_with_an_example(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("\x1b[32mverde\x1b[m y azul\n" * 20, r"characters of terminal codes: \x1b[32m"),
+        ("ma\u00adña\u00adna y año\n" * 20, r"characters of control characters: \xad"),
+        ("man\u0303ana y an\u0303o\n" * 20, r"characters of combining marks: n\u0303"),
+        (book("- Sí -- dijo -- no.\n\n" * 20), "characters of double dashes: --"),
+        (book("_Sí_, _no_.\n\n" * 20), "characters of emphasis marks: _"),
+    ],
+)
+def test_every_kind_of_removal_has_an_example(tmp_path: Path, text: str, told: str) -> None:
+    """What nobody can see is shown by its codes."""
+    path = tmp_path / "text.txt"
+    path.write_text(text, encoding="utf-8")
+    _, events = prepare(path)
+    assert any(told in event.text for event in events if isinstance(event, Note))
+
+
+@pytest.mark.parametrize(
     ("text", "kind"),
     [
         ("".join(json.dumps({"text": word * 9}) + "\n" for word in WORDS), "JSON records"),
@@ -320,45 +351,111 @@ def test_plain_text_has_no_markup() -> None:
 
 
 def make_blocks(rng: random.Random) -> Iterator[str]:
-    """Make one block of every kind, without characters that are replaced."""
+    """Make one block of every kind, without characters that other ones stand for (all but dashes and accents)."""
     yield make_paragraph(rng)
     yield make_paragraph(rng, width=rng.choice([40, 50, 90]))
+    yield make_paragraph(rng, sentences=40).replace(" ", "\u00ad ", 9)
+    yield textwrap.indent(make_paragraph(rng), " " * rng.choice([2, 4, 8]))
     yield "\n".join(f"    {make_sentence(rng, low=4, high=6)}" for _ in range(4))
-    yield "\n".join(rng.choice(list(RECORDS.values()))[:5])
+    for records in RECORDS.values():
+        yield "\n".join(records[: rng.randint(3, 9)])
     yield "\n".join(f"{word:<40}{5 * n + 5}" for n, word in enumerate(WORDS[:6]))
+    yield "\n".join(f"{2 * n:<6}CARD{n} {word}" for n, word in enumerate(WORDS[:6]))
     yield "CONTENTS\n\n" + "\n".join(f"{word:<40}{9 * n}" for n, word in enumerate(WORDS[:6]))
+    yield "\n".join(f"{word} {'. ' * 20} {9 * n}" for n, word in enumerate(WORDS[:6]))
     yield "\n".join(
         f"Verse {word:<50}{n if n % 5 == 0 else ''}".rstrip() for n, word in enumerate(WORDS[:22])
     )
+    yield "\n".join(f"{n if n % 5 == 0 else '':>4} Verse {word}," for n, word in enumerate(WORDS[:22]))
+    yield "\n".join(f"{word.upper()}. {make_sentence(rng)}" for word in WORDS[:5])
+    yield "\n".join(
+        f"{one:<36}  {two}".rstrip()
+        for one, two in zip(*(textwrap.wrap(make_paragraph(rng), 34) for _ in range(2)), strict=False)
+    )
+    yield f"ABATE, v.t. {make_sentence(rng)}\nABBEY, n. {make_sentence(rng)}\n  _See_ CHURCH."
+    yield f"{'Buenos Aires, 3 de mayo':>60}\n\nDear brother,\n\n{make_paragraph(rng)}\n\n{'Yours, Ana':>60}"
+    yield f"- {make_sentence(rng)}\n- {make_sentence(rng)}\n  1. {make_sentence(rng)}"
     yield "[Illustration: A lamp]"
     yield "{12}"
     yield "[Pg 7]"
     yield "* * * * *"
     yield "This text belongs to Project\nGutenberg and its volunteers."
     yield "Produced by Ana and the Online Distributed Proofreading Team"
+    yield "[Transcriber's note: the spelling of the original was kept.]"
     yield f"_{make_sentence(rng)}_ M^{{rs.}} Long,[3] /* {make_sentence(rng)} */"
+    yield "Then -- or never--she said ----."
     yield "def read(path):\n\treturn   path  # all"
+    yield "| a  | b |\n|----|---|\n| 12 | x |"
     yield make_chinese(rng)
+    yield "\n".join(textwrap.wrap(make_chinese(rng, clauses=30), rng.choice([20, 36])))
     yield "He was of an exam-\nple, which is an example."
+    yield "La man\u0303ana del can\u0303o\u0301n."
     yield "\x1b[1;32mA green lamp\x1b[m, and N\bNA\bAM\bME\bE"
+    yield f"*** START OF THE PROJECT GUTENBERG EBOOK X ***\n\n{make_paragraph(rng)}"
+    yield f"{make_paragraph(rng)}\n\n*** END OF THE PROJECT GUTENBERG EBOOK X ***"
 
 
-@settings(max_examples=30, deadline=None)
-@given(st.randoms(use_true_random=False))
-def test_every_character_is_kept_or_counted(rng: random.Random) -> None:
-    """Of a document of blocks of every kind, each character is in the corpus, in order, or counted by its reason."""
+def make_document(rng: random.Random) -> tuple[str, bool]:
+    """Assemble a text of random blocks, and tell whether all of it is somebody's own."""
     blocks = list(make_blocks(rng))
-    rng.shuffle(blocks)
-    body = "\n\n".join(blocks) + "\n"
-    text = rng.choice([body, book(body), f"{body}\n\n{book(body)}\n\n{body}\n\n{book(body)}"])
-    result = clean(text)
+    body = rng.choice(["\n\n", "\n", "\n\n\n\n\n"]).join(rng.choices(blocks, k=rng.randint(1, 60))) + "\n"
+    shape = rng.choice(["own", "book", "around"])
+    if shape == "own":
+        return body, "START OF" not in body and "END OF" not in body
+    return book(body) if shape == "book" else f"{body}\n\n{book(body)}\n\n{body}\n\n{book(body)}", False
+
+
+def check_account(rng: random.Random) -> None:
+    """Check that what a text loses is what was counted and said, kind by kind."""
+    text, is_own = make_document(rng)
+    try:
+        result = clean(text)
+    except InvalidCorpusError:
+        return  # nothing but boilerplate
     counted = sum(count for kind, count in result.removed.items() if kind != "white_space")
     assert count_visible(text) - count_visible(result.text) == counted
     assert len(text) - len(result.text) == counted + result.removed.get("white_space", 0)
-    remaining = iter(text)
-    assert all(one in remaining for one in result.text if not one.isspace())
-    if text is body:
-        assert set(result.removed) <= {"white_space", "hyphens", "terminal_codes"}
+    # A long dash stands for two short ones, and an accent stands with its letter.
+    kept = unicodedata.normalize("NFD", result.text.replace("—", "-"))
+    remaining = iter(unicodedata.normalize("NFD", text))
+    assert all(one in remaining for one in kept if not one.isspace())
+    if is_own:
+        assert set(result.removed) <= {
+            "combining_marks", "control_characters", "hyphens", "terminal_codes", "white_space",
+        }  # fmt: skip
+    check_told(result)
+
+
+def check_told(result: CleanText) -> None:
+    """Check that a run tells of a text that lost more than a hundredth, with an example of what it lost most."""
+    remarks, events = Remarks(), list[Event]()
+    remarks.add(result, name="text.txt")
+    remarks.tell(events.append)
+    lost = {
+        kind: count
+        for kind, count in result.removed.items()
+        if kind not in {"header_and_licence", "white_space"}
+    }
+    told = [event.text for event in events if isinstance(event, Note) and "left out" in event.text]
+    told = [note for note in told if note.startswith("Cleaning")]
+    assert bool(told) == (sum(lost.values()) > result.decoded_characters / 100)
+    if told:
+        largest = max(lost, key=lost.__getitem__)
+        assert f"{lost[largest]:,} characters of {largest.replace('_', ' ')}: " in told[0]
+        assert result.examples[largest] in told[0]
+
+
+ACCOUNT_EXAMPLES = [
+    40,
+    pytest.param(2_000, marks=pytest.mark.slow(reason="cleans two thousand texts")),
+]
+
+
+@pytest.mark.parametrize("num_examples", ACCOUNT_EXAMPLES)
+def test_every_character_is_kept_or_counted(num_examples: int) -> None:
+    """Of a document of blocks of every kind, each character is in the corpus, in order, or counted by its reason."""
+    check = given(st.randoms(use_true_random=False))(check_account)
+    settings(max_examples=num_examples)(check)()
 
 
 # ---- what real texts brought up

@@ -61,6 +61,8 @@ _CONTENTS_FRONT, _CONTENTS_BACK = 0.25, 0.85
 """Tables of contents begin in the first quarter of a book, or in the last part."""
 _MAX_ENTRY_DISTANCE = 8
 _MIN_INCREASING_SHARE = 0.9
+_MIN_STEP = 3
+"""Of the numbers at a margin. Tables count by one and two, and no edition numbers every second verse."""
 _MIN_PROOFS, _MAX_NOTE_LINES = 2, 15
 _ROMAN = {"i": 1, "v": 5, "x": 10, "l": 50, "c": 100}
 _LAYOUT = re.compile(r"/\*(?: [A-Z]{2,}\b)?(.{0,160}?)\*/")
@@ -98,7 +100,7 @@ def strip_marks(text: str, *, ledger: Ledger) -> str:
         text = ledger.replace("emphasis_marks", _BOLD_LINE, text, lambda mark: mark[2])
     text = ledger.replace("emphasis_marks", _UNDERSCORES, text, lambda run: "" if run[0] == "_" else run[0])
     long_dashes = _DASHES.sub(lambda run: "—" if run[0] == "--" else run[0], text)
-    ledger.removed["double_dashes"] += len(text) - len(long_dashes)
+    ledger.count("double_dashes", len(text) - len(long_dashes), example="--")
     return long_dashes
 
 
@@ -126,7 +128,7 @@ def _strip_numbered_lines(text: str, ledger: Ledger) -> str:
     numbered = _find_numbered_lines(lines)
     contents = {one.row for run in _find_runs(numbered) if _is_contents(run, lines) for one in run}
     margins = _find_margin_numbers([one for one in numbered if one.row not in contents])
-    lefts = _find_margin_numbers(_find_left_numbers(lines))
+    lefts = _find_margin_numbers(_find_left_numbers(lines), min_proofs=_MIN_PROOFS)
     if not contents and not margins and not lefts:
         return text
     kept = []
@@ -200,17 +202,20 @@ def _find_left_numbers(lines: Sequence[str]) -> list[_Numbered]:
     return found
 
 
-def _find_margin_numbers(numbered: Sequence[_Numbered]) -> set[int]:
+def _find_margin_numbers(numbered: Sequence[_Numbered], *, min_proofs: int = 1) -> set[int]:
     """Find the lines whose number counts lines: every fifth, for example.
 
-    A step that is proven twice also holds across lines that do not count, such as notes between the verses.
+    A step that is proven twice also holds across lines that do not count, such as notes between the verses. Fewer
+    than ``min_proofs`` prove nothing.
     """
     pairs = list(pairwise(one for one in numbered if not one.is_roman and not one.has_dots))
-    sure = [pair for pair in pairs if pair[1].number - pair[0].number > 1 and _counts_lines(*pair)]
-    found = {one.row for pair in sure for one in pair}
+    sure = [pair for pair in pairs if pair[1].number - pair[0].number >= _MIN_STEP and _counts_lines(*pair)]
     step, num_proofs = (
         Counter(after.number - one.number for one, after in sure).most_common(1)[0] if sure else (0, 0)
     )
+    if num_proofs < min_proofs:
+        return set()
+    found = {one.row for pair in sure for one in pair}
     if num_proofs >= _MIN_PROOFS:
         for one, after in [*pairs, *reversed(pairs)]:
             num_lines, num_notes = (

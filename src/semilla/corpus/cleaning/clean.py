@@ -122,7 +122,7 @@ def _keep_verbatim(decoded: str, *, name: str, encoding: str) -> CleanText:
     text = decoded.replace("\r\n", "\n").replace("\r", "\n")
     ledger.replaced["reserved_characters"] = text.count("\u2581") + text.count("\u2585")
     clean = text.translate(_RESERVED).replace("\0", "").strip("\n")
-    ledger.removed["control_characters"] = text.count("\0")
+    ledger.count("control_characters", text.count("\0"), example=r"\x00")
     if not clean.strip():
         raise InvalidCorpusError(f"{name} holds no text")
     clean += "\n"
@@ -141,21 +141,36 @@ def normalise_characters(text: str, *, ledger: Ledger) -> str:
     """Normalise line breaks, spaces and accents (NFC) and remove control characters."""
     text = _LINE_BREAKS.sub("\n", text.replace("\r\n", "\n"))
     if "\x1b" in text or "\x08" in text:
-        bare = _TERMINAL_CODES.sub("", text)
-        ledger.removed["terminal_codes"] += len(text) - len(bare)
-        text = bare
-    clean = _CONTROLS.sub("", text)
-    ledger.removed["control_characters"] += len(text) - len(clean)
+        text = _remove("terminal_codes", _TERMINAL_CODES, text, ledger)
+    clean = _remove("control_characters", _CONTROLS, text, ledger)
     ledger.replaced["reserved_characters"] += clean.count("\u2581") + clean.count("\u2585")
     if ledger.replaced["reserved_characters"]:
         clean = clean.translate(_RESERVED)
     clean, num_odd = _ODD_SPACES.subn(" ", clean)
     ledger.replaced["odd_spaces"] += num_odd
     unstacked = _MARK_RUN.sub(_unstack_marks, clean)
-    ledger.removed["stacked_marks"] += len(clean) - len(unstacked)
+    ledger.count("stacked_marks", len(clean) - len(unstacked), example=_find_difference(clean, unstacked))
     composed = unicodedata.normalize("NFC", unstacked)
-    ledger.removed["combining_marks"] += max(0, len(unstacked) - len(composed))
+    num_composed = max(0, len(unstacked) - len(composed))
+    ledger.count("combining_marks", num_composed, example=_find_difference(unstacked, composed))
     return composed
+
+
+def _remove(kind: str, pattern: re.Pattern[str], text: str, ledger: Ledger) -> str:
+    """Remove characters that nobody can see; their example shows their codes."""
+    bare = pattern.sub("", text)
+    first = pattern.search(text)
+    if first:
+        ledger.count(kind, len(text) - len(bare), example=ascii(first[0])[1:-1])
+    return bare
+
+
+def _find_difference(before: str, after: str) -> str:
+    """Find the first character of ``before`` that is another one in ``after``, as code points."""
+    place = next(
+        (place for place, pair in enumerate(zip(before, after, strict=False)) if len(set(pair)) > 1), 0
+    )
+    return ascii(before[place : place + 2])[1:-1]
 
 
 def _unstack_marks(run: re.Match[str]) -> str:
@@ -173,7 +188,7 @@ def _clean_book(text: str, ledger: Ledger, layout: Layout) -> str:
     """Give each paragraph, heading, verse and spoken line of a book a line of its own, without layout."""
     stripped = strip_boilerplate(text.expandtabs(8), ledger=ledger)
     arranged = join_lines(stripped, layout=layout, is_book=True)
-    ledger.removed["hyphens"] += arranged.num_hyphens
+    ledger.count("hyphens", arranged.num_hyphens, example="-")
     ledger.replaced["line_breaks_in_books"] += arranged.num_joined
     marked = strip_marks(arranged.text, ledger=ledger)
     lines = (" ".join(line.split()) for line in marked.split("\n"))
@@ -183,7 +198,7 @@ def _clean_book(text: str, ledger: Ledger, layout: Layout) -> str:
 def _clean_own_text(text: str, ledger: Ledger, layout: Layout) -> str:
     """Join wrapped paragraphs; everything else keeps its lines, and they their layout."""
     arranged = join_lines(text, layout=layout, is_book=False)
-    ledger.removed["hyphens"] += arranged.num_hyphens
+    ledger.count("hyphens", arranged.num_hyphens, example="-")
     ledger.replaced["line_breaks"] += arranged.num_joined
     return _BLANK_RUN.sub("\n\n\n", arranged.text)
 

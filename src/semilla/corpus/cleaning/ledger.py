@@ -38,10 +38,13 @@ class Ledger:
     def note(self, kind: str, text: str) -> None:
         """Count a text that is removed."""
         words = text.split()
-        count = sum(map(len, words))
+        self.count(kind, sum(map(len, words)), example=" ".join(words))
+
+    def count(self, kind: str, count: int, *, example: str) -> None:
+        """Count characters that are removed. ``example`` is one of them, or the first of them."""
         self.removed[kind] += count
-        if count and kind not in self.examples:
-            self.examples[kind] = " ".join(words)[:_EXAMPLE_CHARACTERS]
+        if count > 0 and kind not in self.examples:
+            self.examples[kind] = example[:_EXAMPLE_CHARACTERS]
 
     def replace(
         self, kind: str, pattern: re.Pattern[str], text: str, keep: Callable[[re.Match[str]], str] | str = ""
