@@ -110,7 +110,7 @@ OUTPUT = {
     "sweep",
     "comparison.html",
     "run",
-    *(f"run{n}" for n in range(2, 6)),
+    *(f"run{n}" for n in range(2, 7)),
 }
 """What may be in the folder: the harness's own, and the output of the commands."""
 KERNEL = "/sys/fs/cgroup/"
@@ -122,6 +122,8 @@ _CHANGES = {
     "symlinkat", "truncate", "chmod", "fchmodat", "chown", "lchown", "fchownat", "utimensat", "utime", "utimes",
     "mknod", "mknodat", "creat", "setxattr",
 }  # fmt: skip
+_USER_DATABASE = 'sun_path="/var/run/nscd/socket"'
+"""Python asks the system where an unset HOME would be when it starts: a lookup on this machine."""
 _SENDS = {"connect", "sendto", "sendmsg", "sendmmsg"}
 
 
@@ -214,7 +216,8 @@ def find_offences(calls: Sequence[str], *, folder: Path) -> Iterator[str]:
         if match is None:
             continue
         name, arguments = match["name"], match["arguments"]
-        if name in _SENDS and "sa_family=" in arguments and "sa_family=AF_NETLINK" not in arguments:
+        is_addressed = name in _SENDS and "sa_family=" in arguments
+        if is_addressed and "sa_family=AF_NETLINK" not in arguments and _USER_DATABASE not in arguments:
             yield call
         # What is there already is not changed by another mkdir, and a file without a name leaves nothing.
         leaves_nothing = arguments.endswith("EEXIST (File exists)") or "O_TMPFILE" in arguments

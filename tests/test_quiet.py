@@ -66,6 +66,7 @@ def test_every_command_is_tried() -> None:
         '12 unlink("../a") = 0',
         '12 connect(3, {sa_family=AF_INET, sin_port=htons(53), sin_addr=inet_addr("1.1.1.1")}, 16) = -1',
         '12 sendto(3, "x", 1, 0, {sa_family=AF_INET6, sin6_port=htons(53)}, 28) = 1',
+        '12 connect(3, {sa_family=AF_UNIX, sun_path="/run/dbus/system_bus_socket"}, 110) = 0',
     ],
 )
 def test_planted_offences_are_found(call: str) -> None:
@@ -84,6 +85,7 @@ def test_planted_offences_are_found(call: str) -> None:
         '12 unlinkat(5, ".semilla-0.tmp", 0) = 0',
         '12 sendto(3, "x", 1, 0, NULL, 0) = 1',
         '12 sendto(3, "x", 20, 0, {sa_family=AF_NETLINK, nl_pid=0, nl_groups=00000000}, 12) = 20',
+        '12 connect(3, {sa_family=AF_UNIX, sun_path="/var/run/nscd/socket"}, 110) = -1 ENOENT',
         "12 +++ exited with 0 +++",
     ],
 )
