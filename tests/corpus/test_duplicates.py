@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,30 @@ def test_paragraphs_that_come_again_are_removed(corpus: Corpus) -> None:
     assert sum(entry.removed.get("repeated_paragraphs", 0) for entry in manifest.documents) == 3 * (
         len(boilerplate) + 1
     )
+
+
+def test_paragraphs_with_small_changes_are_removed(corpus: Corpus) -> None:
+    """They are counted apart from those that come again word for word, and the first one stays."""
+    notice = make_paragraph(77)
+    changed = [notice.replace("río", "rio", 1), f"{notice} 2025", notice.replace("sal", "salt", 2)]
+    assert len({notice, *changed}) == 4
+    for number, paragraph in enumerate([notice, *changed, notice]):
+        corpus.write(f"{number}.txt", f"{make_text(number)}\n{paragraph}\n")
+    corpus.make()
+    assert all(paragraph in corpus.read() for paragraph in changed)
+    (said,) = [one for one in corpus.said if "come again" in one]
+    assert said.startswith("4 paragraphs")
+    assert "3 of them with small changes" in said
+    manifest = corpus.make(dedupe=True)
+    text = corpus.read()
+    assert text.count(notice) == 1
+    assert not any(paragraph in text.replace(notice, "") for paragraph in changed)
+    removed = Counter[str]()
+    for entry in manifest.documents:
+        removed.update(entry.removed)
+    assert removed["similar_paragraphs"] == sum(len(paragraph) + 1 for paragraph in changed)
+    assert removed["repeated_paragraphs"] == len(notice) + 1
+    assert all(make_text(number).strip() in text for number in range(5))
 
 
 def test_texts_that_differ_are_not_taken_for_duplicates(corpus: Corpus) -> None:

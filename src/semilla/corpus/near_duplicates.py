@@ -9,6 +9,7 @@ separates words.
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
@@ -31,13 +32,12 @@ _RANGE_STARTS = np.linspace(0, 2.0**64, NUM_BANDS * BAND_HASHES, endpoint=False)
 
 def make_sketch(text: str) -> Sketch:
     """The sketch of a document, without regard to case and to how its words are spaced."""
-    return _make_sketch(text[:SKETCHED_CHARACTERS])
+    return _make_sketch(" ".join(text[:SKETCHED_CHARACTERS].casefold().split()))
 
 
 @lru_cache(maxsize=16)
-def _make_sketch(text: str) -> Sketch:
-    # A document is sketched for duplicates and again for the split, one after the other.
-    plain = " ".join(text.casefold().split())
+def _make_sketch(plain: str) -> Sketch:
+    # A document is sketched for duplicates, as its only paragraph, and again for the split, one after the other.
     codes = np.frombuffer(plain.ljust(RUN_CHARACTERS).encode("utf-32-le"), np.uint32).astype(np.uint64)
     num_runs = len(codes) - RUN_CHARACTERS + 1
     hashes = np.zeros(num_runs, np.uint64)
@@ -51,7 +51,39 @@ def _make_sketch(text: str) -> Sketch:
 
 def measure_similarity(one: Sketch, other: Sketch) -> float:
     """The estimated share of runs that two documents have in common."""
-    return float((one == other).mean())
+    return int(np.count_nonzero(one == other)) / len(one)
+
+
+@dataclass
+class SketchIndex:
+    """Finds the first of earlier texts that share ``least_similarity`` of their runs with a text.
+
+    Only the first ``limit`` texts are remembered, so that the memory is bounded: about 1.5 kB for each.
+    """
+
+    least_similarity: float
+    num_bands: int
+    limit: int
+    _sketches: list[Sketch] = field(default_factory=list)
+    _bands: dict[tuple[int, bytes], int] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self._sketches)
+
+    def find(self, text: str) -> int | None:
+        """The number of an earlier text that is nearly the same; else None, and this one is remembered."""
+        sketch = make_sketch(text)
+        data = sketch.tobytes()
+        size = BAND_HASHES * sketch.itemsize
+        keys = [(band, data[band * size : (band + 1) * size]) for band in range(self.num_bands)]
+        for place in dict.fromkeys(self._bands[key] for key in keys if key in self._bands):
+            if measure_similarity(self._sketches[place], sketch) >= self.least_similarity:
+                return place
+        if len(self) < self.limit:
+            for key in keys:
+                self._bands.setdefault(key, len(self))
+            self._sketches.append(sketch)
+        return None
 
 
 class Clusters:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from itertools import pairwise
 
 from markdown_it import MarkdownIt
@@ -28,7 +29,7 @@ def read(data: bytes, options: ReadOptions, *, name: str) -> Iterator[Extracted]
     facts = front[1] if front else ""
     body = _NOTE_START.sub("", text[front.end() :] if front else text)
     title, language = _TITLE.search(facts), _LANGUAGE.search(facts)
-    tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(body)
+    tokens = _make_parser().parse(body)
     plain = "\n\n".join(_list_blocks(tokens))
     yield Extracted(
         plain,
@@ -37,6 +38,11 @@ def read(data: bytes, options: ReadOptions, *, name: str) -> Iterator[Extracted]
         encoding=encoding,
         removed={"markup": max(0, _count(text) - _count(plain))},
     )
+
+
+@cache
+def _make_parser() -> MarkdownIt:
+    return MarkdownIt("commonmark").enable(["table", "strikethrough"])
 
 
 def _list_blocks(tokens: list[Token]) -> Iterator[str]:
