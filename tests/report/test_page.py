@@ -270,6 +270,39 @@ def test_a_damaged_file_is_named_and_left_out(make_run: MakeRun) -> None:
     assert "Where the time went" in page.text
 
 
+def test_texts_of_a_large_folder_are_counted_by_format(make_run: MakeRun) -> None:
+    """The first fifty have a row each; up to fifty, all of them do and nothing is counted."""
+    run = make_run()
+    assert run.manifest is not None
+    (first, *_) = run.manifest.documents
+
+    def show(count: int) -> str:
+        entries = [
+            first.model_copy(
+                update={
+                    "title": f"note {number}",
+                    "provenance": first.provenance.model_copy(
+                        update={"format": "Markdown" if number % 3 else "PDF"}
+                    ),
+                    "removed": {"markup": 7},
+                }
+            )
+            for number in range(count)
+        ]
+        manifest = run.manifest.model_copy(update={"documents": entries})
+        return " ".join(Page(render_run(dataclasses.replace(run, manifest=manifest))).text.split())
+
+    text = show(3000)
+    assert "The first 50 of 3,000 texts; corpus_manifest.json has all of them" in text
+    assert "note 49" in text
+    assert "note 50" not in text
+    assert re.search(r"Markdown ?2,000 ?2,000 ?[\d.]+ [kM]?B ?14,000", text)
+    assert re.search(r"PDF ?1,000 ?1,000 ?[\d.]+ [kM]?B ?7,000", text)
+    text = show(50)
+    assert "note 49" in text
+    assert "texts; corpus_manifest.json has all" not in text
+
+
 def test_files_that_are_not_in_the_text_are_counted_with_their_reasons(make_run: MakeRun) -> None:
     """The first names and the first detail of each reason; nothing is said when every file was read."""
     run = make_run()

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from semilla import __version__
 from semilla.configuration.settings import list_settings
+from semilla.corpus.source_list import describe_sources
 from semilla.errors import PHASES, InternalError
 from semilla.escape import dump_json, escape_controls
 from semilla.formatting import format_duration
@@ -26,8 +27,8 @@ from semilla.report.curves import ENDINGS, list_charts, list_cursor_steps, list_
 from semilla.report.figures import group_measures, list_figures
 from semilla.report.grammar import Phenomenon, list_phenomena
 from semilla.report.introduction import LANGUAGES, describe_run, list_written
-from semilla.report.left_out import group_left_out
 from semilla.report.runs import RecordedRun, list_longest_pieces, list_pieces
+from semilla.report.texts import MAX_LISTED, group_left_out, group_texts
 from semilla.report.verdict import judge_run
 
 GUIDE = {
@@ -71,6 +72,8 @@ def render_run(run: RecordedRun) -> str:
         chosen=list_settings_of(run, by_default=False),
         usual=list_settings_of(run, by_default=True),
         provenance=list_provenance(run),
+        num_listed=MAX_LISTED,
+        formats=group_texts(run),
         left_out=group_left_out(run),
         artifacts=list_artifacts(run),
         log_tail=read_log_tail(run),
@@ -186,7 +189,7 @@ def list_provenance(run: RecordedRun) -> list[tuple[str, str]]:
     rows = [
         ("run", status.pipeline_id),
         ("started", f"{status.start_time[:19].replace('T', ' ')} UTC, attempt {status.attempt}"),
-        ("text", run.config.corpus_source),
+        ("text", describe_sources(run.config.corpus_source)),
         ("software", versions),
         ("trained with", place),
         ("configuration", f"SHA-256 {status.configuration_sha256}" if status.configuration_sha256 else ""),
