@@ -14,10 +14,13 @@ from semilla.corpus.manifest import read_documents, read_manifest
 from semilla.corpus.tokenizer_files import find_tokenizer, locate_tokenizer
 from semilla.errors import InvalidConfigError
 from semilla.events import silent
+from semilla.pipeline.journal import Journal
+from semilla.pipeline.main_job import remove_replaced
 from semilla.pipeline.phases import PhaseRecord, corpus_download, model_training, tokenizer_training
 from semilla.pipeline.reuse import find_reusable
 from semilla.prerequisites.storage import refuse_foreign_files
 from semilla.records import names
+from semilla.records.log import ErrorTail
 from semilla.records.status import PhaseEntry, PipelineStatus, write_status
 
 EARLIER = {
@@ -100,6 +103,27 @@ def test_another_text_gets_the_new_names(earlier: Results, tmp_path: Path) -> No
     assert find_tokenizer(config)[0].name == "bilingual_1k.model"
     tokenizer_training.run(config, progress=silent)
     assert find_tokenizer(config)[0].name == "tokenizer_1k.model"
+
+
+def test_another_text_leaves_no_file_of_the_one_before(earlier: Results, tmp_path: Path) -> None:
+    """When the run is complete, corpus and tokenizer of other names go; files that no run made stay."""
+    config, _, then = earlier
+    directory = Path(config.output_directory)
+    (directory / "bilingual_4k.model").write_text("mine", encoding="utf-8")
+    config = config.model_copy(update={"corpus_source": str(write_text(tmp_path / "otro.txt", seed=1))})
+    journal = Journal(directory, tail=ErrorTail(), listeners=())
+    journal.status.artifacts_created += [one.path for record in then.values() for one in record.artifacts]
+    for phase, module in (("corpus_download", corpus_download), ("tokenizer_training", tokenizer_training)):
+        record = module.run(config, progress=journal.tell)
+        journal.status.phase_records[phase] = PhaseEntry(
+            inputs={}, artifacts=record.artifacts, details=record.details, finished_at=""
+        )
+    assert all((directory / name).is_file() for names in EARLIER.items() for name in names)
+    remove_replaced(journal)
+    assert all((directory / name).is_file() for name in EARLIER)
+    assert not any((directory / name).exists() for name in EARLIER.values())
+    assert not set(EARLIER.values()) & set(journal.status.artifacts_created)
+    assert (directory / "bilingual_4k.model").read_text(encoding="utf-8") == "mine"
 
 
 def test_a_corpus_of_the_user_beside_an_earlier_run_is_not_replaced(earlier: Results) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.configuration.settings import to_command
-from semilla.corpus.sources import resolve_source
+from semilla.corpus.sources import resolve_sources
 from semilla.errors import (
     PHASES,
     IncompatibleError,
@@ -111,7 +111,7 @@ def run_validation(
 
 def refuse_missing_source(config: PipelineConfiguration) -> None:
     """Raise the prerequisite check's error for a missing text before a finished run is changed in any way."""
-    if resolve_source(config.corpus_source).is_local:
+    if any(source.is_local for source in resolve_sources(config.corpus_source)):
         raise_failed([check_source(config)])
 
 
@@ -181,6 +181,7 @@ def find_end(config: PipelineConfiguration, journal: Journal, *, stale: Phase | 
 
 def finish_run(config: PipelineConfiguration, journal: Journal) -> None:
     """Write the report and the page of the finished run, then mark the run as complete."""
+    remove_replaced(journal)
     journal.tell(Activity("writing the report"))
     finished = journal.status.model_copy(deep=True)
     finished.finish()
@@ -222,6 +223,23 @@ def remove_page(journal: Journal) -> None:
     if path.is_file():
         remove_files([path])
         journal.tell(ArtifactRemoved(path))
+
+
+def remove_replaced(journal: Journal) -> None:
+    """Remove the text and the tokenizer of earlier runs here that had other names: no record describes them any more.
+
+    A file of the user has never been an artifact of a run, so it stays.
+    """
+    used = {one.path for entry in journal.status.phase_records.values() for one in entry.artifacts}
+    for name in list(journal.status.artifacts_created):
+        path = journal.directory / name
+        if name in used or not names.is_text_or_tokenizer(name) or not path.is_file():
+            continue
+        remove_files([path])
+        journal.tell(ArtifactRemoved(path))
+        journal.tell(
+            Note(f"{name} was removed: it belonged to an earlier run with another text or vocabulary.")
+        )
 
 
 @contextmanager

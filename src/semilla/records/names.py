@@ -80,6 +80,12 @@ def name_tokenizer(vocab_size: int, *, is_collection: bool) -> str:
     return f"{COLLECTION_TOKENIZER if is_collection else OWN_TOKENIZER}_{size}"
 
 
+def is_text_or_tokenizer(name: str) -> bool:
+    """Return whether this is the name of a corpus, or of a file of a tokenizer."""
+    tokenizer = rf"({COLLECTION_TOKENIZER}|{OWN_TOKENIZER})_[0-9]+k?\.(model|vocab)"
+    return name in {COLLECTION_CORPUS, CORPUS} or re.fullmatch(tokenizer, name) is not None
+
+
 CHECKPOINT_PATTERN = "checkpoint_*_*.pt"
 """Glob for checkpoints. It may match other files; ``parse_checkpoint`` decides."""
 
