@@ -8,7 +8,7 @@ from semilla.configuration.flags import add_settings, load_arguments
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.corpus.cleaning_sample import sample_cleaning
 from semilla.corpus.manifest import CorpusManifest
-from semilla.corpus.sources import resolve_source
+from semilla.corpus.sources import resolve_sources
 from semilla.pipeline.phases.prerequisite_check import check_all, raise_failed
 from semilla.terminal.cleaning_steps import print_steps
 from semilla.terminal.console import print_json, print_text
@@ -22,7 +22,7 @@ code is 1 if a required check fails."""
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_settings(parser)
-    parser.add_argument("source", metavar="SOURCE", nargs="?", help="the text, as for --corpus-source")
+    parser.add_argument("source", metavar="SOURCE", nargs="*", help="the texts, as for --corpus-source")
     parser.add_argument(
         "--show-cleaning", action="store_true", help="show what each step of cleaning changes in a few files"
     )
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    changes = {"corpus_source": arguments.source} if arguments.source else {}
+    changes = {"corpus_source": "\n".join(arguments.source)} if arguments.source else {}
     config = load_arguments(arguments, **changes).config
     tried: list[tuple[CorpusManifest, str]] = []
     checks = check_all(config, show_text=lambda manifest, text: tried.append((manifest, text)))
@@ -52,14 +52,15 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _show_cleaning(config: PipelineConfiguration) -> None:
-    source = resolve_source(config.corpus_source)
-    if not source.is_local:
+    sources = [source for source in resolve_sources(config.corpus_source) if source.is_local]
+    if not sources:
         print_text("--show-cleaning shows files of this machine only")
         return
     num_shown = 0
-    for name, steps in sample_cleaning(config, source):
-        print_text("")
-        print_steps(name, steps)
-        num_shown += 1
+    for source in sources:
+        for name, steps in sample_cleaning(config, source):
+            print_text("")
+            print_steps(name, steps)
+            num_shown += 1
     if not num_shown:
         print_text("cleaning changes nothing in the files that were tried")

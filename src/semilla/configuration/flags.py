@@ -79,6 +79,8 @@ class _ShowEverything(argparse.Action):
 def load_arguments(arguments: argparse.Namespace, **changes: str) -> LoadedConfiguration:
     """Load the configuration from flags, ``os.environ`` and ``--config``; ``changes`` replace flags."""
     flags = {name: value for name, value in vars(arguments).items() if name in list_settings()}
+    if isinstance(sources := flags.get("corpus_source"), list):
+        flags["corpus_source"] = NO_VALUE if NO_VALUE in sources else "\n".join(sources)
     given = {name: NO_VALUE if value == [] else value for name, value in flags.items() if value is not None}
     return load_configuration(
         flags={**given, **changes, **_pair_unknown(arguments.unknown)},
@@ -97,6 +99,8 @@ def _add_flag(section: Any, setting: Setting, *, is_brief: bool) -> None:
         placeholder = {"integer": "N", "number": "X", "string": "TEXT"}[setting.kind]
         choices = "{" + ",".join(setting.choices) + "}"
         options = {"metavar": choices if setting.choices else placeholder, "nargs": "?", "const": NO_VALUE}
+    if setting.name == "corpus_source":
+        options["action"] = "append"
     flags = [*filter(None, [SHORT_FLAGS.get(setting.name)]), setting.flag]
     action = section.add_argument(*flags, dest=setting.name, **options)
     # BooleanOptionalAction would change a help text that is passed to it.

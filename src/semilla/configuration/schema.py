@@ -10,7 +10,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_serializer, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_serializer,
+    model_validator,
+)
 
 from semilla.configuration.encodings import check_encoding
 from semilla.errors import Mistake
@@ -27,6 +35,19 @@ def _one_line(text: str) -> str:
 
 def _read_path(text: str) -> str:
     return expand_home(_one_line(text))
+
+
+def _join_lines(value: Any) -> Any:
+    """A list, as a configuration file may have, becomes lines."""
+    is_list = isinstance(value, list | tuple) and all(isinstance(one, str) for one in value)
+    return "\n".join(value) if is_list and value else value
+
+
+def _read_sources(text: str) -> str:
+    lines = text.split("\n")
+    if not all(lines):
+        raise ValueError("must not contain empty lines")
+    return "\n".join(map(_read_path, lines))
 
 
 class Group(BaseModel):
@@ -114,9 +135,12 @@ class TrainingHyperparameters(Group):
 class PipelineConfiguration(Group):
     """Everything a run needs to go from text to a validated model."""
 
-    corpus_source: Annotated[str, AfterValidator(_read_path)] = Field("gutenberg", min_length=1)
+    corpus_source: Annotated[str, BeforeValidator(_join_lines), AfterValidator(_read_sources)] = Field(
+        "gutenberg", min_length=1
+    )
     """Training text: a catalogue name (gutenberg, gutenberg-large, sample), an http(s) URL, a file, a folder, a pattern
-    such as 'notes/*.md', or - for standard input. docs/texts.md lists the formats."""
+    such as 'notes/*.md', or - for standard input. Several are mixed; notes/=3 is seen three times in an epoch.
+    docs/texts.md lists the formats."""
     corpus_size_mb: int = Field(3, ge=1, le=100_000)
     """Expected corpus size in MB, for the disk check; also the amount of text the sample source generates."""
     corpus_grade: int = Field(0, ge=0, le=3)
@@ -152,8 +176,8 @@ class PipelineConfiguration(Group):
     """What becomes of the lines of a text: auto joins those that were wrapped; prose joins the lines of every
     paragraph; lines keeps every line; verbatim keeps every character."""
     dedupe: bool = False
-    """Remove documents that are nearly the same as an earlier one, and paragraphs that come again word for word, from
-    your own text; without it they are counted."""
+    """Remove documents and paragraphs that are the same as an earlier one, or nearly, from your own text; without it they
+    are counted."""
     repair: bool = False
     """Mend text that was encoded twice, such as Ã© for é; without it that is counted. Needs the extra text."""
     trust_tokenizer: bool = False

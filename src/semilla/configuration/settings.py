@@ -157,6 +157,8 @@ def to_command(config: PipelineConfiguration, **changes: object) -> str:
             continue
         if setting.kind == "boolean":
             words.append(setting.flag if value else setting.flag.replace("--", "--no-", 1))
+        elif name == "corpus_source":
+            words += [f"{setting.flag}={source}" for source in str(value).split("\n")]
         else:
             words.append(f"{setting.flag}={','.join(value) if setting.kind == 'array' else value}")
     return shlex.join(words)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 
+from semilla.corpus.source_list import split_sources
 from semilla.records import names
 
 MIRRORS = ("https://gutenberg.pglaf.org", "https://aleph.pglaf.org")
@@ -64,8 +65,8 @@ def name_corpus(corpus_source: str) -> str:
 
 def expect_size_mb(corpus_source: str, configured_mb: int) -> int:
     """Return the expected size of a corpus in MB: the catalogue's or the configuration's, whichever is larger."""
-    collection = CATALOGUE.get(corpus_source)
-    return max(configured_mb, collection.size_mb if collection else 0)
+    collections = [CATALOGUE[name] for name, _ in split_sources(corpus_source) if name in CATALOGUE]
+    return max(configured_mb, sum(collection.size_mb for collection in collections))
 
 
 _BOOKS = read_books()

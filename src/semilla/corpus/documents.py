@@ -21,7 +21,7 @@ from semilla.corpus.manifest import LeftOutFile, MissingDocument, Provenance
 from semilla.corpus.own_files import read_download, read_local
 from semilla.corpus.prepared import PreparedDocument, advise_encoding, describe, describe_download
 from semilla.corpus.remarks import Remarks
-from semilla.corpus.sources import CorpusSource, read_text_file, resolve_source
+from semilla.corpus.sources import CorpusSource, read_text_file, resolve_sources
 from semilla.errors import InvalidConfigError, InvalidCorpusError, NetworkError
 from semilla.events import Note, Progress
 from semilla.stories import generate_corpus
@@ -37,24 +37,29 @@ def prepare_documents(
     Raises InvalidCorpusError for text that cannot be used, and NetworkError for a failed download unless
     ``allow_partial`` lets a book be missing.
     """
-    source = resolve_source(config.corpus_source)
-    found: Iterator[PreparedDocument | MissingDocument | LeftOutFile]
+    duplicates = Duplicates(removes=config.dedupe)
+    for source in resolve_sources(config.corpus_source):
+        found = _prepare_source(config, source, progress=progress, policy=policy or FetchPolicy())
+        for document in found if source.kind == "catalogue" else duplicates.filter(found):
+            if isinstance(document, PreparedDocument):
+                document.weight = source.weight
+            yield document
+    duplicates.tell(progress)
+
+
+def _prepare_source(
+    config: PipelineConfiguration, source: CorpusSource, *, progress: Progress, policy: FetchPolicy
+) -> Iterator[PreparedDocument | MissingDocument | LeftOutFile]:
     if source.hidden_path:
         progress(
             Note(f"using the catalogue's {source.value}; to use the file of that name, say ./{source.value}")
         )
     if source.is_local:
-        found = read_local(config, source, progress=progress)
+        yield from read_local(config, source, progress=progress)
     elif source.is_remote:
-        found = _download(config, source, progress=progress, policy=policy or FetchPolicy())
+        yield from _download(config, source, progress=progress, policy=policy)
     else:
-        found = _generate_sample(config)
-    if source.kind == "catalogue":
-        yield from found
-        return
-    duplicates = Duplicates(removes=config.dedupe)
-    yield from duplicates.filter(found)
-    duplicates.tell(progress)
+        yield from _generate_sample(config)
 
 
 def list_mirrors(config: PipelineConfiguration) -> tuple[str, ...]:

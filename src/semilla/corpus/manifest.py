@@ -77,6 +77,8 @@ class DocumentEntry(Record):
     """Characters that another one stands for, by kind: line breaks that became spaces, for example."""
     layout: str | None = None
     """What became of its lines: prose, lines, mixed or verbatim."""
+    weight: int = Field(default=1, ge=1)
+    """How often an epoch sees what is for training."""
     warnings: list[str] = Field(default_factory=list)
 
     @property
@@ -146,9 +148,31 @@ class CorpusManifest(Record):
     """Files of the source that are in no document."""
 
     def hash_split(self) -> str:
-        """SHA-256 of what is held out, and of where documents begin and end."""
+        """SHA-256 of what is held out, of where documents begin and end, and of weights."""
         spans = [[entry.list_spans(held_out=which) for which in (False, True)] for entry in self.documents]
-        return hashlib.sha256(json.dumps(spans).encode()).hexdigest()
+        weights = [entry.weight for entry in self.documents]
+        facts = [spans, weights] if max(weights, default=1) > 1 else spans
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+    @property
+    def epoch_bytes(self) -> int:
+        """What an epoch reads: ``train_bytes``, each text as often as its weight says."""
+        return sum(entry.weight * entry.train_bytes for entry in self.documents)
+
+    def describe_weights(self) -> list[str]:
+        """For each weight, its texts and their share of an epoch; empty if no text has one above 1."""
+        weights = sorted({entry.weight for entry in self.documents}, reverse=True)
+        if weights in ([], [1]):
+            return []
+        told = []
+        for weight in weights:
+            texts = [entry for entry in self.documents if entry.weight == weight]
+            size = sum(entry.train_bytes for entry in texts)
+            told.append(
+                f"weight {weight}: {len(texts):,} texts, {size / self.train_bytes:.0%} of the training text, "
+                f"{weight * size / self.epoch_bytes:.0%} of an epoch"
+            )
+        return told
 
 
 @dataclass(frozen=True)
@@ -165,6 +189,8 @@ class Document:
     train_texts: tuple[str, ...]
     validation_texts: tuple[str, ...]
     has_ends: bool = True
+    weight: int = 1
+    """How often an epoch sees ``train_texts``."""
 
     @property
     def is_split(self) -> bool:
@@ -261,4 +287,6 @@ def _cut_text(data: bytes, entry: DocumentEntry, path: Path, *, has_ends: bool) 
     except UnicodeDecodeError as error:
         raise IntegrityError(f"the manifest splits {entry.title!r} inside a character") from error
     source = entry.provenance.source
-    return Document(entry.title, entry.language, source, train_texts, validation_texts, has_ends)
+    return Document(
+        entry.title, entry.language, source, train_texts, validation_texts, has_ends, entry.weight
+    )

@@ -36,6 +36,8 @@ class PreparedDocument:
     language: str | None = None
     """None: detect it."""
     layout: str | None = None
+    weight: int = 1
+    """How often an epoch sees it."""
     expected_sha256: str | None = None
     removed: dict[str, int] = field(default_factory=dict)
     replaced: dict[str, int] = field(default_factory=dict)

@@ -19,12 +19,14 @@ from semilla.corpus.catalogue import CATALOGUE
 from semilla.corpus.formats.extracted import MAX_FILE_BYTES, Reason, UnreadableError
 from semilla.corpus.formats.known import has_known_suffix
 from semilla.corpus.manifest import LeftOutFile
+from semilla.corpus.source_list import split_sources
 from semilla.errors import InvalidCorpusError, from_os_error
 from semilla.escape import redact_credentials
 from semilla.records import names
 from semilla.system.storage import NO_WAIT
 
 STANDARD_INPUT = "-"
+Kind = Literal["catalogue", "url", "file", "folder", "pattern", "stdin"]
 _NUM_NAMED = 3
 
 MAX_LISTED_FILES = 100
@@ -35,8 +37,10 @@ MAX_LISTED_FILES = 100
 class CorpusSource:
     """Where the text comes from: ``value`` is a catalogue name, a URL, a path or a pattern, as ``kind`` says."""
 
-    kind: Literal["catalogue", "url", "file", "folder", "pattern", "stdin"]
+    kind: Kind
     value: str
+    weight: int = 1
+    """How often an epoch sees its documents."""
 
     @property
     def shown(self) -> str:
@@ -59,18 +63,26 @@ class CorpusSource:
         return path if self.kind == "catalogue" and path.exists() else None
 
 
-def resolve_source(corpus_source: str) -> CorpusSource:
+def resolve_sources(corpus_source: str) -> list[CorpusSource]:
+    """List what the setting ``corpus_source`` names: most often one source, else one a line."""
+    return [resolve_source(value, weight=weight) for value, weight in split_sources(corpus_source)]
+
+
+def resolve_source(value: str, *, weight: int = 1) -> CorpusSource:
     """Tell names, URLs, paths and patterns apart. A catalogue name wins over a file of the same name."""
-    if corpus_source in CATALOGUE:
-        return CorpusSource("catalogue", corpus_source)
-    if corpus_source == STANDARD_INPUT:
-        return CorpusSource("stdin", corpus_source)
-    if corpus_source.lower().startswith(("http://", "https://")):
-        return CorpusSource("url", corpus_source)
-    if Path(corpus_source).is_dir():
-        return CorpusSource("folder", corpus_source)
-    is_pattern = glob.has_magic(corpus_source) and not Path(corpus_source).exists()
-    return CorpusSource("pattern" if is_pattern else "file", corpus_source)
+    return CorpusSource(_find_kind(value), value, weight)
+
+
+def _find_kind(value: str) -> Kind:
+    if value in CATALOGUE:
+        return "catalogue"
+    if value == STANDARD_INPUT:
+        return "stdin"
+    if value.lower().startswith(("http://", "https://")):
+        return "url"
+    if Path(value).is_dir():
+        return "folder"
+    return "pattern" if glob.has_magic(value) and not Path(value).exists() else "file"
 
 
 @dataclass(frozen=True)

@@ -133,6 +133,7 @@ class CorpusWriter:
             removed=document.removed,
             replaced=document.replaced,
             layout=document.layout,
+            weight=document.weight,
             warnings=[*document.warnings, *document.remarks],
         )
 
@@ -219,8 +220,9 @@ class CorpusWriter:
                 f"but corpus_size_mb is {self.expected_bytes / _MB:g}",
                 topic="corpus_size",
             )
+        has_stories = any(entry.provenance.source == "sample" for entry in self.entries)
         # The embedded stories share sentences on purpose, but no combination of character, object and plot.
-        if self._splitter.overlap.share > _MAX_OVERLAP and self.source != "sample":
+        if self._splitter.overlap.share > _MAX_OVERLAP and not has_stories:
             self.warn(
                 f"{self._splitter.overlap.share:.0%} of the validation text is also in the training text: "
                 "is a text in there twice? The validation loss will be too low"

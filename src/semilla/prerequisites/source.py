@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,7 +15,8 @@ from semilla.corpus.fetching.addresses import find_host, find_proxy
 from semilla.corpus.fetching.pace import PACE
 from semilla.corpus.fetching.policy import FetchFailure, FetchPolicy
 from semilla.corpus.fetching.watchdog import Watchdog
-from semilla.corpus.sources import CorpusSource, list_text_files, resolve_source
+from semilla.corpus.source_list import MAX_WEIGHT
+from semilla.corpus.sources import CorpusSource, list_text_files, resolve_sources
 from semilla.errors import InvalidConfigError, InvalidCorpusError, SemillaError, from_os_error
 from semilla.escape import redact_credentials
 from semilla.prerequisites.check import Check, advise, fail_check, pass_check
@@ -27,9 +29,14 @@ HEAD_NOT_OFFERED = {405, 501}
 
 def check_source(config: PipelineConfiguration, *, reuses_corpus: bool = False) -> Check:
     """Check the text source. No server is asked when the corpus exists already or its phase is skipped."""
-    source = resolve_source(config.corpus_source)
     if reuses_corpus or "corpus_download" in config.skip_phases:
         return pass_check("corpus_source", found="the corpus is already here", needed="a corpus")
+    checks = [_check_source(source, config) for source in resolve_sources(config.corpus_source)]
+    worst = min(checks, key=lambda check: (check.ok, not check.required))
+    return replace(worst, found=" + ".join(check.found for check in checks)) if worst.ok else worst
+
+
+def _check_source(source: CorpusSource, config: PipelineConfiguration) -> Check:
     if source.is_remote:
         return _check_remote(_find_address(source, config))
     if source.kind == "catalogue":
@@ -43,13 +50,15 @@ def check_source(config: PipelineConfiguration, *, reuses_corpus: bool = False) 
 
 def refuse_own_output(config: PipelineConfiguration) -> None:
     """Raise InvalidConfigError when the source is something that runs write in this very output directory."""
-    source, directory = resolve_source(config.corpus_source), Path(config.output_directory).resolve()
-    is_read = source.is_local and "corpus_download" not in config.skip_phases
-    if is_read and names.is_output(Path(source.value).resolve(), directory):
-        raise InvalidConfigError(
-            f"{source.value} is part of the output directory {config.output_directory}, where runs write it. "
-            "Give the original text, or another --output-dir"
-        )
+    directory = Path(config.output_directory).resolve()
+    if "corpus_download" in config.skip_phases:
+        return
+    for source in resolve_sources(config.corpus_source):
+        if source.is_local and names.is_output(Path(source.value).resolve(), directory):
+            raise InvalidConfigError(
+                f"{source.value} is part of the output directory {config.output_directory}, where runs write it. "
+                "Give the original text, or another --output-dir"
+            )
 
 
 def _find_address(source: CorpusSource, config: PipelineConfiguration) -> str:
@@ -89,6 +98,11 @@ def _find_local_error(source: str) -> SemillaError | None:
         elif path.exists():
             return InvalidCorpusError(f"{source} is neither a file nor a folder")
         else:
+            head, _, weight = source.rpartition("=")
+            if head and Path(head).exists():
+                return InvalidCorpusError(
+                    f"{weight!r} is not a weight of {head}: give a whole number from 1 to {MAX_WEIGHT}"
+                )
             missing = f"file or folder {path}" if _is_path(source) else f"file or catalogue entry {source!r}"
             return InvalidCorpusError(f"there is no {missing}{_suggest(source)}")
     except OSError as error:

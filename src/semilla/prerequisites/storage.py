@@ -12,7 +12,7 @@ from pathlib import Path
 
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.corpus.catalogue import expect_size_mb, name_corpus
-from semilla.corpus.sources import list_text_files, resolve_source
+from semilla.corpus.sources import list_text_files, resolve_sources
 from semilla.errors import (
     DiskSpaceError,
     InvalidConfigError,
@@ -172,10 +172,10 @@ def list_file_sizes(config: PipelineConfiguration) -> list[int]:
 
 
 def measure_source_bytes(corpus_source: str) -> int:
-    """Size of a local source; 0 for any other, or for one that is not there."""
-    source = resolve_source(corpus_source)
+    """Size of the local sources; 0 for any other, or if one is not there."""
+    local = [source for source in resolve_sources(corpus_source) if source.is_local]
     try:
-        return sum(path.stat().st_size for path in list_text_files(source)) if source.is_local else 0
+        return sum(path.stat().st_size for source in local for path in list_text_files(source))
     except (OSError, SemillaError):
         return 0
 

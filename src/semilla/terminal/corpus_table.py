@@ -22,6 +22,8 @@ def print_corpus(manifest: CorpusManifest, text: str) -> None:
         formats = Counter(entry.provenance.format for entry in entries)
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in formats.most_common())
         print_text(f"... and {len(entries) - MAX_ROWS:,} more; all {len(entries):,}: {kinds}")
+    for line in manifest.describe_weights():
+        print_text(line)
     reasons: dict[str, list[str]] = {}
     for one in manifest.left_out:
         reasons.setdefault(one.reason, []).append(one.path)

@@ -3,7 +3,8 @@
 The training text is one stream of tokens, in which a begin and an end token enclose every document. Each epoch shuffles
 the documents of each language, packs them so that windows begin where documents begin as often as possible, cuts the
 stream into windows from a new random offset, and shuffles those. Hardly any token is in two windows of an epoch. To
-balance languages, ``mixture`` may leave some windows out and repeat others.
+balance languages, ``mixture`` may leave some windows out and repeat others. A document is in the stream as often as its
+weight says.
 """
 
 from __future__ import annotations
@@ -103,7 +104,7 @@ class TrainingData:
 
 def find_start_id(documents: Sequence[Document]) -> int:
     """The token that generation begins with: that of a new document, or of a new line where there are few documents."""
-    num_documents = sum(len(one.train_texts) for one in documents if one.has_ends)
+    num_documents = sum(one.weight * len(one.train_texts) for one in documents if one.has_ends)
     return BEGIN_ID if num_documents >= LEAST_DOCUMENTS else NEWLINE_ID
 
 
@@ -118,9 +119,10 @@ def build_data(
     length = settings.max_sequence_length
     ordered = _sort_by_language(documents)
     encoded = [
-        (one.language, _encode(text, tokenizer, has_ends=one.has_ends))
+        pair
         for one in ordered
         for text in one.train_texts
+        for pair in [(one.language, _encode(text, tokenizer, has_ends=one.has_ends))] * one.weight
     ]
     enclosed = [np.concatenate([BEGIN, tokens]) for _, tokens in encoded]
     stream = np.concatenate(enclosed) if enclosed else BEGIN[:0]

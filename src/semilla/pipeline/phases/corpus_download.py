@@ -11,10 +11,11 @@ from semilla.corpus.catalogue import CATALOGUE, expect_size_mb
 from semilla.corpus.documents import list_mirrors, prepare_documents
 from semilla.corpus.fetching.policy import FetchPolicy
 from semilla.corpus.manifest import SCHEMA_VERSION, CorpusManifest, read_documents, read_manifest
-from semilla.corpus.sources import fingerprint_files, resolve_source
+from semilla.corpus.source_list import describe_sources
+from semilla.corpus.sources import CorpusSource, fingerprint_files, resolve_sources
 from semilla.corpus.writer import CorpusWriter
 from semilla.escape import redact_credentials
-from semilla.events import Activity, Progress
+from semilla.events import Activity, Note, Progress
 from semilla.pipeline.phases import PhaseRecord
 from semilla.records import names
 from semilla.records.files import describe_artifact
@@ -27,9 +28,9 @@ _READING = ("text_column", "title_column", "layout", "dedupe", "repair")
 
 def read_inputs(config: PipelineConfiguration, records: Mapping[str, PhaseRecord]) -> dict[str, Any]:  # noqa: ARG001
     """List what the corpus depends on. Local files count by content, so an edited file is read again."""
-    source = resolve_source(config.corpus_source)
+    sources = resolve_sources(config.corpus_source)
     inputs: dict[str, Any] = {
-        "source": source.shown,
+        "source": describe_sources(config.corpus_source),
         "encoding": config.corpus_encoding,
         "languages": list(config.corpus_languages),
         "manifest_version": SCHEMA_VERSION,
@@ -38,19 +39,25 @@ def read_inputs(config: PipelineConfiguration, records: Mapping[str, PhaseRecord
     inputs |= {
         name: value for name in _READING if (value := getattr(config, name)) not in {"", "auto", False}
     }
+    if len(sources) == 1:
+        return inputs | _describe_content(sources[0], config)
+    return inputs | {"sources": [_describe_content(source, config) for source in sources]}
+
+
+def _describe_content(source: CorpusSource, config: PipelineConfiguration) -> dict[str, Any]:
     if source.kind == "url":
-        return inputs
+        return {}
     if source.is_local:
-        return inputs | {"files": fingerprint_files(source)}
+        return {"files": fingerprint_files(source)}
     if books := [book.book_id for book in CATALOGUE[source.value].books]:
-        return inputs | {
+        return {
             "books": books,
             "mirrors": [redact_credentials(one) for one in list_mirrors(config)],
             "allow_partial": config.allow_partial,
             "corpus_drift": config.corpus_drift,
         }
     grade = {"grade": config.corpus_grade} if config.corpus_grade else {}
-    return inputs | {"seed": config.corpus_seed, "size_mb": config.corpus_size_mb} | grade
+    return {"seed": config.corpus_seed, "size_mb": config.corpus_size_mb} | grade
 
 
 def run(
@@ -62,7 +69,7 @@ def run(
     """
     writer = CorpusWriter(
         Path(config.output_directory),
-        source=resolve_source(config.corpus_source).shown,
+        source=describe_sources(config.corpus_source),
         progress=progress,
         languages=config.corpus_languages,
         expected_bytes=expect_size_mb(config.corpus_source, config.corpus_size_mb) << 20,
@@ -71,6 +78,8 @@ def run(
     )
     progress(Activity("reading and cleaning the text"))
     manifest = writer.write(prepare_documents(config, progress=progress, policy=policy))
+    if weights := manifest.describe_weights():
+        progress(Note(f"{'; '.join(weights)}."))
     return _record(config, manifest)
 
 
@@ -102,6 +111,7 @@ def _record(config: PipelineConfiguration, manifest: CorpusManifest) -> PhaseRec
             "split": manifest.hash_split(),
             "bytes": manifest.corpus_bytes,
             "train_bytes": manifest.train_bytes,
+            "epoch_bytes": manifest.epoch_bytes,
             "validation_bytes": manifest.validation_bytes,
             "language_shares": {language: one.share for language, one in manifest.language_shares.items()},
             "corpus_drift": manifest.corpus_drift,

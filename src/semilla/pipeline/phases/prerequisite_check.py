@@ -12,7 +12,8 @@ from typing import Any
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.corpus.catalogue import name_corpus
 from semilla.corpus.manifest import CorpusManifest, read_manifest
-from semilla.corpus.sources import resolve_source
+from semilla.corpus.source_list import describe_sources
+from semilla.corpus.sources import resolve_sources
 from semilla.corpus.writer import MIN_CORPUS_CHARACTERS
 from semilla.errors import InvalidCorpusError, SemillaError
 from semilla.events import Activity, Event, Note, Progress, Warned, silent
@@ -77,7 +78,8 @@ def check_all(config: PipelineConfiguration, *, show_text: ShowText | None = Non
     with probe_packages(config) as probe:
         python, *others = check_machine(config)
         packages = probe.list_checks()
-    if not resolve_source(config.corpus_source).is_local or has_corpus(config):
+    is_local = all(source.is_local for source in resolve_sources(config.corpus_source))
+    if not is_local or has_corpus(config):
         text, train_bytes = list[Check](), None
     else:
         text, train_bytes = try_text(config, show_text=show_text)
@@ -129,7 +131,7 @@ def _try_corpus(trial: PipelineConfiguration) -> tuple[Check, int]:
     shares = ", ".join(f"{share:.0%} {language}" for language, share in details["language_shares"].items())
     found = f"{details['bytes']:,} bytes in {details['documents']:,} documents ({shares})"
     name, needed = _TRIED[0]
-    return advise(name, "\n".join(said) or None, found=found, needed=needed), details["train_bytes"]
+    return advise(name, "\n".join(said) or None, found=found, needed=needed), details["epoch_bytes"]
 
 
 def _try_vocabulary(trial: PipelineConfiguration) -> Check:
@@ -189,8 +191,6 @@ def raise_failed(checks: list[Check]) -> None:
 def has_corpus(config: PipelineConfiguration) -> bool:
     """Return whether a corpus from this source exists already, so that nothing will be downloaded."""
     try:
-        return (
-            read_manifest(Path(config.output_directory)).source == resolve_source(config.corpus_source).shown
-        )
+        return read_manifest(Path(config.output_directory)).source == describe_sources(config.corpus_source)
     except (SemillaError, OSError):
         return False
