@@ -176,8 +176,8 @@ class PipelineConfiguration(Group):
     """What becomes of the lines of a text: auto joins those that were wrapped; prose joins the lines of every
     paragraph; lines keeps every line; verbatim keeps every character."""
     dedupe: bool = False
-    """Remove documents and paragraphs that are the same as an earlier one, or nearly, from your own text; without it they
-    are counted."""
+    """Remove documents and paragraphs that are the same as an earlier one, or nearly, from your own text; without it
+    they are counted."""
     repair: bool = False
     """Mend text that was encoded twice, such as Ã© for é; without it that is counted. Needs the extra text."""
     trust_tokenizer: bool = False
