@@ -5,9 +5,9 @@
     python benchmarks/watching.py --trainings [--variants off,live]
 
 First it measures the CPU time of each part of watching: drawing the live display, following a step, writing the
-heartbeat, a step's line of JSON, a step's row for TensorBoard. The figures are medians of ``--repetitions`` batches,
-in CPU time of the thread, so other work on the machine hardly affects them. The share of a training on one core
-follows from them.
+heartbeat, a step's line of JSON, a step's row for TensorBoard, and what the server reads and sends for the page of a
+run, once a second for all readers together. The figures are medians of ``--repetitions`` batches, in CPU time of the
+thread, so other work on the machine hardly affects them. The share of a training on one core follows from them.
 
 With ``--turns N``, each of N trainings is watched (live display and heartbeat) and not watched alternately, in blocks
 of a few steps in the order on, off, off, on. The CPU seconds of neighbouring blocks are compared, so other load on
@@ -263,11 +263,17 @@ def _prepare_calls(
     from rich.console import Console
     from rich.live import Live
 
+    from semilla.errors import PHASES
     from semilla.events import EpochDone, PhaseStarted
     from semilla.pipeline.trackers import TensorBoardTracker
+    from semilla.records import names
     from semilla.records.heartbeat import BEAT_S, open_heartbeat
     from semilla.records.lock import hold_lock
-    from semilla.records.metrics import EpochMetrics
+    from semilla.records.metrics import EpochMetrics, TrainingMetrics, write_metrics
+    from semilla.records.status import PipelineStatus, write_status
+    from semilla.server.errors import dump
+    from semilla.server.live import BEAT_S as SERVER_BEAT_S
+    from semilla.server.live import describe_run
     from semilla.terminal.json_progress import describe_fields, describe_kind
     from semilla.terminal.live_progress import REFRESH_PER_SECOND, LiveProgress
 
@@ -294,6 +300,14 @@ def _prepare_calls(
     yield "write the heartbeat", (heartbeat._write, 200, 1 / BEAT_S)
     line = lambda: json.dumps({"event": describe_kind(step), **describe_fields(step)})  # noqa: E731
     yield "a step's line of JSON", (line, 2000, STEPS_PER_SECOND)
+    heartbeat._write()
+    status = PipelineStatus(run_state="running", current_phase="model_training")
+    status.completed_phases.extend(PHASES[: PHASES.index("model_training")])
+    write_status(folder, status)
+    history = [EpochMetrics(**EPOCH | {"epoch_number": number}) for number in range(1, 21)]
+    write_metrics(folder / names.METRICS, TrainingMetrics(run_id="benchmark", epoch_history=history))
+    assert describe_run(folder)["share"]
+    yield "the server's look at the run", (lambda: dump(describe_run(folder)), 100, 1 / SERVER_BEAT_S)
     yield "a step's row for TensorBoard", (lambda: tracker(step), 500, STEPS_PER_SECOND)
 
 

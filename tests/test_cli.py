@@ -140,6 +140,7 @@ def assert_four_lines(text: str, *, category: str) -> None:
         ("checkpoint_every", ["2"], 2),
         ("checkpoint_seconds", ["5.5"], 5.5),
         ("keep_models", ["2"], 2),
+        ("keep_epochs", None, True),
         ("device", ["cuda"], "cuda"),
         ("tracker", ["tensorboard"], "tensorboard"),
     ],

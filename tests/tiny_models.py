@@ -13,7 +13,12 @@ from semilla.tokenizer.training import train_tokenizer
 
 
 def make_model(
-    *, d_model: int = 64, num_heads: int = 4, tie_embeddings: bool = True, model_type: str = "unigram"
+    *,
+    d_model: int = 64,
+    num_heads: int = 4,
+    tie_embeddings: bool = True,
+    model_type: str = "unigram",
+    seed: int = 1,
 ) -> TrainedModel:
     """A small random model; norms and embeddings are spread, so forgetting one of them shows."""
     tokenizer = train_tokenizer(SENTENCES, vocab_size=1000, model_type=model_type, is_size_explicit=False)
@@ -21,7 +26,7 @@ def make_model(
         d_model=d_model, num_heads=num_heads, dim_feedforward=128, tie_embeddings=tie_embeddings
     )
     network = Transformer(architecture, vocab_size=Tokenizer(tokenizer.model).vocab_size, max_positions=32)
-    generator = torch.Generator().manual_seed(1)
+    generator = torch.Generator().manual_seed(seed)
     initialize_weights(network, generator=generator)
     with torch.no_grad():
         for weight in network.parameters():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +10,21 @@ from typing import Any
 import numpy as np
 from browser import Browser
 
+from semilla.export.int8_graph import build_int8_graph
+from semilla.export.trained_model import RunFacts, TrainedModel
 from semilla.runtime.session import Model
+
+
+def add_epoch_model(facts: RunFacts, first: TrainedModel) -> RunFacts:
+    """Facts of a run of two epochs that kept ``first`` after the first; the second was the best."""
+    metrics = facts.metrics.model_copy(deep=True)
+    second = metrics.epoch_history[0].model_copy(deep=True)
+    second.epoch_number = 2
+    metrics.epoch_history = [metrics.epoch_history[0], second]
+    assert metrics.final_metrics
+    metrics.final_metrics.best_epoch = 2
+    graph = build_int8_graph(first.weights, model=first.model)
+    return dataclasses.replace(facts, metrics=metrics, epoch_models={1: graph})
 
 
 def ask(browser: Browser, function: str, *values: Any) -> Any:

@@ -67,6 +67,7 @@ OTHER_VALUES = {
     "checkpoint_seconds": 5.5,
     "tracker": "tensorboard",
     "keep_models": 2,
+    "keep_epochs": True,
     "device": "cuda",
 }
 """A value for every setting that is not its default."""

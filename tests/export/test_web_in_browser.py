@@ -16,7 +16,7 @@ import pytest
 from browser import AXE, DESKTOP, NARROW, PHONE, Browser, find_chromium
 from runtime.test_choice import NUM_BANNED, pick
 from tiny_models import make_model
-from web_pages import ask, continue_in_page, measure_parting
+from web_pages import add_epoch_model, ask, continue_in_page, measure_parting
 
 from semilla.export.bundle import write_bundle
 from semilla.export.parity import PROBES
@@ -209,6 +209,46 @@ def test_inside_shows_pieces_layers_and_heads(browser: Browser, page: Path) -> N
     assert counts == [counts[0], counts[0], 3, 4]
     sums = browser.evaluate("inside.attention.flat().map((shares) => shares.reduce((a, b) => a + b, 0))")
     assert np.allclose(sums, 1, atol=1e-5)
+
+
+CONTINUE = """async (prompt) => {
+    byId("learn-prompt").value = prompt;
+    await continueAll();
+    return [...byId("continuations").querySelectorAll("blockquote")].map((one) => one.textContent) }"""
+WRITE = """(prompt) => {
+    const settings = {...MODEL.settings, max_tokens: CONTINUED_TOKENS};
+    const decoder = new PieceDecoder(tokenizer);
+    const ids = [...generate(network, encodePrompt(prompt), settings, 1n)].map((one) => one.id);
+    return prompt + ids.map((id) => (id === END_ID ? "" : decoder.push(id))).join("") +
+        (ids.at(-1) === END_ID ? "" : "…") }"""
+
+
+def test_each_kept_epoch_continues_the_beginning(browser: Browser, facts: RunFacts, tmp_path: Path) -> None:
+    """As a page of its own would: first the model of the kept epoch, then the best one."""
+    first, best = make_model(seed=2), make_model()
+    path, prompt = tmp_path / "model.html", "Había una vez <b>un"
+    expected = []
+    for one in (first, best):
+        path.write_text(render_page(one, facts), encoding="utf-8")
+        browser.show(path)
+        expected.append(ask(browser, WRITE, prompt))
+    path.write_text(render_page(best, add_epoch_model(facts, first)), encoding="utf-8")
+    browser.show(path)
+    assert ask(browser, CONTINUE, prompt) == expected
+    assert expected[0] != expected[1]
+    assert browser.evaluate("byId('learn-status').textContent").startswith("2 models")
+    browser.evaluate("byId('learn-another').click()")
+    assert ask(browser, CONTINUE, prompt) != expected
+    for size, scheme in ((DESKTOP, "light"), (PHONE, "dark")):
+        browser.show(path, size=size, scheme=scheme)
+        ask(
+            browser,
+            "(prompt) => { showView('learn'); byId('learn-prompt').value = prompt; return continueAll() }",
+            prompt,
+        )
+        assert browser.evaluate("document.documentElement.scrollWidth") <= size[0]
+        if AXE.is_file():
+            assert browser.find_barriers(("minor", "moderate", "serious", "critical")) == []
 
 
 def test_views_change_with_the_keyboard_and_the_language(browser: Browser, page: Path) -> None:

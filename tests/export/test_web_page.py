@@ -12,11 +12,12 @@ import pytest
 import torch
 from default_bundle import train_tokenizer_of_8000
 from tiny_models import make_model
+from web_pages import add_epoch_model
 
 from semilla.configuration.schema import ModelArchitecture
 from semilla.errors import ValidationFailureError
 from semilla.export.int8_graph import build_int8_graph, dequantize
-from semilla.export.trained_model import RunFacts, TrainedModel, read_run
+from semilla.export.trained_model import OPENINGS_PER_LANGUAGE, RunFacts, TrainedModel, read_run
 from semilla.export.web import folder
 from semilla.export.web.network import pack_network
 from semilla.export.web.page import SCRIPTS, read_texts, render_card, render_page
@@ -34,6 +35,13 @@ def facts(run_dir: Path) -> RunFacts:
 @pytest.fixture(scope="session")
 def page(trained: TrainedModel, facts: RunFacts) -> str:
     return render_page(trained, facts)
+
+
+def test_openings_differ(facts: RunFacts) -> None:
+    """Also where the stories of a text begin alike."""
+    for openings in facts.openings.values():
+        assert 1 <= len(openings) <= OPENINGS_PER_LANGUAGE
+        assert len(set(openings)) == len(openings)
 
 
 @pytest.mark.parametrize("num_heads", [4, 8], ids=["whole heads", "padded heads"])
@@ -107,6 +115,19 @@ def test_nothing_from_outside_becomes_markup(facts: RunFacts, trained: TrainedMo
     assert "<img" not in page
     assert page.count("&lt;img") >= 3
     assert page.count("</script>") == 3 + len(SCRIPTS)
+
+
+def test_the_models_of_kept_epochs_are_in_the_page(facts: RunFacts) -> None:
+    """With their own weights, and without a second vocabulary; one of another shape is left out."""
+    kept = add_epoch_model(facts, make_model(seed=2))
+    page = render_page(make_model(), kept)
+    codes, floats = pack_network(kept.epoch_models[1], make_model().model).join()
+    assert base64.b64decode(folder.read_element(page, "codes-1")) == codes
+    assert base64.b64decode(folder.read_element(page, "floats-1")) == floats
+    assert folder.read_element(page, "codes-1") != folder.read_element(page, "codes")
+    other = render_page(make_model(), add_epoch_model(facts, make_model(d_model=128)))
+    assert "codes-1" not in other
+    assert "learn-form" not in other.split("<script")[0]
 
 
 def test_markup_in_a_card_is_shown_as_text() -> None:

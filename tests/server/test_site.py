@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -196,6 +197,26 @@ with hold_lock(Path({str(run.directory)!r})):
         os.waitid(os.P_PID, holder.pid, os.WEXITED | os.WNOWAIT)
         assert not has_living_holder(run.directory)
         assert 'class="state interrupted"' in get(served, "/runs/first")[1]
+
+
+def test_a_killed_server_leaves_the_run_as_it_is(make_run: MakeRun, tmp_path: Path) -> None:  # noqa: F811
+    """Also while it follows the run; the next server follows it again."""
+    run = make_run("first")
+    set_running(run.directory)
+    command = [sys.executable, "-P", "-m", "semilla", "serve", str(tmp_path), "--port", "0"]
+    with hold_lock(run.directory):
+        before = hash_tree(tmp_path)
+        for _ in range(2):
+            with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+                assert server.stdout is not None
+                found = re.search(r"//([^/]+)/", server.stdout.readline())
+                assert found is not None
+                with urllib.request.urlopen(f"http://{found[1]}/live/first") as events:
+                    assert b'"state":"running"' in events.readline()
+                    server.kill()
+                    server.wait()
+        assert hash_tree(tmp_path) == before
+        assert has_living_holder(run.directory)
 
 
 def test_looking_on_changes_no_run(site: Served, tmp_path: Path) -> None:

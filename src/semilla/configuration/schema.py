@@ -194,6 +194,8 @@ class PipelineConfiguration(Group):
     """Epochs between epoch checkpoints; the newest three are kept."""
     checkpoint_seconds: float = Field(30.0, gt=0, le=86400)
     """Seconds between checkpoints within an epoch; the newest two are kept."""
+    keep_epochs: bool = False
+    """Keep int8 copies of the models after epochs 1, 2, 5, 10, 20, 50 and 100; model.html writes with each of them."""
     tracker: Literal["none", "tensorboard"] = "none"
     """Program that plots the metrics during the run; tensorboard needs the extra of that name."""
     keep_models: int = Field(5, ge=0, le=1000)

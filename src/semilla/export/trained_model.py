@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from semilla.corpus.manifest import CorpusManifest, read_documents, read_manifes
 from semilla.corpus.prompts import find_prompts
 from semilla.corpus.tokenizer_files import find_tokenizer
 from semilla.errors import IncompatibleError, InvalidConfigError, LockedError
+from semilla.export.epoch_models import read_epoch_models
 from semilla.export.float32_graph import Weights, check_weights
 from semilla.export.vocabulary import Vocabulary, read_vocabulary
 from semilla.model.transformer import Transformer, describe_llama
@@ -100,6 +101,8 @@ class RunFacts:
     model_sha256: str
     openings: Mapping[str, Sequence[str]]
     """A few beginnings of held-out text in each language; the first one is that of the samples of every epoch."""
+    epoch_models: Mapping[int, bytes] = field(default_factory=dict)
+    """The int8 graphs of the epochs that were kept, but for the best epoch, which is the model itself."""
 
 
 def read_run(directory: Path) -> tuple[TrainedModel, RunFacts]:
@@ -131,8 +134,15 @@ def load_run(
         start_id=find_start_id(documents),
     )
     metrics = read_metrics(directory / names.METRICS)
-    openings = find_prompts(documents, trained.tokenizer, per_language=OPENINGS_PER_LANGUAGE)
-    return trained, RunFacts(status, manifest, metrics, hashes[names.BEST_MODEL], openings)
+    # Many stories begin alike.
+    found = find_prompts(documents, trained.tokenizer, per_language=4 * OPENINGS_PER_LANGUAGE)
+    openings = {
+        language: list(dict.fromkeys(prompts))[:OPENINGS_PER_LANGUAGE] for language, prompts in found.items()
+    }
+    training = status.phase_records["model_training"].details
+    epoch_models = read_epoch_models(directory, training.get("epoch_models", []))
+    epoch_models.pop(training.get("best_epoch", 0), None)
+    return trained, RunFacts(status, manifest, metrics, hashes[names.BEST_MODEL], openings, epoch_models)
 
 
 def _load_network(directory: Path, config: PipelineConfiguration, *, vocab_size: int) -> Transformer:

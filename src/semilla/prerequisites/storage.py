@@ -34,13 +34,14 @@ NUM_CHECKPOINTS = 3 + 2 + 1
 """Of epochs, between epochs, and one being written."""
 MODEL_WEIGHTS = 2 + 2
 """Best model, final model, the bundle's, and one of them being written."""
-NUM_FILES = 32
+NUM_FILES = 40
 """More files than a run leaves at any time, without the downloads of a large catalogue."""
 SMALL_FILES_BYTES = 5 * MIB
 """Tokenizer, status, metrics, log, report."""
 _MAIN_FILES = (
     names.CORPUS_MANIFEST,
     names.CHECKPOINT_PATTERN,
+    names.EPOCH_MODEL_PATTERN,
     names.BEST_MODEL,
     names.FINAL_MODEL,
     names.REPORT,
@@ -167,8 +168,11 @@ def list_file_sizes(config: PipelineConfiguration) -> list[int]:
     expected_bytes = expect_size_mb(config.corpus_source, config.corpus_size_mb) * MIB
     corpus_bytes = max(expected_bytes, measure_source_bytes(config.corpus_source))
     checkpoints = [CHECKPOINT_WEIGHTS * weights_bytes] * NUM_CHECKPOINTS
+    # Four int8 models take as much as one in float32.
+    epoch_models = [weights_bytes // 4] * (len(names.KEPT_EPOCHS) if config.keep_epochs else 0)
+    models = [weights_bytes] * MODEL_WEIGHTS + epoch_models
     # The text is stored twice: as downloaded and as cleaned.
-    return [corpus_bytes, corpus_bytes, *checkpoints, *[weights_bytes] * MODEL_WEIGHTS, SMALL_FILES_BYTES]
+    return [corpus_bytes, corpus_bytes, *checkpoints, *models, SMALL_FILES_BYTES]
 
 
 def measure_source_bytes(corpus_source: str) -> int:

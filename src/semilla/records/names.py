@@ -96,6 +96,21 @@ def parse_checkpoint(name: str) -> tuple[str, int] | None:
     return (match[1], int(match[2])) if match else None
 
 
+KEPT_EPOCHS = (1, 2, 5, 10, 20, 50, 100)
+"""Epochs whose int8 models a run keeps when asked (``keep_epochs``): a model changes most at the beginning."""
+EPOCH_MODEL_PATTERN = "model_epoch_*.onnx"
+
+
+def name_epoch_model(epoch: int) -> str:
+    return f"model_epoch_{epoch}.onnx"
+
+
+def list_epoch_models(directory: Path) -> dict[int, Path]:
+    """List the files in a directory that have the names of epoch models."""
+    paths = {epoch: directory / name_epoch_model(epoch) for epoch in KEPT_EPOCHS}
+    return {epoch: path for epoch, path in paths.items() if path.is_file()}
+
+
 def name_epoch_checkpoint(epoch: int) -> str:
     return f"checkpoint_epoch_{epoch}.pt"
 

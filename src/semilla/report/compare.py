@@ -25,7 +25,7 @@ from semilla.report.verdict import Verdict
 
 INDIFFERENT = {
     "seed", "output_directory", "resume_from_checkpoint", "skip_phases", "num_threads", "corpus_mirrors", "tracker",
-    "keep_models",
+    "keep_models", "keep_epochs",
 }  # fmt: skip
 """Settings that may differ between runs of the same experiment."""
 ABOUT_THE_START = {"output_directory", "resume_from_checkpoint", "skip_phases"}

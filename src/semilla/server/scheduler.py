@@ -20,9 +20,10 @@ from semilla.server.generation import Piece
 ACTIVE = 8
 """Requests that take turns: each holds a KV cache."""
 WAITING = 512
-TURN_TOKENS = 4
+TURN_TOKENS = 8
 TELL_S = 0.03
-"""After its first token a reader hears of new ones at most this often: sending takes as long as generating one."""
+"""After its first token a reader hears of new ones at most this often, and once a turn: sending some takes as long as
+generating one."""
 
 
 class Job:
@@ -80,13 +81,13 @@ class Job:
             for _ in range(TURN_TOKENS):
                 piece = next(self._pieces)
                 self._written.append(piece)
-                if piece.says_something and time.monotonic() - self._told_s >= TELL_S:
+                if piece.says_something and self._told_s == -math.inf:
                     self._tell()
         except StopIteration:
             self._is_done = True
         except Exception as error:
             self._failure, self._is_done = error, True
-        if self._is_done:
+        if self._is_done or time.monotonic() - self._told_s >= TELL_S:
             self._tell()
         return not self._is_done
 

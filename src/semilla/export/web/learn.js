@@ -1,5 +1,6 @@
 "use strict";
-// The view "watch it learn": the samples of one epoch at a time, and the curve of the loss. On paper all epochs are shown.
+// The view "watch it learn": a beginning continued by the models of several epochs, if the run kept them; the samples of
+// one epoch at a time, of which paper shows all; and the curve of the loss.
 
 const CURVE = { width: 600, height: 200, left: 50, right: 15, top: 12, bottom: 28 };
 
@@ -45,6 +46,92 @@ function drawCurve(epoch) {
   figure.querySelector("svg[role=img]")?.remove();
   figure.append(svg);
 }
+
+// ---- a beginning, continued by each model
+
+const CONTINUED_TOKENS = 60;
+const continuing = { networks: new Map(), request: 0, seed: 1n, status: null };
+
+// The network of an epoch; the best one is the model itself.
+function openEpoch(epoch) {
+  if (epoch === MODEL.best_epoch) return network;
+  if (!continuing.networks.has(epoch)) continuing.networks.set(epoch, openModel(`-${epoch}`).network);
+  return continuing.networks.get(epoch);
+}
+
+// Continues the beginning with one model after the other, until another request comes.
+async function continueAll() {
+  const request = ++continuing.request;
+  const prompt = byId("learn-prompt").value;
+  const epochs = [...new Set([...MODEL.kept_epochs, MODEL.best_epoch])].sort((a, b) => a - b);
+  const texts = epochs.map(addContinuation(prompt));
+  continuing.status = { key: "writing" };
+  showContinuing();
+  for (const [place, epoch] of epochs.entries()) {
+    await continueWith(openEpoch(epoch), prompt, texts[place], () => request !== continuing.request);
+    if (request !== continuing.request) return;
+  }
+  continuing.status = { key: "continued", values: { count: epochs.length, seed: continuing.seed } };
+  showContinuing();
+}
+
+// Empties the list, and returns what adds the item of an epoch to it: a heading, and a text to write into.
+function addContinuation(prompt) {
+  const list = byId("continuations");
+  list.replaceChildren();
+  return (epoch) => {
+    const item = make("li");
+    const [train, loss] = MODEL.losses[epoch - 1];
+    const title = make("h3");
+    title.dataset.text = "epoch_loss";
+    title.dataset.values = JSON.stringify({ epoch, loss, train });
+    title.textContent = say("epoch_loss", { epoch, loss, train });
+    const quote = make("blockquote");
+    quote.lang = byId("learn-prompt").lang;
+    const text = document.createTextNode("");
+    quote.append(make("b", "", prompt), text);
+    item.append(title, quote);
+    list.append(item);
+    return text;
+  };
+}
+
+async function continueWith(model, prompt, text, isOver) {
+  const decoder = new PieceDecoder(tokenizer);
+  const settings = { ...MODEL.settings, max_tokens: CONTINUED_TOKENS };
+  let drawn = performance.now();
+  for (const { id } of generate(model, encodePrompt(prompt), settings, continuing.seed)) {
+    if (id === END_ID) return;
+    text.appendData(decoder.push(id));
+    if (performance.now() - drawn > BUSY_MS) {
+      await new Promise((resume) => setTimeout(resume));
+      drawn = performance.now();
+      if (isOver()) return;
+    }
+  }
+  text.appendData("…");
+}
+
+function showContinuing() {
+  const { status } = continuing;
+  byId("learn-status").textContent = status ? say(status.key, status.values) : "";
+}
+
+if (MODEL.kept_epochs.length) {
+  byId("learn-prompt").value = firstOpening;
+  byId("learn-form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    continueAll();
+  });
+  byId("learn-another").addEventListener("click", () => {
+    continuing.seed++;
+    continueAll();
+  });
+  offerOpenings(byId("learn-openings"), byId("learn-prompt"), continueAll);
+  redraws.push(showContinuing);
+}
+
+// ---- the recorded samples and the curve
 
 if (MODEL.losses.length) {
   byId("epoch").addEventListener("input", showEpoch);

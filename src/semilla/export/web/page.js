@@ -22,9 +22,10 @@ function decodeBase64(id) {
   return bytes.buffer;
 }
 
-function openModel() {
-  const codes = new Int8Array(decodeBase64("codes"));
-  const floats = new Float32Array(decodeBase64("floats"));
+// The model; with the suffix "-1" that of epoch 1, and so on, which has no vocabulary of its own.
+function openModel(suffix = "") {
+  const codes = new Int8Array(decodeBase64("codes" + suffix));
+  const floats = new Float32Array(decodeBase64("floats" + suffix));
   const vectors = {};
   for (const [name, { at, length }] of Object.entries(MODEL.vectors)) vectors[name] = floats.subarray(at, at + length);
   const matrices = {};
@@ -36,13 +37,11 @@ function openModel() {
       scales: floats.subarray(matrix.scales, matrix.scales + numScales),
     };
   }
-  return {
-    tokenizer: new Tokenizer(MODEL.vocabulary, vectors.piece_scores),
-    network: new Network(MODEL.shape, matrices, vectors),
-  };
+  return { network: new Network(MODEL.shape, matrices, vectors), pieceScores: vectors.piece_scores };
 }
 
-const { tokenizer, network } = openModel();
+const { network, pieceScores } = openModel();
+const tokenizer = new Tokenizer(MODEL.vocabulary, pieceScores);
 
 // The ids of a text, after those that start every text.
 function encodePrompt(text) {

@@ -44,9 +44,14 @@ POLICY = "default-src 'none'; script-src {scripts}; style-src {style}; base-uri 
 def render_page(trained: TrainedModel, facts: RunFacts) -> str:
     """Return the page of a trained model. Every text from outside is escaped."""
     pack = pack_model(trained)
-    codes, floats = pack.join()
+    epoch_models = pack_epoch_models(facts, pack, trained.model)
     style, texts = _read("style.css"), read_texts()
-    content = {**describe_model(trained, facts, pack), "texts": texts}
+    content = {
+        **describe_model(trained, facts, pack),
+        "kept_epochs": [*epoch_models],
+        "best_epoch": find_best_epoch(facts),
+        "texts": texts,
+    }
     values = {
         "parameters": f"{count_parameters(trained):,}",
         "texts": ", ".join(entry.title for entry in facts.manifest.documents),
@@ -69,10 +74,13 @@ def render_page(trained: TrainedModel, facts: RunFacts) -> str:
             interface_languages=LANGUAGES,
             texts={key: _fill(text, values) for key, text in texts["en"].items()},
             epochs=list(list_epochs(facts)),
+            kept_epochs=list(epoch_models),
             card=Markup(render_card(write_card(trained, facts, use=USE))),  # noqa: S704 - rendered without raw HTML
             model=Markup(dump_json(content)),  # noqa: S704 - it has no "<"
-            codes=base64.b64encode(codes).decode(),
-            floats=base64.b64encode(floats).decode(),
+            arrays=[
+                ("", *_encode(pack)),
+                *((f"-{number}", *_encode(one)) for number, one in epoch_models.items()),
+            ],
         )
     )
 
@@ -84,6 +92,27 @@ def pack_model(trained: TrainedModel) -> Pack:
         "piece_scores", np.array([piece.score for piece in trained.vocabulary.pieces], np.float32)
     )
     return pack
+
+
+def pack_epoch_models(facts: RunFacts, whole: Pack, model: Mapping[str, Any]) -> dict[int, Pack]:
+    """The networks of the kept epochs, laid out like ``whole``; one that is laid out otherwise is left out."""
+    packs = {number: pack_network(graph, model) for number, graph in facts.epoch_models.items()}
+    return {
+        number: pack
+        for number, pack in packs.items()
+        if pack.matrices == whole.matrices and pack.vectors.items() <= whole.vectors.items()
+    }
+
+
+def find_best_epoch(facts: RunFacts) -> int:
+    """The epoch that the model itself is of."""
+    best = facts.metrics.final_metrics
+    return best.best_epoch if best else len(facts.metrics.epoch_history)
+
+
+def _encode(pack: Pack) -> tuple[str, str]:
+    codes, floats = pack.join()
+    return base64.b64encode(codes).decode(), base64.b64encode(floats).decode()
 
 
 def describe_model(trained: TrainedModel, facts: RunFacts, pack: Pack) -> dict[str, Any]:

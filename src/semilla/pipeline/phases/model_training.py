@@ -13,11 +13,20 @@ from semilla.corpus.manifest import read_documents, read_manifest
 from semilla.corpus.prompts import find_prompts
 from semilla.corpus.tokenizer_files import find_tokenizer
 from semilla.errors import DivergedError, OutOfMemoryError, ValidationFailureError, is_out_of_memory
-from semilla.events import Activity, EpochDone, Note, Progress, Resumed, StepDone
+from semilla.events import (
+    Activity,
+    ArtifactRemoved,
+    ArtifactWritten,
+    EpochDone,
+    Note,
+    Progress,
+    Resumed,
+    StepDone,
+)
 from semilla.model.generate import generate_sample
 from semilla.pipeline.phases import PhaseRecord, get_sha256, identify_corpus
 from semilla.records import names
-from semilla.records.files import describe_artifact, hash_file
+from semilla.records.files import describe_artifact, hash_file, remove_files
 from semilla.records.sample import Sample
 from semilla.records.status import PipelineStatus, read_status
 from semilla.system import interrupts
@@ -167,6 +176,8 @@ def _train(training: Training, workers: Workers) -> None:
     state.step = align_step(state, data)
     if state.step:
         training.progress(describe_resumed(state, steps_per_epoch=data.steps_per_epoch))
+    else:
+        _drop_epoch_models(training)
     files.write_results(state, is_last=state.step >= total_steps)
     remaining = RemainingTime(total_steps=total_steps, steps_per_epoch=data.steps_per_epoch)
     for info in train(state, config=config, data=data, workers=workers):
@@ -183,6 +194,9 @@ def _train(training: Training, workers: Workers) -> None:
         must_stop = interrupts.requested()
         if info.ends_epoch:
             training.progress(Activity("saving"))
+            if config.keep_epochs and state.epoch in names.KEPT_EPOCHS:
+                # Before the checkpoint: a training that is resumed from there does not come to this epoch again.
+                _keep_epoch_model(training)
             files.save_epoch(state, must_save=must_stop, is_last=state.step >= total_steps)
             training.progress(EpochDone(metrics, is_best))
         elif files.is_due() or must_stop:
@@ -190,6 +204,29 @@ def _train(training: Training, workers: Workers) -> None:
             files.save_step(state)
         if must_stop:
             interrupts.check()
+
+
+def _keep_epoch_model(training: Training) -> None:
+    from semilla.export.epoch_models import write_epoch_model  # noqa: PLC0415 - loads onnx, which takes memory
+
+    state, directory = training.state, training.files.directory
+    path = write_epoch_model(directory, state.model, epoch=state.epoch)
+    training.progress(ArtifactWritten(path))
+
+
+def _list_epoch_models(training: Training) -> list[Path]:
+    """The epoch models in the directory that runs wrote."""
+    directory = training.files.directory
+    ours = (read_status(directory) or PipelineStatus()).artifacts_created
+    return [path for path in names.list_epoch_models(directory).values() if path.name in ours]
+
+
+def _drop_epoch_models(training: Training) -> None:
+    """Remove the epoch models of an earlier training, before a new one begins."""
+    found = _list_epoch_models(training)
+    remove_files(found)
+    for path in found:
+        training.progress(ArtifactRemoved(path))
 
 
 def _draw_samples(training: Training) -> Iterator[Sample]:
@@ -247,6 +284,9 @@ def _describe(training: Training) -> PhaseRecord:
             "steps_per_epoch": training.data.steps_per_epoch,
             "environment": training.files.provenance.environment,
             "departures": training.files.provenance.departures,
+            "epoch_models": [
+                describe_artifact(path, root=directory).as_json() for path in _list_epoch_models(training)
+            ],
         },
         warnings=[str(one) for one in training.damaged],
     )
