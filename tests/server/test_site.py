@@ -10,6 +10,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from report.conftest import make_run  # noqa: F401 - a fixture
 from serving import Served, serve
 from small_runs import hash_tree
 
+from semilla.errors import PHASES
 from semilla.events import StepDone
 from semilla.records import names
 from semilla.records.lock import has_living_holder, hold_lock
@@ -25,7 +27,7 @@ from semilla.records.status import read_status, write_status
 from semilla.report.runs import RecordedRun
 from semilla.server.documents import write_policy
 from semilla.server.guard import Access
-from semilla.server.live import list_losses
+from semilla.server.live import list_losses, measure_time
 from semilla.terminal.run_view import RunView
 
 MakeRun = Callable[..., RecordedRun]
@@ -197,6 +199,21 @@ with hold_lock(Path({str(run.directory)!r})):
         os.waitid(os.P_PID, holder.pid, os.WEXITED | os.WNOWAIT)
         assert not has_living_holder(run.directory)
         assert 'class="state interrupted"' in get(served, "/runs/first")[1]
+
+
+def test_the_time_of_a_run_grows_with_its_current_phase(make_run: MakeRun) -> None:  # noqa: F811
+    """It is that of the finished phases, and of the one that goes on."""
+    run = make_run("first")
+    status = run.status
+    finished_s = sum(status.phase_timings.values())
+    assert measure_time(run.directory, status) == finished_s
+    status.run_state, status.current_phase = "running", "model_training"
+    del status.completed_phases[3:]
+    minute_ago = datetime.now(UTC) - timedelta(minutes=1)
+    status.phase_records[status.completed_phases[-1]].finished_at = minute_ago.isoformat()
+    assert measure_time(run.directory, status) >= 60 + sum(
+        status.phase_timings.get(phase, 0.0) for phase in PHASES[:4]
+    )
 
 
 def test_a_killed_server_leaves_the_run_as_it_is(make_run: MakeRun, tmp_path: Path) -> None:  # noqa: F811

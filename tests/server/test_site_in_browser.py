@@ -12,6 +12,7 @@ from browser import AXE, DESKTOP, PHONE, Browser, find_chromium
 from report.conftest import make_run  # noqa: F401 - a fixture
 from server.test_site import ATTACK, set_running
 from serving import Served, serve, wait_until
+from web_pages import ask
 
 from semilla.records import names
 from semilla.records.lock import hold_lock
@@ -57,6 +58,15 @@ def test_a_curve_is_drawn_and_read_with_the_cursor(browser: Browser, site: Serve
     assert browser.evaluate("document.getElementById('reading').value") == "epoch 1: 5.750 nats per token"
     assert browser.evaluate("document.querySelectorAll('main script, main img').length") == 0
     assert ATTACK in browser.evaluate("document.querySelector('blockquote').textContent")
+
+
+def test_columns_stand_below_their_headings(browser: Browser, site: Served) -> None:
+    """The site shares the style sheet of the reports, which must not lay out the table of runs otherwise."""
+    browser.show(f"{site.url}/")
+    lefts = (
+        "(row) => [...document.querySelector(row).children].map((one) => one.getBoundingClientRect().left)"
+    )
+    assert ask(browser, lefts, "thead tr") == ask(browser, lefts, "tbody tr")
 
 
 def test_a_run_is_shown_as_it_goes_on(browser: Browser, site: Served, tmp_path: Path) -> None:

@@ -133,6 +133,20 @@ def list_samples(history: Sequence[EpochMetrics]) -> list[dict[str, Any]]:
     ]
 
 
+def measure_time(directory: Path, status: PipelineStatus) -> float:
+    """Seconds that a run has taken so far."""
+    timings = status.phase_timings
+    if status.run_state != "running":
+        return sum(timings.values())
+    view = read_view(directory, status)
+    return measure_phase(view) + sum(spent_s for phase, spent_s in timings.items() if phase != view.phase)
+
+
+def measure_phase(view: RunView) -> float:
+    """Seconds of the current phase of a run that goes on."""
+    return time.monotonic() - view.phase_began_s
+
+
 def _describe_phase(status: PipelineStatus, view: RunView, phase: str) -> dict[str, str]:
     spent_s = status.phase_timings.get(phase)
     outcome = "to do"
@@ -140,7 +154,7 @@ def _describe_phase(status: PipelineStatus, view: RunView, phase: str) -> dict[s
         outcome = view.finished[phase][0]
     elif phase == view.phase:
         outcome = status.run_state
-        spent_s = time.monotonic() - view.phase_began_s if view.state == "running" else spent_s
+        spent_s = measure_phase(view) if view.state == "running" else spent_s
     spent = "" if spent_s is None or outcome == "to do" else format_duration(spent_s)
     return {"name": phase.replace("_", " "), "outcome": outcome, "spent": spent}
 

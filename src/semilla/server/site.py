@@ -32,7 +32,7 @@ from semilla.server.documents import read_page, show_document
 from semilla.server.errors import RequestError, translate_request_error
 from semilla.server.guard import COOKIE, SIGN_IN, Access, is_same
 from semilla.server.library import Library
-from semilla.server.live import Follower, describe_run, read_history, read_true_status
+from semilla.server.live import Follower, describe_run, measure_time, read_history, read_true_status
 from semilla.server.streams import EventStream
 
 ASSETS = {"site.css": "text/css", "live.js": "text/javascript", "talk.js": "text/javascript"}
@@ -170,7 +170,7 @@ def describe_row(name: str, directory: Path) -> RunRow:
     if status.run_state != "running":
         headline = judge_run(open_run(directory)).headline
     started = status.start_time[:16].replace("T", " ")
-    spent = format_duration(sum(status.phase_timings.values()))
+    spent = format_duration(measure_time(directory, status))
     return RunRow(name, status.run_state, headline, started, spent, min(bits, default=None))
 
 
