@@ -91,3 +91,20 @@ def test_a_chart_can_be_heard() -> None:
 def test_numbers_are_short(value: float, text: str) -> None:
     """Numbers are written as a person would write them beside an axis."""
     assert format_number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "label"),
+    [
+        (0.6683, "0.668"),
+        (-0.001473, "-0.001"),
+        (0.001473, "0.0015"),
+        (-0.000149, "-1e-4"),
+        (12500.0, "12,500"),
+    ],
+)
+def test_a_label_beside_a_line_is_short(value: float, label: str) -> None:
+    """There is no room for more than six characters."""
+    chart = draw_chart("key", "Title", [Series("gap", [(1, 0.5), (2, value)])])
+    assert chart is not None
+    assert chart.lines[0].label.label == label

@@ -15,6 +15,7 @@ WIDTH, HEIGHT = 440, 250
 _LEFT, _RIGHT, _TOP, _BOTTOM = 54, 58, 14, 40
 _NUM_TICKS = 5
 _LABEL_HEIGHT = 15
+_LABEL_CHARACTERS = 6
 _MINIMUM_SPAN = 1e-9
 
 Point = tuple[float, float]
@@ -165,8 +166,11 @@ def _draw_line(series: Series, x_scale: _Scale, y_scale: _Scale, *, x_label: str
 
 
 def _format_end(value: float) -> str:
-    """Three significant digits are enough beside a line."""
-    return format_number(float(f"{value:.3g}") if abs(value) < 1000 else value)
+    """At most three significant digits, and as few as fit beside the line."""
+    if abs(value) >= 1000:
+        return format_number(value)
+    texts = [format_number(float(f"{value:.{digits}g}")) for digits in (3, 2, 1)]
+    return next((text for text in texts if len(text) <= _LABEL_CHARACTERS), texts[-1])
 
 
 def _separate_labels(lines: Sequence[Line]) -> list[Line]:
