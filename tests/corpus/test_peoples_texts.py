@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shlex
 import textwrap
 import unicodedata
 from collections.abc import Iterator
@@ -267,9 +268,9 @@ def test_notes_that_mention_the_project_stay() -> None:
 # ---- what is said
 
 
-def prepare(path: Path) -> tuple[list[PreparedDocument], list[Event]]:
+def prepare(path: Path, *, corpus_encoding: str = "auto") -> tuple[list[PreparedDocument], list[Event]]:
     events: list[Event] = []
-    config = PipelineConfiguration(corpus_source=str(path))
+    config = PipelineConfiguration(corpus_source=str(path), corpus_encoding=corpus_encoding)
     documents = [
         one for one in prepare_documents(config, progress=events.append) if isinstance(one, PreparedDocument)
     ]
@@ -288,6 +289,36 @@ def test_what_a_folder_passes_over_is_named(tmp_path: Path) -> None:
     (note,) = [event.text for event in events if isinstance(event, Note)]
     for named in ("3 unknown format (b.xyz, c.png, d)", "1 hidden (.hidden)", "1 link (linked)"):
         assert named in note
+
+
+@pytest.mark.parametrize(
+    ("encoding", "line"),
+    [
+        ("cp1250", "Šťastný dům stál u řeky, déšť šel a loď plula.\n"),
+        ("cp1251", "Старый дом за рекой стоял пустой и тёмный.\n"),
+        ("koi8-r", "Старый дом за рекой стоял пустой и тёмный.\n"),
+        ("cp1253", "Το παλιό σπίτι δίπλα στο ποτάμι ήταν άδειο και σκοτεινό.\n"),  # noqa: RUF001
+        ("cp1254", "Nehrin kıyısındaki eski ev boştu, rüzgâr ağaçlarla konuşuyordu.\n"),  # noqa: RUF001
+        ("iso8859-2", "Zażółć gęślą jaźń, mówił wiatr do śpiącej rzeki.\n"),
+        ("cp866", "Старый дом за рекой стоял пустой и тёмный.\n"),
+        ("cp932", "古い家は川のそばに立っていた。風が水と話していた。\n"),
+        ("euc_jp", "古い家は川のそばに立っていた。風が水と話していた。\n"),
+        ("gb18030", "河边的老房子空荡荡的，风在和水说话。\n"),  # noqa: RUF001
+        ("big5", "河邊的老房子空蕩蕩的，風在和水說話。\n"),  # noqa: RUF001
+        ("cp949", "강가의 낡은 집은 비어 있었고 바람이 물과 이야기하고 있었다.\n"),
+    ],
+)
+def test_the_command_of_an_unknown_encoding_works(tmp_path: Path, encoding: str, line: str) -> None:
+    """The command that the error prints reads the text, with every character as it was written."""
+    path = tmp_path / "text.txt"
+    path.write_bytes((line * 60).encode(encoding))
+    with pytest.raises(InvalidCorpusError) as caught:
+        prepare(path)
+    command = shlex.split(caught.value.next_command or "")
+    assert command[:2] == ["semilla", "run"]
+    given = dict(word.removeprefix("--").split("=", 1) for word in command[2:])
+    documents, _ = prepare(path, corpus_encoding=given["corpus-encoding"])
+    assert documents[0].text.replace("\n", "") == line.strip() * 60
 
 
 def test_large_removals_are_told_with_an_example(tmp_path: Path) -> None:

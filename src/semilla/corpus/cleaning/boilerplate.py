@@ -209,7 +209,7 @@ def _find_margin_numbers(numbered: Sequence[_Numbered], *, min_proofs: int = 1) 
     than ``min_proofs`` prove nothing.
     """
     pairs = list(pairwise(one for one in numbered if not one.is_roman and not one.has_dots))
-    sure = [pair for pair in pairs if pair[1].number - pair[0].number >= _MIN_STEP and _counts_lines(*pair)]
+    sure = [pair for pair in pairs if _counts_lines(*pair) and _are_multiples(*pair)]
     step, num_proofs = (
         Counter(after.number - one.number for one, after in sure).most_common(1)[0] if sure else (0, 0)
     )
@@ -230,6 +230,12 @@ def _find_margin_numbers(numbered: Sequence[_Numbered], *, min_proofs: int = 1) 
 
 def _counts_lines(one: _Numbered, after: _Numbered) -> bool:
     return after.number - one.number == after.place - one.place
+
+
+def _are_multiples(one: _Numbered, after: _Numbered) -> bool:
+    """Return whether two numbers are multiples of the step between them, as 10 and 15."""
+    step = after.number - one.number
+    return step >= _MIN_STEP and one.number % step == 0
 
 
 def _read_roman(number: str) -> int:
