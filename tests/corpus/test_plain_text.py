@@ -72,6 +72,9 @@ def test_other_labels_are_ignored(label: str) -> None:
         ("Nehrin kıyısındaki eski ev boştu, rüzgâr ağaçlarla konuşuyordu".encode("cp1254"), "cp1254"),  # noqa: RUF001
         ("הבית הישן על שפת הנהר עמד ריק וחשוך, והרוח דיברה עם המים".encode("cp1255"), "cp1255"),
         ("古い家は川のそばに立っていた。風が水と話していた。".encode("shift_jis"), "cp932"),
+        ("アクセサリー・ブランドの人気ランキング　－　１０月".encode("cp932"), "cp932"),  # noqa: RUF001
+        ("東京都、大阪府のニュース（１０月）".encode("cp932"), "cp932"),  # noqa: RUF001
+        ("→詳しくはこちら　★新着★　①②".encode("cp932"), "cp932"),
         ("河邊的老房子空蕩蕩的，風在和水說話。".encode("big5"), "big5"),  # noqa: RUF001
         ("강가의 낡은 집은 비어 있었고 바람이 물과 이야기하고 있었다.".encode("euc_kr"), "cp949"),
     ],

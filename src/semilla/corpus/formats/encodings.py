@@ -67,6 +67,8 @@ _LANGUAGES = (
     "αβγδεζηθικλμνξοπρσςτυφχψωάέήίόύώϊϋΐΰ",  # Greek
 )
 _TYPOGRAPHY = frozenset("“”‘’„‚«»‹›–—…•·°§©®™€£¿¡№ºª\xa0「」『』（）、。，！？：；")  # noqa: RUF001
+_EAST_ASIAN_SIGNS = re.compile("[\u2190-\u2199\u2460-\u2473\u2605\u2606\u3000-\u303f\uff01-\uff60]")
+"""Spaces, brackets, wide letters and digits of Chinese and Japanese pages: of no language, as the typography."""
 _ALPHABETS = re.compile("[\u0370-\u06ff\u0e01-\u0e5b]")
 """Greek, Cyrillic, Hebrew, Arabic, Thai: their letters do not stand beside a Latin one."""
 _OTHER_SCRIPTS = re.compile(
@@ -151,7 +153,7 @@ def guess_encoding(data: bytes) -> Guess | None:
             text = sample.decode(encoding)
         except (UnicodeDecodeError, LookupError):
             continue
-        fit = _measure_fit(text)
+        fit = _measure_fit(text) * (_measure_simplified_share(text) if encoding == "gb18030" else 1)
         if fit > best_fit + 0.005 and _decodes(data, encoding):
             best, best_fit = Guess(encoding, _find_line(text)), fit
     if best is None or best_fit < _MIN_FIT:
@@ -216,7 +218,7 @@ def _measure_fit(text: str) -> float:
     for match in re.finditer(r"[^\x00-\x7f]", text):
         one, place = match[0], match.start()
         before, after = text[place - 1 : place], text[place + 1 : place + 2]
-        if one in _TYPOGRAPHY:
+        if one in _TYPOGRAPHY or _EAST_ASIAN_SIGNS.match(one):
             continue
         is_capital = one.isupper() and (before.islower() or (after.islower() and before.isupper()))
         num_latin = sum(letter.isascii() and letter.isalpha() for letter in before + after)
@@ -231,6 +233,12 @@ def _measure_fit(text: str) -> float:
     others = sum(count for one, count in used.items() if _OTHER_SCRIPTS.match(one))
     best = max(others, *(_count_letters(used, language) for language in _LANGUAGES))
     return best / total
+
+
+def _measure_simplified_share(text: str) -> float:
+    """Measure the share of usual Chinese characters: GB18030 makes rare ones of Shift_JIS, and of nearly any bytes."""
+    found = "".join(_OTHER_SCRIPTS.findall(text))
+    return len(found.encode("gb2312", "ignore")) / 2 / len(found) if found else 1.0
 
 
 def _count_letters(used: Counter[str], language: str) -> float:
