@@ -238,7 +238,7 @@ def _measure_fit(text: str) -> float:
 def _measure_simplified_share(text: str) -> float:
     """Measure the share of usual Chinese characters: GB18030 makes rare ones of Shift_JIS, and of nearly any bytes."""
     found = "".join(_OTHER_SCRIPTS.findall(text))
-    return len(found.encode("gb2312", "ignore")) / 2 / len(found) if found else 1.0
+    return 1 - found.encode("gb2312", "replace").count(b"?") / max(1, len(found))
 
 
 def _count_letters(used: Counter[str], language: str) -> float:
