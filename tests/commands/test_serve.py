@@ -38,6 +38,24 @@ def test_it_says_where_it_is_and_stops_without_an_error(tmp_path: Path, number: 
             process.kill()
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"], ids=["address", "token"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_a_signal_right_after_the_first_line_stops_it_without_an_error(
+    tmp_path: Path, number: signal.Signals, host: str
+) -> None:
+    """Sent as soon as anything can be read: the server has hardly begun to run."""
+    command = [sys.executable, "-P", "-m", "semilla", "serve", str(tmp_path), "--port", "0", "--host", host]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline().startswith("Serving at http://")
+            process.send_signal(number)
+            _, errors = process.communicate(timeout=60)
+            assert (process.returncode, errors) == (0, "")
+        finally:
+            process.kill()
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

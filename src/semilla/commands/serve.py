@@ -78,11 +78,13 @@ def run(arguments: argparse.Namespace) -> int:
         limits = Limits(arguments.max_tokens, arguments.time_limit)
         app = make_app(arguments.directories, access=access, limits=limits)
         server = make_server(app, on_stop=app.state.follower.close)
-        print_text(describe_address(arguments.host, socket.getsockname()[1]))
-        if is_new:
-            print_text(f"Token: {token}")
-        sys.stdout.flush()
-        server.run(sockets=[socket])
+        # Who reads the address may send a signal at once.
+        with server.catch_signals():
+            print_text(describe_address(arguments.host, socket.getsockname()[1]))
+            if is_new:
+                print_text(f"Token: {token}")
+            sys.stdout.flush()
+            server.run(sockets=[socket])
     return 0
 
 

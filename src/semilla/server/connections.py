@@ -8,7 +8,7 @@ import logging
 import signal
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -71,11 +71,19 @@ class Server(uvicorn.Server):
         self._on_stop = on_stop
 
     @contextmanager
+    def catch_signals(self) -> Iterator[None]:
+        """Stop at a signal, also at one that comes before the server runs. Only the main thread may do this."""
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        previous = {number: signal.signal(number, lambda *_: self.stop()) for number in numbers}
+        try:
+            yield
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+    @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        loop = asyncio.get_running_loop()
-        with suppress(RuntimeError, ValueError):  # outside the main thread there are no signals
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.add_signal_handler(number, self.stop)
+        """Leave the signals alone: uvicorn would catch them later than ``catch_signals``, and raise them again."""
         yield
 
     def stop(self) -> None:
