@@ -152,6 +152,26 @@ def test_damaged_unicode() -> None:
 
 
 @pytest.mark.parametrize(
+    ("encoding", "damage"),
+    [
+        ("utf-16-le", b"\x00\xd8"),
+        ("utf-16-be", b"\xd8\x00"),
+        ("utf-32-le", b"\x00\xd8\x00\x00"),
+        ("utf-32-be", b"\x7f\x00\x00\x00"),
+    ],
+)
+@pytest.mark.parametrize("text", ["The old house.\n" * 40, "Старый дом за рекой.\n" * 40])
+def test_damaged_unicode_without_a_mark(text: str, encoding: str, damage: bytes) -> None:
+    """Half a pair, a number that is no character, and a cut end: the encoding is recognised, and the offset named."""
+    data = text.encode(encoding)
+    half = len(data) // 8 * 4
+    for damaged, offset in [(data[:half] + damage + data[half:], half), (data + b"a", len(data))]:
+        message = f"without a byte order mark, it is {encoding}, but byte {offset:,} is not {encoding}"
+        with pytest.raises(InvalidCorpusError, match=message):
+            decode_text(damaged, name="f")
+
+
+@pytest.mark.parametrize(
     ("data", "kind"),
     [
         (b"", "empty"),

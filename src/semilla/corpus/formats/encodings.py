@@ -85,11 +85,14 @@ class Guess:
 
 
 def find_unmarked_encoding(data: bytes) -> str | None:
-    """Find UTF-16 or UTF-32 without a mark, and ISO 2022, which their NUL bytes and escapes prove."""
+    """Find UTF-16 or UTF-32 without a mark, and ISO 2022, which their NUL bytes and escapes prove.
+
+    UTF-16 and UTF-32 may be damaged in a few places.
+    """
     sample = data[: _SAMPLE_BYTES & ~3]
     for escape, encoding in _ESCAPES.items():
         if escape in sample and sample.isascii():
-            return encoding if _is_plausible(data, encoding) else None
+            return encoding if _is_plausible(data, encoding, errors="strict") else None
     if b"\0" not in sample:
         return None
     zeros = [sample[place::4].count(0) / max(1, len(sample[place::4])) for place in range(4)]
@@ -105,20 +108,21 @@ def find_unmarked_encoding(data: bytes) -> str | None:
         num_plain = len(sample) - len(sample.translate(None, _PRINTABLE)) + sample.count(0)
         if max(first_bytes.values()) > 0.3 * first_bytes.total() or num_plain < 0.8 * len(sample):
             candidate = "utf-16-le" if high > low else "utf-16-be"
-    return candidate if candidate and _is_plausible(data, candidate) else None
+    return candidate if candidate and _is_plausible(data, candidate, errors="replace") else None
 
 
-def _is_plausible(data: bytes, encoding: str) -> bool:
+def _is_plausible(data: bytes, encoding: str, *, errors: str) -> bool:
     """Return whether data decode to characters that texts have."""
     try:
-        text = data.decode(encoding)
+        text = data.decode(encoding, errors)
     except UnicodeDecodeError:
         return False
     counts = Counter(text[:_SAMPLE_BYTES])
     num_odd = sum(
         count
         for one, count in counts.items()
-        if unicodedata.category(one) in {"Cc", "Cn", "Co"} and one not in "\t\n\f\r\x1b\ufeff"
+        if one == "\ufffd"
+        or (unicodedata.category(one) in {"Cc", "Cn", "Co"} and one not in "\t\n\f\r\x1b\ufeff")
     )
     return num_odd <= _MAX_ODD_SHARE * counts.total()
 

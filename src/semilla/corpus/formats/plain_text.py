@@ -63,9 +63,9 @@ def decode_text(
     refuse_other_formats(data, name=name, may_hold_controls=unmarked is not None, may_be_markup=may_be_markup)
     for mark, marked in _BOMS.items():
         if data.startswith(mark):
-            return _decode_marked(data, marked, name=name), marked
+            return _decode_proven(data, marked, name=name, proof="its byte order mark says"), marked
     if unmarked:
-        return data.decode(unmarked), unmarked
+        return _decode_proven(data, unmarked, name=name, proof="without a byte order mark, it is"), unmarked
     try:
         return data.decode("utf-8"), "utf-8"
     except UnicodeDecodeError as error:
@@ -106,12 +106,12 @@ def _name_failed(tried: list[str], declared: str | None) -> str:
     return f"neither UTF-8 nor {' nor '.join(names)}" if names else "not UTF-8"
 
 
-def _decode_marked(data: bytes, encoding: str, *, name: str) -> str:
+def _decode_proven(data: bytes, encoding: str, *, name: str, proof: str) -> str:
     try:
         return data.decode(encoding).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         raise InvalidCorpusError(
-            f"{name} is damaged: its byte order mark says {encoding}, but byte {error.start:,} is not {encoding}"
+            f"{name} is damaged: {proof} {encoding}, but byte {error.start:,} is not {encoding}"
         ) from error
 
 
