@@ -24,6 +24,7 @@ from small_runs import SMALL, write_text
 RUN = [*SMALL, "--max-validation-loss", "20", "--checkpoint-seconds", "1"]
 COMMANDS = [
     "check {source} {run}",
+    "plan {source} --minutes 1",
     "run --output-dir run {source} {run}",
     "status run",
     "status run --json",

@@ -131,6 +131,7 @@ def assert_four_lines(text: str, *, category: str) -> None:
         ("seed", ["9223372036854775807"], 2**63 - 1),
         ("corpus_seed", ["3"], 3),
         ("corpus_grade", ["2"], 2),
+        ("minutes", ["7.5"], 7.5),
         ("layout", ["lines"], "lines"),
         ("dedupe", None, True),
         ("repair", None, True),

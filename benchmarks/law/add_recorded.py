@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from run_grid import prepare_tokenizer
-from text_facts import measure_facts
 
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.corpus.cleaning.clean import clean_file
 from semilla.corpus.manifest import Document
 from semilla.corpus.split import VALIDATION_SHARE
+from semilla.planning.text_facts import measure_facts
 
 RESULTS = Path(__file__).parents[1] / "results"
 SINGLE = {84: "en", 4650: "fr", 55752: "pt"}

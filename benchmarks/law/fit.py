@@ -19,12 +19,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from law import Design, count_steps_per_epoch, predict_bits
-from speed import estimate_training_s
-from text_facts import TextFacts
+
+from semilla.planning.cost import estimate_training_s
+from semilla.planning.law import Design, count_steps_per_epoch, predict_bits
+from semilla.planning.text_facts import TextFacts
 
 RESULTS = Path(__file__).parents[1] / "results"
-TARGET = RESULTS / "quality-law.json"
+TARGET = Path(__file__).parents[2] / "src/semilla/planning/law.json"
 Numbers = npt.NDArray[np.float64]
 
 LAW = {
@@ -45,6 +46,8 @@ LAW = {
     "rate_steps": (-0.2, 0.1),
     "pieces": (0.0, 0.05),
     "context": (0.0, 0.05),
+    "text": (0.0, 0.05),
+    "counted": (1.0, 0.2),
 }
 SPEED = {
     # seconds a floating-point operation, an operation of attention, a number in memory, a layer of a step, a parameter
@@ -55,8 +58,8 @@ SPEED = {
     "update": (math.log(1e-9), 1.0),
 }
 """These are all positive, so their logarithms are fitted."""
-BITS_ERROR, SECONDS_ERROR = 0.03, 0.15
-"""Deviation of a run from the law, against which the priors are weighed."""
+BITS_ERROR, TEXT_ERROR, SECONDS_ERROR = 0.03, 0.15, 0.15
+"""Deviations of a run and of a text from the law, against which the priors are weighed."""
 NINE_IN_TEN = 1.645
 
 
@@ -95,17 +98,20 @@ def main() -> int:
 
 
 def read_grid() -> Runs:
-    """The runs of the grid."""
-    lines = (RESULTS / "quality-grid.jsonl").read_text(encoding="utf-8").splitlines()
-    rows = [row for line in lines if (row := json.loads(line))["run"] >= 0]
-    facts = json.loads((RESULTS / "quality-texts.json").read_text(encoding="utf-8"))
-    return arrange([{**row, "facts": facts[row["text"]]} for row in rows])
+    """The runs of the grid, and those that differ in one thing only."""
+    return arrange([*read_rows("quality-grid.jsonl"), *read_rows("quality-contrasts.jsonl")])
 
 
 def read_recorded() -> Runs:
     """Full-size runs that were recorded earlier."""
-    lines = (RESULTS / "quality-recorded.jsonl").read_text(encoding="utf-8").splitlines()
-    return arrange([json.loads(line) for line in lines])
+    return arrange(list(read_rows("quality-recorded.jsonl")))
+
+
+def read_rows(name: str) -> Iterator[dict[str, Any]]:
+    for line in (RESULTS / name).read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        if "text" in row:  # the first line may be of the machine
+            yield row
 
 
 def arrange(rows: Sequence[Mapping[str, Any]]) -> Runs:
@@ -162,29 +168,16 @@ def take(runs: Runs, places: Sequence[int]) -> Runs:
 
 
 def fit_all(grid: Runs, recorded: Runs) -> dict[str, Any]:
-    """Every coefficient, the errors of texts that a fit did not see, and the range of the runs."""
+    """Every coefficient, the covariance of the law's, and the errors of texts that a fit did not see."""
     runs = join(grid, recorded)
-    law, speed = fit_law(runs), fit_speed(grid)
-    design = runs.design
-    ranges = {
-        "train_bytes": [one.train_bytes for one in runs.facts],
-        "tokenizer_vocab_size": design.pieces,
-        "num_layers": design.layers,
-        "d_model": design.width,
-        "num_epochs": design.epochs,
-        "max_sequence_length": design.context,
-        "batch_size": design.batch,
-        "dropout": design.dropout,
-        "learning_rate": design.rate,
-        "training_tokens": runs.steps * design.tokens_per_step,
-    }
+    law, covariance = fit_law(runs)
     unseen = measure_unseen(runs)
     return {
         "law": shorten(law),
+        "covariance": [[float(f"{value:.4g}") for value in row] for row in covariance.tolist()],
         "token": shorten(fit_token(runs)),
-        "speed": shorten(speed),
-        "errors": {"bits": claim(unseen), "seconds": claim(measure_unseen_seconds(grid))},
-        "range": {name: [float(min(values)), float(max(values))] for name, values in ranges.items()},
+        "speed": shorten(fit_speed(grid)),
+        "errors": {"text": measure_spread(unseen), "seconds": measure_spread(measure_unseen_seconds(grid))},
         "runs": [
             [text, float(bits), round(float(fitted), 3), round(float(bits * np.exp(error)), 3)]
             for text, bits, fitted, error in zip(
@@ -198,11 +191,17 @@ def shorten(coefficients: Mapping[str, float]) -> dict[str, float]:
     return {name: float(f"{value:.5g}") for name, value in coefficients.items()}
 
 
-def fit_law(runs: Runs) -> dict[str, float]:
-    def residuals(coefficients: Mapping[str, float]) -> Numbers:
-        return np.log(expect_bits(runs, coefficients) / runs.bits) / BITS_ERROR
+def fit_law(runs: Runs) -> tuple[dict[str, float], Numbers]:
+    """The coefficients and their covariance. Every text has an offset of its own, so that texts are not confounded."""
+    texts = list(dict.fromkeys(runs.texts))
+    places = np.array([texts.index(one) for one in runs.texts])
 
-    return fit(residuals, LAW)
+    def residuals(coefficients: Mapping[str, float]) -> Numbers:
+        offsets = np.array([coefficients[f"of {text}"] for text in texts])
+        return (np.log(expect_bits(runs, coefficients) / runs.bits) + offsets[places]) / BITS_ERROR
+
+    values, covariance = fit(residuals, {**LAW, **{f"of {text}": (0.0, TEXT_ERROR) for text in texts}})
+    return {name: values[name] for name in LAW}, covariance[: len(LAW), : len(LAW)]
 
 
 def expect_bits(runs: Runs, coefficients: Mapping[str, float]) -> Numbers:
@@ -220,16 +219,18 @@ def fit_speed(runs: Runs) -> dict[str, float]:
         expected = estimate_training_s(runs.design, steps=runs.steps, coefficients=coefficients)
         return np.log(expected / runs.seconds) / SECONDS_ERROR
 
-    return {name: math.exp(value) for name, value in fit(residuals, SPEED).items()}
+    return {name: math.exp(value) for name, value in fit(residuals, SPEED)[0].items()}
 
 
 def fit_token(runs: Runs) -> dict[str, float]:
-    """Characters per token as powers of the vocabulary and of the text."""
+    """Characters per token as powers of the vocabulary, of the text's size and of its bits."""
     size = np.log(np.array([one.train_bytes for one in runs.facts]) / 1e6)
     per_character = np.array([one.bytes_per_character for one in runs.facts])
-    inputs = np.stack([np.ones_like(size), np.log(runs.design.pieces / 1000), size], axis=1)
+    inputs = np.stack(
+        [np.ones_like(size), np.log(runs.design.pieces / 1000), size, np.log(runs.counted_bits)], axis=1
+    )
     found, *_ = np.linalg.lstsq(inputs, np.log(runs.bytes_per_token / per_character), rcond=None)
-    return dict(zip(("constant", "pieces", "bytes"), map(float, found), strict=True))
+    return dict(zip(("constant", "pieces", "bytes", "bits"), map(float, found), strict=True))
 
 
 def measure_unseen(runs: Runs) -> Numbers:
@@ -237,7 +238,7 @@ def measure_unseen(runs: Runs) -> Numbers:
     errors = np.empty(len(runs.bits))
     for inside, others in split_by_text(runs):
         held_out = take(runs, inside)
-        errors[inside] = np.log(expect_bits(held_out, fit_law(take(runs, others))) / held_out.bits)
+        errors[inside] = np.log(expect_bits(held_out, fit_law(take(runs, others))[0]) / held_out.bits)
     return errors
 
 
@@ -260,15 +261,18 @@ def split_by_text(runs: Runs) -> Iterator[tuple[list[int], list[int]]]:
         )
 
 
-def claim(errors: Numbers) -> float:
-    """The error that nine in ten stay below, if errors are normal."""
-    return round(NINE_IN_TEN * float(np.sqrt((errors**2).mean())), 3)
+def measure_spread(errors: Numbers) -> float:
+    """The deviation of errors whose mean should be 0."""
+    return round(float(np.sqrt((errors**2).mean())), 4)
 
 
 def fit(
     residuals: Callable[[Mapping[str, float]], Numbers], priors: Mapping[str, tuple[float, float]]
-) -> dict[str, float]:
-    """Levenberg and Marquardt's method with numerical derivatives. ``residuals`` are in units of their deviation."""
+) -> tuple[dict[str, float], Numbers]:
+    """Levenberg and Marquardt's method with numerical derivatives. ``residuals`` are in units of their deviation.
+
+    Returns the coefficients and their covariance.
+    """
     means, deviations = np.array(list(priors.values())).T
 
     def measure(values: Numbers) -> Numbers:
@@ -277,14 +281,18 @@ def fit(
 
     values, damping = means.copy(), 1e-2
     current = measure(values)
-    for _ in range(300):
-        slopes = np.stack(
+
+    def derive() -> Numbers:
+        return np.stack(
             [
                 (measure(values + 1e-4 * deviation * unit) - current) / (1e-4 * deviation)
                 for deviation, unit in zip(deviations, np.eye(len(values)), strict=True)
             ],
             axis=1,
         )
+
+    for _ in range(300):
+        slopes = derive()
         square = slopes.T @ slopes
         step = np.linalg.solve(square + damping * np.diag(np.diag(square)), -slopes.T @ current)
         changed = measure(values + step)
@@ -297,7 +305,8 @@ def fit(
             damping *= 4
             if damping > 1e9:
                 break
-    return dict(zip(priors, values.tolist(), strict=True))
+    slopes = derive()
+    return dict(zip(priors, values.tolist(), strict=True)), np.linalg.inv(slopes.T @ slopes)
 
 
 def is_close(left: Any, right: Any) -> bool:

@@ -2,9 +2,10 @@
 
     python benchmarks/law/run_grid.py MIRROR CACHE [--minutes 50] [--output benchmarks/results/quality-grid.jsonl]
 
-MIRROR is laid out like a Gutenberg mirror, and CACHE keeps the texts and the tokenizers. Every run is one line of JSON.
-The plan is a pure function of the seed, so the same command continues: runs that are recorded already are left out. It
-uses one thread, and stops before a run that would begin after ``--minutes`` of processor time.
+MIRROR is laid out like a Gutenberg mirror, and CACHE keeps the texts and the tokenizers. The manuals come with the
+Debian packages installation-guide-amd64 and aptitude-doc-ru. Every run is one line of JSON. The plan is a pure function
+of the seed, so the same command continues: runs that are recorded already are left out. It uses one thread, and stops
+before a run that would begin after ``--minutes`` of processor time.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ import random
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 sys.path.append(str(Path(__file__).parents[1]))
 from machine_facts import describe_machine
-from text_facts import measure_facts
 
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.corpus.cleaning.clean import clean_file
@@ -31,10 +32,11 @@ from semilla.evaluation.losses import find_expected_gain, measure_frequency_base
 from semilla.events import silent
 from semilla.model.shape import count_parameters
 from semilla.pipeline.phases import corpus_download
+from semilla.planning.text_facts import measure_facts
 from semilla.records import names
 from semilla.system.allocator import keep_freed_blocks
 from semilla.tokenizer.tokenizer import Tokenizer
-from semilla.tokenizer.training import train_tokenizer
+from semilla.tokenizer.training import VocabularySizeError, train_tokenizer
 from semilla.training.data import TrainingData, build_data
 from semilla.training.environment import choose_environment
 from semilla.training.epoch import finish_epoch
@@ -42,45 +44,59 @@ from semilla.training.loop import train
 from semilla.training.parallel.workers import Workers
 from semilla.training.state import build_state
 
-TEXTS: tuple[tuple[str, tuple[int, ...], int], ...] = (
-    # name, books, bytes of the cleaned text (0: all of it)
-    ("en-sherlock-50k", (1661,), 50_000),
-    ("es-pazos-100k", (18005,), 100_000),
-    ("en-dracula-200k", (345,), 200_000),
-    ("es-marianela-50k", (17340,), 50_000),
-    ("es-quijote-400k", (2000,), 400_000),
-    ("en-pride-700k", (1342,), 700_000),
-    ("stories-1000k", (), 1_000_000),
+TEXTS: tuple[tuple[str, str, int], ...] = (
+    # name, file below MIRROR/cache/epub or folder of this machine, bytes of the cleaned text (0: all of it)
+    ("en-sherlock-50k", "1661/pg1661.txt", 50_000),
+    ("es-pazos-100k", "18005/pg18005.txt", 100_000),
+    ("el-manual", "/usr/share/doc/installation-guide-amd64/el", 0),
+    ("en-dracula-200k", "345/pg345.txt", 200_000),
+    ("ru-manual", "/usr/share/doc/aptitude/html/ru", 0),
+    ("es-marianela-50k", "17340/pg17340.txt", 50_000),
+    ("code-python", "/usr/lib/python3.11/asyncio", 0),
+    ("es-quijote-400k", "2000/pg2000.txt", 400_000),
+    ("zh-manual", "/usr/share/doc/installation-guide-amd64/zh_CN", 0),
+    ("en-pride-700k", "1342/pg1342.txt", 700_000),
+    ("es-fortunata", "17013/pg17013.txt", 0),
+    ("pt-casmurro-200k", "55752/pg55752.txt", 200_000),
 )
-"""Most are small, because many passes over a large text take long."""
-WIDTHS, LAYERS, CONTEXTS, BATCHES = (64, 64, 96, 96, 128, 192), (1, 2, 2, 3), (64, 128), (8, 16, 32)
-FORWARD, VOCABULARIES = (2, 2, 4), (1000, 2000, 4000)
-BYTES_PER_PIECE = (50, 200)
-"""Of a vocabulary that is tried: one that suits the text."""
-DROPOUTS = (0.1, 0.2, 0.3, 0.4, 0.5)
+WIDTHS, LAYERS, CONTEXTS, BATCHES = (
+    (64, 64, 96, 128, 128, 192, 256),
+    (1, 2, 2, 3, 4),
+    (64, 128, 128, 256),
+    (8, 16, 32),
+)
+FORWARD, VOCABULARIES = (2, 2, 4), (1000, 1500, 2000, 3000, 4000, 8000)
+BYTES_PER_PIECE = (25, 800)
+"""Of a vocabulary that is tried."""
+DROPOUTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
 RATES = (2.5e-4, 1.5e-3)
 MOST_EPOCHS = 40
-SHORT_S, LONG_S, LONG_EVERY = 6.0, 24.0, 4
-"""Processor seconds of a run, at most and about; every fourth run may be long."""
-SPEED = 30e9
+SHORT_S, LONG_S, LONG_EVERY = 12.0, 90.0, 6
+"""Processor seconds of a run, at most and about; every sixth run may be long."""
+SPEED = 45e9
 """Floating-point operations a second, to plan how many epochs fit; no result depends on it."""
-NUM_RUNS = 400
-TEXT_FACTS = "quality-texts.json"
-BYTES_PER_TOKEN = {1000: 2.6, 2000: 3.0, 4000: 3.4}
+LEAST_SHARE = 0.7
+"""Of the time of one epoch that a run must have."""
+NUM_RUNS = 600
+BYTES_PER_TOKEN = {1000: 2.6, 1500: 2.8, 2000: 3.0, 3000: 3.2, 4000: 3.4, 8000: 3.9}
+NOMINAL_BYTES = 400_000
+"""Of a text of unknown size, to plan with."""
 
 
 def plan_runs() -> Iterator[dict[str, Any]]:
-    """Draw the runs: every text in turn, everything else at random."""
+    """Draw the runs: every text in turn, everything else at random. A third has the default shape."""
     draw = random.Random(23)
     for index in range(NUM_RUNS):
         name, _, size = TEXTS[index % len(TEXTS)]
-        nominal = size or 180_000
+        nominal = size or NOMINAL_BYTES
         shape = {"num_layers": draw.choice(LAYERS), "d_model": draw.choice(WIDTHS)}
+        forward = draw.choice(FORWARD)
+        if draw.random() < 1 / 3:
+            shape, forward = {"num_layers": 2, "d_model": 128}, 2
         shape["num_heads"] = shape["d_model"] // 32
-        shape["dim_feedforward"] = shape["d_model"] * draw.choice(FORWARD)
+        shape["dim_feedforward"] = shape["d_model"] * forward
         vocabulary = draw.choice(
             [one for one in VOCABULARIES if BYTES_PER_PIECE[0] <= nominal / one <= BYTES_PER_PIECE[1]]
-            or [VOCABULARIES[-1]]
         )
         settings = {
             "batch_size": draw.choice(BATCHES),
@@ -95,7 +111,8 @@ def plan_runs() -> Iterator[dict[str, Any]]:
         affordable = (LONG_S if index % LONG_EVERY == LONG_EVERY - 1 else SHORT_S) * SPEED / flop / tokens
         most = min(float(MOST_EPOCHS), max(1.0, affordable))
         settings["num_epochs"] = round(math.exp(draw.uniform(0.5 * math.log(most), math.log(most))))
-        yield {"run": index, "text": name, "vocabulary": vocabulary, **shape, **settings}
+        if affordable >= LEAST_SHARE:
+            yield {"run": index, "text": name, "vocabulary": vocabulary, **shape, **settings}
 
 
 def main() -> None:
@@ -115,18 +132,9 @@ def main() -> None:
             continue
         if time.process_time() > 60 * options.minutes:
             break
-        add_line(options.output, run_one(plan, options.mirror, options.cache))
-    write_texts(options.output.with_name(TEXT_FACTS), options.cache)
-
-
-def write_texts(path: Path, cache: Path) -> None:
-    """Write what ``text_facts`` measures of every text that was prepared."""
-    facts = {
-        name: asdict(measure_facts(read_documents(cache / name)))
-        for name, _, _ in TEXTS
-        if (cache / name / names.CORPUS_MANIFEST).exists()
-    }
-    path.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+        folder = prepare_text(plan["text"], options.mirror, options.cache)
+        with suppress(VocabularySizeError):  # fewer pieces than the text has characters
+            add_line(options.output, run_one(plan, folder))
 
 
 def add_line(path: Path, row: dict[str, Any]) -> None:
@@ -135,9 +143,8 @@ def add_line(path: Path, row: dict[str, Any]) -> None:
     print(json.dumps(row)[:150], flush=True)
 
 
-def run_one(plan: dict[str, Any], mirror: Path, cache: Path) -> dict[str, Any]:
-    """Train one model to its end and describe it: what was asked, the sizes, and every epoch."""
-    folder = prepare_text(plan["text"], mirror, cache)
+def run_one(plan: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Train one model on a prepared text and describe it: what was asked, the sizes, and every epoch."""
     documents = read_documents(folder)
     tokenizer = prepare_tokenizer(folder, documents, plan["vocabulary"])
     config = configure(plan, folder, tokenizer.vocab_size)
@@ -153,6 +160,7 @@ def run_one(plan: dict[str, Any], mirror: Path, cache: Path) -> dict[str, Any]:
                 epochs.append(metrics)
     return {
         **plan,
+        "facts": asdict(measure_facts(documents)),
         **measure_text(documents, data, tokenizer),
         "parameters": count_parameters(config, vocab_size=tokenizer.vocab_size),
         "precision": precision,
@@ -197,20 +205,25 @@ def measure_text(documents: list[Document], data: TrainingData, tokenizer: Token
 def prepare_text(name: str, mirror: Path, cache: Path) -> Path:
     """The folder with the text's corpus and its split, made once by the second phase."""
     folder = cache / name
-    if (folder / names.CORPUS_MANIFEST).exists():
-        return folder
     folder.mkdir(parents=True, exist_ok=True)
-    _, books, size = next(one for one in TEXTS if one[0] == name)
-    if books:
-        paths = [mirror / "cache/epub" / str(book) / f"pg{book}.txt" for book in books]
-        text = "".join(clean_file(path.read_bytes(), name=path.name).text for path in paths)
-        source = folder / f"{name}.txt"
-        source.write_bytes(cut(text, size))
-        values: dict[str, Any] = {"corpus_source": str(source)}
-    else:
-        values = {"corpus_source": "sample", "corpus_size_mb": 1}
-    corpus_download.run(PipelineConfiguration(output_directory=str(folder), **values), progress=silent)
+    _, place, size = next(one for one in TEXTS if one[0] == name)
+    source = mirror / "cache/epub" / place
+    if size:
+        source = cut_file(source, size, folder / f"{name}.txt")
+    prepare_source(folder, corpus_source=str(source))
     return folder
+
+
+def cut_file(source: Path, size: int, target: Path) -> Path:
+    """Write the first ``size`` bytes of the cleaned text to ``target``."""
+    target.write_bytes(cut(clean_file(source.read_bytes(), name=source.name).text, size))
+    return target
+
+
+def prepare_source(folder: Path, **values: Any) -> None:
+    """Write the corpus and its split into ``folder``, unless they are there."""
+    if not (folder / names.CORPUS_MANIFEST).exists():
+        corpus_download.run(PipelineConfiguration(output_directory=str(folder), **values), progress=silent)
 
 
 def cut(text: str, size: int) -> bytes:

@@ -23,6 +23,7 @@ OTHER_VALUES = {
     "corpus_source": "mi archivo ñ 🌱.txt",
     "corpus_size_mb": 7,
     "corpus_grade": 2,
+    "minutes": 7.5,
     "layout": "lines",
     "dedupe": True,
     "repair": True,

@@ -10,6 +10,7 @@ from semilla.system.paths import read_path
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("semilla.commands.run", "train a model: all five phases, from text to a validated model"),
     "check": ("semilla.commands.check", "check this machine and the settings before a run"),
+    "plan": ("semilla.commands.plan", "show what run --minutes would choose for your text"),
     "status": ("semilla.commands.status", "show the state of a run"),
     "list": ("semilla.commands.list", "list the runs and models below a directory"),
     "info": ("semilla.commands.info", "show what a finished model is: its card"),

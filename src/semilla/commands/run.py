@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from semilla.commands.plan import add_overnight
 from semilla.configuration.flags import add_settings, load_arguments
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.errors import SemillaError
@@ -26,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="plain lines, or a line of JSON per event; auto: a live display on a terminal (default: auto)",
     )
     add_settings(parser)
+    add_overnight(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

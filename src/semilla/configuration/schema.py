@@ -158,6 +158,9 @@ class PipelineConfiguration(Group):
     skip_phases: frozenset[CorpusPhase] = frozenset()
     """Phases to skip because their artifacts already exist: corpus_download, tokenizer_training."""
 
+    minutes: float = Field(0.0, ge=0, le=100_000)
+    """Minutes that the whole run may take: the settings that you leave open are then chosen for your text and this
+    machine; 0 keeps the defaults. semilla plan shows what would be chosen."""
     corpus_mirrors: tuple[Annotated[str, Field(pattern=r"^https?://[^\s]+$")], ...] = ()
     """URLs of Gutenberg mirrors, tried in order instead of the public ones."""
     allow_partial: bool = False

@@ -105,6 +105,7 @@ class Journal:
                 artifacts_created=before.artifacts_created,
                 phase_records=before.phase_records,
                 validation_results=before.validation_results,
+                plan=before.plan,
                 model_version=before.model_version,
                 finished_model=before.finished_model,
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -20,6 +21,7 @@ from semilla.errors import (
     translate_error,
 )
 from semilla.events import Activity, ArtifactRemoved, ArtifactWritten, Note, Progress
+from semilla.pipeline.dial import recall_plan, suggest_minutes, take_plan
 from semilla.pipeline.journal import Journal, list_checkpoints, restore_record
 from semilla.pipeline.kept_models import drop_duplicate, keep_finished_model
 from semilla.pipeline.phases import load_phase
@@ -54,7 +56,9 @@ def run_pipeline(
     """
     with _blame_first_phase(Path(config.output_directory)):
         refuse_own_output(config)
+    began_s = time.monotonic()
     with open_run(config, listeners=listeners) as journal:
+        config = recall_plan(config, journal.status.plan)
         stale = find_stale_phase(config, journal) if journal.status.is_trained else None
         if journal.was_complete and stale is None:
             journal.tell(Note("Nothing to do: this run is finished and its inputs have not changed."))
@@ -69,13 +73,21 @@ def run_pipeline(
             with _blame_first_phase(journal.directory):
                 keep_finished_model(journal, keep=config.keep_models)
         journal.start_attempt()
-        journal.status.configuration_sha256 = write_run_configuration(journal.directory, config)
-        journal.tell(ArtifactWritten(journal.directory / names.CONFIGURATION))
+        record_configuration(config, journal)
         for phase in PHASES:
             run_phase(phase, config, journal)
+            if phase == "corpus_download" and config.minutes:
+                config = take_plan(config, journal, used_s=time.monotonic() - began_s)
+                record_configuration(config, journal)
         finish_run(config, journal)
         drop_duplicate(journal)
         return journal.status
+
+
+def record_configuration(config: PipelineConfiguration, journal: Journal) -> None:
+    """Write the configuration that the next phases will run with."""
+    journal.status.configuration_sha256 = write_run_configuration(journal.directory, config)
+    journal.tell(ArtifactWritten(journal.directory / names.CONFIGURATION))
 
 
 def run_validation(
@@ -182,6 +194,8 @@ def find_end(config: PipelineConfiguration, journal: Journal, *, stale: Phase | 
 def finish_run(config: PipelineConfiguration, journal: Journal) -> None:
     """Write the report and the page of the finished run, then mark the run as complete."""
     remove_replaced(journal)
+    if told := suggest_minutes(config, journal):
+        journal.tell(Note(told))
     journal.tell(Activity("writing the report"))
     finished = journal.status.model_copy(deep=True)
     finished.finish()

@@ -15,6 +15,7 @@ from semilla.errors import KilledError
 from semilla.formatting import format_duration
 from semilla.prerequisites.check import Check, advise, fail_check
 from semilla.system.endings import ORDERS, name_ending
+from semilla.tokenizer.size import suit_vocabulary
 
 BYTES_PER_PIECE_AT_8000 = 3.9
 """UTF-8 bytes per token of English and Spanish books and of the embedded stories, with 8,000 pieces."""
@@ -48,10 +49,11 @@ def count_steps(config: PipelineConfiguration, *, train_bytes: int | None = None
     Without ``train_bytes``, the size is the one that the configuration expects.
     """
     settings = config.training_hyperparameters
-    bytes_per_token = BYTES_PER_PIECE_AT_8000 * (config.tokenizer_vocab_size / 8000) ** VOCABULARY_EXPONENT
     if train_bytes is None:
         expected_bytes = 1e6 * expect_size_mb(config.corpus_source, config.corpus_size_mb)
         train_bytes = round((1 - VALIDATION_SHARE) * expected_bytes)
+    num_pieces = suit_vocabulary(config, train_bytes=train_bytes)
+    bytes_per_token = BYTES_PER_PIECE_AT_8000 * (num_pieces / 8000) ** VOCABULARY_EXPONENT
     tokens: float = train_bytes / bytes_per_token
     per_step = settings.batch_size * settings.max_sequence_length
     steps_per_epoch = max(1, round(tokens / per_step))

@@ -14,6 +14,7 @@ from semilla.records import names
 from semilla.records.files import Artifact
 from semilla.records.record import Record
 from semilla.records.results import ValidationResults
+from semilla.records.run_plan import RunPlan
 from semilla.records.versions import FIRST_VERSION, FinishedModel, choose_version
 
 CurrentPhase = Literal[Phase, "complete", "failed"]
@@ -68,6 +69,8 @@ class PipelineStatus(Record):
     durability: Literal["full", "reduced"] = "full"
     """Reduced when the file system cannot sync directories: a new file may not survive a power cut."""
     configuration_sha256: str = ""
+    plan: RunPlan | None = None
+    """What ``--minutes`` chose."""
     phase_records: dict[str, PhaseEntry] = Field(default_factory=dict)
     model_version: str = FIRST_VERSION
     """Version of the model in training, or of the last one trained."""

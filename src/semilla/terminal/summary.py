@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from semilla.configuration.settings import to_command
-from semilla.formatting import quote
+from semilla.formatting import format_duration, quote
 from semilla.installation import write_command
 from semilla.records import names
 from semilla.records.metrics import read_metrics
@@ -31,7 +31,8 @@ def print_summary(status: PipelineStatus, *, directory: Path) -> None:
     print_text("")
     if results:
         print_text(f"It fits its machine; {describe_text(results.findings)}.\n")
-        print_table(list(list_figures(results, best_epoch=_find_best_epoch(directory))), indent_columns=2)
+        figures = list(list_figures(results, best_epoch=_find_best_epoch(directory)))
+        print_table([*figures, *describe_plan(status)], indent_columns=2)
         print_text("")
         print_findings(results)
         rows = [(code, f"“{shorten(sample.marked)}”") for code, sample in pair_samples(results)]
@@ -83,6 +84,17 @@ def list_figures(results: ValidationResults, *, best_epoch: int | None) -> Itera
     latency = f"{device.exact_latency_p95_ms:.2f} ms (95th percentile)"
     yield "next token", f"{latency}, {device.tokens_per_sec:,.0f} tokens/s"
     yield "memory", f"{device.rss_mb} MB resident, {device.peak_mb} MB peak"
+
+
+def describe_plan(status: PipelineStatus) -> Iterator[tuple[str, str]]:
+    """Yield what ``--minutes`` expected, to compare with what came out."""
+    if plan := status.plan:
+        took = format_duration(sum(status.phase_timings.values()))
+        yield (
+            "expected",
+            f"{plan.bits_per_byte:.3f} bits per byte ({plan.bits_low:.2f} to {plan.bits_high:.2f}) in "
+            f"{format_duration(plan.seconds)}; it took {took}",
+        )
 
 
 def pair_samples(results: ValidationResults) -> list[tuple[str, Sample]]:

@@ -82,7 +82,7 @@ def train_tokenizer(
         return TrainedTokenizer(model, size, fewer if size != vocab_size else None)
     _check_largest(largest, vocab_size, is_size_explicit=is_size_explicit)
     model, size = _accept(_train_in_child(sentences, {**request, "vocab_size": largest}))
-    lowered = f"the text supports {size} pieces, fewer than the default {vocab_size}; using that"
+    lowered = f"the text supports {size} pieces, fewer than {vocab_size}; using that"
     return TrainedTokenizer(model, size, lowered)
 
 

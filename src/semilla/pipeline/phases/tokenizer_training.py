@@ -15,6 +15,7 @@ from semilla.events import Activity, ArtifactWritten, Note, Progress, Warned
 from semilla.pipeline.phases import PhaseRecord, identify_corpus
 from semilla.records.files import describe_artifact, write_bytes, write_text
 from semilla.tokenizer.model_file import check_structure, try_in_child
+from semilla.tokenizer.size import suit_vocabulary
 from semilla.tokenizer.tokenizer import Tokenizer, check_round_trip, format_vocabulary, measure_compression
 from semilla.tokenizer.training import TooUniformError, VocabularySizeError, train_tokenizer
 
@@ -31,11 +32,20 @@ def read_inputs(config: PipelineConfiguration, records: Mapping[str, PhaseRecord
 def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
     """Train, check the round trip on held-out text, and report bytes per token per language."""
     documents = read_documents(Path(config.output_directory))
+    texts = [document.train_text for document in documents]
+    size = suit_vocabulary(
+        config,
+        train_bytes=sum(len(text.encode()) for text in texts),
+        num_characters=len(set().union(*map(set, texts))),
+    )
+    if size < config.tokenizer_vocab_size:
+        default = f"{config.tokenizer_vocab_size:,}"
+        progress(Note(f"{size:,} pieces suit so little text better than the default {default}; using that."))
     progress(Activity("learning a vocabulary"))
     try:
         trained = train_tokenizer(
-            [document.train_text for document in documents],
-            vocab_size=config.tokenizer_vocab_size,
+            texts,
+            vocab_size=size,
             model_type=config.tokenizer_model_type,
             is_size_explicit="tokenizer_vocab_size" in config.model_fields_set,
         )

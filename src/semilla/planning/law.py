@@ -1,25 +1,28 @@
 """The law of quality: bits per held-out byte from the text, the shape of the network and the training.
 
-docs/experiments/2026-11-30-law-of-eleven-runs.md has its form, the runs it was fitted to and how far it is from them.
+``law.json`` has its coefficients. The experiments page "A law of quality" has its form and the runs it was fitted to.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cache
-from pathlib import Path
+from importlib import resources
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from text_facts import TextFacts
+
+from semilla.configuration.schema import PipelineConfiguration
+from semilla.planning.text_facts import TextFacts
 
 Numbers = npt.NDArray[np.float64]
 Coefficients = Mapping[str, float]
 MILLION = 1e6
-FITTED = Path(__file__).parents[1] / "results" / "quality-law.json"
+STEP = 1e-3
+"""By which a coefficient is changed for a numerical derivative."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +58,48 @@ class Design:
         return Design(**{one.name: getattr(self, one.name)[places] for one in fields(self)})
 
 
+SETTINGS = {
+    "pieces": "tokenizer_vocab_size", "layers": "num_layers", "width": "d_model", "forward": "dim_feedforward",
+    "context": "max_sequence_length", "batch": "batch_size", "epochs": "num_epochs", "dropout": "dropout",
+    "rate": "learning_rate",
+}  # fmt: skip
+"""Field of a design -> setting."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Everything that was fitted to the recorded runs."""
+
+    law: Coefficients
+    covariance: Numbers
+    """Of the coefficients of ``law``, [C, C]: what the runs leave undetermined."""
+    text_error: float
+    """Deviation of the logarithm of a text's bits per byte from the law, which no hyperparameter explains."""
+    token: Coefficients
+    speed: Coefficients
+    speed_error: float
+    """Deviation of the logarithm of a run's seconds."""
+
+
 @cache
-def read_coefficients() -> dict[str, Any]:
-    """Everything that was fitted: ``law``, ``token``, ``speed``, their errors, and the ``range`` of the runs."""
-    found: dict[str, Any] = json.loads(FITTED.read_text(encoding="utf-8"))
-    return found
+def read_fitted() -> Fitted:
+    """The coefficients that come with the package."""
+    content = json.loads(resources.files("semilla.planning").joinpath("law.json").read_text(encoding="utf-8"))
+    errors = content["errors"]
+    return Fitted(
+        content["law"],
+        np.array(content["covariance"]),
+        errors["text"],
+        content["token"],
+        content["speed"],
+        errors["seconds"],
+    )
+
+
+def describe_design(config: PipelineConfiguration) -> Design:
+    """The configuration's hyperparameters as numbers, one run."""
+    flat = config.flatten()
+    return Design(**{name: np.array([flat[setting]], dtype=np.float64) for name, setting in SETTINGS.items()})
 
 
 def count_bytes_per_token(facts: TextFacts, pieces: Numbers, coefficients: Coefficients) -> Numbers:
@@ -68,6 +108,7 @@ def count_bytes_per_token(facts: TextFacts, pieces: Numbers, coefficients: Coeff
         coefficients["constant"]
         + coefficients["pieces"] * np.log(pieces / 1000)
         + coefficients["bytes"] * np.log(facts.train_bytes / MILLION)
+        + coefficients["bits"] * np.log(facts.counted_bits)
     )
     found: Numbers = facts.bytes_per_character * np.exp(exponent)
     return found
@@ -86,7 +127,7 @@ def find_best_rate(steps: Numbers, coefficients: Coefficients) -> Numbers:
 def predict_bits(
     design: Design, *, train_tokens: Numbers, counted_bits: float | Numbers, coefficients: Coefficients
 ) -> Numbers:
-    """Bits per held-out byte after the last step, in units of the text's own ``counted_bits``.
+    """Bits per held-out byte after the last step, in proportion to a power of the text's own ``counted_bits``.
 
     The ratio falls with the size of the network and with the tokens seen, each as a power (Hoffmann et al. 2022,
     https://arxiv.org/abs/2203.15556). Passes over a text that a network can hold bring less and then harm, and dropout
@@ -116,16 +157,30 @@ def predict_bits(
         + one["rate"] * rate**2
         + one["pieces"] * np.log(design.pieces / 1000)
         + one["context"] * np.log(design.context / 128)
+        + one["text"] * np.log(train_tokens / MILLION)
     )
-    found: Numbers = counted_bits * np.exp(logarithm)
+    found: Numbers = counted_bits ** one["counted"] * np.exp(logarithm)
     return found
 
 
-def list_departures(facts: TextFacts, values: Mapping[str, float]) -> Iterator[str]:
-    """Say where a run lies outside the runs that the law was fitted to. ``values`` are of ``range`` by name."""
-    limits: dict[str, tuple[float, float]] = read_coefficients()["range"]
-    for name, value in {**values, "train_bytes": facts.train_bytes}.items():
-        low, high = limits[name]
-        if not low <= value <= high:
-            words = name.replace("_", " ")
-            yield f"{words} {value:,.6g} (the law saw {low:,.6g} to {high:,.6g})"
+def predict_error(
+    design: Design, *, train_tokens: Numbers, counted_bits: float | Numbers, fitted: Fitted
+) -> Numbers:
+    """The deviation of the logarithm of ``predict_bits`` that the coefficients' covariance gives each design, [N]."""
+    slopes = [
+        np.log(
+            predict_bits(
+                design,
+                train_tokens=train_tokens,
+                counted_bits=counted_bits,
+                coefficients={**fitted.law, name: fitted.law[name] + sign * STEP},
+            )
+        )
+        for name in fitted.law
+        for sign in (1, -1)
+    ]
+    jacobian = np.stack(
+        [(up - down) / (2 * STEP) for up, down in zip(slopes[::2], slopes[1::2], strict=True)]
+    )
+    found: Numbers = np.sqrt(np.einsum("an,ab,bn->n", jacobian, fitted.covariance, jacobian))
+    return found

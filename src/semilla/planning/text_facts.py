@@ -32,8 +32,6 @@ class TextFacts:
     bytes_per_character: float
     counted_bits: float
     """Bits per held-out byte of the counting model."""
-    is_read: bool = True
-    """False for a text that is still to be downloaded: everything but its expected size is that of usual books."""
 
 
 def measure_facts(documents: Sequence[Document]) -> TextFacts:

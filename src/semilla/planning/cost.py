@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
-from law import Coefficients, Design, Numbers
 
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.corpus.split import VALIDATION_SHARE
-from semilla.prerequisites.duration import rehearse_training
+from semilla.planning.law import Coefficients, Design, Numbers, describe_design
 
 SAMPLED_PIECES = 704
 """Logits of each token in a step with sampled softmax: those of a group's targets and of its negative samples."""
@@ -18,47 +16,16 @@ EVALUATION_SHARE = 1 / 3
 """A forward pass takes a third of a step."""
 
 
-@dataclass(frozen=True)
-class Speed:
-    """Seconds of this machine for a second of the machine that the cost was fitted on."""
-
-    factor: float
-    is_measured: bool = True
-
-
-def measure_speed(config: PipelineConfiguration, coefficients: Coefficients) -> Speed:
-    """Time a few training steps of ``config`` in a separate process, which takes about five seconds.
-
-    Raises KilledError, OSError, ValueError or SubprocessError when the trial fails.
-    """
-    return compare_speed(config, rehearse_training(config), coefficients)
-
-
 def compare_speed(
     config: PipelineConfiguration, rehearsed: Mapping[str, float], coefficients: Coefficients
-) -> Speed:
-    """The speed that follows from the seconds of the two kinds of step."""
-    design = describe_design(config)
-    expected_s = estimate_step_s(design, coefficients)
+) -> float:
+    """Seconds of this machine for a second of the machine that the cost was fitted on.
+
+    ``rehearsed`` are the seconds of ``prerequisites.duration.rehearse_training`` for ``config``.
+    """
     share = config.training_hyperparameters.sampled_output_fraction
     measured_s = share * rehearsed["sampled_s"] + (1 - share) * rehearsed["full_s"]
-    return Speed(measured_s / float(expected_s))
-
-
-def describe_design(config: PipelineConfiguration) -> Design:
-    """The configuration's hyperparameters as numbers."""
-    shape, settings = config.model_architecture, config.training_hyperparameters
-    return Design(
-        pieces=np.array(config.tokenizer_vocab_size, dtype=np.float64),
-        layers=np.array(shape.num_layers, dtype=np.float64),
-        width=np.array(shape.d_model, dtype=np.float64),
-        forward=np.array(shape.dim_feedforward, dtype=np.float64),
-        context=np.array(settings.max_sequence_length, dtype=np.float64),
-        batch=np.array(settings.batch_size, dtype=np.float64),
-        epochs=np.array(settings.num_epochs, dtype=np.float64),
-        dropout=np.array(settings.dropout, dtype=np.float64),
-        rate=np.array(settings.learning_rate, dtype=np.float64),
-    )
+    return measured_s / float(estimate_step_s(describe_design(config), coefficients)[0])
 
 
 def estimate_step_s(design: Design, coefficients: Coefficients) -> Numbers:

@@ -1,0 +1,146 @@
+"""The dial ``--minutes``: once the text is known, the settings that the user left open are chosen for it.
+
+A run goes on with the plan it began with, because the measured speed differs from time to time.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+
+from semilla.configuration.schema import GROUPS, PipelineConfiguration
+from semilla.corpus.manifest import read_documents
+from semilla.errors import KilledError
+from semilla.events import Activity, Note
+from semilla.formatting import format_duration
+from semilla.pipeline.journal import Journal
+from semilla.planning.cost import compare_speed
+from semilla.planning.law import read_fitted
+from semilla.planning.plan import PLANNED, Plan, change_settings, describe_plan, make_plan
+from semilla.planning.text_facts import TextFacts, measure_facts
+from semilla.prerequisites.duration import rehearse_training
+from semilla.records import names
+from semilla.records.run_plan import RunPlan
+from semilla.tokenizer.size import suit_vocabulary
+
+CLEARLY_LESS = 0.97
+"""Share of the bits per byte below which another choice is worth a line."""
+
+
+def recall_plan(config: PipelineConfiguration, plan: RunPlan | None) -> PipelineConfiguration:
+    """The settings of an earlier attempt's plan, if it was made for the same minutes and nothing else was set since."""
+    if plan is None or not config.minutes or plan.minutes != config.minutes:
+        return config
+    flat = config.flatten()
+    if any(flat[name] != plan.settings[name] for name in list_explicit(config)):
+        return config
+    return change_settings(config, plan.settings)
+
+
+def take_plan(config: PipelineConfiguration, journal: Journal, *, used_s: float) -> PipelineConfiguration:
+    """Choose what is open for the corpus that is there now; ``used_s`` of the minutes have passed already."""
+    corpus = next(
+        one.sha256
+        for one in journal.status.phase_records["corpus_download"].artifacts
+        if one.path == names.CORPUS_MANIFEST
+    )
+    known = journal.status.plan
+    if known and known.corpus == corpus and recall_plan(config, known) is not config:
+        return change_settings(config, known.settings)
+    journal.tell(Activity(f"choosing settings for {format_duration(60 * config.minutes)}"))
+    facts = measure_facts(read_documents(journal.directory))
+    plan = make_plan(
+        config,
+        facts,
+        seconds=60 * config.minutes - used_s,
+        speed=measure_speed(config),
+        explicit=list_explicit(config),
+    )
+    journal.status.plan = record_plan(plan, corpus=corpus)
+    journal.tell(Note(describe(journal.status.plan)))
+    return plan.config
+
+
+def suggest_minutes(config: PipelineConfiguration, journal: Journal) -> str | None:
+    """What the dial would have brought in the time that this finished run took; None if not clearly more.
+
+    The run's own bits per byte and speed are known, so only the ratio of two plans is taken from the law.
+    """
+    results = journal.status.validation_results
+    timings = journal.status.phase_timings
+    if (
+        config.minutes
+        or config.corpus_source == "sample"
+        or not results
+        or "all" not in results.bits_per_byte
+    ):
+        return None
+    facts = measure_facts(read_documents(journal.directory))
+    as_is = suit_settings(config, facts)
+    expected = describe_plan(as_is, facts, speed=1.0)
+    speed = timings["model_training"] / expected.training_s
+    took_s = sum(timings.values())
+    plan = make_plan(config, facts, seconds=took_s, speed=speed, explicit=list_explicit(config))
+    ratio = plan.bits / expected.bits
+    if ratio > CLEARLY_LESS or plan.seconds > took_s:
+        return None
+    bits = results.bits_per_byte["all"]
+    one = plan.config.flatten()
+    return (
+        f"In this time, --minutes {math.ceil(took_s / 60)} would choose {one['tokenizer_vocab_size']:,} pieces, "
+        f"{one['num_layers']} x {one['d_model']} and {one['num_epochs']} epochs for this text, and reach about "
+        f"{ratio * bits:.2f} bits per byte instead of {bits:.2f}."
+    )
+
+
+def suit_settings(config: PipelineConfiguration, facts: TextFacts) -> PipelineConfiguration:
+    """The configuration with the vocabulary that phase 3 will make of it."""
+    size = suit_vocabulary(config, train_bytes=facts.train_bytes, num_characters=facts.num_kinds)
+    return change_settings(config, {"tokenizer_vocab_size": size})
+
+
+def list_explicit(config: PipelineConfiguration) -> frozenset[str]:
+    """The settings of a plan that the user set, or that an existing tokenizer decides."""
+    given = set(config.model_fields_set)
+    for group in GROUPS:
+        given |= getattr(config, group).model_fields_set
+    if "tokenizer_training" in config.skip_phases or config.tokenizer_model_type in {"char", "word"}:
+        given.add("tokenizer_vocab_size")
+    return frozenset(given & set(PLANNED))
+
+
+def measure_speed(config: PipelineConfiguration) -> float:
+    """Time a few training steps in a separate process; without a measurement, the speed the cost was fitted on."""
+    try:
+        return compare_speed(config, rehearse_training(config), read_fitted().speed)
+    except (KilledError, OSError, ValueError, KeyError, subprocess.SubprocessError, json.JSONDecodeError):
+        return 1.0
+
+
+def record_plan(plan: Plan, *, corpus: str) -> RunPlan:
+    """The plan as the status keeps it."""
+    flat = plan.config.flatten()
+    low, high = plan.bits_range
+    return RunPlan(
+        minutes=plan.config.minutes,
+        corpus=corpus,
+        settings={name: flat[name] for name in PLANNED},
+        bits_per_byte=round(plan.bits, 4),
+        bits_low=round(low, 4),
+        bits_high=round(high, 4),
+        seconds=round(plan.seconds, 1),
+        memory_mb=round(plan.memory_mb, 1),
+    )
+
+
+def describe(plan: RunPlan) -> str:
+    """The plan and what is expected of it, in two sentences."""
+    one = plan.settings
+    return (
+        f"Plan for {format_duration(60 * plan.minutes)}: {one['tokenizer_vocab_size']:,} pieces, "
+        f"{one['num_layers']} layers of width {one['d_model']}, context of {one['max_sequence_length']}, "
+        f"batches of {one['batch_size']}, {one['num_epochs']} epochs, dropout {one['dropout']:g}, "
+        f"learning rate {one['learning_rate']:g}. Expected: {plan.bits_per_byte:.2f} bits per byte "
+        f"({plan.bits_low:.2f} to {plan.bits_high:.2f}) in {format_duration(plan.seconds)}."
+    )
