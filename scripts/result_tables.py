@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -223,29 +224,53 @@ def compute_ratio(figures: Mapping[str, Any], one: str, other: str) -> float:
 
 
 def tabulate_law() -> str:
-    """Bits per byte of each run, as fitted, and as predicted by a fit without the runs of its text."""
-    rows = [
-        [text, f"{bits:.3f}", *(f"{one:.3f} ({show_signed(one / bits - 1)})" for one in (fitted, unseen))]
-        for text, bits, fitted, unseen in read_result("results/quality-law")["runs"]
-    ]
-    return draw_table(("text", "measured", "fitted", "predicted without its text"), rows)
-
-
-def tabulate_law_held_out() -> str:
-    """What the law chose for texts that it had not seen, what it expected and what came out."""
+    """How far the runs of each text are from a law that was fitted without them."""
     rows = [
         [
             one["text"],
-            f"{one['vocab_size']:,} pieces, {one['num_layers']} x {one['d_model']}, {one['num_epochs']} epochs, "
-            f"dropout {one['dropout']:g}",
-            f"{one['expected']['bits']:.3f}",
-            f"{one['bits_per_byte'][-1]:.3f} ({show_signed(one['expected']['bits'] / one['bits_per_byte'][-1] - 1)})",
-            f"{one['expected']['seconds']:.1f} s",
-            f"{one['processor_s']:.1f} s",
+            f"{one['train_bytes'] / 1000:,.0f} KB",
+            one["runs"],
+            f"{one['best']:.3f}",
+            show_signed(math.expm1(one["unseen"])),
+            f"{100 * one['spread']:.1f} %",
         ]
-        for one in json.loads((BENCHMARKS / "results" / "quality-held-out.json").read_text(encoding="utf-8"))
+        for one in read_result("results/quality-law")["texts"]
     ]
-    headings = ("text", "chosen", "expected", "measured (error)", "expected time", "measured time")
+    return draw_table(
+        (
+            "text",
+            "for training",
+            "runs",
+            "best bits per byte",
+            "predicted, mean error",
+            "spread of the errors",
+        ),
+        rows,
+    )
+
+
+def tabulate_law_held_out() -> str:
+    """What a plan and the defaults brought for texts that took no part in the fit."""
+    rows = []
+    for one in json.loads((BENCHMARKS / "results" / "quality-held-out.json").read_text(encoding="utf-8")):
+        plan, defaults = one["plan"], one["defaults"]
+        asked = plan["asked"]
+        measured, best_default = plan["bits_per_byte"][-1], min(defaults["bits_per_byte"])
+        rows.append(
+            [
+                f"{one['text']} ({one['train_bytes'] / 1000:,.0f} KB)",
+                f"{asked['vocabulary']:,} pieces, {asked['num_layers']} x {asked['d_model']}, "
+                f"{asked['num_epochs']} epochs, dropout {asked['dropout']:g}",
+                f"{best_default:.3f}",
+                f"{measured:.3f} ({show_signed(measured / best_default - 1)})",
+                f"{plan['expected_bits']:.3f} ({show_signed(plan['expected_bits'] / measured - 1)})",
+                f"{defaults['processor_s']:.0f} s, {plan['processor_s']:.0f} s",
+            ]
+        )
+    headings = (
+        "text", "plan", "defaults, best epoch", "plan, last epoch", "expected of the plan (error)",
+        "processor time of defaults, plan",
+    )  # fmt: skip
     return draw_table(headings, rows)
 
 

@@ -26,6 +26,7 @@ from semilla.planning.text_facts import TextFacts
 
 RESULTS = Path(__file__).parents[1] / "results"
 TARGET = Path(__file__).parents[2] / "src/semilla/planning/law.json"
+RESIDUALS = RESULTS / "quality-law.json"
 Numbers = npt.NDArray[np.float64]
 
 LAW = {
@@ -88,12 +89,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--check", action="store_true")
     options = parser.parse_args()
-    found = fit_all(read_grid(), read_recorded())
-    content = json.dumps(found, indent=1) + "\n"
+    runs, grid = join(read_grid(), read_recorded()), read_grid()
+    found = fit_all(runs, grid)
     if options.check:
         return 0 if is_close(json.loads(TARGET.read_text(encoding="utf-8")), found) else 1
-    TARGET.write_text(content, encoding="utf-8")
-    print(content)
+    TARGET.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    residuals = {"texts": describe_texts(runs, found["law"])}
+    RESIDUALS.write_text(json.dumps(residuals, indent=1) + "\n", encoding="utf-8")
     return 0
 
 
@@ -167,24 +169,40 @@ def take(runs: Runs, places: Sequence[int]) -> Runs:
     )  # fmt: skip
 
 
-def fit_all(grid: Runs, recorded: Runs) -> dict[str, Any]:
+def fit_all(runs: Runs, grid: Runs) -> dict[str, Any]:
     """Every coefficient, the covariance of the law's, and the errors of texts that a fit did not see."""
-    runs = join(grid, recorded)
     law, covariance = fit_law(runs)
-    unseen = measure_unseen(runs)
     return {
         "law": shorten(law),
         "covariance": [[float(f"{value:.4g}") for value in row] for row in covariance.tolist()],
         "token": shorten(fit_token(runs)),
         "speed": shorten(fit_speed(grid)),
-        "errors": {"text": measure_spread(unseen), "seconds": measure_spread(measure_unseen_seconds(grid))},
-        "runs": [
-            [text, float(bits), round(float(fitted), 3), round(float(bits * np.exp(error)), 3)]
-            for text, bits, fitted, error in zip(
-                runs.texts, runs.bits, expect_bits(runs, law), unseen, strict=True
-            )
-        ],
+        "errors": {
+            "text": measure_spread(measure_unseen(runs)),
+            "seconds": measure_spread(measure_unseen_seconds(grid)),
+        },
     }
+
+
+def describe_texts(runs: Runs, law: Mapping[str, float]) -> list[dict[str, Any]]:
+    """For each text the number of its runs, and how far they are from the law and from one fitted without them.
+
+    ``offset`` is the mean of the logarithm of fitted over measured, ``unseen`` that of the fit without the text, and
+    ``spread`` the deviation of the runs from ``unseen``.
+    """
+    fitted, unseen = np.log(expect_bits(runs, law) / runs.bits), measure_unseen(runs)
+    return [
+        {
+            "text": runs.texts[inside[0]],
+            "train_bytes": runs.facts[inside[0]].train_bytes,
+            "runs": len(inside),
+            "best": float(runs.bits[inside].min()),
+            "offset": round(float(fitted[inside].mean()), 4),
+            "unseen": round(float(unseen[inside].mean()), 4),
+            "spread": round(float(unseen[inside].std()), 4),
+        }
+        for inside, _ in split_by_text(runs)
+    ]
 
 
 def shorten(coefficients: Mapping[str, float]) -> dict[str, float]:
