@@ -166,6 +166,7 @@ SETTINGS = {
     "sampled_output_fraction": "2026-11-22-sampled-softmax",
     "tie_embeddings": "2026-11-22-tied-embeddings",
     "checkpoint_seconds": "2026-11-28-durability",
+    "tokenizer_vocab_size": "2026-11-30-few-pieces-for-a-small-text",
 }
 """Settings whose default was measured, and the entry that says how."""
 
@@ -178,7 +179,6 @@ UNTRIED = (
     "num_epochs",
     "max_sequence_length",
     "max_gradient_norm",
-    "tokenizer_vocab_size",
     "tokenizer_model_type",
 )
 """Settings whose default was chosen beforehand; no other value was tried."""
@@ -200,6 +200,7 @@ CONSTANTS = {
     "semilla.training.memory.BASE_MB": "2026-11-29-training-memory",
     "semilla.model.transformer.EMBEDDING_DEVIATION": "2026-11-30-names-in-a-first-run",
     "semilla.model.shape.QUERY_ROWS": "2026-11-29-attention-blocks-and-gradients-in-place",
+    "semilla.tokenizer.size.BYTES_PER_PIECE": "2026-11-30-few-pieces-for-a-small-text",
     "semilla.system.allocator.HUGE_HEAP": "2026-11-29-attention-blocks-and-gradients-in-place",
     "semilla.evaluation.minimal_pairs.LEAST_COVERAGE": "2026-11-29-pairs-of-a-small-text",
     "semilla.terminal.live_progress.REFRESH_PER_SECOND": "2026-11-28-watching-a-run",

@@ -40,7 +40,9 @@ LAW = {
     "held_size": (0.5, 0.25),
     "held_place": (3.5, 1.5),
     "held_dropout": (3.0, 2.0),
-    "overfit": (0.05, 0.05),
+    "held_batch": (0.5, 0.3),
+    "held_rate": (0.5, 0.3),
+    "overfit": (0.15, 0.1),
     "dropout": (0.03, 0.05),
     "rate": (0.02, 0.02),
     "rate_place": (math.log(7e-4), 0.3),
@@ -100,8 +102,9 @@ def main() -> int:
 
 
 def read_grid() -> Runs:
-    """The runs of the grid, and those that differ in one thing only."""
-    return arrange([*read_rows("quality-grid.jsonl"), *read_rows("quality-contrasts.jsonl")])
+    """The runs of the grid, those that differ in one thing only, and those that the law chose."""
+    names = ("quality-grid.jsonl", "quality-contrasts.jsonl", "quality-chosen.jsonl")
+    return arrange([row for name in names for row in read_rows(name)])
 
 
 def read_recorded() -> Runs:
@@ -110,7 +113,8 @@ def read_recorded() -> Runs:
 
 
 def read_rows(name: str) -> Iterator[dict[str, Any]]:
-    for line in (RESULTS / name).read_text(encoding="utf-8").splitlines():
+    path = RESULTS / name
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
         row = json.loads(line)
         if "text" in row:  # the first line may be of the machine
             yield row
@@ -171,16 +175,21 @@ def take(runs: Runs, places: Sequence[int]) -> Runs:
 
 def fit_all(runs: Runs, grid: Runs) -> dict[str, Any]:
     """Every coefficient, the covariance of the law's, and the errors of texts that a fit did not see."""
+    errors = {
+        "text": measure_spread(measure_unseen(runs)),
+        "seconds": measure_spread(measure_unseen_seconds(grid)),
+    }
+    return {**fit_coefficients(runs, grid), "errors": errors}
+
+
+def fit_coefficients(runs: Runs, grid: Runs) -> dict[str, Any]:
+    """Every coefficient, and the covariance of the law's."""
     law, covariance = fit_law(runs)
     return {
         "law": shorten(law),
         "covariance": [[float(f"{value:.4g}") for value in row] for row in covariance.tolist()],
         "token": shorten(fit_token(runs)),
         "speed": shorten(fit_speed(grid)),
-        "errors": {
-            "text": measure_spread(measure_unseen(runs)),
-            "seconds": measure_spread(measure_unseen_seconds(grid)),
-        },
     }
 
 
@@ -315,7 +324,7 @@ def fit(
         step = np.linalg.solve(square + damping * np.diag(np.diag(square)), -slopes.T @ current)
         changed = measure(values + step)
         if changed @ changed < current @ current:
-            is_done = current @ current - changed @ changed < 1e-9
+            is_done = current @ current - changed @ changed < 1e-6
             values, current, damping = values + step, changed, damping / 3
             if is_done:
                 break

@@ -21,6 +21,7 @@ from semilla.planning.text_facts import TextFacts
 Numbers = npt.NDArray[np.float64]
 Coefficients = Mapping[str, float]
 MILLION = 1e6
+USUAL_RATE = 5e-4
 STEP = 1e-3
 """By which a coefficient is changed for a numerical derivative."""
 
@@ -130,8 +131,8 @@ def predict_bits(
     """Bits per held-out byte after the last step, in proportion to a power of the text's own ``counted_bits``.
 
     The ratio falls with the size of the network and with the tokens seen, each as a power (Hoffmann et al. 2022,
-    https://arxiv.org/abs/2203.15556). Passes over a text that a network can hold bring less and then harm, and dropout
-    delays that.
+    https://arxiv.org/abs/2203.15556). Passes over a text that a network can hold bring less and then harm: sooner with
+    small batches and high rates, later with dropout.
     """
     one = coefficients
     steps = design.epochs * count_steps_per_epoch(design, train_tokens)
@@ -148,6 +149,8 @@ def predict_bits(
         + one["held_size"] * np.log(design.parameters / train_tokens)
         - one["held_place"]
         - one["held_dropout"] * design.dropout
+        - one["held_batch"] * np.log(design.tokens_per_step / 2048)
+        + one["held_rate"] * np.log(design.rate / USUAL_RATE)
     )
     rate = np.log(design.rate) - np.log(find_best_rate(steps, one))
     logarithm = (
