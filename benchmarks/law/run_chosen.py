@@ -3,7 +3,8 @@
     python benchmarks/law/run_chosen.py MIRROR CACHE [--minutes 20]
 
 What a search likes best is where a law errs most, so these are the runs that it learns most from. Each run is one line
-of JSON, as in the grid. It uses one thread, and stops before a run that would begin after ``--minutes`` of processor time.
+of JSON, as in the grid. It uses one thread, and stops before a run that would begin after ``--minutes`` of processor
+time.
 """
 
 from __future__ import annotations

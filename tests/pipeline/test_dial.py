@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from small_runs import read, write_text
 
 from semilla import cli
+from semilla.configuration.schema import PipelineConfiguration
 from semilla.pipeline import dial
 from semilla.planning.plan import PLANNED
 from semilla.records.run_configuration import read_run_configuration
@@ -91,6 +95,39 @@ def test_another_choice_or_another_text_makes_another_plan(source: Path, tmp_pat
     plans.append(read(directory)["plan"])
     assert plans[0]["settings"]["dropout"] != plans[1]["settings"]["dropout"] == 0.45
     assert plans[1]["corpus"] != plans[2]["corpus"]
+
+
+def make_journal(directory: Path, *, seconds: float, outcome: str = "done") -> Any:
+    """A finished run of the corpus in ``directory``, with 3 bits per byte."""
+    status = SimpleNamespace(
+        validation_results=SimpleNamespace(bits_per_byte={"all": 3.0}),
+        phase_timings={"corpus_download": 1.0, "model_training": seconds},
+        phase_records={"model_training": SimpleNamespace(outcome=outcome)},
+    )
+    return SimpleNamespace(directory=directory, status=status)
+
+
+def test_a_run_without_the_dial_says_what_it_would_bring(finished: Path) -> None:
+    """In the same time, relative to what the run reached."""
+    config = PipelineConfiguration(corpus_source="libro.txt")
+    told = dial.suggest_minutes(config, make_journal(finished, seconds=600))
+    assert told is not None
+    match = re.search(r"--minutes 11 would choose .* reach about (\S+) bits per byte instead of 3\.00", told)
+    assert match
+    assert 1 < float(match[1]) < 3 * dial.CLEARLY_LESS
+
+
+@pytest.mark.parametrize(
+    ("values", "outcome"),
+    [
+        ({"minutes": 3.0}, "done"),
+        ({"corpus_source": "sample"}, "done"),
+        ({"corpus_source": "libro.txt"}, "reused"),
+    ],
+)
+def test_nothing_is_said_where_nothing_is_known(finished: Path, values: dict[str, Any], outcome: str) -> None:
+    config = PipelineConfiguration(**values)
+    assert dial.suggest_minutes(config, make_journal(finished, seconds=600, outcome=outcome)) is None
 
 
 def test_plan_shows_the_plans_and_keeps_nothing(

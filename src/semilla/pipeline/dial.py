@@ -11,7 +11,7 @@ import subprocess
 
 from semilla.configuration.schema import GROUPS, PipelineConfiguration
 from semilla.corpus.manifest import read_documents
-from semilla.errors import KilledError
+from semilla.errors import InvalidConfigError, KilledError
 from semilla.events import Activity, Note
 from semilla.formatting import format_duration
 from semilla.pipeline.journal import Journal
@@ -65,32 +65,32 @@ def take_plan(config: PipelineConfiguration, journal: Journal, *, used_s: float)
 def suggest_minutes(config: PipelineConfiguration, journal: Journal) -> str | None:
     """What the dial would have brought in the time that this finished run took; None if not clearly more.
 
-    The run's own bits per byte and speed are known, so only the ratio of two plans is taken from the law.
+    The run's own bits per byte and speed are known, so only the ratio of two plans is taken from the law, which knows
+    nothing of the sample stories.
     """
-    results = journal.status.validation_results
-    timings = journal.status.phase_timings
-    if (
-        config.minutes
-        or config.corpus_source == "sample"
-        or not results
-        or "all" not in results.bits_per_byte
-    ):
+    status = journal.status
+    timings, bits = status.phase_timings, None
+    if status.validation_results and status.phase_records["model_training"].outcome == "done":
+        bits = status.validation_results.bits_per_byte.get("all")
+    if config.minutes or config.corpus_source == "sample" or bits is None:
         return None
     facts = measure_facts(read_documents(journal.directory))
     as_is = suit_settings(config, facts)
     expected = describe_plan(as_is, facts, speed=1.0)
     speed = timings["model_training"] / expected.training_s
     took_s = sum(timings.values())
-    plan = make_plan(config, facts, seconds=took_s, speed=speed, explicit=list_explicit(config))
+    try:
+        plan = make_plan(config, facts, seconds=took_s, speed=speed, explicit=list_explicit(config))
+    except InvalidConfigError:  # nothing fits the memory that is left
+        return None
     ratio = plan.bits / expected.bits
     if ratio > CLEARLY_LESS or plan.seconds > took_s:
         return None
-    bits = results.bits_per_byte["all"]
     one = plan.config.flatten()
     return (
-        f"In this time, --minutes {math.ceil(took_s / 60)} would choose {one['tokenizer_vocab_size']:,} pieces, "
-        f"{one['num_layers']} x {one['d_model']} and {one['num_epochs']} epochs for this text, and reach about "
-        f"{ratio * bits:.2f} bits per byte instead of {bits:.2f}."
+        f"In this time, --minutes {math.ceil(took_s / 60)} would choose vocabulary {one['tokenizer_vocab_size']:,}, "
+        f"layers {one['num_layers']}, width {one['d_model']} and epochs {one['num_epochs']} for this text, and reach "
+        f"about {ratio * bits:.2f} bits per byte instead of {bits:.2f}."
     )
 
 
@@ -137,10 +137,11 @@ def record_plan(plan: Plan, *, corpus: str) -> RunPlan:
 def describe(plan: RunPlan) -> str:
     """The plan and what is expected of it, in two sentences."""
     one = plan.settings
+    late = " This is the fastest there is." if plan.seconds > 60 * plan.minutes else ""
     return (
-        f"Plan for {format_duration(60 * plan.minutes)}: {one['tokenizer_vocab_size']:,} pieces, "
-        f"{one['num_layers']} layers of width {one['d_model']}, context of {one['max_sequence_length']}, "
-        f"batches of {one['batch_size']}, {one['num_epochs']} epochs, dropout {one['dropout']:g}, "
+        f"Plan for {format_duration(60 * plan.minutes)}: vocabulary {one['tokenizer_vocab_size']:,}, "
+        f"layers {one['num_layers']}, width {one['d_model']}, context {one['max_sequence_length']}, "
+        f"batch size {one['batch_size']}, epochs {one['num_epochs']}, dropout {one['dropout']:g}, "
         f"learning rate {one['learning_rate']:g}. Expected: {plan.bits_per_byte:.2f} bits per byte "
-        f"({plan.bits_low:.2f} to {plan.bits_high:.2f}) in {format_duration(plan.seconds)}."
+        f"({plan.bits_low:.2f} to {plan.bits_high:.2f}) in {format_duration(plan.seconds)}.{late}"
     )
