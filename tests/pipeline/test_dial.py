@@ -85,14 +85,13 @@ def test_another_choice_or_another_text_makes_another_plan(source: Path, tmp_pat
     directory = tmp_path / "run"
     own = tmp_path / "own.txt"
     own.write_bytes(source.read_bytes())
-    assert run(directory, own) == 0
-    plans = [read(directory)["plan"]]
-    assert run(directory, own, "--dropout", "0.45") == 0
-    plans.append(read(directory)["plan"])
-    with own.open("a", encoding="utf-8") as file:
-        file.write("A new line at the end of the text.\n" * 40)
-    assert run(directory, own, "--dropout", "0.45") == 0
-    plans.append(read(directory)["plan"])
+    plans = []
+    for options in ([], ["--dropout", "0.45"], ["--dropout", "0.45"]):
+        assert run(directory, own, *options) in {0, 5}  # one epoch may be too little to learn from
+        plans.append(read(directory)["plan"])
+        if len(plans) == 2:
+            with own.open("a", encoding="utf-8") as file:
+                file.write("A new line at the end of the text.\n" * 40)
     assert plans[0]["settings"]["dropout"] != plans[1]["settings"]["dropout"] == 0.45
     assert plans[1]["corpus"] != plans[2]["corpus"]
 

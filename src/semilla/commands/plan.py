@@ -37,7 +37,7 @@ MEMORY_FOR_TEXT = 1 << 30
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_settings(parser)
     add_overnight(parser)
-    parser.add_argument("source", metavar="SOURCE", nargs="?", help="the text, as for --corpus-source")
+    parser.add_argument("source", metavar="SOURCE", nargs="*", help="the texts, as for --corpus-source")
     parser.add_argument("--json", action="store_true", help="print the plans as JSON")
 
 
@@ -54,7 +54,7 @@ def add_overnight(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    changes = {"corpus_source": arguments.source} if arguments.source else {}
+    changes = {"corpus_source": "\n".join(arguments.source)} if arguments.source else {}
     config = load_arguments(arguments, **changes).config
     require_packages(*EXTRAS["train"], task="measuring this machine's speed")
     minutes = config.minutes or MINUTES
