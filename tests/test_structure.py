@@ -39,7 +39,7 @@ WRITING = {
     "system/storage.py": "says what the calls of records/disk.py mean on each system",
     "system/children.py": "passes input to a child in an unnamed file",
     "prerequisites/storage.py": "reserves space briefly in unnamed files",
-    "pipeline/phases/prerequisite_check.py": "gives the trial of a text a folder for the moment",
+    "system/temporary.py": "gives the trial of a text a folder for the moment",
 }
 """The only modules that may create, change or remove files directly, with the reason for each."""
 

@@ -150,4 +150,4 @@ def test_a_text_that_cannot_be_read_is_named(tmp_path: Path, capsys: pytest.Capt
     assert cli.main(["plan", str(tmp_path / "empty.txt")]) == 65
     told = capsys.readouterr().err
     assert "empty.txt" in told
-    assert "semilla-plan-" not in told
+    assert "semilla-trial-" not in told

@@ -188,7 +188,7 @@ def test_check_says_what_the_run_will_say(place, capsys, name, content, expected
     error = capsys.readouterr().err
     assert error.startswith("error[invalid_corpus] prerequisite_check:")
     assert expected in error
-    assert "semilla-check-" not in error
+    assert "semilla-trial-" not in error
     assert [path.name for path in place.iterdir()] == [source]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ from semilla.events import silent
 from semilla.formatting import format_duration
 from semilla.installation import EXTRAS, write_command
 from semilla.prerequisites.packages import require_packages
-from semilla.system.temporary import keep_in_memory
+from semilla.system.temporary import open_trial_folder
 from semilla.terminal.console import print_json, print_text
 from semilla.terminal.tables import print_table
 
@@ -30,8 +29,6 @@ are. Settings that you give stay as given, and nothing is kept. The speed is mea
 
 MINUTES = 5.0
 OVERNIGHT_MINUTES = "480"
-MEMORY_FOR_TEXT = 1 << 30
-"""Free bytes in memory that the text may take; with less it goes to the temporary folder."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -77,10 +74,7 @@ def read_facts(config: PipelineConfiguration) -> TextFacts:
     from semilla.pipeline.phases import corpus_download  # noqa: PLC0415 - as above
     from semilla.planning.text_facts import measure_facts  # noqa: PLC0415 - as above
 
-    with (
-        keep_in_memory(least_free_bytes=MEMORY_FOR_TEXT),
-        tempfile.TemporaryDirectory(prefix="semilla-plan-") as folder,
-    ):
+    with open_trial_folder() as folder:
         try:
             corpus_download.run(config.model_copy(update={"output_directory": folder}), progress=silent)
         except SemillaError as error:

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 
+TRIAL_BYTES = 1 << 30
+"""Free bytes in memory that the text of a trial may take; with less it goes to the temporary folder."""
 MEMORY = "/dev/shm"  # noqa: S108 - tempfile makes names there that nobody can guess
 _COMPILER, _CACHE = "torch._dynamo", "TORCHINDUCTOR_CACHE_DIR"
 
@@ -24,6 +26,16 @@ def keep_in_memory(*, least_free_bytes: int = 0) -> Iterator[None]:
         yield
     finally:
         tempfile.tempdir = previous
+
+
+@contextmanager
+def open_trial_folder() -> Iterator[str]:
+    """A folder for the moment in which a text is tried, in memory if there is room."""
+    with (
+        keep_in_memory(least_free_bytes=TRIAL_BYTES),
+        tempfile.TemporaryDirectory(prefix="semilla-trial-") as folder,
+    ):
+        yield folder
 
 
 def import_compiler() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -26,12 +25,10 @@ from semilla.prerequisites.packages import PackageProbe, check_platform, check_p
 from semilla.prerequisites.source import check_source
 from semilla.prerequisites.storage import check_directory, check_disk
 from semilla.system import interrupts
-from semilla.system.temporary import keep_in_memory
+from semilla.system.temporary import open_trial_folder
 from semilla.tokenizer.training import SMALLEST_VOCAB_SIZE
 
 _MAX_TRIED_BYTES = 1_000_000
-_MEMORY_FOR_TRIAL = 1 << 30
-"""Free bytes in memory that the text of a trial may take; with less it goes to the temporary folder."""
 ShowText = Callable[[CorpusManifest, str], None]
 _TRIED = (
     ("text", f"at least {MIN_CORPUS_CHARACTERS:,} characters"),
@@ -100,10 +97,7 @@ def try_text(
     checks: list[Check] = []
     train_bytes = None
     try:
-        with (
-            keep_in_memory(least_free_bytes=_MEMORY_FOR_TRIAL),
-            tempfile.TemporaryDirectory(prefix="semilla-check-") as folder,
-        ):
+        with open_trial_folder() as folder:
             trial = config.model_copy(update={"output_directory": folder})
             try:
                 check, train_bytes = _try_corpus(trial)
