@@ -19,11 +19,13 @@ from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
+import small_runs
 
 from semilla.corpus.formats.confined import ConfinedReader
 from semilla.corpus.formats.extracted import ReadOptions
 from semilla.corpus.formats.reading import FileText, LeftOut, read_file
 from semilla.installation import list_missing
+from semilla.records import names
 
 SAMPLES = Path(__file__).parents[1] / "fixtures" / "formats"
 NEEDED = ("selectolax", "pypdfium2", "defusedxml", "striprtf", "pyarrow", "zstandard")
@@ -319,3 +321,43 @@ def test_a_missing_package_is_named_with_its_command(
     assert "a.pdf is PDF, which needs packages that are not installed: pypdfium2" in left_out.error.message
     assert "text" in str(left_out.error.next_command)
     assert read_one((SAMPLES / "sample.md").read_bytes(), "a.md", reader)
+
+
+# ---- all in one run
+
+
+def write_every_format(folder: Path) -> None:
+    """A file of every format, and enough prose to train on."""
+    for suffix in FORMATS:
+        (folder / f"sample.{suffix}").write_bytes((SAMPLES / f"sample.{suffix}").read_bytes())
+    for name, write in TABLES.items():
+        (folder / name).write_bytes(write())
+    small_runs.write_text(folder / "prose.txt")
+    cue = "00:00:01{0}000 --> 00:00:02{0}000\nLa niña llegó a casa de su abuela en el archivo {1}.\n"
+    (folder / "film.srt").write_text(f"1\n{cue.format(',', 'SRT')}", encoding="utf-8")
+    (folder / "film.vtt").write_text(f"WEBVTT\n\n{cue.format('.', 'VTT')}", encoding="utf-8")
+    (folder / "code.py").write_text("def double(number):\n\treturn number * 2\n", encoding="utf-8")
+
+    def tell(name: str) -> bytes:
+        return f"Había una vez un cuento dentro de {name}, y nadie lo había leído.\n".encode()
+
+    (folder / "packed.zip").write_bytes(make_zip({"one.txt": tell("ZIP")}))
+    (folder / "packed.tar").write_bytes(make_tar({"one.txt": tell("tar")}, "w"))
+    (folder / "packed.tar.gz").write_bytes(make_tar({"one.txt": tell("tar y gzip")}))
+    (folder / "one.txt.gz").write_bytes(gzip.compress(tell("gzip")))
+    (folder / "one.txt.zst").write_bytes(make_zstandard(tell("Zstandard")))
+
+
+def test_one_command_trains_on_a_file_of_every_format(tmp_path: Path) -> None:
+    """To the end. Every file is read; those whose text another file has already are named as such."""
+    folder, run = tmp_path / "texts", tmp_path / "run"
+    folder.mkdir()
+    write_every_format(folder)
+    code = small_runs.run(run, folder, "--num-epochs", "1", "--max-validation-loss", "20")
+    assert code == 0
+    manifest = small_runs.read(run, names.CORPUS_MANIFEST)
+    assert {one["reason"] for one in manifest["left_out"]} == {"duplicate"}
+    sources = [entry["provenance"]["source"] for entry in manifest["documents"]]
+    sources += [one["path"] for one in manifest["left_out"]]
+    named = {Path(source).relative_to(folder).parts[0] for source in sources}
+    assert named == {path.name.removesuffix(".gz").removesuffix(".zst") for path in folder.iterdir()}

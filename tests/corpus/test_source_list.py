@@ -95,7 +95,7 @@ def test_several_sources_are_one_corpus(place: Path) -> None:
     assert plain.describe_weights() == []
     share, seen = first.train_bytes / plain.train_bytes, 3 * first.train_bytes / weighted.epoch_bytes
     assert weighted.describe_weights() == [
-        f"weight 3: 1 texts, {share:.0%} of the training text, {seen:.0%} of an epoch",
+        f"weight 3: 1 text, {share:.0%} of the training text, {seen:.0%} of an epoch",
         f"weight 1: 41 texts, {1 - share:.0%} of the training text, {1 - seen:.0%} of an epoch",
     ]
 
@@ -157,7 +157,7 @@ def test_check_shows_what_the_weights_mean(place: Path, capsys: pytest.CaptureFi
         == 0
     )
     shown = capsys.readouterr().out
-    assert "weight 2: 1 texts" in shown
+    assert "weight 2: 1 text" in shown
     assert "weight 1: 40 texts" in shown
     assert "notes/39.txt" in shown or "and 21 more" in shown
 

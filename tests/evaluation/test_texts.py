@@ -58,9 +58,7 @@ def test_endings_are_measured_where_the_text_has_documents() -> None:
     """The target falls with the share of held-out documents that are too long to end within a sample."""
     tokenizer = Tokenizer(train_tiny_tokenizer())
     held_out = tuple(HeldOutText("en", np.zeros(size, np.int32), 1) for size in (10, 10, 10, 1000))
-    data = replace(
-        make_data(np.arange(500, dtype=np.int32)), held_out=held_out, document_starts=tuple(range(30))
-    )
+    data = replace(make_data(np.arange(500, dtype=np.int32)), held_out=held_out, document_sizes=(10,) * 30)
     assert choose_sample_tokens(data) == 400
     samples = make_samples(en=ENGLISH)
     samples["en"] += [samples["en"][0].model_copy(update={"ended": "itself"})] * 3
@@ -77,7 +75,7 @@ def test_copying_that_held_out_documents_show_is_allowed() -> None:
     data = replace(
         make_data(np.arange(500, dtype=np.int32)),
         held_out=tuple(HeldOutText("en", tokens, 1) for tokens in documents),
-        document_starts=tuple(range(30)),
+        document_sizes=(10,) * 30,
     )
     measured = measure_texts(make_samples(en=ENGLISH), tokenizer, data, known_words=set())
     assert measured.own_values["copying_median"] == 40

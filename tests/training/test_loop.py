@@ -76,11 +76,12 @@ def test_early_steps_repeat_where_documents_fit_into_a_sequence(data: TrainingDa
     """Their sequences are never cut in half. One document too long for a sequence among many changes nothing."""
     settings = make_config(short_context_fraction=0.6, repetition_fraction=0.3).training_hyperparameters
     starts = tuple(range(0, len(data.stream) - 200, 20))
-    documents = replace(data, document_starts=starts)
+    documents = replace(data, document_starts=starts, document_sizes=(20,) * len(starts))
     assert documents.fits_documents
     assert not data.fits_documents
-    assert not replace(data, document_starts=starts[:10]).fits_documents
-    assert not replace(data, document_starts=tuple(range(0, len(data.stream), 60))).fits_documents
+    assert not replace(documents, document_sizes=(20,) * 10).fits_documents
+    assert not replace(documents, document_sizes=(60,) * 18).fits_documents
+    assert not replace(documents, document_sizes=(60,) * 20).fits_documents
     first = plan_epoch(data, 1)[:4]
     batches = [
         loop.plan_batch(step, settings, first, total_steps=10, data=documents).inputs for step in range(10)

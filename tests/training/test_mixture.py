@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from semilla.corpus.manifest import Document
 from semilla.tokenizer.tokenizer import BEGIN_ID, END_ID, NEWLINE_ID
-from semilla.training.data import TrainingData, build_data, find_start_id, plan_epoch
+from semilla.training.data import LEAST_DOCUMENTS, TrainingData, build_data, find_start_id, plan_epoch
 from semilla.training.mixture import Mixture, apportion, balance_shares
 
 from .small_data import make_config
@@ -156,6 +156,19 @@ def test_every_document_has_a_begin_and_an_end() -> None:
     assert data.held_out[0].size_bytes == len(tales[20].strip())
     assert find_start_id(documents) == BEGIN_ID
     assert find_start_id(documents[1:2]) == NEWLINE_ID
+
+
+def test_a_document_with_a_weight_is_one_document() -> None:
+    """One book that an epoch sees many times teaches nothing about how documents end."""
+    book = Document("One", "en", "x", ("A tale. " * 30,), ("The end.\n",), weight=LEAST_DOCUMENTS)
+    data = build_data([book], LetterTokenizer(), make_config(max_sequence_length=256))
+    assert len(data.document_starts) == LEAST_DOCUMENTS
+    assert data.document_sizes == (len(data.stream) // LEAST_DOCUMENTS,)
+    assert not data.has_documents
+    assert not data.fits_documents
+    assert find_start_id([book]) == NEWLINE_ID
+    tales = Document("Tales", "en", "x", tuple(f"Tale {n}." for n in range(LEAST_DOCUMENTS)), ())
+    assert build_data([book, tales], LetterTokenizer(), make_config(max_sequence_length=256)).fits_documents
 
 
 def test_the_corpus_of_an_earlier_version_is_one_stream() -> None:

@@ -169,7 +169,8 @@ class CorpusManifest(Record):
             texts = [entry for entry in self.documents if entry.weight == weight]
             size = sum(entry.train_bytes for entry in texts)
             told.append(
-                f"weight {weight}: {len(texts):,} texts, {size / self.train_bytes:.0%} of the training text, "
+                f"weight {weight}: {len(texts):,} text{'s' * (len(texts) != 1)}, "
+                f"{size / self.train_bytes:.0%} of the training text, "
                 f"{weight * size / self.epoch_bytes:.0%} of an epoch"
             )
         return told

@@ -62,6 +62,8 @@ class TrainingData:
     """None, like a balance of 0, trains on every window once per epoch."""
     document_starts: tuple[int, ...] = ()
     """Where documents begin, ascending. Empty: the stream is one text, which is never rearranged."""
+    document_sizes: tuple[int, ...] = ()
+    """Tokens of each document, also of one that is in the stream several times: once."""
 
     @property
     def num_windows(self) -> int:
@@ -81,13 +83,12 @@ class TrainingData:
     @property
     def has_documents(self) -> bool:
         """Whether there are enough documents to learn how one begins and ends."""
-        return len(self.document_starts) >= LEAST_DOCUMENTS
+        return len(self.document_sizes) >= LEAST_DOCUMENTS
 
     @cached_property
     def fits_documents(self) -> bool:
         """Whether there are enough documents, and most of them fit into a window as a whole."""
-        sizes = np.diff([*self.document_starts, len(self.stream)])
-        return self.has_documents and bool(np.median(sizes) <= self.length)
+        return self.has_documents and bool(np.median(self.document_sizes) <= self.length)
 
     def list_blocks(self) -> Iterator[Counts]:
         """Places of the documents of each language, which are beside each other in the stream."""
@@ -104,7 +105,7 @@ class TrainingData:
 
 def find_start_id(documents: Sequence[Document]) -> int:
     """The token that generation begins with: that of a new document, or of a new line where there are few documents."""
-    num_documents = sum(one.weight * len(one.train_texts) for one in documents if one.has_ends)
+    num_documents = sum(len(one.train_texts) for one in documents if one.has_ends)
     return BEGIN_ID if num_documents >= LEAST_DOCUMENTS else NEWLINE_ID
 
 
@@ -119,15 +120,14 @@ def build_data(
     length = settings.max_sequence_length
     ordered = _sort_by_language(documents)
     encoded = [
-        pair
+        (one, np.concatenate([BEGIN, _encode(text, tokenizer, has_ends=one.has_ends)]))
         for one in ordered
         for text in one.train_texts
-        for pair in [(one.language, _encode(text, tokenizer, has_ends=one.has_ends))] * one.weight
     ]
-    enclosed = [np.concatenate([BEGIN, tokens]) for _, tokens in encoded]
+    enclosed = [tokens for one, tokens in encoded for _ in range(one.weight)]
     stream = np.concatenate(enclosed) if enclosed else BEGIN[:0]
     starts = np.cumsum([0, *map(len, enclosed)])[:-1].tolist()
-    languages = tuple(language for language, _ in encoded)
+    languages = tuple(one.language for one, _ in encoded for _ in range(one.weight))
     mixture = Mixture(settings.language_balance, tuple(starts), languages, len(stream))
     held_out = tuple(
         HeldOutText(
@@ -139,8 +139,16 @@ def build_data(
         for text in one.validation_texts
     )
     has_ends = all(one.has_ends for one in documents)
-    document_starts = tuple(starts) if has_ends else ()
-    data = TrainingData(stream, held_out, settings.batch_size, length, config.seed, mixture, document_starts)
+    data = TrainingData(
+        stream,
+        held_out,
+        settings.batch_size,
+        length,
+        config.seed,
+        mixture,
+        document_starts=tuple(starts) if has_ends else (),
+        document_sizes=tuple(len(tokens) for _, tokens in encoded) if has_ends else (),
+    )
     if data.num_windows < 1 or not any(len(text.tokens) for text in held_out):
         raise InvalidCorpusError(
             f"the training text has {len(stream)} tokens; one window of --max-sequence-length {length} "
