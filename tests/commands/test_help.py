@@ -66,7 +66,7 @@ def test_a_short_flag_belongs_to_a_long_one(command: str) -> None:
     [
         ("run -o out", "output_directory", "out"),
         ("run -o=out", "output_directory", "out"),
-        ("run -i book.txt", "corpus_source", "book.txt"),
+        ("run -i book.txt", "corpus_source", ["book.txt"]),
         ("run -e 3", "num_epochs", "3"),
         ("run -e3", "num_epochs", "3"),
         ("run -s -1", "seed", "-1"),
