@@ -138,6 +138,7 @@ def test_plan_shows_the_plans_and_keeps_nothing(
     assert list(plans) == ["1 min 30 s", "3 min 00 s", "12 min 00 s", "without --minutes"]
     assert all(plan["settings"]["d_model"] == 128 for plan in plans.values())
     assert plans["3 min 00 s"]["seconds"][0] <= 180
+    assert 1000 <= plans["without --minutes"]["settings"]["tokenizer_vocab_size"] < 2000
     assert list(tmp_path.iterdir()) == []
     assert cli.main(["plan", str(source), "--overnight"]) == 0
     shown = capsys.readouterr().out

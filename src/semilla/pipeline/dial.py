@@ -95,7 +95,8 @@ def suggest_minutes(config: PipelineConfiguration, journal: Journal) -> str | No
 
 
 def suit_settings(config: PipelineConfiguration, facts: TextFacts) -> PipelineConfiguration:
-    """The configuration with the vocabulary that phase 3 will make of it."""
+    """The configuration without the dial, with the vocabulary that phase 3 would make of it."""
+    config = change_settings(config, {"minutes": 0.0})
     size = suit_vocabulary(config, train_bytes=facts.train_bytes, num_characters=facts.num_kinds)
     return change_settings(config, {"tokenizer_vocab_size": size})
 
