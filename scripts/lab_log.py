@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,10 +130,14 @@ def list_device_figures() -> list[Figure]:
 
 def list_durability_figures() -> list[Figure]:
     safety = read_result("results/safety")["share_of_training"]
+    many = read_result("results/many-files")
     turns = read_result("results/watching")["turns"]
     watching = f"{turns['mean_percent']:.2f} % (standard error {turns['standard_error_percent']:.2f})"
     when = ("2026-11-28", "a13f8cf", "2026-11-28-durability")
     return [
+        Figure(f"{many['files']:,} small files, seconds to the manifest",
+               f"{statistics.median(one['elapsed_s'] for one in many['repetitions']):.1f}", f"{many['target_s']:.0f}",
+               "benchmarks/many_files.py", read_date("results/many-files"), "0a812dd", "2026-11-30-many-small-files"),
         Figure("SIGKILL at random instants, ended bit-identical", "1,037 of 1,037", "all",
                "scripts/torture kills", *when),
         Figure("interruptions of one run, bit-identical", "500 of 500", "all",

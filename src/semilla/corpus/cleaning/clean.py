@@ -166,7 +166,9 @@ def _remove(kind: str, pattern: re.Pattern[str], text: str, ledger: Ledger) -> s
 
 
 def _find_difference(before: str, after: str) -> str:
-    """Find the first character of ``before`` that is another one in ``after``, as code points."""
+    """Find the first character of ``before`` that is another one in ``after``, as code points; empty if none is."""
+    if before == after:
+        return ""
     place = next(
         (place for place, pair in enumerate(zip(before, after, strict=False)) if len(set(pair)) > 1), 0
     )
