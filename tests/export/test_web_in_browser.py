@@ -99,6 +99,17 @@ def test_texts_have_the_ids_of_sentencepiece(
     assert ask(browser, decode, found) == lines
 
 
+def test_of_two_ways_that_are_equally_good_the_first_is_taken(
+    browser: Browser, trained: TrainedModel, open_model: Callable[[TrainedModel], Model]
+) -> None:
+    """SentencePiece compares sums of float32. In double precision the second way would look better here."""
+    open_model(trained)
+    cut = """(pieces, scores, text) => {
+        const kinds = pieces.map(() => KIND.NORMAL).join("");
+        return new Tokenizer({type: "unigram", pieces, kinds}, Float32Array.from(scores)).encode(text) }"""
+    assert ask(browser, cut, ["x", "r", "rr"], [-5.1, -3.3, -4.7], "xrrr") == [0, 1, 2]
+
+
 @pytest.mark.parametrize(
     "shape",
     [

@@ -72,7 +72,7 @@ class Tokenizer {
         // A symbol that the trainer was given (the line break) beats every other piece.
         const isGiven = this.kinds[id] === KIND.USER_DEFINED;
         const score = isGiven ? (to - from) * this.highestScore - 0.1 : this.scores[id];
-        reach(from, to, best[from] + score);
+        reach(from, to, Math.fround(best[from] + score));
         isCovered ||= to === next;
       }
       if (!isCovered) reach(from, next, Math.fround(best[from] + this.unknownScore));
