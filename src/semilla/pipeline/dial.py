@@ -5,7 +5,6 @@ A run goes on with the plan it began with, because the measured speed differs fr
 
 from __future__ import annotations
 
-import json
 import math
 import subprocess
 
@@ -15,12 +14,12 @@ from semilla.errors import InvalidConfigError, KilledError
 from semilla.events import Activity, Note
 from semilla.formatting import format_duration
 from semilla.pipeline.journal import Journal
+from semilla.pipeline.phases import identify_corpus
 from semilla.planning.cost import compare_speed
 from semilla.planning.law import read_fitted
 from semilla.planning.plan import PLANNED, Plan, change_settings, describe_plan, make_plan
 from semilla.planning.text_facts import TextFacts, measure_facts
 from semilla.prerequisites.duration import rehearse_training
-from semilla.records import names
 from semilla.records.run_plan import RunPlan
 from semilla.tokenizer.size import suit_vocabulary
 
@@ -40,11 +39,7 @@ def recall_plan(config: PipelineConfiguration, plan: RunPlan | None) -> Pipeline
 
 def take_plan(config: PipelineConfiguration, journal: Journal, *, used_s: float) -> PipelineConfiguration:
     """Choose what is open for the corpus that is there now; ``used_s`` of the minutes have passed already."""
-    corpus = next(
-        one.sha256
-        for one in journal.status.phase_records["corpus_download"].artifacts
-        if one.path == names.CORPUS_MANIFEST
-    )
+    corpus = identify_corpus(journal.list_records()) or ""
     known = journal.status.plan
     if known and known.corpus == corpus and recall_plan(config, known) is not config:
         return change_settings(config, known.settings)
@@ -115,7 +110,7 @@ def measure_speed(config: PipelineConfiguration) -> float:
     """Time a few training steps in a separate process; without a measurement, the speed the cost was fitted on."""
     try:
         return compare_speed(config, rehearse_training(config), read_fitted().speed)
-    except (KilledError, OSError, ValueError, KeyError, subprocess.SubprocessError, json.JSONDecodeError):
+    except (KilledError, OSError, ValueError, KeyError, subprocess.SubprocessError):
         return 1.0
 
 

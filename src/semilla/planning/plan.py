@@ -30,7 +30,7 @@ from semilla.planning.law import (
 from semilla.planning.text_facts import TextFacts
 from semilla.runtime.budgets import BUDGETS
 from semilla.system.memory import measure_available_mb
-from semilla.tokenizer.size import BYTE_PIECES, PIECES_PER_CHARACTER
+from semilla.tokenizer.size import count_least_pieces
 from semilla.training.memory import ESTIMATE_ERROR, estimate_run_memory_mb
 
 G = TypeVar("G", bound=Group)
@@ -226,7 +226,7 @@ def list_designs(
 def limit_pieces(facts: TextFacts) -> tuple[float, ...]:
     """Vocabularies that the text supports, and that have room for its characters."""
     sizes = CHOICES["tokenizer_vocab_size"]
-    fewest = BYTE_PIECES + PIECES_PER_CHARACTER * facts.num_kinds
+    fewest = count_least_pieces(facts.num_kinds)
     most = max(min(sizes), facts.train_bytes / PER_PIECE_BYTES)
     found = tuple(size for size in sizes if fewest <= size <= max(most, fewest * 1.5))
     largest = list_settings()["tokenizer_vocab_size"].maximum

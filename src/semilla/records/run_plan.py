@@ -12,7 +12,7 @@ class RunPlan(Record):
 
     minutes: float
     corpus: str
-    """SHA-256 of the corpus manifest that was planned for."""
+    """Hash of the text that was planned for, and of its split."""
     settings: dict[str, Any]
     bits_per_byte: float
     bits_low: float

@@ -12,6 +12,11 @@ PIECES_PER_CHARACTER = 1.5
 BYTE_PIECES = 256
 
 
+def count_least_pieces(num_characters: int) -> int:
+    """The smallest vocabulary with room for every byte and for so many different characters."""
+    return BYTE_PIECES + round(PIECES_PER_CHARACTER * num_characters)
+
+
 def suit_vocabulary(config: PipelineConfiguration, *, train_bytes: int, num_characters: int = 0) -> int:
     """The size of the vocabulary for a text of ``train_bytes`` with ``num_characters`` different characters.
 
@@ -21,5 +26,4 @@ def suit_vocabulary(config: PipelineConfiguration, *, train_bytes: int, num_char
     is_set = config.minutes or "tokenizer_vocab_size" in config.model_fields_set
     if is_set or config.tokenizer_model_type not in {"unigram", "bpe"}:
         return size
-    least = BYTE_PIECES + round(PIECES_PER_CHARACTER * num_characters)
-    return min(size, max(SMALLEST_CHOICE, least, train_bytes // BYTES_PER_PIECE))
+    return min(size, max(SMALLEST_CHOICE, count_least_pieces(num_characters), train_bytes // BYTES_PER_PIECE))
