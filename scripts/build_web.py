@@ -1,7 +1,8 @@
 """Build the web edition with Zensical, and check that it is self-contained.
 
 By default, pages opened from a folder download a script for their search. The site uses a copy of ours from docs/assets
-instead. Zensical also clears the folder .cache beside its configuration file, so it gets a copy to work in.
+instead. Zensical also clears the folder .cache beside its configuration file, so it gets a copy to work in. There, each
+page of the guide that exists in English and in Spanish gets a link to the other language below its title.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 PROJECT = Path(__file__).parents[1]
 SHIM_ADDRESS = "https://unpkg.com/iframe-worker/shim"
+THEME = "scripts/web_theme"
 SHIM = "assets/iframe-worker.js"
 LINK = re.compile(r"\[(?P<words>[^\]]+)\]\((?P<address>\.\./[^)\s]+)\)")
 
@@ -48,9 +50,12 @@ def build(site: Path) -> None:
     """Write the site into a fresh folder; raises CalledProcessError if Zensical warns about anything."""
     with tempfile.TemporaryDirectory() as folder:
         shutil.copy(PROJECT / "zensical.toml", folder)
-        shutil.copytree(PROJECT / "docs", Path(folder) / "docs")
-        for path in Path(folder).glob("docs/**/*.md"):
-            path.write_text(keep_inside(path, docs=Path(folder) / "docs"), encoding="utf-8")
+        docs = Path(shutil.copytree(PROJECT / "docs", Path(folder) / "docs"))
+        shutil.copytree(PROJECT / THEME, Path(folder) / THEME)
+        for path in docs.glob("**/*.md"):
+            path.write_text(keep_inside(path, docs=docs), encoding="utf-8")
+        for path in docs.glob("guide/es/*.md"):
+            link_languages(docs / "guide" / path.name, path)
         command = [sys.executable, "-m", "zensical", "build", "--strict"]
         subprocess.run(command, cwd=folder, check=True)
         for path in Path(folder).glob("site/**/*.html"):
@@ -69,6 +74,16 @@ def keep_inside(path: Path, *, docs: Path) -> str:
         return link[0] if target.is_relative_to(docs.resolve()) else f"{link['words']} (`{link['address']}`)"
 
     return LINK.sub(write_out, path.read_text(encoding="utf-8"))
+
+
+def link_languages(english: Path, spanish: Path) -> None:
+    """Let two pages that say the same link to each other, below their titles."""
+    for path, link in (
+        (english, f"[Léelo en español](es/{spanish.name})"),
+        (spanish, f"[Read this in English](../{english.name})"),
+    ):
+        title, rest = path.read_text(encoding="utf-8").split("\n", maxsplit=1)
+        path.write_text(f"{title}\n\n{link}\n{rest}", encoding="utf-8")
 
 
 def find_faults(site: Path) -> Iterator[str]:

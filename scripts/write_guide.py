@@ -5,6 +5,7 @@ Two marks say where. Both stay in place::
     2.139<!-- recorded: best_validation_loss .3f -->     replaces the number before the mark, in this format
     <!-- generated: budgets --> … <!-- end -->           replaces the lines in between
 
+Spanish pages get the same numbers and blocks, with spaces between the thousands and translated words around them.
 ``--check`` changes nothing and fails if a page is not current.
 """
 
@@ -24,8 +25,9 @@ from semilla.runtime.budgets import BUDGETS
 ROOT = Path(__file__).parents[1]
 GUIDE = ROOT / "docs" / "guide"
 PAGES = [ROOT / "README.md", *sorted(GUIDE.glob("*.md"))]
+SPANISH_PAGES = sorted(GUIDE.glob("es/*.md"))
 RECORDED = GUIDE / "recorded" / "first-run.json"
-NUMBER = re.compile(r"[-+]?\d[\d.,]*(?=<!-- recorded: (?P<name>\w+) (?P<format>[^ ]+) -->)")
+NUMBER = re.compile(r"[-+]?\d[\d.,\u202f]*(?=<!-- recorded: (?P<name>\w+) (?P<format>[^ ]+) -->)")
 BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -42,6 +44,27 @@ def rewrite(text: str, recorded: Mapping[str, Any]) -> str:
 def count_marks(text: str) -> tuple[int, int]:
     """Count the marks of recorded numbers and of generated blocks in a page, well-formed or not."""
     return text.count("<!-- recorded:"), text.count("<!-- generated:")
+
+
+def rewrite_in_spanish(text: str, recorded: Mapping[str, Any]) -> str:
+    """Do the same for a page of the Spanish guide."""
+    if recorded["figures"]:
+        text = NUMBER.sub(
+            lambda mark: space_thousands(format(recorded["figures"][mark["name"]], mark["format"])), text
+        )
+    return BLOCK.sub(lambda mark: f"{mark[1]}{translate(GENERATED[mark[2]](recorded))}\n{mark[3]}", text)
+
+
+def space_thousands(number: str) -> str:
+    """Write 712,320 as Spanish does: with a narrow space, and without one in four digits."""
+    return re.sub(r"^([-+]?\d),(\d{3})(?!,)", r"\1\2", number).replace(",", "\u202f")
+
+
+def translate(block: str) -> str:
+    """Translate the words of a generated block that are not output of the program: cells of tables, and sentences."""
+    for english, spanish in SPANISH_SENTENCES.items():
+        block = block.replace(english, spanish)
+    return re.sub(r"(?<=\| )[a-z ]+(?= \|)", lambda cell: SPANISH_CELLS.get(cell[0], cell[0]), block)
 
 
 # ---- tables
@@ -156,6 +179,26 @@ GENERATED: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "recorded_temperatures": show_temperatures,
 }
 """The generated blocks by name."""
+SPANISH_CELLS = {
+    "at most": "como máximo",
+    "bits per byte": "bits por byte",
+    "epoch": "época",
+    "figure": "cifra",
+    "gradient norm": "norma del gradiente",
+    "kind": "tipo",
+    "learning rate": "tasa de aprendizaje",
+    "needs": "necesita",
+    "not measured": "no medida",
+    "passed": "superado",
+    "recorded run": "ejecución registrada",
+    "training loss": "pérdida de entrenamiento",
+    "validation loss": "pérdida de validación",
+    "yes": "sí",
+}
+SPANISH_SENTENCES = {
+    "The recorded run's model continues": "El modelo de la ejecución registrada continúa",
+    "at several temperatures, every token allowed:": "a varias temperaturas, con todos los tokens permitidos:",
+}
 
 
 def read_recorded() -> dict[str, Any]:
@@ -183,7 +226,9 @@ def write_pages(pages: Iterable[Path], rewrite_page: Callable[[str], str]) -> in
 
 def main() -> int:
     recorded = read_recorded()
-    return write_pages(PAGES, lambda text: rewrite(text, recorded))
+    english = write_pages(PAGES, lambda text: rewrite(text, recorded))
+    spanish = write_pages(SPANISH_PAGES, lambda text: rewrite_in_spanish(text, recorded))
+    return english or spanish
 
 
 if __name__ == "__main__":

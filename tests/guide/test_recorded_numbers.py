@@ -6,7 +6,20 @@ import re
 
 import pytest
 from record_guide import collect, flatten, read_command
-from write_guide import BLOCK, GENERATED, GUIDE, NUMBER, PAGES, RECORDED, count_marks, read_recorded, rewrite
+from write_guide import (
+    BLOCK,
+    GENERATED,
+    GUIDE,
+    NUMBER,
+    PAGES,
+    RECORDED,
+    SPANISH_PAGES,
+    count_marks,
+    read_recorded,
+    rewrite,
+    rewrite_in_spanish,
+    translate,
+)
 
 from semilla.errors import SemillaError
 
@@ -21,7 +34,14 @@ def test_no_number_is_stale(path):
     assert rewrite(text, RUN) == text
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", SPANISH_PAGES, ids=lambda path: path.stem)
+def test_no_number_is_stale_in_spanish(path):
+    """The Spanish pages are written by the same script."""
+    text = path.read_text(encoding="utf-8")
+    assert rewrite_in_spanish(text, RUN) == text
+
+
+@pytest.mark.parametrize("path", [*PAGES, *SPANISH_PAGES], ids=lambda path: path.stem)
 def test_every_mark_is_understood(path):
     """A mark without a number or a block without an end would never be updated."""
     text = path.read_text(encoding="utf-8")
@@ -57,6 +77,18 @@ def test_numbers_and_blocks_are_replaced():
         "<!-- generated: recorded_transcript -->\n```text\nfin ñ\n```\n<!-- end -->\n2.5 stays\n"
     )
     assert rewrite(rewrite(page, TOY), TOY) == rewrite(page, TOY)
+
+
+def test_spanish_pages_get_spanish_numbers_and_headings():
+    """Thousands are set apart by a narrow space from five digits on. Cells and sentences are translated."""
+    figures = {"long": 712320, "short": 7083, "huge": 8388509}
+    page = " ".join(f"1<!-- recorded: {name} ,d -->" for name in figures)
+    written = rewrite_in_spanish(page, {**TOY, "figures": figures})
+    assert re.sub("<!--.*?-->", "", written) == "712\u202f320 7083 8\u202f388\u202f509"
+    assert rewrite_in_spanish(written, {**TOY, "figures": figures}) == written
+    assert translate("| epoch | training loss |\n| `rss_mb` | yes |") == (
+        "| época | pérdida de entrenamiento |\n| `rss_mb` | sí |"
+    )
 
 
 @pytest.mark.parametrize(

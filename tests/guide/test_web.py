@@ -49,6 +49,20 @@ def test_every_chapter_has_its_page_and_can_be_searched(site):
     }
 
 
+@pytest.mark.parametrize("page", sorted(path.stem for path in (ROOT / "docs" / "guide" / "es").glob("*.md")))
+def test_a_page_and_its_translation_link_to_each_other(site, page):
+    """The Spanish page says that it is Spanish, also to the browser, and so do the words around it."""
+    page = "index" if page == "README" else page
+    english, spanish = (
+        (site / "guide" / folder / f"{page}.html").read_text("utf-8") for folder in (".", "es")
+    )
+    assert '<html lang="en"' in english
+    assert f'<a href="es/{page}.html">' in english
+    assert '<html lang="es"' in spanish
+    assert f'<a href="../{page}.html">' in spanish
+    assert 'aria-label="Buscar"' in spanish
+
+
 @pytest.mark.parametrize(
     ("address", "fault"),
     [
