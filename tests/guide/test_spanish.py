@@ -6,6 +6,7 @@ import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from markdown_it import MarkdownIt
@@ -19,7 +20,7 @@ PAGES = sorted(path.name for path in GUIDE.glob("es/*.md"))
 MARKDOWN = MarkdownIt("commonmark").enable("table")
 NUMBER = re.compile(r"\d+(?:[.,\u202f]\d+)*|[⁰¹²³⁴-⁹₀-₉]+")
 THOUSANDS = {"en": re.compile(r"(?<=\d),(?=\d{3}(?!\d))"), "es": re.compile("\u202f")}
-"""What separates thousands in each language. The decimal point is the same."""
+"""What separates thousands in each language. Decimal points are the same, and so are all numbers in diagrams."""
 
 
 def find_differences(english: str, spanish: str) -> Iterator[str]:
@@ -43,7 +44,7 @@ def compare(one: Token, other: Token, *, is_diagram: bool) -> Iterator[tuple[str
     if one.type == "fence" and not is_diagram:
         found["block"] = [one.content, other.content]
     elif one.type == "fence":
-        found["numbers"] = [list_numbers(token.content, language) for language, token in tokens.items()]
+        found["numbers"] = [list_numbers(token.content, "en") for token in tokens.values()]
     elif one.type == "html_block":
         found["comment"] = [re.sub(r"(?<=diagram: ).*", "", token.content) for token in tokens.values()]
     elif one.type == "inline":
@@ -117,7 +118,9 @@ def test_links_of_a_spanish_page_lead_to_a_place(name):
         target = page.parent / address if address else page
         assert target.is_file(), link
         headings = re.findall(r"^#+ (.+)$", target.read_text(encoding="utf-8"), re.MULTILINE)
-        assert not anchor or anchor in [make_anchor(heading.replace("`", "")) for heading in headings], link
+        assert not anchor or unquote(anchor) in [
+            make_anchor(heading.replace("`", "")) for heading in headings
+        ], link
 
 
 def test_every_spanish_page_is_in_the_web_edition():
