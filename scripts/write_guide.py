@@ -19,6 +19,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from guide_figures import SHAPES, collect_overfitting, draw_losses, list_sizes, read_overfitted
+
 from semilla.records.results import Finding
 from semilla.runtime.budgets import BUDGETS
 
@@ -177,6 +179,10 @@ GENERATED: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "recorded_ladder": show_ladder,
     "recorded_openings": show_openings,
     "recorded_temperatures": show_temperatures,
+    "overfitting": lambda _: draw_losses(read_overfitted()),
+    "sizes": lambda _: draw_table(
+        ("text", *(f"{layers} x {width}" for layers, width in SHAPES)), list_sizes()
+    ),
 }
 """The generated blocks by name."""
 SPANISH_CELLS = {
@@ -206,6 +212,7 @@ def read_recorded() -> dict[str, Any]:
     if not RECORDED.is_file():
         return {"figures": {}, "epochs": [], "findings": [], "transcript": []}
     content: dict[str, Any] = json.loads(RECORDED.read_text(encoding="utf-8"))
+    content["figures"] |= collect_overfitting(read_overfitted())
     return content
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from guide_figures import collect_overfitting, draw_losses, list_sizes
 from record_guide import collect, flatten, read_command
 from write_guide import (
     BLOCK,
@@ -135,3 +136,21 @@ def test_texts_at_several_temperatures_are_shown_when_they_are_recorded():
     block = GENERATED["recorded_temperatures"]({**TOY, "temperatures": texts})
     assert "continues `Había`" in block
     assert "\n0.5: una vez\n" in block
+
+
+def test_losses_are_drawn_from_the_second_epoch_on():
+    """Every epoch has a training and a validation loss, unless they fall on one place."""
+    run = {"train_loss": [9.0, 4.0, 3.0, 1.0], "validation_loss": [9.0, 5.0, 4.0, 6.0]}
+    rows = draw_losses(run).splitlines()[1:-1]
+    assert rows[0] == " 6.00 ┤        ○"
+    assert rows[-3] == " 1.00 ┤        ●"
+    assert sum(row.count("●") for row in rows) == sum(row.count("○") for row in rows) == 3
+    assert rows[-1].split() == ["2", "3", "4"]
+    assert collect_overfitting(run)["overfitted_best_epoch"] == 3
+
+
+def test_the_law_likes_larger_networks_for_larger_texts():
+    """As the chapter says: the largest shape is the worst for the smallest text, and the best for the largest text."""
+    rows = [[float(cell.split()[0]) for cell in cells] for _, *cells in list_sizes()]
+    assert rows[0][-1] == max(rows[0])
+    assert rows[-1][-1] == min(rows[-1])
