@@ -197,6 +197,7 @@ SPANISH_CELLS = {
     "not measured": "no medida",
     "passed": "superado",
     "recorded run": "ejecución registrada",
+    "text": "texto",
     "training loss": "pérdida de entrenamiento",
     "validation loss": "pérdida de validación",
     "yes": "sí",
