@@ -123,6 +123,19 @@ def test_links_of_a_spanish_page_lead_to_a_place(name):
         ], link
 
 
+def test_every_chapter_exists_in_spanish():
+    """The README and the ten chapters are translated. The glossary, the problems and the solutions are not."""
+    assert [path.name for path in sorted(GUIDE.glob("[01]*.md"))] == PAGES[:-1]
+    assert (len(PAGES), PAGES[-1]) == (11, "README.md")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_spanish_pages_link_to_spanish_chapters(name):
+    """A reader stays in the language, except for the pages that are not translated."""
+    page = (GUIDE / "es" / name).read_text(encoding="utf-8")
+    assert re.findall(r"\]\(\.\./[01]\d-[^)]*\)", page) == []
+
+
 def test_every_spanish_page_is_in_the_web_edition():
     """The contents of the website list them in order."""
     nav = tomllib.loads((ROOT / "zensical.toml").read_text(encoding="utf-8"))["project"]["nav"]
