@@ -17,6 +17,7 @@ from semilla.guide.troubleshooting import parse_entries
 from semilla.guide.words import list_words, strip_ending
 
 QUESTIONS = tomllib.loads((Path(__file__).parent / "questions.toml").read_text(encoding="utf-8"))["question"]
+PROBLEMS = tomllib.loads((Path(__file__).parent / "problems.toml").read_text(encoding="utf-8"))["problem"]
 FIRST_SHARE, EARLY_SHARE = 0.75, 0.9
 """Of the questions, at least so many are answered by the first place that is found, and by one of the first three."""
 
@@ -44,9 +45,9 @@ def test_search_finds_topics_and_symptoms(words, topic):
     assert name_place(look_up(load_documentation(), words.split())[0]) == topic
 
 
-def rank_answer(question: dict[str, Any]) -> int:
+def rank_answer(question: dict[str, Any], *, kind: str = "text") -> int:
     """The rank of the first right place, from 0; a thousand if none is found."""
-    found = [name_place(place) for place in look_up(load_documentation(), question["text"].split())]
+    found = [name_place(place) for place in look_up(load_documentation(), question[kind].split())]
     return next((rank for rank, name in enumerate(found) if name in question["places"]), 1000)
 
 
@@ -58,6 +59,28 @@ def test_questions_lead_to_their_answers(is_held_back):
     ranks = [rank_answer(question) for question in questions]
     assert sum(rank == 0 for rank in ranks) >= FIRST_SHARE * len(ranks)
     assert sum(rank < 3 for rank in ranks) >= EARLY_SHARE * len(ranks)
+
+
+@pytest.mark.parametrize("kind", ["sentence", "query"])
+def test_reported_problems_lead_to_their_answers(kind):
+    """So do the problems that people reported elsewhere, told in a sentence or in a few words."""
+    ranks = [rank_answer(problem, kind=kind) for problem in PROBLEMS]
+    assert sum(rank == 0 for rank in ranks) >= FIRST_SHARE * len(ranks)
+    assert sum(rank < 3 for rank in ranks) >= EARLY_SHARE * len(ranks)
+
+
+def test_places_that_answer_problems_exist():
+    """A place that was renamed could never be found."""
+    names = {name_place(place) for place in list_places(load_documentation())}
+    assert {place for problem in PROBLEMS for place in problem["places"]} <= names
+
+
+def test_most_reported_problems_are_answered_or_prevented():
+    """Each problem was reported in another place, and most have an answer."""
+    assert len({problem["report"] for problem in PROBLEMS}) == len(PROBLEMS) == 90
+    verdicts = Counter(problem["verdict"] for problem in PROBLEMS)
+    assert verdicts.keys() <= {"answered", "prevented", "partly", "not"}
+    assert verdicts["answered"] + verdicts["prevented"] >= 0.9 * len(PROBLEMS)
 
 
 def test_the_answers_of_the_questions_exist():
