@@ -24,6 +24,8 @@ OTHER_VALUES = {
     "corpus_size_mb": 7,
     "corpus_grade": 2,
     "minutes": 7.5,
+    "start_from": "modelo ñ",
+    "replay": 0.5,
     "layout": "lines",
     "dedupe": True,
     "repair": True,

@@ -10,6 +10,7 @@ from semilla.corpus.cleaning_sample import sample_cleaning
 from semilla.corpus.manifest import CorpusManifest
 from semilla.corpus.sources import resolve_sources
 from semilla.pipeline.phases.prerequisite_check import check_all, raise_failed
+from semilla.pipeline.start_model import adopt_start
 from semilla.terminal.cleaning_steps import print_steps
 from semilla.terminal.console import print_json, print_text
 from semilla.terminal.corpus_table import print_corpus
@@ -31,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     changes = {"corpus_source": "\n".join(arguments.source)} if arguments.source else {}
-    config = load_arguments(arguments, **changes).config
+    config = adopt_start(load_arguments(arguments, **changes).config)
     tried: list[tuple[CorpusManifest, str]] = []
     checks = check_all(config, show_text=lambda manifest, text: tried.append((manifest, text)))
     if arguments.json:

@@ -18,7 +18,7 @@ SHORT_FLAGS = {"corpus_source": "-i", "output_directory": "-o", "num_epochs": "-
 FREQUENT = {
     "corpus_source", "corpus_size_mb", "tokenizer_vocab_size", "output_directory", "resume_from_checkpoint", "seed",
     "device", "num_layers", "d_model", "num_heads", "batch_size", "learning_rate", "num_epochs", "max_sequence_length",
-    "dropout", "num_threads", "minutes",
+    "dropout", "num_threads", "minutes", "start_from",
 }  # fmt: skip
 """The settings that ``--help`` shows; ``--help-all`` shows every one."""
 

@@ -158,6 +158,11 @@ class PipelineConfiguration(Group):
     skip_phases: frozenset[CorpusPhase] = frozenset()
     """Phases to skip because their artifacts already exist: corpus_download, tokenizer_training."""
 
+    start_from: Annotated[str, AfterValidator(_read_path)] = ""
+    """Finished model to go on from: the directory of a run or a bundle, or a Hugging Face folder of a Llama with a
+    SentencePiece tokenizer. Its tokenizer and shape are kept; empty trains a new model."""
+    replay: float = Field(0.25, ge=0, le=0.9)
+    """With start_from: share of the training that goes to the earlier model's own text, so that it is not forgotten."""
     minutes: float = Field(0.0, ge=0, le=100_000)
     """Minutes that the whole run may take: the settings that you leave open are then chosen for your text and this
     machine; 0 keeps the defaults. semilla plan shows what would be chosen."""

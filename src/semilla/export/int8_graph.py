@@ -31,9 +31,17 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from onnx import TensorProto, helper
+import onnx
+from onnx import TensorProto, helper, numpy_helper
 
-from semilla.export.float32_graph import Graph, Weights, check_weights, compute_angles, describe_value
+from semilla.export.float32_graph import (
+    Graph,
+    Weights,
+    check_weights,
+    compute_angles,
+    describe_value,
+    list_shapes,
+)
 from semilla.export.sampling import choose_token, describe_inputs, describe_outputs
 from semilla.runtime.network import HEAD_MULTIPLE
 
@@ -88,6 +96,43 @@ def dequantize(matrix: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
 def choose_block(columns: int) -> int:
     """The smallest block that holds a whole row, or else the largest block."""
     return int(min(LARGEST_BLOCK, max(16, 1 << (columns - 1).bit_length())))
+
+
+def read_int8_weights(graph: bytes, *, model: Mapping[str, Any]) -> dict[str, npt.NDArray[np.float32]]:
+    """The weights of a graph that ``build_int8_graph`` wrote, in float32 and with the names it was given."""
+    tensors = {one.name: numpy_helper.to_array(one) for one in onnx.load_from_string(graph).graph.initializer}
+    weights: dict[str, npt.NDArray[np.float32]] = {}
+    for key, tensor in tensors.items():
+        if not key.endswith(".codes"):
+            continue
+        stacked = key.removesuffix(".codes")
+        values = (tensor.astype(np.float32) - SYMMETRIC_ZERO) * tensors[f"{stacked}.scales"][:, :, None]
+        parts = stacked.split("+")
+        for name, part in zip(parts, np.split(values.reshape(len(values), -1), len(parts)), strict=True):
+            weights[f"{name}.weight"] = part
+    shapes = list_shapes(model)
+    for name, shape in shapes.items():
+        if len(shape) == 1:
+            weights[name] = tensors[name.removesuffix(".weight")]
+        else:
+            weights[name] = _narrow_heads(name, weights[name], model["num_attention_heads"], shape)
+    return {name: np.ascontiguousarray(weights[name]) for name in shapes}
+
+
+def _narrow_heads(
+    name: str, matrix: npt.NDArray[np.float32], heads: int, shape: tuple[int, ...]
+) -> npt.NDArray[np.float32]:
+    """The matrix of ``shape`` without the zeros that fill its last block, and those that widen its heads."""
+    kind = name.split(".")[-2]
+    if kind == "o_proj":
+        return _narrow_heads("v_proj.weight", matrix.T, heads, shape[::-1]).T
+    if kind not in {"q_proj", "k_proj", "v_proj"}:
+        return matrix[:, : shape[1]]
+    parts = 1 if kind == "v_proj" else 2
+    narrow = shape[0] // heads
+    wide = -(-narrow // HEAD_MULTIPLE) * HEAD_MULTIPLE
+    split = matrix[: heads * wide].reshape(heads, parts, wide // parts, -1)[:, :, : narrow // parts]
+    return split.reshape(shape[0], -1)[:, : shape[1]]
 
 
 class _FusedGraph(Graph):

@@ -67,7 +67,7 @@ def suggest_minutes(config: PipelineConfiguration, journal: Journal) -> str | No
     timings, bits = status.phase_timings, None
     if status.validation_results and status.phase_records["model_training"].outcome == "done":
         bits = status.validation_results.bits_per_byte.get("all")
-    if config.minutes or config.corpus_source == "sample" or bits is None:
+    if config.minutes or config.start_from or config.corpus_source == "sample" or bits is None:
         return None
     facts = measure_facts(read_documents(journal.directory))
     as_is = suit_settings(config, facts)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from semilla.configuration.schema import PipelineConfiguration
-from semilla.configuration.settings import to_command
+from semilla.configuration.settings import recall_settings, to_command
 from semilla.corpus.sources import resolve_sources
 from semilla.errors import (
     PHASES,
@@ -27,6 +27,7 @@ from semilla.pipeline.kept_models import drop_duplicate, keep_finished_model
 from semilla.pipeline.phases import load_phase
 from semilla.pipeline.phases.prerequisite_check import raise_failed
 from semilla.pipeline.reuse import find_reusable, find_stale_phase, take_skipped, verify_record
+from semilla.pipeline.start_model import adopt_start
 from semilla.pipeline.trackers import open_tracker
 from semilla.prerequisites.source import check_source, refuse_own_output
 from semilla.prerequisites.storage import refuse_foreign_files
@@ -55,6 +56,7 @@ def run_pipeline(
     Raises SemillaError with its ``phase`` set, after the status file has recorded it.
     """
     with _blame_first_phase(Path(config.output_directory)):
+        config = adopt_start(config)
         refuse_own_output(config)
     began_s = time.monotonic()
     with open_run(config, listeners=listeners) as journal:
@@ -65,6 +67,8 @@ def run_pipeline(
             return journal.status
         if journal.status.is_trained:
             refuse_missing_source(config)
+        if resume is None and stale == "model_training" and adds_epochs(config, journal.status):
+            resume = True
         config = decide_resume(config, journal, resume=resume, ask=ask)
         if told := find_end(config, journal, stale=stale):
             journal.tell(Note(f"{told[0].upper()}{told[1:]}. Nothing was changed."))
@@ -170,6 +174,15 @@ def decide_resume(
             )
         resume = ask(f"{journal.directory} holds an unfinished training. Continue it?")
     return config.model_copy(update={"resume_from_checkpoint": bool(resume)})
+
+
+def adds_epochs(config: PipelineConfiguration, status: PipelineStatus) -> bool:
+    """Whether ``config`` only asks for more epochs than a finished training had: it goes on where it ended."""
+    wanted = config.training_hyperparameters.model_dump(exclude={"num_threads"}) | {"seed": config.seed}
+    wanted |= config.model_architecture.model_dump()
+    recorded = recall_settings(status.phase_records["model_training"].inputs, wanted)
+    changed = [name for name, value in wanted.items() if recorded[name] != value]
+    return changed == ["num_epochs"] and recorded["num_epochs"] < wanted["num_epochs"]
 
 
 def find_end(config: PipelineConfiguration, journal: Journal, *, stale: Phase | None) -> str | None:

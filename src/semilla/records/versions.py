@@ -28,19 +28,26 @@ class FinishedModel(Record):
 def choose_version(inputs: Mapping[str, Any], last: FinishedModel | None) -> str:
     """Choose the version of the model trained from ``inputs`` after ``last``; unchanged if nothing changed.
 
-    ``inputs`` are those of the training phase: the tokenizer's SHA-256, and the settings by name.
+    ``inputs`` are those of the training phase: the tokenizer's SHA-256, and the settings by name; ``start_version`` is
+    that of the model it starts from.
     """
     if last is None:
-        return FIRST_VERSION
+        return raise_patch(inputs["start_version"]) if inputs.get("start_version") else FIRST_VERSION
     known = {**last.inputs, **inputs}
     before, after = recall_settings(last.inputs, known), recall_settings(inputs, known)
-    major, minor, patch = parse_version(last.version)
+    major, minor, _ = parse_version(last.version)
     if before == after:
         return last.version
     if before.get("tokenizer") != after.get("tokenizer"):
         return f"{major + 1}.0.0"
     if any(before.get(name) != after.get(name) for name in ModelArchitecture.model_fields):
         return f"{major}.{minor + 1}.0"
+    return raise_patch(last.version)
+
+
+def raise_patch(version: str) -> str:
+    """The version of a model that goes on from ``version`` in a directory of its own."""
+    major, minor, patch = parse_version(version)
     return f"{major}.{minor}.{patch + 1}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 from semilla.formatting import format_duration
 from semilla.records.results import Finding, InferenceMetrics, ValidationResults
@@ -92,9 +93,19 @@ def _list_learned(run: RecordedRun) -> Iterator[Figure]:
         if bits is not None:
             note = "of held-out text; 8 is no knowledge"
             yield Figure("bits per byte", bits, f"{bits:.3f}", note, f"{source}.bits_per_byte.all")
+    yield from _list_continued(details.get("start", {}))
     if "num_parameters" in details:
         count, note = details["num_parameters"], f"trained on {details['training_tokens']:,} tokens"
         yield Figure("parameters", count, f"{count:,}", note, "model_training.num_parameters")
+
+
+def _list_continued(start: dict[str, Any]) -> Iterator[Figure]:
+    """What a training that went on from another model gained on its text, and what the earlier text lost."""
+    headings = {"this_text": "this text", "own_text": "the earlier text"}
+    for name, bits in start.get("bits_per_byte", {}).items():
+        note = f"bits per byte; {bits['before']:.3f} before this training"
+        source = f"model_training.start.bits_per_byte.{name}.after"
+        yield Figure(headings[name], bits["after"], f"{bits['after']:.3f}", note, source)
 
 
 def _list_device(device: InferenceMetrics) -> Iterator[Figure]:

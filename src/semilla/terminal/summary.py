@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from semilla.configuration.settings import to_command
 from semilla.formatting import format_duration, quote
@@ -32,7 +33,7 @@ def print_summary(status: PipelineStatus, *, directory: Path) -> None:
     if results:
         print_text(f"It fits its machine; {describe_text(results.findings)}.\n")
         figures = list(list_figures(results, best_epoch=_find_best_epoch(directory)))
-        print_table([*figures, *describe_plan(status)], indent_columns=2)
+        print_table([*figures, *describe_start(status), *describe_plan(status)], indent_columns=2)
         print_text("")
         print_findings(results)
         rows = [(code, f"“{shorten(sample.marked)}”") for code, sample in pair_samples(results)]
@@ -84,6 +85,18 @@ def list_figures(results: ValidationResults, *, best_epoch: int | None) -> Itera
     latency = f"{device.exact_latency_p95_ms:.2f} ms (95th percentile)"
     yield "next token", f"{latency}, {device.tokens_per_sec:,.0f} tokens/s"
     yield "memory", f"{device.rss_mb} MB resident, {device.peak_mb} MB peak"
+
+
+def describe_start(status: PipelineStatus) -> Iterator[tuple[str, str]]:
+    """Yield what became of the texts of a training that went on from another model."""
+    training = status.phase_records.get("model_training")
+    start: dict[str, Any] = training.details.get("start", {}) if training else {}
+    for name, bits in start.get("bits_per_byte", {}).items():
+        heading = {"this_text": "this text", "own_text": "earlier text"}[name]
+        yield (
+            heading,
+            f"{bits['after']:.3f} bits per byte, {bits['before']:.3f} with the model of {start['directory']}",
+        )
 
 
 def describe_plan(status: PipelineStatus) -> Iterator[tuple[str, str]]:

@@ -64,11 +64,25 @@ class TrainingData:
     """Where documents begin, ascending. Empty: the stream is one text, which is never rearranged."""
     document_sizes: tuple[int, ...] = ()
     """Tokens of each document, also of one that is in the stream several times: once."""
+    replayed: TrainingData | None = None
+    """The text of an earlier model, of which each epoch reads a random part so that it is not forgotten."""
+    replay_share: float = 0.0
+    """Share of the windows that are of ``replayed``."""
 
     @property
     def num_windows(self) -> int:
-        """Windows in each epoch: as many as fit beside each other, wherever the first begins."""
+        """Windows in each epoch: as many as fit beside each other, wherever the first begins, and the replayed ones."""
+        return self.num_own_windows + self.num_replayed_windows
+
+    @property
+    def num_own_windows(self) -> int:
         return (len(self.stream) - self.length) // self.length
+
+    @property
+    def num_replayed_windows(self) -> int:
+        return (
+            round(self.num_own_windows * self.replay_share / (1 - self.replay_share)) if self.replayed else 0
+        )
 
     @property
     def language_shares(self) -> dict[str, float]:
@@ -78,7 +92,12 @@ class TrainingData:
     @cached_property
     def token_counts(self) -> npt.NDArray[np.int64]:
         """How often each token occurs in the training text, up to the highest id that does."""
-        return np.bincount(self.stream)
+        return np.bincount(self.whole_stream)
+
+    @cached_property
+    def whole_stream(self) -> Tokens:
+        """The stream, and after it the replayed one."""
+        return np.concatenate([self.stream, self.replayed.whole_stream]) if self.replayed else self.stream
 
     @property
     def has_documents(self) -> bool:
@@ -207,6 +226,8 @@ def arrange_documents(data: TrainingData, epoch: int) -> TrainingData:
     From a random order, each document is chosen among the next few to end just before a window does. Training on whole
     documents in their windows makes fewer mistakes (Ding et al. 2024, https://arxiv.org/abs/2404.10830).
     """
+    if data.replayed:
+        data = replace(data, replayed=arrange_documents(data.replayed, epoch))
     if not data.document_starts:
         return data
     starts = np.array(data.document_starts)
@@ -241,12 +262,17 @@ def _pack(places: Counts, sizes: Counts, *, position: int, length: int) -> tuple
 
 
 def plan_epoch(data: TrainingData, epoch: int) -> Windows:
-    """First positions of this epoch's windows, shuffled; ``epoch`` counts from 1."""
+    """First positions of this epoch's windows in the whole stream, shuffled; ``epoch`` counts from 1."""
     draw = np.random.Generator(np.random.PCG64([data.seed, epoch]))
     starts = _find_windows(data, _draw_offset(data, draw))
     if data.mixture is None or not data.mixture.balance:
-        return draw.permutation(starts)[: data.num_windows]
-    return data.mixture.choose_windows(starts, draw, count=data.num_windows)
+        chosen = draw.permutation(starts)[: data.num_own_windows]
+    else:
+        chosen = data.mixture.choose_windows(starts, draw, count=data.num_own_windows)
+    if data.replayed is None:
+        return chosen
+    replayed = np.resize(plan_epoch(data.replayed, epoch), data.num_replayed_windows)
+    return draw.permutation(np.concatenate([chosen, len(data.stream) + replayed]))
 
 
 def _draw_offset(data: TrainingData, draw: np.random.Generator) -> int:
@@ -258,7 +284,7 @@ def _find_windows(data: TrainingData, offset: int) -> Windows:
     """First positions of windows side by side; one that can begin with a document instead overlaps a little."""
     last = len(data.stream) - data.length - 1
     if not data.document_starts:
-        return offset + data.length * np.arange(data.num_windows)
+        return offset + data.length * np.arange(data.num_own_windows)
     starts: list[int] = []
     position, reach = offset, int(BACKWARD_SHARE * data.length)
     while position <= last:
@@ -277,7 +303,7 @@ def cut_batch(data: TrainingData, starts: Windows, periods: Windows | None = Non
     """
     offsets = np.arange(data.length + 1)
     positions = starts[:, None] + (offsets if periods is None else offsets % periods[:, None])
-    tokens = data.stream[positions].astype(np.int64)
+    tokens = data.whole_stream[positions].astype(np.int64)
     return tokens[:, :-1], tokens[:, 1:]
 
 

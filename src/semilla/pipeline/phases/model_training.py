@@ -24,7 +24,9 @@ from semilla.events import (
     StepDone,
 )
 from semilla.model.generate import generate_sample
+from semilla.pipeline.continuation import Continuation, open_continuation
 from semilla.pipeline.phases import PhaseRecord, get_sha256, identify_corpus
+from semilla.pipeline.start_model import read_start
 from semilla.records import names
 from semilla.records.files import describe_artifact, hash_file, remove_files
 from semilla.records.sample import Sample
@@ -48,6 +50,7 @@ from semilla.training.loop import train
 from semilla.training.memory import suggest_batch_size
 from semilla.training.parallel.workers import Workers
 from semilla.training.remaining import RemainingTime
+from semilla.training.schedule import compute_learning_rate
 from semilla.training.state import RunState, StepInfo, build_state
 
 SAMPLE_TOKENS = 40
@@ -61,12 +64,24 @@ def read_inputs(config: PipelineConfiguration, records: Mapping[str, PhaseRecord
     training need not be repeated when it changes.
     """
     settings = config.training_hyperparameters.model_dump(exclude={"num_threads"})
+    start = read_start(config)
+    continued = (
+        {
+            "start": start.sha256,
+            "start_version": start.version,
+            "start_corpus": start.corpus_sha256,
+            "replay": config.replay,
+        }
+        if start
+        else {}
+    )
     return {
         "corpus": identify_corpus(records),
         "tokenizer": get_sha256(records, "tokenizer_training", ".model"),
         "seed": config.seed,
         **config.model_architecture.model_dump(),
         **settings,
+        **continued,
     }
 
 
@@ -124,6 +139,7 @@ class Training:
     files: TrainingFiles
     damaged: list[Damaged]
     """Checkpoints that did not verify."""
+    continuation: Continuation | None
     progress: Progress
 
     @classmethod
@@ -133,6 +149,9 @@ class Training:
         documents = read_documents(directory)
         tokenizer = read_tokenizer(find_tokenizer(config)[0])
         data = build_data(documents, tokenizer, config)
+        continuation = open_continuation(config, tokenizer, progress=progress)
+        if continuation:
+            data = continuation.add_text(data)
         if config.training_hyperparameters.language_balance:
             shares = ", ".join(f"{share:.0%} {language}" for language, share in data.language_shares.items())
             progress(Note(f"The training is balanced between languages: {shares}."))
@@ -147,6 +166,8 @@ class Training:
         status = read_status(directory) or PipelineStatus()
         fresh = describe_provenance(config, resumption, tokenizer, model_version=status.model_version)
         state, provenance = build_or_restore(config, resumption, fresh, progress=progress)
+        if continuation and not resumption.start:
+            continuation.load(state.model)
         files = TrainingFiles(
             config,
             run_id=status.pipeline_id,
@@ -157,7 +178,18 @@ class Training:
         openings = find_prompts(documents, tokenizer, per_language=1)
         prompts = {language: found[0] for language, found in openings.items()}
         start_id = find_start_id(documents)
-        return cls(config, tokenizer, data, prompts, start_id, state, files, resumption.damaged, progress)
+        return cls(
+            config,
+            tokenizer,
+            data,
+            prompts,
+            start_id,
+            state,
+            files,
+            resumption.damaged,
+            continuation,
+            progress,
+        )
 
 
 def _run(training: Training, workers: Workers) -> PhaseRecord:
@@ -176,6 +208,8 @@ def _train(training: Training, workers: Workers) -> None:
     state.step = align_step(state, data)
     if state.step:
         training.progress(describe_resumed(state, steps_per_epoch=data.steps_per_epoch))
+        if told := describe_added_epochs(state, config, total_steps=total_steps):
+            training.progress(Note(told))
     else:
         _drop_epoch_models(training)
     files.write_results(state, is_last=state.step >= total_steps)
@@ -266,9 +300,32 @@ def describe_resumed(state: RunState, *, steps_per_epoch: int) -> Resumed:
     return Resumed(state.step, tuple(losses), last, is_best)
 
 
+def describe_added_epochs(state: RunState, config: PipelineConfiguration, *, total_steps: int) -> str | None:
+    """Say how the schedule treats epochs that were added to a finished training; None when none were."""
+    settings = config.training_hyperparameters
+    before = state.history[-1].learning_rate if state.history else 0.0
+    after = compute_learning_rate(
+        state.step,
+        total_steps=total_steps,
+        base=settings.learning_rate,
+        warmup_fraction=settings.warmup_fraction,
+    )
+    is_warming_up = state.step < settings.warmup_fraction * total_steps
+    if state.totals.steps or is_warming_up or after <= before:
+        return None
+    return (
+        f"The learning rate rises from {before:.2g} to {after:.2g}, where a training of {settings.num_epochs} epochs "
+        "has it now, and falls to the end. --no-resume starts over with the higher rates of that schedule."
+    )
+
+
 def _describe(training: Training) -> PhaseRecord:
     best, directory = training.state.best, Path(training.config.output_directory)
     assert best is not None
+    continued = {}
+    if training.continuation:
+        training.progress(Activity("comparing with the model it started from"))
+        continued["start"] = training.continuation.compare(training.state.model, best.weights, training.data)
     return PhaseRecord(
         "model_training",
         artifacts=[
@@ -287,6 +344,7 @@ def _describe(training: Training) -> PhaseRecord:
             "epoch_models": [
                 describe_artifact(path, root=directory).as_json() for path in _list_epoch_models(training)
             ],
+            **continued,
         },
         warnings=[str(one) for one in training.damaged],
     )

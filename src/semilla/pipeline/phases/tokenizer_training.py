@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from semilla.corpus.tokenizer_files import find_tokenizer, locate_tokenizer
 from semilla.errors import IntegrityError
 from semilla.events import Activity, ArtifactWritten, Note, Progress, Warned
 from semilla.pipeline.phases import PhaseRecord, identify_corpus
+from semilla.pipeline.start_model import read_start
 from semilla.records.files import describe_artifact, write_bytes, write_text
 from semilla.tokenizer.model_file import check_structure, try_in_child
 from semilla.tokenizer.size import suit_vocabulary
@@ -21,7 +23,9 @@ from semilla.tokenizer.training import TooUniformError, VocabularySizeError, tra
 
 
 def read_inputs(config: PipelineConfiguration, records: Mapping[str, PhaseRecord]) -> dict[str, Any]:
-    """List what the tokenizer depends on: the text, the size and the algorithm."""
+    """List what the tokenizer depends on: the text, the size and the algorithm, or the model to start from."""
+    if start := read_start(config):
+        return {"start_tokenizer": hashlib.sha256(start.tokenizer_model).hexdigest()}
     return {
         "corpus": identify_corpus(records),
         "tokenizer_vocab_size": config.tokenizer_vocab_size,
@@ -32,6 +36,36 @@ def read_inputs(config: PipelineConfiguration, records: Mapping[str, PhaseRecord
 def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
     """Train, check the round trip on held-out text, and report bytes per token per language."""
     documents = read_documents(Path(config.output_directory))
+    warning: str | None = None
+    if start := read_start(config):
+        model = start.tokenizer_model
+        check_structure(model)
+        try_in_child(model)
+        progress(Note(f"The tokenizer is that of {start.directory}."))
+    else:
+        model, warning = _train(config, documents, progress=progress)
+    tokenizer = Tokenizer(model)
+    progress(Activity("encoding held-out text and back"))
+    for document in documents:
+        check_round_trip(tokenizer, document.validation_text)
+    model_path, vocabulary_path = locate_tokenizer(config)
+    write_bytes(model_path, model)
+    write_text(vocabulary_path, format_vocabulary(tokenizer))
+    for path in (model_path, vocabulary_path):
+        progress(ArtifactWritten(path))
+    record = _describe(config, documents, tokenizer)
+    sizes = ", ".join(
+        f"{size:.2f} in {language}" for language, size in record.details["bytes_per_token"].items()
+    )
+    progress(Note(f"The vocabulary has {record.details['vocab_size']:,} pieces; bytes per token: {sizes}."))
+    record.warnings = [warning] if warning else []
+    return record
+
+
+def _train(
+    config: PipelineConfiguration, documents: list[Document], *, progress: Progress
+) -> tuple[bytes, str | None]:
+    """The SentencePiece model of a new vocabulary, and a warning, if there is one."""
     texts = [document.train_text for document in documents]
     size = suit_vocabulary(
         config,
@@ -57,22 +91,7 @@ def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
         raise
     if trained.warning:
         progress(Warned(trained.warning, "vocabulary_size"))
-    tokenizer = Tokenizer(trained.model)
-    progress(Activity("encoding held-out text and back"))
-    for document in documents:
-        check_round_trip(tokenizer, document.validation_text)
-    model_path, vocabulary_path = locate_tokenizer(config)
-    write_bytes(model_path, trained.model)
-    write_text(vocabulary_path, format_vocabulary(tokenizer))
-    for path in (model_path, vocabulary_path):
-        progress(ArtifactWritten(path))
-    record = _describe(config, documents, tokenizer)
-    sizes = ", ".join(
-        f"{size:.2f} in {language}" for language, size in record.details["bytes_per_token"].items()
-    )
-    progress(Note(f"The vocabulary has {record.details['vocab_size']:,} pieces; bytes per token: {sizes}."))
-    record.warnings = [trained.warning] if trained.warning else []
-    return record
+    return trained.model, trained.warning
 
 
 def adopt(config: PipelineConfiguration) -> PhaseRecord:
