@@ -132,6 +132,8 @@ def assert_four_lines(text: str, *, category: str) -> None:
         ("corpus_seed", ["3"], 3),
         ("corpus_grade", ["2"], 2),
         ("minutes", ["7.5"], 7.5),
+        ("start_from", ["data"], "data"),
+        ("replay", ["0.1"], 0.1),
         ("layout", ["lines"], "lines"),
         ("dedupe", None, True),
         ("repair", None, True),
