@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 SECTIONS = {
-    "N": [*range(1, 6), 7, *range(9, 13), *range(14, 19), 20, 21, 22, *range(24, 32)],
+    "N": [*range(1, 6), 7, *range(9, 13), *range(14, 19), 20, 21, 22, *range(24, 34)],
     "C": [1, 2, 3, 5, 6, 8, 9, 10, *range(12, 19), 20, 21, *range(23, 30)],
     "T": [2, 3, 4, 5, 7, 8, 9],
     "S": [1, 2, 4, 5, *range(7, 13), 14, 15],

@@ -21,7 +21,7 @@ _WORDS: dict[str, str] = {
     "report": "compare diff plot html show_report",
     "status": "state progress ps show log logs watch monitor",
     "plan": "estimate predict_time dial budget advise suggest recommend",
-    "check": "doctor diagnose precheck requirements",
+    "check": "doctor diagnose precheck requirements corpus dataset data texts sources files preview",
     "clean": "remove rm delete del clear reset purge uninstall",
     "export": "convert save gguf onnx huggingface deploy",
     "guide": "docs doc man manual tutorial learn_more explain documentation",

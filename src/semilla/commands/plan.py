@@ -71,9 +71,11 @@ def run(arguments: argparse.Namespace) -> int:
 def read_facts(config: PipelineConfiguration) -> TextFacts:
     """Get and clean the text as the run will, in a folder for the moment, and measure it."""
     from semilla.corpus.manifest import read_documents  # noqa: PLC0415 - not needed to refuse a wrong flag
+    from semilla.pipeline.main_job import refuse_missing_source  # noqa: PLC0415 - as above
     from semilla.pipeline.phases import corpus_download  # noqa: PLC0415 - as above
     from semilla.planning.text_facts import measure_facts  # noqa: PLC0415 - as above
 
+    refuse_missing_source(config)
     with open_trial_folder() as folder:
         try:
             corpus_download.run(config.model_copy(update={"output_directory": folder}), progress=silent)

@@ -138,9 +138,9 @@ class PipelineConfiguration(Group):
     corpus_source: Annotated[str, BeforeValidator(_join_lines), AfterValidator(_read_sources)] = Field(
         "gutenberg", min_length=1
     )
-    """Training text: a catalogue name (gutenberg, gutenberg-large, sample), an http(s) URL, a file, a folder, a pattern
-    such as 'notes/*.md', or - for standard input. Several are mixed; notes/=3 is seen three times in an epoch.
-    docs/texts.md lists the formats."""
+    """Training text: a catalogue name (gutenberg, gutenberg-large, sample), an http(s) URL, a data set
+    (hf://datasets/OWNER/NAME), a file, a folder, a pattern such as 'notes/*.md', or - for standard input. Several are
+    mixed; notes/=3 is seen three times in an epoch. docs/texts.md lists the formats."""
     corpus_size_mb: int = Field(3, ge=1, le=100_000)
     """Expected corpus size in MB, for the disk check; also the amount of text the sample source generates."""
     corpus_grade: int = Field(0, ge=0, le=3)

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.corpus.catalogue import CATALOGUE, MIRRORS, Book
 from semilla.corpus.cleaning.clean import clean_file
+from semilla.corpus.data_set import DataSetAddress, choose_files, read_address, show_mb
 from semilla.corpus.duplicates import Duplicates
 from semilla.corpus.fetching.addresses import find_host
 from semilla.corpus.fetching.downloads import Download, Downloader
 from semilla.corpus.fetching.fetcher import Fetcher
+from semilla.corpus.fetching.hub import DataSetFetcher
 from semilla.corpus.fetching.pace import PACE
 from semilla.corpus.fetching.policy import FetchPolicy
 from semilla.corpus.formats.known import may_be_page
 from semilla.corpus.formats.plain_text import UndecodableError
+from semilla.corpus.formats.reading import require_readers
 from semilla.corpus.manifest import LeftOutFile, MissingDocument, Provenance
-from semilla.corpus.own_files import read_download, read_local
+from semilla.corpus.own_files import read_download, read_fetched, read_local
 from semilla.corpus.prepared import PreparedDocument, advise_encoding, describe, describe_download
 from semilla.corpus.remarks import Remarks
-from semilla.corpus.sources import CorpusSource, read_text_file, resolve_sources
+from semilla.corpus.sources import CorpusSource, describe_left_out, read_text_file, resolve_sources
 from semilla.errors import InvalidConfigError, InvalidCorpusError, NetworkError
 from semilla.events import Note, Progress
 from semilla.stories import generate_corpus
@@ -56,6 +60,8 @@ def _prepare_source(
         )
     if source.is_local:
         yield from read_local(config, source, progress=progress)
+    elif source.kind == "data set":
+        yield from _read_data_set(config, read_address(source.value), progress=progress, policy=policy)
     elif source.is_remote:
         yield from _download(config, source, progress=progress, policy=policy)
     else:
@@ -114,6 +120,34 @@ def _download(
             continue
         yield _clean_book(config, downloader, download, book=book, remarks=remarks)
     remarks.tell(progress)
+
+
+def _read_data_set(
+    config: PipelineConfiguration, address: DataSetAddress, *, progress: Progress, policy: FetchPolicy
+) -> Iterator[PreparedDocument | LeftOutFile]:
+    """Say what will be downloaded, then fetch and read one file after another."""
+    fetcher = DataSetFetcher(Path(config.output_directory), address, policy=policy, progress=progress)
+    listing = fetcher.fetch_listing()
+    choice = choose_files(listing, address)
+    require_readers(file.path for file in choice.files)
+    left_out = f"; left out: {describe_left_out(choice.left_out)}" if choice.left_out else ""
+    progress(
+        Note(
+            f"{address} is read at commit {listing.commit[:10]}: {len(choice.files):,} files, "
+            f"{show_mb(choice.size_bytes)}, licence {listing.licence or 'not stated'}{left_out}."
+        )
+    )
+    yield from choice.left_out
+
+    def fetch() -> Iterator[tuple[str, Path, Provenance]]:
+        for file in choice.files:
+            download = fetcher.fetch_file(file, commit=listing.commit)
+            origin = describe_download(download)
+            source = str(replace(address, revision=listing.commit, inside=file.path))
+            changes = {"source": source, "licence": listing.licence}
+            yield address.locate(file.path), fetcher.locate(download), origin.model_copy(update=changes)
+
+    yield from read_fetched(config, fetch(), progress=progress)
 
 
 def _clean_book(

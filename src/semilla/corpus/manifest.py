@@ -31,7 +31,7 @@ class Provenance(Record):
     """Where a document came from. Fields that do not apply are None."""
 
     source: str
-    """A URL without credentials, a file's path, or ``sample``."""
+    """A URL without credentials, ``hf://datasets/NAME@COMMIT/FILE``, a file's path, or ``sample``."""
     book_id: int | None = None
     mirror: str | None = None
     attempts: int | None = None
@@ -40,6 +40,8 @@ class Provenance(Record):
     """Hash of the bytes before cleaning."""
     file_bytes: int | None = None
     """Size of the file, unpacked."""
+    licence: str | None = None
+    """Of a data set, as its card gives it."""
     format: str = "text"
     encoding: str = "utf-8"
     markers: str = "none"

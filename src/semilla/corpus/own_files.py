@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -79,6 +79,17 @@ def read_download(
             if isinstance(document, PreparedDocument) and document.title == Path(name).stem:
                 document.title = source.shown
             yield document
+    reading.tell(progress)
+
+
+def read_fetched(
+    config: PipelineConfiguration, files: Iterable[tuple[str, Path, Provenance]], *, progress: Progress
+) -> Iterator[PreparedDocument | LeftOutFile]:
+    """Read files as they are fetched: the name, the place and the origin of each. Raises like ``read_local``."""
+    reading = _Reading(config, Remarks(), is_alone=False)
+    with ConfinedReader() as reader:
+        for name, path, reading.origin in files:
+            yield from reading.read(read_text_file(path), name=name, reader=reader)
     reading.tell(progress)
 
 

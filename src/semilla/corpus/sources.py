@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from semilla.corpus.catalogue import CATALOGUE
+from semilla.corpus.data_set import PREFIX
 from semilla.corpus.formats.extracted import MAX_FILE_BYTES, Reason, UnreadableError
 from semilla.corpus.formats.known import has_known_suffix
 from semilla.corpus.manifest import LeftOutFile
@@ -26,7 +27,7 @@ from semilla.records import names
 from semilla.system.storage import NO_WAIT
 
 STANDARD_INPUT = "-"
-Kind = Literal["catalogue", "url", "file", "folder", "pattern", "stdin"]
+Kind = Literal["catalogue", "url", "data set", "file", "folder", "pattern", "stdin"]
 _NUM_NAMED = 3
 
 MAX_LISTED_FILES = 100
@@ -35,7 +36,7 @@ MAX_LISTED_FILES = 100
 
 @dataclass(frozen=True)
 class CorpusSource:
-    """Where the text comes from: ``value`` is a catalogue name, a URL, a path or a pattern, as ``kind`` says."""
+    """Where the text comes from: ``value`` is a name, an address, a path or a pattern, as ``kind`` says."""
 
     kind: Kind
     value: str
@@ -54,7 +55,9 @@ class CorpusSource:
     @property
     def is_remote(self) -> bool:
         """Whether reading it takes a network."""
-        return self.kind == "url" or (self.kind == "catalogue" and bool(CATALOGUE[self.value].books))
+        return self.kind in {"url", "data set"} or (
+            self.kind == "catalogue" and bool(CATALOGUE[self.value].books)
+        )
 
     @property
     def hidden_path(self) -> Path | None:
@@ -80,6 +83,8 @@ def _find_kind(value: str) -> Kind:
         return "stdin"
     if value.lower().startswith(("http://", "https://")):
         return "url"
+    if value.startswith(PREFIX):
+        return "data set"
     if Path(value).is_dir():
         return "folder"
     return "pattern" if glob.has_magic(value) and not Path(value).exists() else "file"

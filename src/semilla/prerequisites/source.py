@@ -11,7 +11,9 @@ from urllib.parse import urlsplit
 
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.corpus.catalogue import CATALOGUE, MIRRORS
+from semilla.corpus.data_set import PREFIX, read_address
 from semilla.corpus.fetching.addresses import find_host, find_proxy
+from semilla.corpus.fetching.hub import locate_listing
 from semilla.corpus.fetching.pace import PACE
 from semilla.corpus.fetching.policy import FetchFailure, FetchPolicy
 from semilla.corpus.fetching.watchdog import Watchdog
@@ -38,7 +40,10 @@ def check_source(config: PipelineConfiguration, *, reuses_corpus: bool = False) 
 
 def _check_source(source: CorpusSource, config: PipelineConfiguration) -> Check:
     if source.is_remote:
-        return _check_remote(_find_address(source, config))
+        try:
+            return _check_remote(_find_address(source, config))
+        except InvalidCorpusError as error:
+            return fail_check("corpus_source", error, found="cannot be used", needed="the name of a data set")
     if source.kind == "catalogue":
         return pass_check("corpus_source", found=f"{source.value}, generated here", needed="a corpus")
     try:
@@ -65,6 +70,8 @@ def _find_address(source: CorpusSource, config: PipelineConfiguration) -> str:
     """Return the first address the source would be fetched from."""
     if source.kind == "url":
         return source.value
+    if source.kind == "data set":
+        return locate_listing(read_address(source.value))
     mirror = next(iter(config.corpus_mirrors or MIRRORS))
     return f"{mirror.rstrip('/')}/{next(CATALOGUE[source.value].books[0].list_paths())}"
 
@@ -84,7 +91,10 @@ def _check_local(source: str) -> Check:
     if error is None:
         return pass_check("corpus_source", found=source, needed="a corpus")
     return fail_check(
-        "corpus_source", error, found="cannot be used", needed="a catalogue name, a URL, a file, a folder"
+        "corpus_source",
+        error,
+        found="cannot be used",
+        needed="a catalogue name, an address, a file, a folder",
     )
 
 
@@ -117,7 +127,7 @@ def _is_path(source: str) -> bool:
 
 def _suggest(source: str) -> str:
     if "://" in source or source.startswith("www."):
-        return "; addresses begin with http:// or https://"
+        return f"; addresses begin with http:// or https://, and data sets with {PREFIX}"
     path = Path(source)
     neighbours: list[str] = []
     with suppress(OSError):

@@ -73,13 +73,27 @@ class Downloader:
     def download_page(self, url: str) -> Download:
         """Download the text file at ``url``, or reuse an earlier download; raises like ``download_book``."""
         # The file's name never comes from the server or its address.
-        digest = hashlib.sha256(url.encode("utf-8")).hexdigest()[:16]
-        return self._download(f"page-{digest}.txt", {url: [url]}, label=redact_credentials(url))
+        return self._download(f"page-{_digest(url)}.txt", {url: [url]}, label=redact_credentials(url))
+
+    def download_address(self, url: str, *, server: str, shown: str, sha256: str | None = None) -> Download:
+        """Download the file at ``url``, or reuse an earlier download; ``shown`` names it in the progress.
+
+        Raises FetchFailure, also for a file whose SHA-256 is not the one given.
+        """
+        file_name = f"file-{_digest(url)}"
+        self._prepare()
+        known = self._find_reusable(file_name, mirrors=[server])
+        return known or self._try_address(
+            file_name, server, url, _Attempts(shown), sha256=sha256, shown=shown
+        )
+
+    def _prepare(self) -> None:
+        make_directory(self.directory)
+        collect_garbage(self.directory)
 
     def _download(self, file_name: str, urls: Mapping[str, Sequence[str]], *, label: str) -> Download:
         """Download from the first server that has the file; ``urls`` lists the addresses to try on each."""
-        make_directory(self.directory)
-        collect_garbage(self.directory)
+        self._prepare()
         known = self._find_reusable(file_name, mirrors=urls)
         if known:
             self.fetcher.progress(
@@ -121,15 +135,27 @@ class Downloader:
         )
         return None
 
-    def _try_address(self, file_name: str, mirror: str, url: str, attempts: _Attempts) -> Download:
+    def _try_address(
+        self,
+        file_name: str,
+        mirror: str,
+        url: str,
+        attempts: _Attempts,
+        *,
+        sha256: str | None = None,
+        shown: str | None = None,
+    ) -> Download:
         """Fetch from one address, with the retries of the policy, and write the record."""
         path, record_path = self.directory / file_name, self._locate_record(file_name)
         with open_atomic(path) as file:
             part = PartialFile(file)
-            final_url = self._fetch_with_retries(url, part, attempts, name=file_name)
+            final_url = self._fetch_with_retries(url, part, attempts, name=shown or file_name)
+            if sha256 not in {None, part.digest.hexdigest()}:
+                raise FetchFailure("sent a file with another SHA-256 than was announced", kind="stop")
             download = Download(
                 file_name=file_name,
-                url=redact_credentials(final_url),
+                # The query of an address that was redirected to is often a signature.
+                url=redact_credentials(final_url if final_url == url else final_url.partition("?")[0]),
                 mirror=redact_credentials(mirror),
                 attempts=attempts.num_requests,
                 size_bytes=part.size_bytes,
@@ -181,10 +207,19 @@ class Downloader:
         return self.directory / f"{file_name}.json"
 
 
+def _digest(url: str) -> str:
+    return hashlib.sha256(url.encode("utf-8")).hexdigest()[:16]
+
+
 def _describe_failed_download(attempts: _Attempts) -> SemillaError:
     message = f"could not download {attempts.label}: {'; '.join(attempts.reasons)}"
     if attempts.num_empty == len(attempts.reasons):
         return InvalidCorpusError(message, next_command=_OFFLINE_COMMAND)
+    return describe_failure(message)
+
+
+def describe_failure(message: str) -> NetworkError:
+    """The error of a failed download, with the proxy if there is one, and what needs no network."""
     proxies = sorted({redact_credentials(proxy) for kind, proxy in getproxies().items() if kind != "no"})
     if proxies:
         message += f"; the environment sets a proxy ({', '.join(proxies)})"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 import urllib3
 from urllib3.exceptions import InvalidHeader
@@ -36,7 +37,8 @@ class Fetcher:
     """Fetches files one after another, with a polite pause between requests to the same host.
 
     ``typed_hosts`` are the hosts the user named. A redirect may lead there even when they are private. Without
-    ``accepts_pages``, a web page is what a server sends in place of a missing book.
+    ``accepts_pages``, a web page is what a server sends in place of a missing book. ``token`` goes to the server that
+    is asked, and never to another one that it redirects to.
     """
 
     policy: FetchPolicy = field(default_factory=FetchPolicy)
@@ -44,6 +46,7 @@ class Fetcher:
     progress: Progress = silent
     pace: Pace = field(default_factory=Pace)
     accepts_pages: bool = False
+    token: str = field(default="", repr=False)
 
     def fetch(self, url: str, part: PartialFile, *, name: str) -> str:
         """Complete ``part`` with what ``url`` serves, and return the address that finally sent it.
@@ -53,12 +56,17 @@ class Fetcher:
         address, began_in_public = url, False
         with Watchdog(deadline_s=self.policy.deadline_s) as watchdog:
             for hop in range(self.policy.max_redirects + 1):
-                host = find_host(address)
+                host, origin = find_host(address), urlsplit(address)[:2]
+                authorization = {"Authorization": f"Bearer {self.token}"} if self.token else {}
                 with (
                     self._take_turn(host),
                     open_response(
                         address,
-                        headers={**list_headers(address, with_credentials=hop == 0), **part.range_headers},
+                        headers={
+                            **list_headers(address, with_credentials=hop == 0),
+                            **(authorization if origin == urlsplit(url)[:2] else {}),
+                            **part.range_headers,
+                        },
                         policy=self.policy,
                         watchdog=watchdog,
                         allow_private=not began_in_public or host in self.typed_hosts,
@@ -105,14 +113,14 @@ class Fetcher:
     def _refuse_status(self, response: urllib3.BaseHTTPResponse) -> None:
         status = f"HTTP {response.status} {escape_unprintable(response.reason or '')}".strip()
         if response.status in {404, 410}:
-            raise FetchFailure(status, kind="gone")
+            raise FetchFailure(status, kind="gone", status=response.status)
         wait_s = _read_retry_after(response)
         if wait_s > self.policy.max_retry_after_s:
             raise FetchFailure(f"{status}, and asks to wait {wait_s:,.0f} s", kind="stop")
         if response.status == 408 or response.status >= 500 or wait_s:
             raise FetchFailure(status, kind="retry", retry_after_s=wait_s)
         if response.status != 200:
-            raise FetchFailure(status, kind="stop")
+            raise FetchFailure(status, kind="stop", status=response.status)
 
     def _receive(
         self, response: urllib3.BaseHTTPResponse, part: PartialFile, watchdog: Watchdog, *, name: str

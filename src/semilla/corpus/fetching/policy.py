@@ -41,7 +41,7 @@ class FetchFailure(Exception):  # noqa: N818 - one failed request; the error com
 
     ``kind`` says what to do next: ``retry`` the same address, try the server's other addresses (``gone``), leave
     the server alone (``stop``), or try another server because the file is ``empty``. ``retry_after_s`` is the wait
-    that the server asked for.
+    that the server asked for, ``status`` that of an answer which refused.
     """
 
     def __init__(
@@ -50,8 +50,10 @@ class FetchFailure(Exception):  # noqa: N818 - one failed request; the error com
         *,
         kind: Literal["retry", "gone", "stop", "empty"],
         retry_after_s: float = 0.0,
+        status: int | None = None,
     ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.kind = kind
         self.retry_after_s = retry_after_s
+        self.status = status

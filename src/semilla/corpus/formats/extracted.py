@@ -23,6 +23,10 @@ Reason = Literal[
     "link",
     "special file",
     "written by a run",
+    "other split",
+    "other subset",
+    "other format",
+    "not data",
 ]
 """Why a file is left out."""
 MAX_FILE_BYTES = 128 << 20

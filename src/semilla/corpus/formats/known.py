@@ -41,6 +41,7 @@ PARQUET = Format("Parquet", (".parquet",), "parquet", ("pyarrow",))
 ZIP = Format("ZIP archive", (".zip",), "packed", is_packed=True)
 TAR = Format("tar archive", (".tar", ".tgz", ".tzst"), "packed", is_packed=True)
 GZIP = Format("gzip archive", (".gz",), "packed", is_packed=True)
+CODE = Format("code", tuple(_CODE.split()), "source_code", is_confined=False)
 ZSTANDARD = Format("Zstandard archive", (".zst",), "packed", ("zstandard",), is_packed=True)
 FORMATS = (
     PLAIN_TEXT,
@@ -57,7 +58,7 @@ FORMATS = (
     Format("JSON Lines", (".jsonl", ".ndjson"), "json_records", is_light=True),
     PARQUET,
     Format("mailbox", (".mbox", ".eml"), "mailbox"),
-    Format("code", tuple(_CODE.split()), "source_code", is_confined=False),
+    CODE,
     ZIP,
     TAR,
     GZIP,
@@ -82,6 +83,11 @@ _INSIDE_ZIP = {
 def has_known_suffix(name: str) -> bool:
     """Return whether a file of this name is read from a folder."""
     return PurePosixPath(name).suffix.lower() in SUFFIXES
+
+
+def is_code(name: str) -> bool:
+    """Return whether a file of this name is source code."""
+    return _BY_SUFFIX.get(PurePosixPath(name).suffix.lower()) is CODE
 
 
 def may_be_page(path: str) -> bool:

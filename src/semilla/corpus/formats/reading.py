@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import PurePosixPath
@@ -12,7 +12,7 @@ from semilla.corpus.formats.confined import ConfinedReader
 from semilla.corpus.formats.extracted import Extracted, ReadOptions, UnreadableError, mend_surrogates
 from semilla.corpus.formats.known import Format, find_format
 from semilla.corpus.formats.packed import MAX_DEPTH, Budget, unpack
-from semilla.errors import InvalidCorpusError
+from semilla.errors import DependencyError, InvalidCorpusError
 from semilla.installation import list_missing, suggest_installation
 
 LIGHT_BYTES = 1 << 15
@@ -74,6 +74,15 @@ def _read(
                 )
     except InvalidCorpusError as error:
         yield LeftOut(name, error)
+
+
+def require_readers(names: Iterable[str]) -> None:
+    """Raise DependencyError when files of these names need a package that is not installed."""
+    for name in names:
+        try:
+            _refuse_unusable(find_format(name, b""), name=name)
+        except UnreadableError as error:
+            raise DependencyError(error.message, next_command=error.next_command) from error
 
 
 def _refuse_unusable(kind: Format, *, name: str) -> None:

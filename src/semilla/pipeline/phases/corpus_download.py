@@ -45,7 +45,7 @@ def read_inputs(config: PipelineConfiguration, records: Mapping[str, PhaseRecord
 
 
 def _describe_content(source: CorpusSource, config: PipelineConfiguration) -> dict[str, Any]:
-    if source.kind == "url":
+    if source.kind in {"url", "data set"}:
         return {}
     if source.is_local:
         return {"files": fingerprint_files(source)}
