@@ -1,8 +1,13 @@
 """Build the web edition with Zensical, and check that it is self-contained.
 
+    python scripts/build_web.py [RUN]
+
+The page ``model.html`` of a finished RUN becomes a part of the site: readers look inside that model.
+
 By default, pages opened from a folder download a script for their search. The site uses a copy of ours from docs/assets
 instead. Zensical also clears the folder .cache beside its configuration file, so it gets a copy to work in. There, each
-page of the guide that exists in English and in Spanish gets a link to the other language below its title.
+page of the guide that exists in English and in Spanish gets a link to the other language below its title, and
+scripts/draw_figures.py adds figures.
 """
 
 from __future__ import annotations
@@ -17,9 +22,12 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from draw_figures import PLACES, insert_figures
+
 PROJECT = Path(__file__).parents[1]
 SHIM_ADDRESS = "https://unpkg.com/iframe-worker/shim"
 THEME = "scripts/web_theme"
+MODEL = "model.html"
 SHIM = "assets/iframe-worker.js"
 LINK = re.compile(r"\[(?P<words>[^\]]+)\]\((?P<address>\.\./[^)\s]+)\)")
 
@@ -46,8 +54,11 @@ class Page(HTMLParser):
             self.resources.add(values["href"])
 
 
-def build(site: Path) -> None:
-    """Write the site into a fresh folder; raises CalledProcessError if Zensical warns about anything."""
+def build(site: Path, *, model: Path | None = None) -> None:
+    """Write the site into a fresh folder; raises CalledProcessError if Zensical warns about anything.
+
+    ``model`` is the ``model.html`` of a run. It becomes a part of the site, and the chapter on the model links to it.
+    """
     with tempfile.TemporaryDirectory() as folder:
         shutil.copy(PROJECT / "zensical.toml", folder)
         docs = Path(shutil.copytree(PROJECT / "docs", Path(folder) / "docs"))
@@ -56,6 +67,18 @@ def build(site: Path) -> None:
             path.write_text(keep_inside(path, docs=docs), encoding="utf-8")
         for path in docs.glob("guide/es/*.md"):
             link_languages(docs / "guide" / path.name, path)
+        if model:
+            shutil.copy(model, docs / "assets" / MODEL)
+        for name in {name for name, _ in PLACES.values()}:
+            for path in docs.glob(f"guide/**/{name}"):
+                language = "es" if path.parent.name == "es" else "en"
+                address = (
+                    f"{'../' * (len(path.relative_to(docs).parts) - 1)}assets/{MODEL}#inside" if model else ""
+                )
+                page = insert_figures(
+                    path.read_text(encoding="utf-8"), name, language=language, model_address=address
+                )
+                path.write_text(page, encoding="utf-8")
         command = [sys.executable, "-m", "zensical", "build", "--strict"]
         subprocess.run(command, cwd=folder, check=True)
         for path in Path(folder).glob("site/**/*.html"):
@@ -106,7 +129,7 @@ def find_faults(site: Path) -> Iterator[str]:
 
 def main() -> int:
     site = PROJECT / "site"
-    build(site)
+    build(site, model=Path(sys.argv[1]) / MODEL if sys.argv[1:] else None)
     faults = list(find_faults(site))
     print("\n".join(faults) or f"open {site / 'guide' / 'index.html'}")
     return 1 if faults else 0

@@ -29,6 +29,7 @@ GUIDE = ROOT / "docs" / "guide"
 PAGES = [ROOT / "README.md", *sorted(GUIDE.glob("*.md"))]
 SPANISH_PAGES = sorted(GUIDE.glob("es/*.md"))
 RECORDED = GUIDE / "recorded" / "first-run.json"
+FIGURES = RECORDED.with_name("figures.json")
 NUMBER = re.compile(r"[-+]?\d[\d.,\u202f]*(?=<!-- recorded: (?P<name>\w+) (?P<format>[^ ]+) -->)")
 BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 

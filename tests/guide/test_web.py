@@ -14,8 +14,14 @@ from browser import DESKTOP, PHONE, Browser, find_chromium
 from build_web import build, find_faults
 
 ROOT = Path(__file__).parents[2]
-PAGES = ["01-overview", "09-hyperparameters", "problems"]
-"""Pages with wide diagrams, wide tables and long links."""
+PAGES = [
+    "01-overview",
+    "07-evaluation-and-checkpoints",
+    "09-hyperparameters",
+    "problems",
+    "es/03-model-initialization",
+]
+"""Pages with wide diagrams, figures, wide tables and long links."""
 WAIT_FOR = """new Promise(done => {{
   const look = () => {{
     const one = [...document.body.children].map(part => part.shadowRoot?.querySelector("{selector}")).find(Boolean);
