@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import unicodedata
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from semilla.export import gguf, huggingface, onnx_folder, parity
 from semilla.export.trained_model import TrainedModel
 from semilla.model.generate import generate_sample
 from semilla.model.transformer import Transformer, initialize_weights
-from semilla.tokenizer.tokenizer import NEWLINE_ID, Tokenizer, check_round_trip
+from semilla.tokenizer.tokenizer import BEGIN_ID, END_ID, Tokenizer, check_round_trip
 from semilla.tokenizer.training import train_tokenizer
 
 TEXTS = {
@@ -39,7 +40,9 @@ TEXTS = {
     "code": "def add(a,  b):\n\tif a:\n\t\treturn a  +  b   # all\n\f\nclass A:\n    pass",
     "decomposed": unicodedata.normalize("NFD", "Él pidió café con piñones.\nÅngström, naïve, 각하."),
 }
-MAX_STEPS, LEARNED_LOSS = 300, 0.05
+MAX_STEPS, RATE = 300, 1e-2
+LEARNED = 0.6
+"""Least probability of every token. Training on makes the logits larger, and so the rounding errors of float32."""
 EXACT = {"code", "decomposed"}
 """Cleaning composes accents and normalises spaces, unless ``--layout verbatim`` says otherwise; code has it."""
 
@@ -63,20 +66,23 @@ def make_model(script: str) -> TrainedModel:
         [text * 12, words], vocab_size=400, model_type="unigram", is_size_explicit=False
     ).model
     network = Transformer(
-        ModelArchitecture(d_model=64, num_heads=2, dim_feedforward=128, num_layers=1),
+        ModelArchitecture(d_model=64, num_heads=2, dim_feedforward=128, num_layers=2),
         vocab_size=Tokenizer(tokenizer).vocab_size,
         max_positions=192,
     )
     initialize_weights(network, generator=torch.Generator().manual_seed(1))
-    ids = torch.tensor([[NEWLINE_ID, *Tokenizer(tokenizer).encode(text).tolist()]])
-    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-2)
-    for _ in range(MAX_STEPS):
+    ids = torch.tensor([[BEGIN_ID, *Tokenizer(tokenizer).encode(text).tolist(), END_ID]])
+    optimizer = torch.optim.AdamW(network.parameters(), lr=RATE)
+    for step in range(MAX_STEPS):
         logits = network.compute_logits(network(ids[:, :-1]))
-        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten())
-        if loss < LEARNED_LOSS:
+        losses = torch.nn.functional.cross_entropy(
+            logits.flatten(0, 1), ids[:, 1:].flatten(), reduction="none"
+        )
+        if losses.max() < -math.log(LEARNED):
             break
+        optimizer.param_groups[0]["lr"] = RATE * (1 - step / MAX_STEPS)
         optimizer.zero_grad()
-        loss.backward()
+        losses.mean().backward()
         optimizer.step()
     return TrainedModel(network.eval(), tokenizer, (text, text), version="1.0.0")
 
@@ -95,20 +101,20 @@ def test_pieces_give_the_text_back(script: str) -> None:
     check_round_trip(make_model("Latin" if script != "Latin" else "code").tokenizer, TEXTS[script])
 
 
-@pytest.mark.parametrize("script", sorted(set(TEXTS) - {"Arabic"}))
+@pytest.mark.parametrize("script", TEXTS)
 def test_a_model_writes_the_text_it_has_learned(script: str) -> None:
-    """Character for character. This network begins the Arabic text with its second line: both follow a line break."""
+    """Character for character, and then it ends."""
     model = make_model(script)
-    written, _ = generate_sample(
+    written, ending = generate_sample(
         model.network,
         model.tokenizer,
         "",
-        start_id=NEWLINE_ID,
-        num_tokens=len(model.tokenizer.encode(TEXTS[script])),
+        start_id=BEGIN_ID,
+        num_tokens=len(model.tokenizer.encode(TEXTS[script])) + 2,
         temperature=0.01,
         seed=0,
     )
-    assert written == TEXTS[script]
+    assert (written, ending) == (f"{TEXTS[script]}\n", "itself")
 
 
 @pytest.mark.parametrize("script", TEXTS)
