@@ -174,7 +174,7 @@ def nothing_starts(folder: Path) -> Iterator[None]:
         contextlib.chdir(folder),
         mock.patch("semilla.pipeline.main_job.run_pipeline", start),
         mock.patch("semilla.pipeline.main_job.run_validation", start),
-        mock.patch("semilla.commands.check.check_all", start),
+        mock.patch("semilla.pipeline.phases.prerequisite_check.check_all", start),
         mock.patch("semilla.commands.plan.read_facts", start),
         mock.patch("semilla.server.connections.open_socket", start),
         mock.patch("sys.stdin", io.TextIOWrapper(io.BytesIO())),

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -322,6 +323,26 @@ def test_next_command_repeats_the_run_with_resume(place, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(
+    ("argv", "suggested", "shown"),
+    [
+        ("run -o new", "semilla run --corpus-source sample", " --output-dir new"),
+        ("run --output-dir='my run'", "semilla run --corpus-source sample", " --output-dir 'my run'"),
+        ("run", "semilla run --corpus-source sample", ""),
+        ("run -o data", "semilla run --corpus-source sample", ""),
+        ("run -o new", "semilla run -o other", ""),
+        ("run -o new", "semilla run --output-dir=other", ""),
+        ("run -o new", "semilla run --help", ""),
+        ("check book.txt -o new", "semilla status", ""),
+    ],
+)
+def test_a_suggested_run_writes_where_the_failed_one_did(place, monkeypatch, capsys, argv, suggested, shown):
+    """Without its directory, it would replace the run in the default one."""
+    monkeypatch.setattr(cli, "dispatch", raise_always(NetworkError("gone", next_command=suggested)))
+    cli.main(shlex.split(argv))
+    assert f"next: {suggested}{shown}\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     ("argv", "suggested"),
     [
         ("run --resume", None),
@@ -467,7 +488,7 @@ WORDS = st.one_of(
 )
 def test_any_command_line_ends_with_a_code_of_the_table(calls, capsys, monkeypatch, argv):
     """No sequence of words leads to a traceback or an exit code outside the table."""
-    monkeypatch.setattr("semilla.commands.check.check_all", lambda config, **kwargs: [])
+    monkeypatch.setattr("semilla.pipeline.phases.prerequisite_check.check_all", lambda config, **kwargs: [])
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO()))
     words = [word for word in argv if word != "--debug"]  # it is there to show a traceback
     assert cli.main(words) in set(EXIT_CODES) - {70}

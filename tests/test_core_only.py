@@ -13,6 +13,7 @@ import pytest
 from small_runs import hash_tree, write_workplace
 
 from semilla import installation
+from semilla.commands import COMMANDS
 
 ROOT = Path(__file__).parents[1]
 PROGRAM = """
@@ -53,6 +54,8 @@ def start_core(*words: str) -> subprocess.CompletedProcess[str]:
         ("validate data", 74, "torch", "train"),
         ("report data", 74, "jinja2", "train"),
         ("report data data", 74, "jinja2", "train"),
+        ("check book.txt", 1, "torch", "train"),
+        ("plan book.txt --minutes 5", 74, "torch", "train"),
         ("run --output-dir data", 1, "torch", "train"),
         ("run --output-dir data --progress json", 1, "torch", "train"),
         ("sweep --seed 1,2", 74, "torch", "train"),
@@ -81,7 +84,18 @@ def test_missing_packages_are_named_and_nothing_is_touched(
 
 
 @pytest.mark.parametrize(
-    "command", ["status data", "guide oom", "config show", "--help", "clean data --help"]
+    "command",
+    [
+        *[f"{name} --help" for name in COMMANDS],
+        "--help",
+        "clean --yes data",
+        "completion bash",
+        "config show",
+        "config schema",
+        "guide oom",
+        "list",
+        "status data",
+    ],
 )
 def test_the_core_needs_no_extra(place: Path, command: str) -> None:
     """Reading what a run left works without training packages."""

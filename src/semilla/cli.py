@@ -12,6 +12,7 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
 from importlib import import_module
+from pathlib import Path
 from typing import Any, NoReturn
 
 from semilla import __version__
@@ -245,7 +246,20 @@ def choose_next_command(error: SemillaError, *, command: str, words: Sequence[st
     suggested = shlex.split(found)[1:]
     shows_more = "--debug" in suggested and "--debug" not in words
     is_new = shows_more or describe_action(suggested) != describe_action(words)
-    return found if is_new or isinstance(error, InterruptedRunError) else f"semilla guide {error.category}"
+    if not (is_new or isinstance(error, InterruptedRunError)):
+        return f"semilla guide {error.category}"
+    return f"{found}{repeat_directory(suggested, words)}"
+
+
+def repeat_directory(suggested: Sequence[str], words: Sequence[str]) -> str:
+    """The flag that makes a suggested run write where the failed one did, not into the default directory."""
+    there, here = describe_action(suggested), describe_action(words)
+    if not isinstance(there, tuple) or not isinstance(here, tuple):
+        return ""
+    directory = here[0].output_directory
+    names_one = any(re.match(r"(-o|--output-dir)(=|$)", word) for word in suggested)
+    is_same = names_one or there[0].output_directory == directory
+    return "" if is_same else f" --output-dir {shlex.quote(directory)}"
 
 
 def describe_action(words: Sequence[str]) -> object:
@@ -258,7 +272,9 @@ def describe_action(words: Sequence[str]) -> object:
 
             arguments, unknown = build_parser("run").parse_known_args(kept[1:])
             arguments.unknown = unknown
-            return load_arguments(arguments).config, arguments.resume_from_checkpoint
+            config = load_arguments(arguments).config
+            directory = str(Path(config.output_directory))  # the default is "./data/"
+            return config.model_copy(update={"output_directory": directory}), arguments.resume_from_checkpoint
     return sorted(part for word in kept for part in word.split("=", 1))
 
 

@@ -329,7 +329,7 @@ def test_a_conversation_greets_and_knows_commands(
         "nearest valid value: 10",
         "did you mean /temperature?",
         "seed = 7",
-        "'x' is no whole number",
+        "'x' is not a whole number",
     ):
         assert expected in out
 

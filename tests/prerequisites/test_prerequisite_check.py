@@ -123,7 +123,9 @@ def test_a_corpus_of_the_same_source_counts_as_there(place):
 
 
 def replace_checks(monkeypatch, *checks):
-    monkeypatch.setattr("semilla.commands.check.check_all", lambda config, **kwargs: list(checks))
+    monkeypatch.setattr(
+        "semilla.pipeline.phases.prerequisite_check.check_all", lambda config, **kwargs: list(checks)
+    )
 
 
 def test_check_prints_the_whole_table_also_when_some_fail(place, monkeypatch, capsys):

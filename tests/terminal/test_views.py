@@ -115,6 +115,19 @@ def test_a_narrow_terminal_gets_fewer_figures_but_whole_ones(
     assert not any(text in bar + curve for text in left_out)
 
 
+@pytest.mark.parametrize(("width", "shows_memory"), [(100, True), (60, False)])
+def test_the_memory_is_shown_where_all_of_it_fits(
+    monkeypatch: pytest.MonkeyPatch, width: int, shows_memory: bool
+) -> None:
+    """What the run is doing, and for how long, comes first."""
+    monkeypatch.setattr(RunView, "memory_mb", 134.0)
+    view = follow()
+    view.activity = "learning a vocabulary"
+    line = next(line for line in draw(view, width=width).splitlines() if view.activity in line)
+    assert line.endswith(", 134 MB of memory") is shows_memory
+    assert line.endswith(" s") is not shows_memory
+
+
 @pytest.mark.parametrize("state", ["interrupted", "failed"])
 def test_a_run_that_stopped_says_where(tmp_path: Path, state: str) -> None:
     """The phase is marked as stopped, and the step is not shown any more."""

@@ -6,12 +6,9 @@ import argparse
 
 from semilla.configuration.flags import add_settings, load_arguments
 from semilla.configuration.schema import PipelineConfiguration
-from semilla.corpus.cleaning_sample import sample_cleaning
 from semilla.corpus.manifest import CorpusManifest
-from semilla.corpus.sources import resolve_sources
-from semilla.pipeline.phases.prerequisite_check import check_all, raise_failed
-from semilla.pipeline.start_model import adopt_start
-from semilla.terminal.cleaning_steps import print_steps
+from semilla.installation import EXTRAS
+from semilla.prerequisites.packages import require_packages
 from semilla.terminal.console import print_json, print_text
 from semilla.terminal.corpus_table import print_corpus
 from semilla.terminal.tables import print_table
@@ -32,7 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     changes = {"corpus_source": "\n".join(arguments.source)} if arguments.source else {}
-    config = adopt_start(load_arguments(arguments, **changes).config)
+    config = load_arguments(arguments, **changes).config
+    require_packages(*EXTRAS["train"], task="a check")
+    from semilla.pipeline.phases.prerequisite_check import check_all, raise_failed  # noqa: PLC0415 - needs urllib3
+    from semilla.pipeline.start_model import adopt_start  # noqa: PLC0415
+
+    config = adopt_start(config)
     tried: list[tuple[CorpusManifest, str]] = []
     checks = check_all(config, show_text=lambda manifest, text: tried.append((manifest, text)))
     if arguments.json:
@@ -53,6 +55,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _show_cleaning(config: PipelineConfiguration) -> None:
+    from semilla.corpus.cleaning_sample import sample_cleaning  # noqa: PLC0415 - needs urllib3, as above
+    from semilla.corpus.sources import resolve_sources  # noqa: PLC0415
+    from semilla.terminal.cleaning_steps import print_steps  # noqa: PLC0415
+
     sources = [source for source in resolve_sources(config.corpus_source) if source.is_local]
     if not sources:
         print_text("--show-cleaning shows files of this machine only")

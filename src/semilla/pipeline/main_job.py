@@ -38,6 +38,7 @@ from semilla.records.heartbeat import open_heartbeat
 from semilla.records.links import refuse_links
 from semilla.records.lock import hold_lock
 from semilla.records.log import record_log
+from semilla.records.nearby import find_run_nearby
 from semilla.records.run_configuration import read_run_configuration, write_run_configuration
 from semilla.records.status import PipelineStatus
 from semilla.system import interrupts
@@ -173,6 +174,10 @@ def decide_resume(
                 kept="every checkpoint",
             )
         resume = ask(f"{journal.directory} holds an unfinished training. Continue it?")
+    if resume and journal.previous is None and not checkpoints:
+        meant = find_run_nearby(journal.directory)
+        hint = f"; did you mean {meant}?" if meant else "."
+        journal.tell(Note(f"{journal.directory} holds nothing to resume; a new run starts{hint}"))
     return config.model_copy(update={"resume_from_checkpoint": bool(resume)})
 
 

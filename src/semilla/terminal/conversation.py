@@ -98,7 +98,7 @@ class Conversation:
             number = kind(value)
         except ValueError:
             raise InvalidConfigError(
-                f"{value!r} is no {'number' if kind is float else 'whole number'}"
+                f"{value!r} is not a {'number' if kind is float else 'whole number'}"
             ) from None
         if name == "seed":
             if not 0 <= number < 2**63:

@@ -35,7 +35,7 @@ def draw_view(view: RunView, *, width: int, height: int = USUAL_HEIGHT, message:
     room = height - 1 - len(PHASES) - 1 - len(below) - bool(view.transfer)
     lines: list[RenderableType] = [title]
     for phase in PHASES:
-        lines.append(draw_phase(view, phase))
+        lines.append(draw_phase(view, phase, width=width))
         if phase == view.phase and view.transfer:
             lines.append(_draw_transfer(view.transfer, width=width))
         if phase == "model_training":
@@ -50,7 +50,7 @@ def draw_view(view: RunView, *, width: int, height: int = USUAL_HEIGHT, message:
     return Group(*lines)
 
 
-def draw_phase(view: RunView, phase: str) -> Text:
+def draw_phase(view: RunView, phase: str, *, width: int) -> Text:
     if phase in view.finished:
         outcome, elapsed_s = view.finished[phase]
         end = format_duration(elapsed_s) if outcome == "done" else outcome
@@ -63,7 +63,8 @@ def draw_phase(view: RunView, phase: str) -> Text:
     spent = format_duration(time.monotonic() - view.phase_began_s)
     activity = f"{view.activity}, " if view.activity else ""
     memory = f", {memory_mb:,.0f} MB of memory" if (memory_mb := view.memory_mb) else ""
-    return Text.assemble((" ◐ ", LEAF), (f"{phase:<20}", "bold"), activity, (spent + memory, "dim"))
+    line = Text.assemble((" ◐ ", LEAF), (f"{phase:<20}", "bold"), activity, (spent, "dim"))
+    return line.append(memory, "dim") if line.cell_len + len(memory) < width else line
 
 
 def draw_training(view: RunView, *, width: int, height: int) -> list[RenderableType]:
