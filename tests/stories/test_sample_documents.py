@@ -17,7 +17,7 @@ from semilla.stories import OPENINGS, SampleDocument, generate_corpus, list_open
 from semilla.stories.documents import choose_grade
 from semilla.stories.stories import load_library, tell_story
 
-RECORDED_SHA256 = "05c9a4a9359bdfb01d522b66c1b96230f0e739759d33530c056672e59ff17fa5"
+RECORDED_SHA256 = "e8a364aadbe72005df028d5abc5afffa64f8f9b3046008f4f8e3bec9d7b8e07e"
 """Of seed 0 at 20,000 bytes. Update it only when material or engine were changed on purpose."""
 
 SENTENCE_END = re.compile(r'(?<=[.!?])["»]?\s+(?=[A-ZÁÉÍÓÚÑ"«¿¡—])')

@@ -14,7 +14,7 @@ from semilla.errors import InternalError
 from semilla.stories.templates import Template, compile_lines
 from semilla.stories.terms import LANGUAGES, Gender, Language, Part, Term
 
-_NAMES_KNOWN = (12, 24)
+_NAMES_KNOWN = 12
 """Names of each gender in grades 1 and 2: a model only learns to follow a name if it reads it often."""
 
 Forms = Mapping[str, Mapping[Language, tuple[Template, ...]]]
@@ -138,7 +138,7 @@ def _read_entries(content: dict[str, Any]) -> Iterator[Entry]:
     for category, table in content.items():
         if part == "name":
             for spelling, rank in zip(table["names"], count(), strict=False):
-                yield _make_name(spelling, category, grade=1 + sum(rank >= known for known in _NAMES_KNOWN))
+                yield _make_name(spelling, category, grade=1 if rank < _NAMES_KNOWN else 3)
         else:
             for key, row in (*table.items(), *_read_lines(category, table)):
                 if isinstance(row, dict):
