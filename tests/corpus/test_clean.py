@@ -95,6 +95,15 @@ def test_markers(before: str, after: str) -> None:
     assert result.markers == "both"
 
 
+def test_an_end_marker_with_a_star_needs_no_start() -> None:
+    """Texts of 1992 have no start marker, and a star before the end."""
+    result = clean(
+        f"The Project Gutenberg Etext of X\n\n\n{BODY}\n*End of The Project Gutenberg Etext of X\n"
+    )
+    assert result.text == EXPECTED
+    assert result.markers == "end"
+
+
 def test_licence_heading_is_no_start_marker() -> None:
     """The bare START of the licence after the end does not start a second text."""
     assert "agree" not in clean(wrap(BODY)).text

@@ -95,6 +95,42 @@ def test_line_numbers_at_the_left_go() -> None:
     assert result.removed["line_numbers"] == sum(len(str(row)) for row in range(5, len(verses) + 1, 5))
 
 
+@pytest.mark.parametrize("margin", ["{number:>8} {text}", "{text:<60}{number}"])
+def test_line_numbers_of_a_long_epic_go(margin: str) -> None:
+    """An epic has more than 9,999 verses."""
+    verses = [f"Verse of the old song the river sang to {word}," for word in WORDS * 2]
+    lines = [
+        margin.format(number=row if row % 5 == 0 else "", text=verse)
+        for row, verse in enumerate(verses, start=9_983)
+    ]
+    assert clean(book("\n".join(lines))).text.split("\n")[:-1] == verses
+
+
+def test_the_only_number_of_a_short_poem_goes() -> None:
+    """Where every tenth verse of a book has a number, a sonnet has one alone: it counts from the first verse."""
+    verses = [f"Verse of the old song the river sang to {word}," for word in WORDS]
+    poem = [f"{verse:<60}10" if row == 10 else verse for row, verse in enumerate(verses[:14], start=1)]
+    long_poem = [
+        f"{verse:<60}{row}" if row % 10 == 0 else verse for row, verse in enumerate(verses * 3, start=1)
+    ]
+    text = "\n\n".join(["\n".join(long_poem), *("\n".join(["A SONNET", "", *poem]) for _ in range(3))])
+    result = clean(book(text))
+    assert result.text.count("10") == 0
+    assert result.text.count(verses[9]) == len(long_poem) // len(WORDS) + 3
+    table = "\n".join(f"lamps of {word:<51}{row}" for row, word in enumerate(WORDS[:12], start=1))
+    assert clean(book(f"{text}\n\n{table}")).text.count("10") == 1
+
+
+def test_a_number_between_two_steps_goes() -> None:
+    """Where two speakers share a verse, an edition numbers its two lines too."""
+    verses = [f"Verse of the old song the river sang to {word}," for word in WORDS * 2]
+    numbered = [
+        f"{verse:<60}{row}" if row % 10 == 0 or row == 12 else verse
+        for row, verse in enumerate(verses, start=1)
+    ]
+    assert clean(book("\n".join(numbered))).text.split("\n")[:-1] == verses
+
+
 @pytest.mark.parametrize("step", [1, 5])
 def test_numbers_before_the_lines_of_a_list_stay(step: int) -> None:
     """A number that begins every line does not count lines: it stays."""
@@ -181,6 +217,52 @@ def test_short_verses_in_wrapped_prose_stay(line: str, is_book: bool) -> None:
     text = f"{prose}\n" + "\n".join([f"    {line}"] * 4) + f"\n\n{prose}"
     kept = clean(book(text) if is_book else text).text.split("\n")
     assert [one.strip() for one in kept].count(line) == 4
+
+
+@pytest.mark.parametrize("is_book", [True, False])
+def test_chinese_verse_of_equal_lines_stays(is_book: bool) -> None:
+    """Verses that end in a comma or a stop, with a comma inside, stay lines, whatever their length."""
+    rng = random.Random(7)
+    verses = [
+        f"{''.join(rng.choices('河边的老房子', k=12))}，{''.join(rng.choices('灯火夜船', k=11))}{stop}"  # noqa: RUF001
+        for stop in "，，，。" * 6  # noqa: RUF001
+    ]
+    text = "\n\n".join("\n".join(verses[i : i + 6]) for i in range(0, 24, 6))
+    kept = clean(book(text) if is_book else text).text.split("\n")
+    assert [line for line in kept if line] == verses
+
+
+@pytest.mark.parametrize("is_book", [True, False])
+def test_a_chinese_speaker_in_brackets_begins_a_line(is_book: bool) -> None:
+    """A heading is not full because the speech below it has no space that ends its first word."""
+    prose = "\n".join(["河边的老房子里有一盏灯，灯下坐着一个人，他"] * 8 + ["在等船。"])  # noqa: RUF001
+    speech = "(旦)河边的灯火已经亮了，船还没有来到，谁在等。"  # noqa: RUF001
+    text = f"{prose}\n\n【歌】　河边的灯\n{speech}\n\n{prose}"
+    lines = clean(book(text) if is_book else text).text.split("\n")
+    assert speech in lines
+
+
+def test_two_wrapped_paragraphs_in_a_thousand_poems_say_nothing_of_the_poems() -> None:
+    """Long verses stay lines beside a few paragraphs that were wrapped at their width."""
+    rng = random.Random(9)
+    verse = "The old river carries the green lamps of the night down to the salt of the sea"
+    poems = "\n\n".join(["\n".join([verse, "and nobody slept", "until it came home"])] * 300)
+    prose = make_paragraph(rng, width=78)
+    kept = clean(f"{prose}\n\n{poems}\n\n{prose}").text.split("\n")
+    assert kept.count(verse) == 300
+
+
+@pytest.mark.parametrize("is_book", [True, False])
+def test_numbered_verses_of_scripture_are_paragraphs(is_book: bool) -> None:
+    """Verses that begin with a number are one line each, though they were wrapped and some end without a stop."""
+    rng = random.Random(8)
+    verses = []
+    for number in range(1, 40):
+        verse = f"{number}. {' '.join(make_paragraph(rng, width=70).split())}"
+        verses.append(verse.replace("river", "River").rstrip(".") if number % 2 else verse)
+    text = "\n".join(textwrap.fill(verse, 70) for verse in verses)
+    cleaned = clean(book(text) if is_book else text).text
+    assert cleaned.rstrip("\n").split("\n") == verses
 
 
 @pytest.mark.parametrize("width", [45, 60, 79, 110])

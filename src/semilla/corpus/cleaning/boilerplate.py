@@ -42,10 +42,10 @@ _PAGE_NUMBER = re.compile(
 )
 _PAGE_NUMBER_LINE = re.compile(rf"^[ \t]*(?:{_PAGE_NUMBER.pattern})[ \t]*$", re.M | re.I)
 _NUMBERED_LINE = re.compile(
-    r"(?P<text>.{0,120}?\S)(?P<gap>(?= {2}| ?\. \.|\.{5})[ .]{2,120}+)(?P<number>\d{1,4}|[ivxlc]{1,7})", re.I
+    r"(?P<text>.{0,120}?\S)(?P<gap>(?= {2}| ?\. \.|\.{5})[ .]{2,120}+)(?P<number>\d{1,5}|[ivxlc]{1,7})", re.I
 )
 """A line that ends in a gap or dots and a number: in a table of contents, at the margin of verse, or in a table."""
-_LEFT_NUMBERED = re.compile(r" {0,20}(?P<number>\d{1,4}) {1,10}(?P<text>[^\s\d.].*)")
+_LEFT_NUMBERED = re.compile(r" {0,20}(?P<number>\d{1,5}) {1,10}(?P<text>[^\s\d.].*)")
 """A line that begins with a number: at the other margin, or in a list."""
 _PAGE_HEADING = re.compile(r" {8,}[_*]*(?:page|p[aá]gs?\w*)[_*]*\.?", re.I)
 _CONTENTS_HEADING = re.compile(
@@ -127,8 +127,9 @@ def _strip_numbered_lines(text: str, ledger: Ledger) -> str:
     lines = text.split("\n")
     numbered = _find_numbered_lines(lines)
     contents = {one.row for run in _find_runs(numbered) if _is_contents(run, lines) for one in run}
-    margins = _find_margin_numbers([one for one in numbered if one.row not in contents])
-    lefts = _find_margin_numbers(_find_left_numbers(lines), min_proofs=_MIN_PROOFS)
+    openings = _find_openings(lines)
+    margins = _find_margin_numbers([one for one in numbered if one.row not in contents], openings)
+    lefts = _find_margin_numbers(_find_left_numbers(lines), openings, min_proofs=_MIN_PROOFS)
     if not contents and not margins and not lefts:
         return text
     kept = []
@@ -202,11 +203,25 @@ def _find_left_numbers(lines: Sequence[str]) -> list[_Numbered]:
     return found
 
 
-def _find_margin_numbers(numbered: Sequence[_Numbered], *, min_proofs: int = 1) -> set[int]:
+def _find_openings(lines: Sequence[str]) -> frozenset[int]:
+    """Return the places of the lines that follow a blank one."""
+    found, place, is_blank = set(), 0, True
+    for line in lines:
+        if line.strip():
+            place += 1
+            if is_blank:
+                found.add(place)
+        is_blank = not line.strip()
+    return frozenset(found)
+
+
+def _find_margin_numbers(
+    numbered: Sequence[_Numbered], openings: frozenset[int], *, min_proofs: int = 1
+) -> set[int]:
     """Find the lines whose number counts lines: every fifth, for example.
 
-    A step that is proven twice also holds across lines that do not count, such as notes between the verses. Fewer
-    than ``min_proofs`` prove nothing.
+    A step that is proven twice also holds across lines that do not count, such as notes between the verses, and for
+    the only number of a short poem, which counts from one of ``openings``. Fewer than ``min_proofs`` prove nothing.
     """
     pairs = list(pairwise(one for one in numbered if not one.is_roman and not one.has_dots))
     sure = [pair for pair in pairs if _counts_lines(*pair) and _are_multiples(*pair)]
@@ -217,15 +232,32 @@ def _find_margin_numbers(numbered: Sequence[_Numbered], *, min_proofs: int = 1) 
         return set()
     found = {one.row for pair in sure for one in pair}
     if num_proofs >= _MIN_PROOFS:
+        found |= _find_lone_numbers(numbered, openings, step=step)
         for one, after in [*pairs, *reversed(pairs)]:
             num_lines, num_notes = (
                 after.number - one.number,
                 after.place - one.place - after.number + one.number,
             )
-            is_step = num_lines > 0 and num_lines % step == 0 and 0 <= num_notes <= _MAX_NOTE_LINES
-            if is_step and {one.row, after.row} & found:
+            is_step = num_lines % step == 0 and 0 <= num_notes <= _MAX_NOTE_LINES
+            # Where two speakers share a verse, editions number the line between two steps as well.
+            if num_lines > 0 and (is_step or num_notes == 0) and {one.row, after.row} & found:
                 found |= {one.row, after.row}
     return found
+
+
+def _find_lone_numbers(numbered: Sequence[_Numbered], openings: frozenset[int], *, step: int) -> set[int]:
+    """Find the numbers that count the lines of a poem from its first one. Rows that are numbered one by one do not."""
+    places = {one.place for one in numbered}
+    return {
+        one.row
+        for one in numbered
+        if one.number > 0
+        and one.number % step == 0
+        and one.place - one.number + 1 in openings
+        and not {one.place - 1, one.place + 1} & places
+        and not one.is_roman
+        and not one.has_dots
+    }
 
 
 def _counts_lines(one: _Numbered, after: _Numbered) -> bool:

@@ -38,7 +38,7 @@ _END = re.compile(
     r"|(?:[*_]+[ \t]*)?(?:End|Ende|Fin|Fim|Fine|Einde)\b[^\n.,;]{0,30}\bProje(?:ct|kt|to|t) Gutenberg)[^\n]*",
     re.M | re.I,
 )
-_SURE_END = re.compile(r"[ \t]*(?:\*{3}|End of (?:the |this )?Project Gutenberg)", re.I)
+_SURE_END = re.compile(r"[ \t]*(?:\*{3}|[*_]*[ \t]*End of (?:the |this )?Project Gutenberg)", re.I)
 """An end that needs no start marker to be believed."""
 _LICENCE_OPENING = re.compile(
     r"^[ \t]*(?:\*{3}[ \t]*START: FULL LICENSE|THE FULL PROJECT GUTENBERG LICENSE)", re.M | re.I

@@ -33,8 +33,11 @@ PICTURE_GAP = "\x1f"
 _LINE_SPACES = " \t\u3000"
 _GAP = re.compile(r"(\n\n+)")
 _MIN_INTERRUPTED = 60
+_MIN_OWN_SHARE = 0.02
+"""Of the blocks of three lines or more: fewer that were wrapped say nothing of the others."""
 _ITEM = re.compile(r"\s*(?:[-*+•] |\d+[.)] |[\w.-]+(?: -|:) )")
 """An entry of a list, with a bullet, a number or a word of its own."""
+_NUMBERED = re.compile(r"\s*(\d{1,4})[.)] ")
 _TOUCHING_DASH = re.compile(r"—(?<=\w—)\w|--(?<=\w--)\w")
 _SPACED_DASH = re.compile(r"—(?<=\w—) \w|--(?<=\w--) \w")
 _EDGES = "\"'.,;:!?()[]“”‘’«»…—"  # noqa: RUF001
@@ -111,7 +114,9 @@ def _find_style(text: str, blocks: Sequence[list[str]], column: int | None, *, i
     if column is None:
         own = sorted((width, lines) for lines in blocks if (width := find_own_column(lines)))
         is_cut = are_cut_at_one_column([pair for _, lines in own for pair in pairwise(lines)])
-        column = own[int(0.95 * (len(own) - 1))][0] if len(own) > 1 else None
+        num_long = sum(len(lines) > 2 for lines in blocks)
+        is_enough = len(own) > 1 and len(own) >= _MIN_OWN_SHARE * num_long
+        column = own[int(0.95 * (len(own) - 1))][0] if is_enough else None
     has_hyphens = "-\n" in text
     words = (
         frozenset(word.strip(_EDGES) for word in set(text.lower().split()))
@@ -185,8 +190,14 @@ def _find_joints(lines: list[str], style: _Style) -> Iterator[bool]:
     ):
         return iter([False] * len(pairs))
     full = [is_full(line, after, column=column) for line, after in pairs]
-    if not style.is_book and sum(_ITEM.match(line) is not None for line in lines) > 1:
-        full = [one and not _ITEM.match(after) for one, (_, after) in zip(full, pairs, strict=True)]
+    item = _NUMBERED if _are_numbered(lines) else None if style.is_book else _ITEM
+    if item and sum(item.match(line) is not None for line in lines) > 1:
+        full = [one and not item.match(after) for one, (_, after) in zip(full, pairs, strict=True)]
+        if style.is_sure:  # what follows a full line without a mark of its own is the rest of an entry
+            return (
+                one and not starts_paragraph(*pair, is_wrapped=True)
+                for one, pair in zip(full, pairs, strict=True)
+            )
         return (one and goes_on(*pair) for one, pair in zip(full, pairs, strict=True))
     wrapped = [one or continues(*pair) for one, pair in zip(full, pairs, strict=True)]
     if own_column or (style.is_sure and is_prose(lines, full, wrapped)):
@@ -195,6 +206,13 @@ def _find_joints(lines: list[str], style: _Style) -> Iterator[bool]:
             for is_wrapped, (line, after) in zip(wrapped, pairs, strict=True)
         )
     return (one and goes_on(line, after) for one, (line, after) in zip(full, pairs, strict=True))
+
+
+def _are_numbered(lines: list[str]) -> bool:
+    """Return whether entries of a block count by one: verses of scripture, articles of a law."""
+    numbers = [int(match[1]) for line in lines if (match := _NUMBERED.match(line))]
+    num_counting = sum(after == one + 1 for one, after in pairwise(numbers))
+    return num_counting > 0 and 2 * num_counting > len(numbers) - 1
 
 
 def _find_joiner(line: str, after: str, style: _Style) -> str:

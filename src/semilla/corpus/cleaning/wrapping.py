@@ -43,7 +43,6 @@ _CODE = re.compile(
     r"""|^\s*(?:[#@]|//|>>>)"""
 )
 
-_FIRST_UNSPACED = "\u0e00"
 _UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3000-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
     "\uff01-\uff60\uff61-\uff9f\U00020000-\U0003fffd"
@@ -106,6 +105,8 @@ def find_own_column(lines: list[str]) -> int | None:
     num_continuing = sum(goes_on(line, after) for line, after in full)
     num_inner, num_ends = _count_punctuation(lines)
     is_prose = len(full) >= 2 and 2 * num_continuing >= len(full) and num_inner > num_ends
+    # In Chinese verse, each line ends in a comma or a stop, and has another inside.
+    is_prose = is_prose and 2 * num_ends < len(lines)
     return column if is_filled and is_prose and not are_cut_at_one_column(full) else None
 
 
@@ -213,7 +214,8 @@ def is_code(lines: list[str]) -> bool:
 def is_full(line: str, after: str, *, column: int) -> bool:
     """Return whether the first word of ``after`` would not have fitted on ``line``."""
     word = after.split(None, 1)[0]
-    if word >= _FIRST_UNSPACED and _IS_UNSPACED.match(word):
+    # Behind a bracket, too: a speaker or a stage direction.
+    if not word.isascii() and _IS_UNSPACED.search(word, 0, 2):
         return _measure_width(line) + _UNSPACED_SLACK >= column
     # Lines of one or two words are records: sequences, formulas, addresses.
     return _measure_width(line) + 1 + _measure_width(word) > column and _is_long(line)
