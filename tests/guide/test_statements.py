@@ -21,6 +21,7 @@ from semilla.records.metrics import CONVERGENCE_VARIANCE, OVERFITTING_GAP
 from semilla.tokenizer.tokenizer import BEGIN_ID
 from semilla.training.micro_batches import CHUNK_ROWS, GROUP_TARGETS, MICRO_BATCH_TOKENS
 from semilla.training.muon import POLYNOMIALS
+from semilla.training.optimizer import DECAY_MULTIPLIERS
 from semilla.training.sampled_softmax import SAMPLE_SIZE, is_worth_sampling
 from semilla.training.schedule import FINAL_SHARE, MOMENTUM_STEPS
 
@@ -100,20 +101,20 @@ def list_statements() -> dict[str, tuple[str, str]]:
         "query rows": ("training_loop", f"where {QUERY_ROWS} queries at a time"),
         "logits": ("training_loop", f"or {32 * 128 * 8000 * 4 / 1e6:.0f} MB in float32"),
         "chunk": ("training_loop", f"takes {CHUNK_ROWS} rows at a time"),
-        "group": ("training_loop", f"among {GROUP_TARGETS} targets"),
-        "sample": ("training_loop", f"targets and samples are {SAMPLE_SIZE} of its 1,000 pieces"),
+        "group": ("training_loop", f"takes {GROUP_TARGETS} positions at a time"),
+        "sample": ("training_loop", f"targets and samples together are {SAMPLE_SIZE} tokens"),
         "range": ("optimization", f"to between {moved.min():.2f} and {moved.max():.2f}"),
         "dips": ("optimization", "values near {:.2f}, {:.2f} and {:.2f} end lowest".format(*dips)),
         "one value": ("optimization", f"0.5 becomes 1.75 and then {apply_polynomials(np.array(0.5)):.2f}"),
         "valley x": ("optimization", f"x has only come from 5 to {5 * (1 - 0.07) ** 10:.2f}"),
         "valley y": ("optimization", f"y is already at {(1 - 0.07 * 25) ** 10:.3f}"),
-        "decay": ("optimization", f"a weight of 2 becomes {2 * (1 - 0.006 * 0.1):.4f}"),
+        "decay": ("optimization", f"a weight of 2 becomes {2 * (1 - 0.006 * 0.1 * DECAY_MULTIPLIERS['embeddings']):.4f}"),
         "momentum": ("optimization", f"over the first {MOMENTUM_STEPS} steps"),
         "schedule": ("optimization", f"½ = {1 - (1 - FINAL_SHARE) / 2:.2f}. The whole curve"),
         "embedding": ("model_initialization", f"standard deviation {EMBEDDING_DEVIATION:g} and"),
         "embedding x 100": ("model_initialization", f"with deviation {100 * EMBEDDING_DEVIATION:g} instead of"),
         "logits x 100": ("model_initialization", f"±{100 * EMBEDDING_DEVIATION * math.sqrt(width):.0f} or more"),
-        "random logits": ("model_initialization", f"half of its square, {random_cost(width):.2f}, is what"),
+        "random logits": ("model_initialization", f"they cost {random_cost(width):.2f}"),
         "norm": ("model_initialization", f"so it becomes ({3 / 12.5**0.5:.3f}, {4 / 12.5**0.5:.3f})"),
         "silu": ("model_initialization", f"silu(2) = {2 * squash(2):.3f}, silu(-6) = {-6 * squash(-6):.3f}"),
         "ten pairs": ("evaluation_and_checkpoints", f"({measure_interval(0.6, 10)})"),
@@ -125,7 +126,7 @@ def list_statements() -> dict[str, tuple[str, str]]:
         "checkpoints": ("troubleshooting", f"{NUMERALS[NUM_CHECKPOINTS]} checkpoints of up to"),
         "first loss": ("troubleshooting", f"(about {math.log(8000) + random_cost(128):.1f} with 8,000 pieces)"),
         "micro-batch": ("troubleshooting", f"up to {MICRO_BATCH_TOKENS:,} tokens per process"),
-        "micro-batches": ("hyperparameters", f"at most {MICRO_BATCH_TOKENS:,} tokens of the batch"),
+        "micro-batches": ("hyperparameters", f"more than {MICRO_BATCH_TOKENS:,} tokens"),
         "block": ("device", f"one scale for each block of {LARGEST_BLOCK} weights"),
         "temperature": ("device", f"temperature {settings.temperature:.1f} and a top-p of {settings.top_p},"),
         "passes without a cache": ("device", f"= {sum(range(1, 129)):,} passes instead of 128"),
