@@ -89,7 +89,7 @@ def list_statements() -> dict[str, tuple[str, str]]:
         if moved[i] < 0.1975 and moved[i] <= min(moved[i - 1 : i + 2])
     ]
     attention = count_attention_operations(128, 32, width, shape.num_layers)
-    settings = suggest_settings(BEGIN_ID)
+    settings, decay = suggest_settings(BEGIN_ID), 0.1 * DECAY_MULTIPLIERS["embeddings"]
     estimates = [2 * (a + b) for a, b in itertools.combinations([1, 1, 1, 5], 2)]
     assert sum(estimates) / len(estimates) == 8
     assert settings.repetition_penalty == 1
@@ -108,7 +108,7 @@ def list_statements() -> dict[str, tuple[str, str]]:
         "one value": ("optimization", f"0.5 becomes 1.75 and then {apply_polynomials(np.array(0.5)):.2f}"),
         "valley x": ("optimization", f"x has only come from 5 to {5 * (1 - 0.07) ** 10:.2f}"),
         "valley y": ("optimization", f"y is already at {(1 - 0.07 * 25) ** 10:.3f}"),
-        "decay": ("optimization", f"a weight of 2 becomes {2 * (1 - 0.006 * 0.1 * DECAY_MULTIPLIERS['embeddings']):.4f}"),
+        "decay": ("optimization", f"a weight of 2 becomes {2 * (1 - 0.006 * decay):.4f}"),
         "momentum": ("optimization", f"over the first {MOMENTUM_STEPS} steps"),
         "schedule": ("optimization", f"½ = {1 - (1 - FINAL_SHARE) / 2:.2f}. The whole curve"),
         "embedding": ("model_initialization", f"standard deviation {EMBEDDING_DEVIATION:g} and"),
