@@ -300,17 +300,19 @@ def test_any_text_gives_a_configuration_or_its_mistakes(flags):
 
 
 def test_the_sample_stories_have_settings_of_their_own_unless_they_are_set():
-    """No dropout and a higher rate, however the configuration is made; other sources keep the defaults."""
+    """However the configuration is made; other sources keep the defaults."""
     own = load(flags={"corpus_source": "sample"}).config.training_hyperparameters
-    assert (own.dropout, own.learning_rate) == (0, 0.0009)
+    assert (own.dropout, own.learning_rate, own.repetition_fraction) == (0, 0.0009, 0.25)
     given = load(flags={"corpus_source": "sample", "dropout": "0.1"}).config.training_hyperparameters
     assert (given.dropout, given.learning_rate) == (0.1, 0.0009)
     others = load().config.training_hyperparameters
-    assert (others.dropout, others.learning_rate) == (0.2, 0.0003)
+    assert (others.dropout, others.learning_rate, others.repetition_fraction) == (0.2, 0.0003, 0.15)
     made = PipelineConfiguration(
         corpus_source="sample", training_hyperparameters=TrainingHyperparameters(num_epochs=3)
     )
-    expected = TrainingHyperparameters(num_epochs=3, dropout=0, learning_rate=0.0009)
+    expected = TrainingHyperparameters(
+        num_epochs=3, dropout=0, learning_rate=0.0009, repetition_fraction=0.25
+    )
     assert made.training_hyperparameters == expected
 
 

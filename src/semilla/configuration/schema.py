@@ -98,8 +98,8 @@ class TrainingHyperparameters(Group):
     batch_size: int = Field(32, ge=1, le=128)
     """Sequences per optimizer step."""
     learning_rate: float = Field(3e-4, ge=1e-5, le=1e-2)
-    """Base learning rate: the peak of the learning-rate schedule, before the multiplier of each parameter group. 0.0009 by
-    default for the sample stories, of which there are many and none is read often enough to be learned by heart."""
+    """Base learning rate: the peak of the learning-rate schedule, before the multiplier of each parameter group; 0.0009
+    by default for the sample stories."""
     num_epochs: int = Field(20, ge=1, le=100)
     """Number of passes over the training text."""
     max_sequence_length: int = Field(128, ge=32, le=2048)
@@ -118,7 +118,8 @@ class TrainingHyperparameters(Group):
     of many documents that fit into a sequence has the repetition warm-up instead."""
     repetition_fraction: float = Field(0.15, ge=0, le=1)
     """Repetition warm-up: fraction of the steps, at the start, whose sequences repeat a short piece of text. It teaches
-    a network to look up what a document has said, such as a name. Other texts have the sequence-length warm-up."""
+    a network to look up what a document has said, such as a name. Other texts have the sequence-length warm-up. 0.25 by
+    default for the sample stories."""
     max_gradient_norm: float = Field(1.0, gt=0, le=100)
     """Gradient clipping: gradients with a larger norm are scaled down to this norm."""
     sampled_output_fraction: float = Field(0.9, ge=0, le=1)
@@ -133,7 +134,7 @@ class TrainingHyperparameters(Group):
     """Number of CPU threads; 0 uses one per available core."""
 
 
-SAMPLE_SETTINGS = {"dropout": 0.0, "learning_rate": 9e-4}
+SAMPLE_SETTINGS = {"dropout": 0.0, "learning_rate": 9e-4, "repetition_fraction": 0.25}
 """What differs from the defaults when a network learns the sample stories."""
 
 
@@ -219,7 +220,7 @@ class PipelineConfiguration(Group):
     @model_validator(mode="before")
     @classmethod
     def _suit_sample(cls, values: Any) -> Any:
-        """The sample source is trained without dropout and at three times the learning rate, unless they are set."""
+        """The sample source has some settings of its own, unless they are set."""
         if not isinstance(values, dict) or values.get("corpus_source") != "sample":
             return values
         given = values.get("training_hyperparameters", {})
