@@ -12,7 +12,16 @@ from rich.console import Console
 from run_events import make_epoch, send_run_events
 
 from semilla.errors import PHASES, NetworkError
-from semilla.events import Activity, EpochDone, PhaseFinished, PhaseStarted, Resumed, StepDone
+from semilla.events import (
+    Activity,
+    EpochDone,
+    Event,
+    PhaseFinished,
+    PhaseStarted,
+    Resumed,
+    StepDone,
+    Transferred,
+)
 from semilla.pipeline.phases import PhaseRecord
 from semilla.records import names
 from semilla.records.heartbeat import open_heartbeat, read_heartbeat
@@ -115,6 +124,17 @@ def test_a_narrow_terminal_gets_fewer_figures_but_whole_ones(
     assert not any(text in bar + curve for text in left_out)
 
 
+@pytest.mark.parametrize("news", [Activity("drawing samples"), Activity(""), Transferred("book", 1, 2), STEP])
+def test_a_phase_is_starting_until_its_first_news(news: Event) -> None:
+    """Importing packages may take seconds; then the phase says what it does."""
+    view = RunView("data")
+    follower = Follower(view)
+    follower(PhaseStarted("validation"))
+    assert "validation          starting, 0" in draw(view)
+    follower(news)
+    assert "starting" not in draw(view)
+
+
 @pytest.mark.parametrize(("width", "shows_memory"), [(100, True), (60, False)])
 def test_the_memory_is_shown_where_all_of_it_fits(
     monkeypatch: pytest.MonkeyPatch, width: int, shows_memory: bool
@@ -126,6 +146,17 @@ def test_the_memory_is_shown_where_all_of_it_fits(
     line = next(line for line in draw(view, width=width).splitlines() if view.activity in line)
     assert line.endswith(", 134 MB of memory") is shows_memory
     assert line.endswith(" s") is not shows_memory
+
+
+@pytest.mark.parametrize("width", [40, 60, 100])
+def test_the_message_about_ctrl_c_is_shown_whole(width: int) -> None:
+    """It is wrapped in a narrow terminal, and the picture is no higher than the window."""
+    console = Console(width=width, height=24, force_terminal=True, color_system=None)
+    message = "stopping: the progress is saved first; Ctrl-C again exits at once"
+    with console.capture() as capture:
+        console.print(draw_view(follow(), width=width, height=24, message=message))
+    assert message in " ".join(capture.get().split())
+    assert len(capture.get().splitlines()) <= 24
 
 
 @pytest.mark.parametrize("state", ["interrupted", "failed"])

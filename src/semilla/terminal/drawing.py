@@ -29,9 +29,9 @@ _MEASURING = Console(color_system=None)
 
 
 def draw_view(view: RunView, *, width: int, height: int = USUAL_HEIGHT, message: str = "") -> RenderableType:
-    """Draw a run for a terminal of ``width`` columns and ``height`` rows; ``message`` is the last line."""
+    """Draw a run for a terminal of ``width`` columns and ``height`` rows; ``message`` comes last."""
     title = Text.assemble(("semilla", f"bold {LEAF}"), ("  " + fold_lines(view.title), "dim"))
-    below = [Text(_INDENT + message, style="bold yellow")] if message else []
+    below = _wrap(message, width=width, style="bold yellow") if message else []
     room = height - 1 - len(PHASES) - 1 - len(below) - bool(view.transfer)
     lines: list[RenderableType] = [title]
     for phase in PHASES:

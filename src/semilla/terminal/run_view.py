@@ -27,6 +27,9 @@ from semilla.records.heartbeat import Trace, read_heartbeat
 from semilla.records.metrics import EpochMetrics, read_metrics
 from semilla.records.status import PipelineStatus
 
+STARTING = "starting"
+"""The activity of a phase until its first news: importing packages may take seconds."""
+
 
 @dataclass
 class RunView:
@@ -71,11 +74,14 @@ class Follower:
         match event:
             case PhaseStarted(phase, elapsed_s):
                 view.phase, view.phase_began_s = phase, time.monotonic() - elapsed_s
+                view.activity = STARTING
             case PhaseFinished(phase, _, outcome, elapsed_s):
                 view.finished[phase] = (outcome, elapsed_s)
                 view.phase = view.transfer = view.step = None
             case Transferred():
                 view.transfer = event
+                if view.activity == STARTING:
+                    view.activity = ""
             case Activity(text):
                 view.activity = text
             case Resumed():
