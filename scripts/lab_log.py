@@ -189,6 +189,7 @@ UNTRIED = (
 """Settings whose default was chosen beforehand; no other value was tried."""
 
 CONSTANTS = {
+    "semilla.configuration.schema.SAMPLE_SETTINGS": "2026-12-01-stories-at-three-times-the-rate",
     "semilla.training.schedule.compute_dropout": "2026-11-25-stories-20-epochs",
     "semilla.training.schedule.compute_learning_rate": "2026-11-28-linear-decay-and-lower-rates",
     "semilla.training.schedule.FIRST_MOMENTUM": "2026-11-29-momentum-warm-up-and-embedding-scale",

@@ -22,7 +22,10 @@ FREQUENT = {
 }  # fmt: skip
 """The settings that ``--help`` shows; ``--help-all`` shows every one."""
 
-BRIEF_HELP = {"corpus_source": "Training text: a file, a folder, a URL, gutenberg or sample"}
+BRIEF_HELP = {
+    "corpus_source": "Training text: a file, a folder, a URL, gutenberg or sample",
+    "dropout": "Dropout probability at the end",
+}
 """What ``--help`` says where the first clause of the full text is not enough."""
 
 GROUPS: dict[str, tuple[str, ...]] = {
