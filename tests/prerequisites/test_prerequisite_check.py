@@ -91,7 +91,7 @@ def test_advice_becomes_warnings_with_a_topic(place):
         ({"corpus_size_mb": 1}, False),
         ({"corpus_size_mb": 100}, False),
         ({"corpus_size_mb": 101}, True),
-        ({"training_hyperparameters": {"batch_size": 65}}, False),
+        ({"training_hyperparameters": {"batch_size": 65, "learning_rate": 0.0003}}, False),
         ({"training_hyperparameters": {"batch_size": 64, "learning_rate": 0.01}}, False),
         ({"training_hyperparameters": {"batch_size": 65, "learning_rate": 0.00031}}, True),
         ({"training_hyperparameters": {"num_threads": count_cores()}}, False),
