@@ -13,9 +13,9 @@ import pytest
 from small_runs import hash_tree, read, run, write_text
 
 from semilla import cli
-from semilla.configuration.schema import PipelineConfiguration
+from semilla.configuration.schema import PipelineConfiguration, TrainingHyperparameters
 from semilla.corpus.manifest import read_documents
-from semilla.pipeline.start_model import read_start
+from semilla.pipeline.start_model import adopt_start, read_start
 from semilla.records.run_configuration import read_run_configuration
 from semilla.system import interrupts
 from semilla.tokenizer.tokenizer import read_tokenizer
@@ -136,6 +136,19 @@ def test_what_contradicts_the_model_is_refused(
     assert go_on(tmp_path / "run", base, *options) == 64
     assert told in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_the_warm_ups_of_a_first_training_are_off_unless_they_are_set(base: Path) -> None:
+    for source in ("sample", "libro.txt"):
+        config = PipelineConfiguration(start_from=str(base), output_directory="other", corpus_source=source)
+        settings = adopt_start(config).training_hyperparameters
+        assert (settings.repetition_fraction, settings.short_context_fraction) == (0, 0)
+        assert settings.dropout == (0 if source == "sample" else 0.2)
+    given = TrainingHyperparameters(repetition_fraction=0.1)
+    config = PipelineConfiguration(
+        start_from=str(base), output_directory="other", training_hyperparameters=given
+    )
+    assert adopt_start(config).training_hyperparameters.repetition_fraction == 0.1
 
 
 def test_a_run_does_not_start_from_itself(base: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from semilla.configuration.schema import ModelArchitecture, PipelineConfiguration
+from semilla.configuration.schema import SAMPLE_SETTINGS, ModelArchitecture, PipelineConfiguration
 from semilla.configuration.settings import list_settings
 from semilla.corpus.manifest import Document, read_documents, read_manifest
 from semilla.corpus.tokenizer_files import find_tokenizer
@@ -147,10 +147,12 @@ def adopt_start(config: PipelineConfiguration) -> PipelineConfiguration:
 
 
 def _list_given(config: PipelineConfiguration) -> dict[str, Any]:
-    """The settings that the user set."""
+    """The settings that the user set, without those that come with the sample stories."""
     flat = config.flatten()
-    groups = [getattr(config, name) for name in ("model_architecture", "training_hyperparameters")]
-    return {name: flat[name] for one in (config, *groups) for name in one.model_fields_set if name in flat}
+    own = SAMPLE_SETTINGS if config.corpus_source == "sample" else {}
+    groups = [config.model_architecture, config.training_hyperparameters]
+    names = [name for one in (config, *groups) for name in one.model_fields_set if name in flat]
+    return {name: flat[name] for name in names if own.get(name) != flat[name]}
 
 
 def _read_run(directory: Path) -> StartModel:
