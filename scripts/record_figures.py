@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from write_guide import FIGURES, GUIDE
 
+from semilla.corpus.tokenizer_files import find_tokenizer
 from semilla.export.int8_graph import SYMMETRIC_ZERO, quantize
 from semilla.guide.chapters import parse_chapter
 from semilla.model.reference import ReferenceTransformer, apply_rotary
@@ -55,19 +56,18 @@ def record(directory: Path) -> None:
 
 def load_model(directory: Path) -> ReferenceTransformer:
     config = read_run_configuration(directory)
-    model = ReferenceTransformer(config.model_architecture, vocab_size=find_tokenizer(directory).vocab_size)
+    model = ReferenceTransformer(config.model_architecture, vocab_size=load_tokenizer(directory).vocab_size)
     load_weights(directory / names.BEST_MODEL, model)
     return model.eval()
 
 
-def find_tokenizer(directory: Path) -> Tokenizer:
-    (path,) = directory.glob("*.model")
-    return read_tokenizer(path)
+def load_tokenizer(directory: Path) -> Tokenizer:
+    return read_tokenizer(find_tokenizer(read_run_configuration(directory), directory)[0])
 
 
 def measure_attention(model: ReferenceTransformer, directory: Path) -> dict[str, Any]:
     """The shares [layer][head][query][key] that the model gives to the pieces of SENTENCE."""
-    tokenizer = find_tokenizer(directory)
+    tokenizer = load_tokenizer(directory)
     ids = tokenizer.encode(SENTENCE).tolist()
     pieces = [tokenizer.list_pieces()[one][0] for one in ids]
     layers = model.model.layers

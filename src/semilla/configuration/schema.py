@@ -234,6 +234,10 @@ class PipelineConfiguration(Group):
     def _sort_phases(self, phases: frozenset[CorpusPhase]) -> list[CorpusPhase]:
         return sorted(phases)
 
+    def list_given(self) -> set[str]:
+        """Names of the settings that were set, also by the sample source, and of groups that hold such."""
+        return self.model_fields_set.union(*(getattr(self, group).model_fields_set for group in GROUPS))
+
     def flatten(self) -> dict[str, Any]:
         """Return every setting under its own name, without groups, as plain JSON values."""
         flat: dict[str, Any] = {}

@@ -87,10 +87,13 @@ def quantize(matrix: npt.NDArray[Any]) -> tuple[npt.NDArray[np.uint8], npt.NDArr
 
 def dequantize(matrix: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     """A matrix [N, K] as it is after ``quantize``, in float32 again."""
-    rows, columns = matrix.shape
-    codes, scales = quantize(matrix)
-    values = (codes.astype(np.float32) - SYMMETRIC_ZERO) * scales[:, :, None]
-    return np.ascontiguousarray(values.reshape(rows, -1)[:, :columns])
+    return np.ascontiguousarray(restore(*quantize(matrix))[:, : matrix.shape[1]])
+
+
+def restore(codes: npt.NDArray[np.uint8], scales: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The matrix of bytes [N, blocks, block size] and scales [N, blocks] in float32, with its padding."""
+    values: npt.NDArray[np.float32] = (codes.astype(np.float32) - SYMMETRIC_ZERO) * scales[:, :, None]
+    return values.reshape(len(codes), -1)
 
 
 def choose_block(columns: int) -> int:
@@ -106,9 +109,8 @@ def read_int8_weights(graph: bytes, *, model: Mapping[str, Any]) -> dict[str, np
         if not key.endswith(".codes"):
             continue
         stacked = key.removesuffix(".codes")
-        values = (tensor.astype(np.float32) - SYMMETRIC_ZERO) * tensors[f"{stacked}.scales"][:, :, None]
-        parts = stacked.split("+")
-        for name, part in zip(parts, np.split(values.reshape(len(values), -1), len(parts)), strict=True):
+        values, parts = restore(tensor, tensors[f"{stacked}.scales"]), stacked.split("+")
+        for name, part in zip(parts, np.split(values, len(parts)), strict=True):
             weights[f"{name}.weight"] = part
     shapes = list_shapes(model)
     for name, shape in shapes.items():

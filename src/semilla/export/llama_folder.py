@@ -7,6 +7,7 @@ stays. Query heads that share their keys and values get copies of their own, whi
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,8 +50,8 @@ class LlamaFolder:
     model: Mapping[str, Any]
     weights: Weights
     tokenizer_model: bytes
-    identity: bytes
-    """What the model was made from: the bytes of the three files."""
+    sha256: str
+    """Of the three files together."""
 
 
 def read_llama_folder(directory: Path) -> LlamaFolder:
@@ -69,8 +70,10 @@ def read_llama_folder(directory: Path) -> LlamaFolder:
     weights = convert_weights(load_weights(data, name=str(directory / WEIGHTS)), model=model, rows=rows)
     shape = {**model, "vocab_size": len(rows)}
     check_weights(weights, model=shape)
-    identity = b"".join((read_bytes(directory / CONFIGURATION), data, tokenizer_model))
-    return LlamaFolder(shape, weights, converted, identity)
+    together = hashlib.sha256(read_bytes(directory / CONFIGURATION))
+    together.update(data)
+    together.update(tokenizer_model)
+    return LlamaFolder(shape, weights, converted, together.hexdigest())
 
 
 def read_shape(path: Path) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import subprocess
 
-from semilla.configuration.schema import GROUPS, PipelineConfiguration
+from semilla.configuration.schema import PipelineConfiguration
 from semilla.corpus.manifest import read_documents
 from semilla.errors import InvalidConfigError, KilledError
 from semilla.events import Activity, Note
@@ -98,9 +98,7 @@ def suit_settings(config: PipelineConfiguration, facts: TextFacts) -> PipelineCo
 
 def list_explicit(config: PipelineConfiguration) -> frozenset[str]:
     """The settings of a plan that the user set, or that an existing tokenizer decides."""
-    given = set(config.model_fields_set)
-    for group in GROUPS:
-        given |= getattr(config, group).model_fields_set
+    given = config.list_given()
     if "tokenizer_training" in config.skip_phases or config.tokenizer_model_type in {"char", "word"}:
         given.add("tokenizer_vocab_size")
     return frozenset(given & set(PLANNED))

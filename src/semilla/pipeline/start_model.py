@@ -6,7 +6,6 @@ the model was trained on, which is mixed into the training (``--replay``).
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +19,7 @@ from semilla.corpus.manifest import Document, read_documents, read_manifest
 from semilla.corpus.tokenizer_files import find_tokenizer
 from semilla.errors import IncompatibleError, InvalidConfigError, LockedError, Mistake
 from semilla.records import names
-from semilla.records.files import read_bytes, verify_artifact
+from semilla.records.files import hash_file, read_bytes, verify_artifact
 from semilla.records.lock import is_locked
 from semilla.records.nearby import is_run, suggest_run
 from semilla.records.run_configuration import read_run_configuration
@@ -100,7 +99,7 @@ def read_start(config: PipelineConfiguration) -> StartModel | None:
 
         found = read_llama_folder(directory)
         return _describe(
-            directory, found.model, found.tokenizer_model, lambda: found.weights, identity=found.identity
+            directory, found.model, found.tokenizer_model, lambda: found.weights, sha256=found.sha256
         )
     hint, next_command = suggest_run(directory, "run --start-from")
     raise InvalidConfigError(
@@ -150,9 +149,7 @@ def _list_given(config: PipelineConfiguration) -> dict[str, Any]:
     """The settings that the user set, without those that come with the sample stories."""
     flat = config.flatten()
     own = SAMPLE_SETTINGS if config.corpus_source == "sample" else {}
-    groups = [config.model_architecture, config.training_hyperparameters]
-    names = [name for one in (config, *groups) for name in one.model_fields_set if name in flat]
-    return {name: flat[name] for name in names if own.get(name) != flat[name]}
+    return {name: flat[name] for name in config.list_given() & set(flat) if own.get(name) != flat[name]}
 
 
 def _read_run(directory: Path) -> StartModel:
@@ -200,9 +197,13 @@ def _read_bundle(directory: Path) -> StartModel:
 
         return read_int8_weights(bundle.model_path.read_bytes(), model=bundle.model)
 
-    tokenizer_model, model_bytes = bundle.tokenizer_path.read_bytes(), bundle.model_path.read_bytes()
     return _describe(
-        directory, bundle.model, tokenizer_model, load_weights, identity=model_bytes, version=bundle.version
+        directory,
+        bundle.model,
+        bundle.tokenizer_path.read_bytes(),
+        load_weights,
+        sha256=hash_file(bundle.model_path),
+        version=bundle.version,
     )
 
 
@@ -212,10 +213,10 @@ def _describe(
     tokenizer_model: bytes,
     load_weights: Callable[[], Weights],
     *,
-    identity: bytes,
+    sha256: str,
     version: str = "",
 ) -> StartModel:
-    """A model without a text of its own. ``model`` uses the names of LlamaConfig; ``identity`` is hashed."""
+    """A model without a text of its own. ``model`` uses the names of LlamaConfig."""
     try:
         shape = ModelArchitecture(
             num_layers=model["num_hidden_layers"],
@@ -233,7 +234,7 @@ def _describe(
     return StartModel(
         directory,
         version,
-        hashlib.sha256(identity).hexdigest(),
+        sha256,
         {**shape.model_dump(), "tokenizer_vocab_size": max(smallest, model["vocab_size"])},
         model["max_position_embeddings"],
         tokenizer_model,
