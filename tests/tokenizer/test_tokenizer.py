@@ -168,6 +168,16 @@ def test_sentences_are_short_enough_for_sentencepiece_and_lose_nothing() -> None
     assert max(len(sentence.encode()) for sentence in sentences) <= training.LARGEST_SENTENCE_BYTES
 
 
+@pytest.mark.parametrize("share", [0.1, 0.37, 0.5, 1.0])
+def test_a_share_of_the_sentences_is_evenly_spread(share: float) -> None:
+    """Every run of a hundred sentences gives its share, give or take one."""
+    sentences = [str(number) for number in range(1000)]
+    taken = [int(one) for one in training.take_share(sentences, share)]
+    assert len(set(taken)) == len(taken) == pytest.approx(1000 * share, abs=1)
+    for start in range(0, 1000, 100):
+        assert sum(start <= one < start + 100 for one in taken) == pytest.approx(100 * share, abs=1)
+
+
 def test_damaged_models_are_refused() -> None:
     """Bytes that are not a model raise an integrity error, and crash nothing."""
     for bad in (b"", b"not a model", b"\x80\x04"):

@@ -9,22 +9,27 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, overload
 
 from pydantic import Field, ValidationError
 
 from semilla.errors import IncompatibleError, IntegrityError, from_os_error
 from semilla.records import names
-from semilla.records.files import read_json, write_json
+from semilla.records.files import hash_file, read_json, write_json
 from semilla.records.record import Record
+from semilla.system import interrupts
+from semilla.system.mapped_file import MappedFile
 
 SCHEMA_VERSION = 2
 """Version 1 knew no documents inside a text, and training on it has no end tokens."""
 MAX_MANIFEST_BYTES = 128 << 20
 """A text takes about a kilobyte of it, so this is enough for a folder of 100,000 files."""
+LARGE_BYTES = 32 << 20
+"""A larger corpus is not held in memory: its documents are read from the file when they are asked for."""
 
 
 class Provenance(Record):
@@ -179,6 +184,33 @@ class CorpusManifest(Record):
 
 
 @dataclass(frozen=True)
+class StoredTexts(Sequence[str]):
+    """Texts at ``spans`` of the corpus file, decoded when they are asked for.
+
+    Raises IntegrityError for a span that begins or ends inside a character.
+    """
+
+    read: Callable[[int, int], bytes]
+    spans: list[tuple[int, int]]
+    title: str
+
+    def __len__(self) -> int:
+        return len(self.spans)
+
+    @overload
+    def __getitem__(self, place: int) -> str: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[str]: ...
+    def __getitem__(self, place: int | slice) -> str | Sequence[str]:
+        if isinstance(place, slice):
+            return StoredTexts(self.read, self.spans[place], self.title)
+        try:
+            return self.read(*self.spans[place]).decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise IntegrityError(f"the manifest splits {self.title!r} inside a character") from error
+
+
+@dataclass(frozen=True)
 class Document:
     """A text of the corpus: its documents for training, and those for validation.
 
@@ -189,8 +221,8 @@ class Document:
     title: str
     language: str
     source: str
-    train_texts: tuple[str, ...]
-    validation_texts: tuple[str, ...]
+    train_texts: Sequence[str]
+    validation_texts: Sequence[str]
     has_ends: bool = True
     weight: int = 1
     """How often an epoch sees ``train_texts``."""
@@ -245,17 +277,28 @@ def read_documents(output_directory: Path) -> list[Document]:
     """
     manifest = read_manifest(output_directory)
     path = output_directory / manifest.corpus_file
+    is_large = manifest.corpus_bytes > LARGE_BYTES
     try:
-        data = path.read_bytes()
-    except OSError as error:
+        data = MappedFile(path) if is_large else path.read_bytes()
+    except (OSError, ValueError) as error:  # an empty file cannot be mapped
         if not path.exists():
             raise IntegrityError(f"{path} is missing") from error
+        if isinstance(error, ValueError):
+            raise _find_mismatch(path) from error
         raise from_os_error(error, path) from error
-    if len(data) != manifest.corpus_bytes or hashlib.sha256(data).hexdigest() != manifest.corpus_sha256:
-        raise IntegrityError(f"{path} does not match its manifest: its size or SHA-256 differs")
+    sha256 = hashlib.sha256(data).hexdigest() if isinstance(data, bytes) else hash_file(path)
+    if len(data) != manifest.corpus_bytes or sha256 != manifest.corpus_sha256:
+        raise _find_mismatch(path)
     _check_offsets(manifest, path)
-    has_ends = manifest.schema_version > 1
-    return [_cut_text(data, entry, path, has_ends=has_ends) for entry in manifest.documents]
+    read = data.read if isinstance(data, MappedFile) else lambda start, end: data[start:end]
+    return [
+        _cut_text(read, entry, path, has_ends=manifest.schema_version > 1, is_large=is_large)
+        for entry in manifest.documents
+    ]
+
+
+def _find_mismatch(path: Path) -> IntegrityError:
+    return IntegrityError(f"{path} does not match its manifest: its size or SHA-256 differs")
 
 
 def _check_offsets(manifest: CorpusManifest, path: Path) -> None:
@@ -278,18 +321,21 @@ def _is_consistent(entry: DocumentEntry) -> bool:
     return fills and set(entry.held_out) <= set(range(len(entry.document_bytes)))
 
 
-def _cut_text(data: bytes, entry: DocumentEntry, path: Path, *, has_ends: bool) -> Document:
-    body = data[entry.start_byte : entry.end_byte]
-    if hashlib.sha256(body).hexdigest() != entry.sha256:
+def _cut_text(
+    read: Callable[[int, int], bytes], entry: DocumentEntry, path: Path, *, has_ends: bool, is_large: bool
+) -> Document:
+    interrupts.check()
+    if hashlib.sha256(read(entry.start_byte, entry.end_byte)).hexdigest() != entry.sha256:
         raise IntegrityError(f"{path}: the text of {entry.title!r} does not match its manifest")
-    try:
-        train_texts, validation_texts = (
-            tuple(data[start:end].decode("utf-8") for start, end in entry.list_spans(held_out=which))
-            for which in (False, True)
-        )
-    except UnicodeDecodeError as error:
-        raise IntegrityError(f"the manifest splits {entry.title!r} inside a character") from error
-    source = entry.provenance.source
+    train_texts, validation_texts = (
+        StoredTexts(read, entry.list_spans(held_out=which), entry.title) for which in (False, True)
+    )
     return Document(
-        entry.title, entry.language, source, train_texts, validation_texts, has_ends, entry.weight
+        entry.title,
+        entry.language,
+        entry.provenance.source,
+        train_texts if is_large else tuple(train_texts),
+        validation_texts if is_large else tuple(validation_texts),
+        has_ends,
+        entry.weight,
     )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from semilla.errors import InvalidCorpusError, Mistake, OutOfMemoryError, StorageError
+from semilla.system import interrupts
 from semilla.system.children import explain_end, run_module
 from semilla.system.endings import read_marks
 from semilla.tokenizer.tokenizer import BEGIN_ID, END_ID, UNKNOWN_ID, Tokenizer
@@ -22,6 +23,8 @@ SMALLEST_CHOICE, LARGEST_CHOICE = 1000, 32_000
 """The smallest and the largest vocabulary a configuration may ask for."""
 LARGEST_SENTENCE_BYTES = 4000
 """SentencePiece silently drops training sentences over 4,192 bytes."""
+SAMPLED_BYTES = 16 << 20
+"""Text to learn from. More takes memory and minutes, and changes few pieces."""
 TIMEOUT_S = 3600
 _OUT_OF_MEMORY = ("bad_alloc", "MemoryError", "Memory allocation", "allocate memory")
 """Last words of a child that runs out of memory: C++, Python, OpenBLAS, the dynamic loader."""
@@ -64,14 +67,22 @@ class Outcome:
 
 
 def train_tokenizer(
-    texts: Iterable[str], *, vocab_size: int, model_type: str, is_size_explicit: bool, num_threads: int = 1
+    texts: Iterable[str],
+    *,
+    vocab_size: int,
+    model_type: str,
+    is_size_explicit: bool,
+    num_threads: int = 1,
+    share: float = 1.0,
 ) -> TrainedTokenizer:
     """Train on ``texts``; with one thread, the default, the same texts give the same bytes.
 
+    A ``share`` below 1 learns from that share of the sentences, which are evenly spread over the texts.
     A ``vocab_size`` larger than the text supports is a VocabularySizeError when it was asked for; otherwise it is
     lowered to the largest possible one. A size too small for the text's characters is always an error.
     """
-    sentences = json.dumps([sentence for text in texts for sentence in split_sentences(text)])
+    every = (sentence for text in texts for sentence in split_sentences(text))
+    sentences = b"".join(json.dumps(sentence).encode() + b"\n" for sentence in take_share(every, share))
     request: dict[str, Any] = {"vocab_size": vocab_size, "model_type": model_type, "num_threads": num_threads}
     outcome = _train_in_child(sentences, request)
     _check_characters(outcome, vocab_size)
@@ -102,18 +113,24 @@ def split_sentences(text: str) -> Iterator[str]:
         yield "".join(buffer)
 
 
+def take_share(sentences: Iterable[str], share: float) -> Iterator[str]:
+    """Take a share of the sentences, evenly spread: of each 1 / ``share``, the last one."""
+    for number, sentence in enumerate(sentences):
+        if int((number + 1) * share) > int(number * share):
+            interrupts.check()
+            yield sentence
+
+
 def _split_long_line(line: str) -> Iterator[str]:
     step = LARGEST_SENTENCE_BYTES // 4  # a character takes at most four bytes
     for start in range(0, len(line), step):
         yield line[start : start + step]
 
 
-def _train_in_child(sentences: str, request: dict[str, Any]) -> Outcome:
+def _train_in_child(sentences: bytes, request: dict[str, Any]) -> Outcome:
     arguments, marks = [json.dumps(request)], read_marks()
     try:
-        child = run_module(
-            "semilla.tokenizer.training", arguments, timeout_s=TIMEOUT_S, content=sentences.encode()
-        )
+        child = run_module("semilla.tokenizer.training", arguments, timeout_s=TIMEOUT_S, content=sentences)
     except subprocess.TimeoutExpired:
         raise StorageError(f"tokenizer training took over {TIMEOUT_S} s") from None
     return Outcome(child.returncode, child.stdout, child.stderr, marks)
@@ -169,14 +186,14 @@ def _check_largest(largest: int, vocab_size: int, *, is_size_explicit: bool) -> 
 
 
 def _main() -> None:
-    """Train in this process: options as JSON in argv[1], sentences as JSON on stdin, the model to stdout."""
+    """Train in this process: options in argv[1], sentences on the lines of stdin, both as JSON; the model to stdout."""
     import sentencepiece  # noqa: PLC0415 - only the child trains
 
     model = io.BytesIO()
     sentencepiece.set_random_generator_seed(0)
     try:
         sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(json.load(sys.stdin)),
+            sentence_iterator=map(json.loads, sys.stdin.buffer),
             model_writer=model,
             normalization_rule_name="identity",
             add_dummy_prefix=False,
