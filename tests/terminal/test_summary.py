@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from pathlib import Path
+
+from rich.console import Console
 
 from semilla.records.results import Finding, InferenceMetrics, ValidationResults
 from semilla.records.sample import Sample
 from semilla.records.status import PipelineStatus
+from semilla.terminal import tables
 from semilla.terminal.summary import list_commands, pair_samples, print_summary
+from semilla.terminal.tables import print_table
 
 
 def make_results(
@@ -140,3 +145,23 @@ def test_a_long_sample_is_cut_at_the_end(capsys):
     status = PipelineStatus(validation_results=make_results(languages=("en",), samples=("word " * 500,)))
     print_summary(status, directory=Path("data"))
     assert "word…”" in capsys.readouterr().out
+
+
+def test_a_table_breaks_lines_between_words_where_the_words_fit(capsys, monkeypatch):
+    """A name that can be whole on its line is whole, however narrow the terminal makes the other columns."""
+    monkeypatch.setattr(tables, "make_console", lambda: Console(width=80, file=sys.stdout))
+    rows = [
+        ("missed", "target", "minimal_pairs.en.accuracy", "0.006185", "needs >= 0.9"),
+        ("ok", "target", "overfitting_gap", "-0.1365", "needs <= 0.5 nats per token"),
+    ]
+    print_table(rows, indent_columns=2)
+    assert {"minimal_pairs.en.accuracy", "token"} <= set(capsys.readouterr().out.split())
+
+
+def test_a_table_folds_a_word_that_is_wider_than_the_terminal(capsys, monkeypatch):
+    """Nothing is cut: the pieces of a folded word join to the word."""
+    monkeypatch.setattr(tables, "make_console", lambda: Console(width=40, file=sys.stdout))
+    print_table([("name", "x" * 100)])
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 40
+    assert "".join(lines).count("x") == 100

@@ -11,7 +11,8 @@ from semilla.prerequisites.packages import require_packages
 from semilla.terminal.progress import show_progress
 
 HELP = """Validate a trained model again: export it, measure it, and compare it with gates and targets.
-The exit code is 5 if a gate is missed; the model is kept either way."""
+The exit code is 5 if a gate is missed; the model is kept either way. Stopped halfway, it leaves the run unfinished,
+and the same command finishes it."""
 
 THRESHOLDS = ("max_validation_loss", "strict")
 """The settings that may differ from those of the run."""

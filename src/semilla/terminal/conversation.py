@@ -35,7 +35,7 @@ class Conversation:
         version = f" {self.model.bundle.version}" if self.model.bundle.version else ""
         print_text(
             f"Model{version} in {self.model.bundle.directory}. Type the beginning of a text and press Enter.\n"
-            "Ctrl-C ends a text, /help lists the commands, and /exit or Ctrl-D ends the program."
+            "Ctrl-C ends a text, /help lists commands, /exit or Ctrl-D ends the program."
         )
         while True:
             try:
@@ -78,9 +78,7 @@ class Conversation:
 
     def help(self) -> None:
         rows = [("/help", "this list"), ("/exit", "end the program, like Ctrl-D")]
-        rows += [
-            ("/seed N", "the seed of the next text, counted up after each; /seed random draws one for each")
-        ]
+        rows += [("/seed N", "seed of the next text, then counted up; or random")]
         rows += [(f"/{name.replace('_', '-')} X", allowed) for name, (_, _, allowed) in RANGES.items()]
         for command, meaning in rows:
             print_text(f"  {command:<21}  {meaning}")

@@ -6,7 +6,9 @@ import errno
 import os
 import sys
 from collections.abc import Sequence
+from itertools import zip_longest
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
@@ -15,6 +17,8 @@ from rich.text import Text
 from semilla.terminal.console import fold_lines
 
 MIN_DRAWING_COLUMNS = 40
+GAP = 2
+"""Spaces between two columns of a table."""
 PLAIN_COLUMNS = 120
 """Width of tables in pipes and files, which have no screen."""
 
@@ -53,14 +57,19 @@ def can_draw() -> bool:
 def print_table(
     rows: Sequence[Sequence[object]], *, headings: Sequence[str] = (), indent_columns: int = 0
 ) -> None:
-    """Print rows in aligned columns. Long cells are folded, never cut."""
-    columns = max(map(len, rows), default=0)
-    table = Table(box=None, padding=(0, 2, 0, 0), show_header=bool(headings), header_style="bold")
-    for index in range(columns):
-        table.add_column(headings[index] if headings else "", overflow="fold")
+    """Print rows in aligned columns. Long cells are folded, between words if their words fit, and never cut."""
+    table = Table(box=None, padding=(0, GAP, 0, 0), show_header=bool(headings), header_style="bold")
+    console = make_console()
+    columns = list(zip_longest(*rows, fillvalue=""))
+    longest = [
+        max(cell_len(word) for cell in column for word in ("", *str(cell).split())) for column in columns
+    ]
+    fits = sum(longest) + GAP * len(columns) + indent_columns <= console.width
+    for index, width in enumerate(longest):
+        heading = headings[index] if headings else ""
+        table.add_column(heading, overflow="fold", min_width=width if fits else None)
     for row in rows:
         table.add_row(*(make_cell(value) for value in row))
-    console = make_console()
     with console.capture() as capture:
         console.print(Padding(table, (0, 0, 0, indent_columns)))
     # rich pads every line to the full width.
