@@ -102,7 +102,7 @@ def test_running_without_a_holder_of_the_lock_is_interrupted(training, capsys):
     assert cli.main(["status", str(training)]) == 0
     text = capsys.readouterr().out
     assert ": interrupted, attempt 1" in text
-    assert "it crashed or was killed" in text
+    assert "it crashed, was killed" in text
     assert f"next: semilla run --resume --output-dir {training}" in text
 
 

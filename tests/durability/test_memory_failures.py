@@ -82,10 +82,10 @@ def test_the_kernel_kills_and_the_next_command_says_why(
         ({"boot_id": "b", "oom_kills": 3}, "the machine was restarted or lost power", False),
         (
             {"boot_id": "a", "oom_kills": 4},
-            "it crashed or was killed, but not because memory ran out",
+            "it crashed, was killed, or had no disk space left to record its end; memory did not run out",
             False,
         ),
-        ({}, "it crashed or was killed", False),
+        ({}, "it crashed, was killed, or had no disk space left to record its end", False),
     ],
 )
 def test_a_process_that_vanished_is_explained(
@@ -106,7 +106,7 @@ def test_resuming_a_killed_run_says_so(directory: Path) -> None:
     run_pipeline(configure(directory, num_epochs=1), resume=True, listeners=[listener])
     notes = [event.text for event in listener.events if isinstance(event, Note)]
     assert any(
-        note.startswith("The last attempt ended unexpectedly: it crashed or was killed") for note in notes
+        note.startswith("The last attempt ended unexpectedly: it crashed, was killed") for note in notes
     )
 
 

@@ -21,6 +21,9 @@ ORDERS = {"SIGHUP", "SIGINT", "SIGKILL", "SIGTERM"}
 """Signals that somebody sends, or the kernel when memory runs out. Any other is the process's own failure."""
 
 
+SILENT = "it crashed, was killed, or had no disk space left to record its end"
+
+
 def name_ending(code: int) -> str | None:
     """What ended a child process with this return code, such as ``SIGILL``; None when it ended by itself."""
     if code < 0:
@@ -59,7 +62,7 @@ def explain_vanishing(before: Mapping[str, Any]) -> tuple[str, bool]:
     if has_killed_since(before):
         return "it was killed, likely because memory ran out", True
     if "boot_id" not in before or "oom_kills" not in before or before.keys() != now.keys():
-        return "it crashed or was killed", False
+        return SILENT, False
     if before["boot_id"] != now["boot_id"]:
         return "the machine was restarted or lost power", False
-    return "it crashed or was killed, but not because memory ran out", False
+    return f"{SILENT}; memory did not run out", False
