@@ -5,18 +5,25 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
+import torch
 from small_runs import write_text
+from tiny_models import make_model
 from tiny_training import configure
+from torch.nn.functional import cross_entropy
 
 from semilla.events import silent
 from semilla.pipeline.phases import corpus_download, tokenizer_training
 from semilla.records import names
+from semilla.tokenizer.tokenizer import BEGIN_ID
+from semilla.training.data import HeldOutText
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SCRIPTS = sorted(BENCHMARKS.rglob("*.py"))
@@ -54,12 +61,10 @@ def test_every_benchmark_can_be_imported_and_explains_itself() -> None:
     assert [path for path, text in found.items() if text and not text.startswith("usage: ")] == []
 
 
-@pytest.fixture(scope="module")
-def run_script() -> ModuleType:
-    """The training benchmark itself."""
+def load_script(path: Path) -> ModuleType:
     sys.path.insert(0, str(BENCHMARKS))
     try:
-        spec = importlib.util.spec_from_file_location("training_run", BENCHMARKS / "training" / "run.py")
+        spec = importlib.util.spec_from_file_location(f"benchmark_{path.stem}", path)
         assert spec
         assert spec.loader
         module = importlib.util.module_from_spec(spec)
@@ -67,6 +72,40 @@ def run_script() -> ModuleType:
     finally:
         sys.path.remove(str(BENCHMARKS))
     return module
+
+
+@pytest.fixture(scope="module")
+def run_script() -> ModuleType:
+    """The training benchmark itself."""
+    return load_script(BENCHMARKS / "training" / "run.py")
+
+
+def test_strided_scores_count_every_token_once() -> None:
+    """Where no window has more context than another, they are the mean loss; a step of descent changes the next."""
+    anchors = load_script(BENCHMARKS / "anchors.py")
+    trained = make_model()
+    tokens = trained.tokenizer.encode(" ".join(trained.held_out))[:40].astype(np.int32)
+    text = HeldOutText("en", tokens, size_bytes=len(tokens))
+    logits = trained.compute_logits(np.concatenate([[BEGIN_ID], tokens[:-1]]).astype(np.int64)[:32])
+    first = float(
+        cross_entropy(torch.from_numpy(logits), torch.from_numpy(tokens[:32]).long(), reduction="sum")
+    )
+    short = HeldOutText("en", tokens[:32], size_bytes=32)
+    assert anchors.score_strided(trained.network, (short,), length=32) == pytest.approx(
+        first / math.log(2) / 32, rel=1e-5
+    )
+    still = anchors.score_strided(trained.network, (text, text), length=32)
+    assert still == pytest.approx(anchors.score_strided(trained.network, (text,), length=32), rel=1e-5)
+    assert anchors.score_strided(trained.network, (text, text), length=32, rate=0.1) < still
+
+
+def test_a_compressor_is_measured_by_what_it_had_not_read() -> None:
+    """A text that was read before costs next to nothing, random bytes eight bits each."""
+    anchors = load_script(BENCHMARKS / "anchors.py")
+    compress = anchors.list_compressors()["xz -9e"]
+    noise = np.random.Generator(np.random.PCG64(1)).bytes(20_000)
+    assert anchors.measure_conditional(compress, noise[:10_000], noise[:10_000]) < 0.2
+    assert anchors.measure_conditional(compress, noise[:10_000], noise[10_000:]) == pytest.approx(8, rel=0.02)
 
 
 @pytest.fixture(scope="module")
