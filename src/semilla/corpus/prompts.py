@@ -24,9 +24,10 @@ def find_prompts(
     """
     texts: dict[str, list[str]] = {}
     for document in documents:
-        texts.setdefault(document.language, []).extend(_list_beginnings(document))
+        texts.setdefault(document.language, []).extend(map(_cut_line, _list_beginnings(document)))
     for document in documents:
-        texts[document.language] = texts[document.language] or list(document.validation_texts)
+        found = texts[document.language]
+        texts[document.language] = found or list(map(_cut_line, document.validation_texts))
     return {
         language: [cut_opening(text, tokenizer) for text in _spread(found, per_language)]
         for language, found in texts.items()
@@ -36,7 +37,7 @@ def find_prompts(
 
 def cut_opening(text: str, tokenizer: Tokenizer) -> str:
     """The first few tokens of the first line of ``text``, at most half of it, without a part of a word."""
-    line = text.lstrip("\n").partition("\n")[0][:_ENCODED_CHARACTERS]
+    line = _cut_line(text)
     ids = tokenizer.encode(line)
     # The bytes of half a character decode to U+FFFD.
     opening = tokenizer.decode(ids[: min(OPENING_TOKENS, len(ids) // 2)]).rstrip("\ufffd")
@@ -49,10 +50,15 @@ def cut_opening(text: str, tokenizer: Tokenizer) -> str:
     return opening.rstrip() or line[:1]
 
 
-def _list_beginnings(document: Document) -> list[str]:
+def _cut_line(text: str) -> str:
+    """The beginning of the first line, from which an opening is taken."""
+    return text.lstrip("\n").partition("\n")[0][:_ENCODED_CHARACTERS]
+
+
+def _list_beginnings(document: Document) -> Sequence[str]:
     """Held-out documents, or lines of a held-out part that are long enough to be prose, else all."""
     if not document.is_split:
-        return list(document.validation_texts)
+        return document.validation_texts
     lines = document.validation_text.splitlines()[1:]  # the first line may start in the middle
     prose = [line for line in lines if len(line) >= _PROSE_CHARACTERS]
     return prose or [line for line in lines if line.strip()]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from statistics import NormalDist
 
 import numpy as np
@@ -40,6 +40,8 @@ CHUNK_ROWS = 512
 """Rows of logits at a time, as in training."""
 _Z = NormalDist().inv_cdf(0.975)
 """Half the width of a 95 % interval, in standard deviations."""
+SEARCHED_CHARACTERS = 64_000_000
+"""Of a language's training text, so much is searched for the words and the sentences of the pairs."""
 _WORD = re.compile(r"\w+")
 
 Score = Callable[[Sequence[str]], npt.NDArray[np.float64]]
@@ -54,7 +56,7 @@ def assess_grammar(
     results: dict[str, GrammarResults] = {}
     remarks: list[str] = []
     for language in LANGUAGES:
-        text = "\n".join(one.train_text for one in documents if one.language == language)
+        text = "\n".join(_take_texts(one.train_text for one in documents if one.language == language))
         interrupts.check()
         if not text:
             continue
@@ -72,6 +74,16 @@ def assess_grammar(
         if pairs:
             results[language] = measure_grammar(pairs, score, coverage=coverage)
     return results, remarks
+
+
+def _take_texts(texts: Iterable[str]) -> Iterator[str]:
+    """The texts until there are SEARCHED_CHARACTERS."""
+    num_characters = 0
+    for text in texts:
+        yield text
+        num_characters += len(text)
+        if num_characters > SEARCHED_CHARACTERS:
+            return
 
 
 def _find_grade(language: Language, training_text: str) -> tuple[int, list[MinimalPair], float]:

@@ -36,7 +36,7 @@ def measure_usual_repetition(
 
 def spell_ids(ids: Ids) -> str:
     """Token ids as one character each, so that string search finds runs of tokens fast."""
-    return "".join(map(chr, np.asarray(ids).tolist()))
+    return np.asarray(ids).astype("<u4").tobytes().decode("utf-32-le")  # no id is as high as a surrogate
 
 
 def measure_copying(ids: Ids, spelled_training_text: str) -> int:

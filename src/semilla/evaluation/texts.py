@@ -30,6 +30,8 @@ ENDING_TOKENS = 400
 """Tokens of a sample from a model that has learned to end its texts."""
 HELD_OUT_COMPARED = 40
 """Held-out documents that are compared with the training text."""
+SEARCHED_TOKENS = 16_000_000
+"""Copies are looked for in so much of the training text, about 60 MB."""
 _LEAST_LETTERS = 20
 """With fewer, the language of a text is a guess."""
 
@@ -80,7 +82,8 @@ def measure_texts(
     """Measure what the model wrote, without the prompts."""
     every = [sample for texts in samples.values() for sample in texts]
     encoded = [tokenizer.encode(sample.text).tolist()[:SAMPLE_TOKENS] for sample in every]
-    training_text = spell_ids(data.stream)
+    stream = data.stream[:SEARCHED_TOKENS]
+    training_text = spell_ids(stream)
     copies = []
     for ids in encoded:
         interrupts.check()
@@ -93,7 +96,7 @@ def measure_texts(
         "repetition": statistics.fmean(map(measure_repetition, encoded)),
         "copying_median": statistics.median(copies),
     }
-    usual_repetition = measure_usual_repetition(data.stream, length=SAMPLE_TOKENS)
+    usual_repetition = measure_usual_repetition(stream, length=SAMPLE_TOKENS)
     own_values = {
         "repetition": max(usual_repetition, THRESHOLDS["repetition"].value),
         "ended": THRESHOLDS["ended"].value * measure_short_share(data),

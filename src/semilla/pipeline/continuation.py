@@ -15,11 +15,13 @@ from semilla.corpus.manifest import read_manifest
 from semilla.events import Note, Progress
 from semilla.model.transformer import Transformer
 from semilla.pipeline.start_model import StartModel, read_start
+from semilla.records import names
 from semilla.records.files import hash_file
 from semilla.tokenizer.tokenizer import Tokenizer
 from semilla.training.checkpoints.seal import load_checked
 from semilla.training.data import TrainingData, build_data
 from semilla.training.evaluate import evaluate
+from semilla.training.stored import open_store
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,9 @@ def open_continuation(
     directory = Path(config.output_directory)
     is_same = start.corpus_sha256 == hash_file(directory / read_manifest(directory).corpus_file)
     documents = [] if is_same else start.read_text()
-    own_data = build_data(documents, tokenizer, config) if documents else None
+    tokens = directory / names.TOKENS
+    store = open_store(start.directory, tokens, progress=progress, name="start_") if documents else None
+    own_data = build_data(documents, tokenizer, config, store) if documents else None
     version = f", version {start.version}" if start.version else ""
     if is_same:
         told = "with the same text"

@@ -59,6 +59,7 @@ ARTIFACT_PATTERNS = (
     *_TOKENIZERS,
     f"{names.DOWNLOADS}/**/*",
     f"{names.BUNDLE}/**/*",
+    f"{names.TOKENS}/*",
 )
 """Files whose space the next run uses again."""
 RESERVED_PATTERNS = (
@@ -111,7 +112,7 @@ def refuse_foreign_files(directory: Path, *, corpus_source: str) -> None:
     else:
         patterns = {*RESERVED_PATTERNS, name_corpus(corpus_source)}
         taken = sorted({path.name for pattern in patterns for path in directory.glob(pattern)})
-        folders = (names.DOWNLOADS, names.BUNDLE, names.MODELS)
+        folders = (names.DOWNLOADS, names.BUNDLE, names.MODELS, names.TOKENS)
         taken += [name for name in folders if _is_other_file(directory / name)]
     if taken:
         raise InvalidConfigError(

@@ -43,7 +43,7 @@ def _find_links(directory: Path) -> Iterator[Path]:
     for path in [directory / name for name in (*names.FOLDERS, *names.FILES)]:
         if _is_odd(path) or (path.name in _CHANGED_IN_PLACE and _has_second_name(path)):
             yield path
-    for folder in (directory / names.BUNDLE, directory / names.DOWNLOADS, directory / names.MODELS):
+    for folder in (directory / name for name in (names.BUNDLE, names.DOWNLOADS, names.MODELS, names.TOKENS)):
         yield from filter(_is_odd, sorted(folder.glob("*")))
 
 

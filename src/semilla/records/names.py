@@ -32,13 +32,15 @@ TENSORBOARD = "tensorboard"
 """Folder with TensorBoard's files, when that tracker is on."""
 MODELS = "models"
 """Folder of earlier finished models, one folder per version."""
+TOKENS = "tokens"
+"""Folder with the token ids of a large text, which later phases reuse."""
 EXPORTS = "exports"
 """Folder of exports, one folder each. They belong to the user and are not artifacts of the run."""
 EXPORT_REPORT = "export.json"
 """In each export: its format, its files with their hashes, and the results of its parity check."""
 
 
-FOLDERS = (DOWNLOADS, BUNDLE, TENSORBOARD, MODELS, EXPORTS)
+FOLDERS = (DOWNLOADS, BUNDLE, TENSORBOARD, MODELS, TOKENS, EXPORTS)
 FILES = (
     STATUS,
     CONFIGURATION,

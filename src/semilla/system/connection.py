@@ -33,9 +33,9 @@ def open_shared_file() -> int:
 
 
 def start_connected(
-    command: Sequence[str], *, shared: int, receive_timeout_s: int, send_timeout_s: int
+    command: Sequence[str], *, receive_timeout_s: int, send_timeout_s: int, shared: int | None = None
 ) -> tuple[subprocess.Popen[bytes], Connection]:
-    """Start a child with one end of a connection as standard input, and with the ``shared`` descriptor.
+    """Start a child with one end of a connection as standard input, and with the ``shared`` descriptor, if any.
 
     Waits on the connection end with BlockingIOError after these times. Not on Windows.
     """
@@ -50,7 +50,7 @@ def start_connected(
             stdin=theirs.fileno(),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            pass_fds=(shared,),
+            pass_fds=() if shared is None else (shared,),
             start_new_session=True,
         )
     return process, connection

@@ -22,20 +22,25 @@ from semilla.configuration.schema import PipelineConfiguration
 from semilla.corpus.manifest import Document
 from semilla.errors import InvalidCorpusError
 from semilla.system import interrupts
+from semilla.tokenizer.token_files import MAX_IDS
 from semilla.tokenizer.tokenizer import BEGIN_ID, END_ID, NEWLINE_ID, Tokenizer, Tokens
 from semilla.training.mixture import Mixture
+from semilla.training.stored import StoredStream, TokenStore, encode_document, trim
 
 Windows = npt.NDArray[np.int64]
 Counts = npt.NDArray[np.int64]
+HeldOutTokens = npt.NDArray[np.int32] | npt.NDArray[np.uint16]
+Stream = Tokens | StoredStream
 
 BEGIN = np.array([BEGIN_ID], dtype=np.int32)
-END = np.array([END_ID], dtype=np.int32)
 NO_TARGET = -1
 """In place of a target: padding."""
 LEAST_DOCUMENTS = 20
 """With fewer, a model sees the begin and the end token too rarely to learn when to use them."""
 BACKWARD_SHARE = 1 / 8
 """Share of a window that may overlap with the one before, so that it begins where a document begins."""
+_COUNTED_TOKENS = 1 << 20
+"""How many tokens are counted at a time."""
 PACKED_DOCUMENTS = 64
 """How many of the next documents the packing chooses from."""
 
@@ -45,7 +50,7 @@ class HeldOutText:
     """A document for validation, or the part of one: its tokens with the end token, and its size in UTF-8 bytes."""
 
     language: str
-    tokens: Tokens
+    tokens: HeldOutTokens
     size_bytes: int
 
 
@@ -53,16 +58,16 @@ class HeldOutText:
 class TrainingData:
     """The training stream and the validation texts. Immutable."""
 
-    stream: Tokens
+    stream: Stream
     held_out: tuple[HeldOutText, ...]
     batch_size: int
     length: int
     seed: int
     mixture: Mixture | None = None
     """None, like a balance of 0, trains on every window once per epoch."""
-    document_starts: tuple[int, ...] = ()
+    document_starts: Sequence[int] | Counts = ()
     """Where documents begin, ascending. Empty: the stream is one text, which is never rearranged."""
-    document_sizes: tuple[int, ...] = ()
+    document_sizes: Sequence[int] | Counts = ()
     """Tokens of each document, also of one that is in the stream several times: once."""
     replayed: TrainingData | None = None
     """The text of an earlier model, of which each epoch reads a random part so that it is not forgotten."""
@@ -90,14 +95,24 @@ class TrainingData:
         return self.mixture.measure_shares() if self.mixture else {}
 
     @cached_property
-    def token_counts(self) -> npt.NDArray[np.int64]:
+    def token_counts(self) -> Counts:
         """How often each token occurs in the training text, up to the highest id that does."""
-        return np.bincount(self.whole_stream)
+        counts = np.zeros(MAX_IDS, np.int64)
+        for start in range(0, len(self.stream), _COUNTED_TOKENS):
+            counts += np.bincount(self.stream[start : start + _COUNTED_TOKENS], minlength=MAX_IDS)
+        if self.replayed:
+            counts[: len(self.replayed.token_counts)] += self.replayed.token_counts
+        return np.trim_zeros(counts, "b")
 
-    @cached_property
-    def whole_stream(self) -> Tokens:
-        """The stream, and after it the replayed one."""
-        return np.concatenate([self.stream, self.replayed.whole_stream]) if self.replayed else self.stream
+    def read(self, positions: Windows) -> Windows:
+        """The tokens at positions of the stream; after its end, those of the replayed one."""
+        if self.replayed is None:
+            return self.stream[positions].astype(np.int64)
+        is_own = positions < len(self.stream)
+        tokens = np.empty(positions.shape, np.int64)
+        tokens[is_own] = self.stream[positions[is_own]]
+        tokens[~is_own] = self.replayed.read(positions[~is_own] - len(self.stream))
+        return tokens
 
     @property
     def has_documents(self) -> bool:
@@ -129,33 +144,43 @@ def find_start_id(documents: Sequence[Document]) -> int:
 
 
 def build_data(
-    documents: Sequence[Document], tokenizer: Tokenizer, config: PipelineConfiguration
+    documents: Sequence[Document],
+    tokenizer: Tokenizer,
+    config: PipelineConfiguration,
+    store: TokenStore | None = None,
 ) -> TrainingData:
-    """Encode what is for training and for validation, language by language.
+    """Encode what is for training and for validation, language by language; into ``store``, if there is one.
 
     Raises InvalidCorpusError when the text does not fill one window of ``max_sequence_length`` tokens.
     """
     settings = config.training_hyperparameters
     length = settings.max_sequence_length
     ordered = _sort_by_language(documents)
-    encoded = [
-        (one, np.concatenate([BEGIN, _encode(text, tokenizer, has_ends=one.has_ends)]))
-        for one in ordered
-        for text in one.train_texts
-    ]
-    enclosed = [tokens for one, tokens in encoded for _ in range(one.weight)]
-    stream = np.concatenate(enclosed) if enclosed else BEGIN[:0]
-    starts = np.cumsum([0, *map(len, enclosed)])[:-1].tolist()
-    languages = tuple(one.language for one, _ in encoded for _ in range(one.weight))
-    mixture = Mixture(settings.language_balance, tuple(starts), languages, len(stream))
+    weights = np.array([one.weight for one in ordered for _ in one.train_texts], np.int64)
+    order = np.repeat(np.arange(len(weights)), weights)
+    train_texts = [(one.train_texts, one.has_ends) for one in ordered]
+    held_out_texts = [(one.validation_texts, one.has_ends) for one in ordered]
+    stream: Stream
+    if store:
+        files = store.encode(train_texts, tokenizer, kind="train")
+        stream, sizes = StoredStream(files, order), files.sizes
+        held_out_tokens: Sequence[HeldOutTokens] = store.encode(
+            held_out_texts, tokenizer, kind="held_out"
+        ).list_documents()
+    else:
+        encoded = _encode(train_texts, tokenizer)
+        stream = np.concatenate([encoded[place] for place in order]) if encoded else BEGIN[:0]
+        sizes = np.array(list(map(len, encoded)), np.int64)
+        held_out_tokens = _encode(held_out_texts, tokenizer)
+    starts = np.cumsum(sizes[order]) - sizes[order]
+    languages = [one.language for one in ordered for _ in one.train_texts]
+    mixture = Mixture(
+        settings.language_balance, starts, tuple(languages[place] for place in order), len(stream)
+    )
+    named = ((one, text) for one in ordered for text in one.validation_texts)
     held_out = tuple(
-        HeldOutText(
-            one.language,
-            _encode(text, tokenizer, has_ends=one.has_ends),
-            len(_trim(text, has_ends=one.has_ends).encode()),
-        )
-        for one in ordered
-        for text in one.validation_texts
+        HeldOutText(one.language, tokens[1:], len(trim(text, has_ends=one.has_ends).encode()))
+        for (one, text), tokens in zip(named, held_out_tokens, strict=True)
     )
     has_ends = all(one.has_ends for one in documents)
     data = TrainingData(
@@ -165,8 +190,8 @@ def build_data(
         length,
         config.seed,
         mixture,
-        document_starts=tuple(starts) if has_ends else (),
-        document_sizes=tuple(len(tokens) for _, tokens in encoded) if has_ends else (),
+        document_starts=starts if has_ends else (),
+        document_sizes=sizes if has_ends else (),
     )
     if data.num_windows < 1 or not any(len(text.tokens) for text in held_out):
         raise InvalidCorpusError(
@@ -184,15 +209,13 @@ def _sort_by_language(documents: Sequence[Document]) -> list[Document]:
     return sorted(documents, key=lambda one: languages.index(one.language))
 
 
-def _encode(text: str, tokenizer: Tokenizer, *, has_ends: bool) -> Tokens:
-    interrupts.check()
-    tokens = tokenizer.encode(_trim(text, has_ends=has_ends))
-    return np.concatenate([tokens, END]) if has_ends else tokens
-
-
-def _trim(text: str, *, has_ends: bool) -> str:
-    """The text without the line breaks that separate it from the next document: the end token stands for them."""
-    return text.rstrip("\n") if has_ends else text
+def _encode(texts: Iterable[tuple[Sequence[str], bool]], tokenizer: Tokenizer) -> list[Tokens]:
+    encoded = []
+    for documents, has_ends in texts:
+        for text in documents:
+            interrupts.check()
+            encoded.append(encode_document(text, tokenizer, has_ends=has_ends))
+    return encoded
 
 
 @dataclass(frozen=True)
@@ -228,7 +251,7 @@ def arrange_documents(data: TrainingData, epoch: int) -> TrainingData:
     """
     if data.replayed:
         data = replace(data, replayed=arrange_documents(data.replayed, epoch))
-    if not data.document_starts:
+    if len(data.document_starts) == 0:
         return data
     starts = np.array(data.document_starts)
     sizes = np.diff(np.append(starts, len(data.stream)))
@@ -238,9 +261,12 @@ def arrange_documents(data: TrainingData, epoch: int) -> TrainingData:
     for block in data.list_blocks():
         chosen, position = _pack(draw.permutation(block), sizes, position=position, length=data.length)
         order += chosen
-    pieces = [data.stream[starts[place] : starts[place] + sizes[place]] for place in order]
-    moved = np.cumsum([0, *sizes[order]])[:-1]
-    return replace(data, stream=np.concatenate(pieces), document_starts=tuple(moved.tolist()))
+    if isinstance(data.stream, StoredStream):
+        stream: Stream = data.stream.arrange(np.array(order))
+    else:
+        pieces = [data.stream[starts[place] : starts[place] + sizes[place]] for place in order]
+        stream = np.concatenate(pieces)
+    return replace(data, stream=stream, document_starts=np.cumsum(sizes[order]) - sizes[order])
 
 
 def _pack(places: Counts, sizes: Counts, *, position: int, length: int) -> tuple[list[int], int]:
@@ -283,7 +309,7 @@ def _draw_offset(data: TrainingData, draw: np.random.Generator) -> int:
 def _find_windows(data: TrainingData, offset: int) -> Windows:
     """First positions of windows side by side; one that can begin with a document instead overlaps a little."""
     last = len(data.stream) - data.length - 1
-    if not data.document_starts:
+    if len(data.document_starts) == 0:
         return offset + data.length * np.arange(data.num_own_windows)
     starts: list[int] = []
     position, reach = offset, int(BACKWARD_SHARE * data.length)
@@ -303,7 +329,7 @@ def cut_batch(data: TrainingData, starts: Windows, periods: Windows | None = Non
     """
     offsets = np.arange(data.length + 1)
     positions = starts[:, None] + (offsets if periods is None else offsets % periods[:, None])
-    tokens = data.whole_stream[positions].astype(np.int64)
+    tokens = data.read(positions)
     return tokens[:, :-1], tokens[:, 1:]
 
 

@@ -8,6 +8,7 @@ equally often give or take one. When it gets fewer, every epoch draws different 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +22,7 @@ class Mixture:
     """The start and language of each document in a stream of ``num_tokens``, and how far to balance languages."""
 
     balance: float
-    document_starts: tuple[int, ...]
+    document_starts: Sequence[int] | Counts
     document_languages: tuple[str, ...]
     num_tokens: int
 
@@ -42,9 +43,9 @@ class Mixture:
     def measure_shares(self) -> dict[str, float]:
         """Share of the training that each language gets, the language with most text first."""
         sizes: dict[str, int] = {}
-        ends = (*self.document_starts[1:], self.num_tokens)
+        ends = np.append(self.document_starts[1:], self.num_tokens)
         for language, start, end in zip(self.document_languages, self.document_starts, ends, strict=True):
-            sizes[language] = sizes.get(language, 0) + end - start
+            sizes[language] = sizes.get(language, 0) + int(end - start)
         ranked = sorted(sizes, key=lambda language: -sizes[language])
         shares = balance_shares(np.array([sizes[language] for language in ranked]), self.balance)
         return dict(zip(ranked, shares.tolist(), strict=True))

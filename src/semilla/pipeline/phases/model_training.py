@@ -52,6 +52,7 @@ from semilla.training.parallel.workers import Workers
 from semilla.training.remaining import RemainingTime
 from semilla.training.schedule import compute_learning_rate
 from semilla.training.state import RunState, StepInfo, build_state
+from semilla.training.stored import open_store
 
 SAMPLE_TOKENS = 40
 SAMPLE_TEMPERATURE = 0.8
@@ -148,7 +149,8 @@ class Training:
         directory = Path(config.output_directory)
         documents = read_documents(directory)
         tokenizer = read_tokenizer(find_tokenizer(config)[0])
-        data = build_data(documents, tokenizer, config)
+        store = open_store(directory, directory / names.TOKENS, progress=progress)
+        data = build_data(documents, tokenizer, config, store)
         continuation = open_continuation(config, tokenizer, progress=progress)
         if continuation:
             data = continuation.add_text(data)

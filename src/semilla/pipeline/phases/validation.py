@@ -50,6 +50,7 @@ from semilla.training.checkpoints.checkpoint import find_checkpoints
 from semilla.training.checkpoints.seal import load_weights, read_sealed
 from semilla.training.data import TrainingData, build_data, find_start_id
 from semilla.training.evaluate import Evaluation, evaluate
+from semilla.training.stored import open_store
 
 LEARNING = "gain_over_frequencies"
 """The figure that tells a model from one that only knows how frequent each token is."""
@@ -78,7 +79,7 @@ def read_inputs(config: PipelineConfiguration, records: Mapping[str, PhaseRecord
 def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
     """Export, measure, judge; raises ValidationFailureError after the results have been reported."""
     progress(Activity("reading the trained model"))
-    subject = _load_subject(config)
+    subject = _load_subject(config, progress=progress)
     progress(Activity("exporting the bundle"))
     bundle_path = Path(config.output_directory) / names.BUNDLE
     bundle_files = _export_bundle(bundle_path, subject, progress=progress)
@@ -123,7 +124,7 @@ class _Subject:
     metrics: TrainingMetrics
 
 
-def _load_subject(config: PipelineConfiguration) -> _Subject:
+def _load_subject(config: PipelineConfiguration, *, progress: Progress) -> _Subject:
     directory = Path(config.output_directory)
     documents = read_documents(directory)
     tokenizer_path = find_tokenizer(config)[0]
@@ -132,7 +133,8 @@ def _load_subject(config: PipelineConfiguration) -> _Subject:
     if not metrics.epoch_history:
         raise IntegrityError(f"{names.METRICS} holds no epochs")
     settings = config.training_hyperparameters
-    data = build_data(documents, tokenizer, config)
+    store = open_store(directory, directory / names.TOKENS, progress=progress)
+    data = build_data(documents, tokenizer, config, store)
     model = Transformer(
         config.model_architecture, vocab_size=tokenizer.vocab_size, max_positions=settings.max_sequence_length
     )

@@ -1,0 +1,192 @@
+"""The tokens of a large text: encoded once, in several processes, into files that training reads through memory maps.
+
+A set of token files has a record with the hashes of those that are finished. An encoding that was interrupted goes on
+after the last of these; the files are the same for any number of processes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from semilla.corpus.manifest import LARGE_BYTES, CorpusManifest, read_manifest
+from semilla.errors import SemillaError
+from semilla.events import Activity, Progress
+from semilla.records.files import (
+    Artifact,
+    collect_garbage,
+    make_directory,
+    read_record,
+    remove_files,
+    write_record,
+)
+from semilla.system.pool import compute_in_order
+from semilla.system.processor import count_cores
+from semilla.tokenizer.token_files import (
+    SUFFIX,
+    Counts,
+    Ids,
+    TokenFiles,
+    pack_documents,
+    verify_token_file,
+    write_token_file,
+)
+from semilla.tokenizer.tokenizer import BEGIN_ID, END_ID, Tokenizer
+
+FILE_CHARACTERS = 8 << 20
+"""Text of one token file, or up to a document more. A process holds one at a time."""
+_SLICED_IDS = 1 << 20
+"""How many positions are looked up at a time for a slice."""
+
+
+class StoredStream:
+    """Documents of token files in any order, some perhaps repeatedly, read like one array of tokens."""
+
+    def __init__(self, files: TokenFiles, order: Counts) -> None:
+        self._files, self._order = files, order
+        self._firsts = (files.ends - files.sizes)[order]
+        self._ends = np.cumsum(files.sizes[order])
+        self._starts = self._ends - files.sizes[order]
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def __getitem__(self, key: slice | Counts) -> Ids:
+        if isinstance(key, slice):
+            start, stop, _ = key.indices(len(self))
+            bounds = range(start, max(start, stop), _SLICED_IDS)
+            pieces = [self[np.arange(one, min(one + _SLICED_IDS, stop))] for one in bounds]
+            return np.concatenate(pieces) if pieces else np.zeros(0, np.uint16)
+        places = np.searchsorted(self._ends, key, side="right")
+        return self._files.take(self._firsts[places] + key - self._starts[places])
+
+    def arrange(self, order: Counts) -> StoredStream:
+        """The same documents in another order."""
+        return StoredStream(self._files, self._order[order])
+
+
+@dataclass(frozen=True)
+class TokenStore:
+    """The token files of one text in ``folder``; ``name`` tells them from those of another text there."""
+
+    folder: Path
+    text_sha256: str
+    """Of everything that decides which documents there are, and in which order."""
+    progress: Progress
+    name: str = ""
+    num_processes: int = 0
+    """0: one for each processor."""
+
+    def encode(
+        self, texts: Sequence[tuple[Sequence[str], bool]], tokenizer: Tokenizer, *, kind: str
+    ) -> TokenFiles:
+        """The token files of all documents; ``texts`` has the documents of each text, and whether they have ends.
+
+        Raises IntegrityError for files that changed meanwhile, and the errors of writing them.
+        """
+        model: bytes = tokenizer.processor.serialized_model_proto()
+        key = hashlib.sha256(self.text_sha256.encode() + hashlib.sha256(model).digest()).hexdigest()
+        stem = f"{self.name}{kind}"
+        make_directory(self.folder)
+        collect_garbage(self.folder)
+        done = self._read_done(stem, key)
+        kept = {path for one in done for path in one}
+        others = [self.folder / path.name for path in self.folder.glob(f"{stem}_[0-9]*{SUFFIX}*")]
+        remove_files([path for path in others if path.name not in {one.path for one in kept}])
+        num_done = sum(artifacts[1].size_bytes // 8 for artifacts in done)
+        requests = _cut_requests(islice(_list_documents(texts), num_done, None))
+        count = self.num_processes or count_cores()
+        for packed in compute_in_order(make_encoder, model, requests, num_processes=count):
+            path = self.folder / f"{stem}_{len(done):05d}{SUFFIX}"
+            done.append(write_token_file(path, packed, root=self.folder))
+            self._write_done(stem, key, done)
+            self.progress(Activity(f"encoding the text: {len(done):,} token files"))
+        return TokenFiles([self.folder / artifacts[0].path for artifacts in done])
+
+    def _read_done(self, stem: str, key: str) -> list[list[Artifact]]:
+        """The finished token files; none where the record is of another text or vocabulary, or damaged."""
+        done: list[list[Artifact]] = []
+        try:
+            record = read_record(self.folder / f"{stem}.json")
+            for pair in record["files"] if record["key"] == key else []:
+                artifacts = [Artifact(**one) for one in pair]
+                verify_token_file(artifacts, root=self.folder)
+                done.append(artifacts)
+        except (SemillaError, KeyError, TypeError):
+            pass  # what is left is encoded again
+        return done
+
+    def _write_done(self, stem: str, key: str, done: Sequence[Sequence[Artifact]]) -> None:
+        files = [[one.as_json() for one in artifacts] for artifacts in done]
+        write_record(self.folder / f"{stem}.json", {"key": key, "files": files})
+
+
+def open_store(
+    corpus_directory: Path, folder: Path, *, progress: Progress, name: str = ""
+) -> TokenStore | None:
+    """The store in ``folder`` for the corpus of ``corpus_directory``; None for a corpus that fits into memory."""
+    manifest = read_manifest(corpus_directory)
+    if manifest.corpus_bytes <= LARGE_BYTES:
+        return None
+    return TokenStore(folder, hash_text(manifest), progress, name)
+
+
+def hash_text(manifest: CorpusManifest) -> str:
+    """SHA-256 of what decides which documents a corpus has, and in which order they are encoded."""
+    languages = [entry.language for entry in manifest.documents]
+    facts = [manifest.corpus_sha256, manifest.hash_split(), manifest.schema_version, languages]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+def trim(text: str, *, has_ends: bool) -> str:
+    """The text without the line breaks that separate it from the next document: the end token stands for them."""
+    return text.rstrip("\n") if has_ends else text
+
+
+def encode_document(text: str, tokenizer: Tokenizer, *, has_ends: bool) -> npt.NDArray[np.int32]:
+    """The ids of a document, from its begin token to its end token, if it has one."""
+    ids = tokenizer.encode(trim(text, has_ends=has_ends))
+    ends = [END_ID] if has_ends else []
+    return np.concatenate([np.array([BEGIN_ID], np.int32), ids, np.array(ends, np.int32)])
+
+
+Request = list[tuple[str, bool]]
+
+
+def make_encoder(model: bytes) -> Callable[[Request], tuple[bytes, bytes]]:
+    """A function that encodes documents; each comes with whether it has an end."""
+    tokenizer = Tokenizer(model)
+
+    def encode(request: Request) -> tuple[bytes, bytes]:
+        return pack_documents(
+            [encode_document(text, tokenizer, has_ends=has_ends) for text, has_ends in request]
+        )
+
+    return encode
+
+
+def _list_documents(texts: Sequence[tuple[Sequence[str], bool]]) -> Iterator[tuple[Sequence[str], int, bool]]:
+    for documents, has_ends in texts:
+        for place in range(len(documents)):
+            yield documents, place, has_ends
+
+
+def _cut_requests(documents: Iterator[tuple[Sequence[str], int, bool]]) -> Iterator[Request]:
+    """Documents for one token file after another; only here they are read."""
+    request: Request = []
+    num_characters = 0
+    for texts, place, has_ends in documents:
+        request.append((texts[place], has_ends))
+        num_characters += len(request[-1][0])
+        if num_characters >= FILE_CHARACTERS:
+            yield request
+            request, num_characters = [], 0
+    if request:
+        yield request
