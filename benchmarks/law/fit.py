@@ -176,7 +176,8 @@ def take(runs: Runs, places: Sequence[int]) -> Runs:
 def fit_all(runs: Runs, grid: Runs) -> dict[str, Any]:
     """Every coefficient, the covariance of the law's, and the errors of texts that a fit did not see."""
     errors = {
-        "text": measure_spread(measure_unseen(runs)),
+        "text": measure_spread(unseen := measure_unseen(runs)),
+        "pilot": measure_spread(correct_by_pilots(runs, unseen)),
         "seconds": measure_spread(measure_unseen_seconds(grid)),
     }
     return {**fit_coefficients(runs, grid), "errors": errors}
@@ -267,6 +268,17 @@ def measure_unseen(runs: Runs) -> Numbers:
         held_out = take(runs, inside)
         errors[inside] = np.log(expect_bits(held_out, fit_law(take(runs, others))[0]) / held_out.bits)
     return errors
+
+
+def correct_by_pilots(runs: Runs, unseen: Numbers) -> Numbers:
+    """What is left of the errors ``unseen`` when the shortest run of each text tells the text's own share of them."""
+    left = []
+    for inside, _ in split_by_text(runs):
+        timed = [place for place in inside if not math.isnan(runs.seconds[place])]
+        if timed:
+            pilot = min(timed, key=runs.seconds.__getitem__)
+            left += [unseen[place] - unseen[pilot] for place in inside if place != pilot]
+    return np.array(left)
 
 
 def measure_unseen_seconds(runs: Runs) -> Numbers:

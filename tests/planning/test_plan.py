@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import pytest
 
 from semilla.configuration.schema import PipelineConfiguration
@@ -39,6 +42,14 @@ def test_more_minutes_are_never_expected_to_be_worse() -> None:
     plans = [make_plan(CONFIG, NOVEL, seconds=60 * one, speed=0.5) for one in (1, 2, 4, 8, 16)]
     cautious = [one.bits * (1 + one.bits_error) for one in plans]
     assert cautious == sorted(cautious, reverse=True)
+
+
+def test_a_pilot_moves_what_is_expected_and_narrows_its_range() -> None:
+    piloted = replace(NOVEL, pilot=0.1)
+    before, after = (describe_plan(CONFIG, facts, speed=0.5) for facts in (NOVEL, piloted))
+    assert after.bits == pytest.approx(before.bits * math.exp(0.1))
+    assert after.bits_error < before.bits_error
+    assert after.seconds == before.seconds
 
 
 def test_what_was_set_stays() -> None:

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 HELP = """Show what run --minutes would choose for your text and this machine: shape, vocabulary and training, with
 the bits per byte, time and memory to expect; also for half and four times the minutes, and with the settings as they
-are. Settings that you give stay as given, and nothing is kept. The speed is measured, so let nothing else run."""
+are. Settings that you give stay as given, and nothing is kept. The speed is measured, and a small network is trained on
+the text for some seconds, so let nothing else run."""
 
 MINUTES = 5.0
 OVERNIGHT_MINUTES = "480"
@@ -55,8 +56,11 @@ def run(arguments: argparse.Namespace) -> int:
     config = load_arguments(arguments, **changes).config
     require_packages(*EXTRAS["train"], task="measuring this machine's speed")
     minutes = config.minutes or MINUTES
-    facts = read_facts(config)
-    plans = make_plans(config, facts, minutes=minutes)
+    from semilla.pipeline.dial import measure_speed  # noqa: PLC0415 - not needed to refuse a wrong flag
+
+    speed = measure_speed(config)
+    facts = read_facts(config, seconds=60 * minutes, speed=speed)
+    plans = make_plans(config, facts, minutes=minutes, speed=speed)
     if arguments.json:
         print_json({name: describe(plan) for name, plan in plans.items()})
         return 0
@@ -68,12 +72,12 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def read_facts(config: PipelineConfiguration) -> TextFacts:
-    """Get and clean the text as the run will, in a folder for the moment, and measure it."""
+def read_facts(config: PipelineConfiguration, *, seconds: float, speed: float) -> TextFacts:
+    """Get and clean the text as the run will, in a folder for the moment; measure it and train on it for a moment."""
     from semilla.corpus.manifest import read_documents  # noqa: PLC0415 - not needed to refuse a wrong flag
+    from semilla.pipeline.dial import get_to_know  # noqa: PLC0415 - as above
     from semilla.pipeline.main_job import refuse_missing_source  # noqa: PLC0415 - as above
     from semilla.pipeline.phases import corpus_download  # noqa: PLC0415 - as above
-    from semilla.planning.text_facts import measure_facts  # noqa: PLC0415 - as above
 
     refuse_missing_source(config)
     with open_trial_folder() as folder:
@@ -83,15 +87,17 @@ def read_facts(config: PipelineConfiguration) -> TextFacts:
             if error.next_command:
                 error.next_command = error.next_command.replace(folder, config.output_directory)
             raise
-        return measure_facts(read_documents(Path(folder)))
+        return get_to_know(config, read_documents(Path(folder)), seconds=seconds, speed=speed)
 
 
-def make_plans(config: PipelineConfiguration, facts: TextFacts, *, minutes: float) -> dict[str, Plan]:
+def make_plans(
+    config: PipelineConfiguration, facts: TextFacts, *, minutes: float, speed: float
+) -> dict[str, Plan]:
     """The plans for half the minutes, the minutes and four times as many, and what the settings bring as they are."""
-    from semilla.pipeline.dial import list_explicit, measure_speed, suit_settings  # noqa: PLC0415 - as above
+    from semilla.pipeline.dial import list_explicit, suit_settings  # noqa: PLC0415 - as above
     from semilla.planning.plan import describe_plan, make_plan  # noqa: PLC0415 - as above
 
-    speed, explicit = measure_speed(config), list_explicit(config)
+    explicit = list_explicit(config)
     plans = {
         format_duration(60 * one): make_plan(config, facts, seconds=60 * one, speed=speed, explicit=explicit)
         for one in (minutes / 2, minutes, 4 * minutes)

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import math
 import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import replace
 
 from semilla.configuration.schema import PipelineConfiguration
-from semilla.corpus.manifest import read_documents
+from semilla.corpus.manifest import Document, read_documents
 from semilla.errors import InvalidConfigError, KilledError
 from semilla.events import Activity, Note
 from semilla.formatting import format_duration
@@ -43,15 +46,12 @@ def take_plan(config: PipelineConfiguration, journal: Journal, *, used_s: float)
     known = journal.status.plan
     if known and known.corpus == corpus and recall_plan(config, known) is not config:
         return change_settings(config, known.settings)
+    began_s, seconds = time.monotonic(), 60 * config.minutes - used_s
     journal.tell(Activity(f"choosing settings for {format_duration(60 * config.minutes)}"))
-    facts = measure_facts(read_documents(journal.directory))
-    plan = make_plan(
-        config,
-        facts,
-        seconds=60 * config.minutes - used_s,
-        speed=measure_speed(config),
-        explicit=list_explicit(config),
-    )
+    documents, speed = read_documents(journal.directory), measure_speed(config)
+    facts = get_to_know(config, documents, seconds=seconds, speed=speed)
+    seconds -= time.monotonic() - began_s
+    plan = make_plan(config, facts, seconds=seconds, speed=speed, explicit=list_explicit(config))
     journal.status.plan = record_plan(plan, corpus=corpus)
     journal.tell(Note(describe(journal.status.plan)))
     return plan.config
@@ -87,6 +87,16 @@ def suggest_minutes(config: PipelineConfiguration, journal: Journal) -> str | No
         f"layers {one['num_layers']}, width {one['d_model']} and epochs {one['num_epochs']} for this text, and reach "
         f"about {ratio * bits:.2f} bits per byte instead of {bits:.2f}."
     )
+
+
+def get_to_know(
+    config: PipelineConfiguration, documents: Sequence[Document], *, seconds: float, speed: float
+) -> TextFacts:
+    """Measure a text, and train on it for a moment if there are ``seconds`` enough."""
+    from semilla.planning.pilot import try_text  # noqa: PLC0415 - torch, not needed to recall a plan
+
+    pilot = try_text(config, documents, seconds=seconds, speed=speed)
+    return replace(measure_facts(documents), pilot=pilot)
 
 
 def suit_settings(config: PipelineConfiguration, facts: TextFacts) -> PipelineConfiguration:

@@ -76,6 +76,8 @@ class Fitted:
     """Of the coefficients of ``law``, [C, C]: what the runs leave undetermined."""
     text_error: float
     """Deviation of the logarithm of a text's bits per byte from the law, which no hyperparameter explains."""
+    pilot_error: float
+    """What is left of it after a pilot."""
     token: Coefficients
     speed: Coefficients
     speed_error: float
@@ -91,6 +93,7 @@ def read_fitted() -> Fitted:
         content["law"],
         np.array(content["covariance"]),
         errors["text"],
+        errors["pilot"],
         content["token"],
         content["speed"],
         errors["seconds"],

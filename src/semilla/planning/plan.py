@@ -143,10 +143,11 @@ def make_plan(
 def describe_plan(config: PipelineConfiguration, facts: TextFacts, *, speed: float) -> Plan:
     """What is expected of a configuration as it is."""
     outcome, fitted = expect(describe_design(config), facts, speed=speed, keeps_rate=True), read_fitted()
+    text_error = fitted.text_error if facts.pilot is None else fitted.pilot_error
     return Plan(
         config,
         bits=float(outcome.bits[0]),
-        bits_error=math.hypot(float(find_error(outcome.design, facts)[0]), fitted.text_error),
+        bits_error=math.hypot(float(find_error(outcome.design, facts)[0]), text_error),
         seconds=float(outcome.seconds[0]),
         training_s=float(outcome.training_s[0]),
         seconds_error=fitted.speed_error,
@@ -165,7 +166,7 @@ def expect(design: Design, facts: TextFacts, *, speed: float, keeps_rate: bool) 
         design = Design(**{**vars(design), "rate": rate})
     bits = predict_bits(
         design, train_tokens=train_tokens, counted_bits=facts.counted_bits, coefficients=fitted.law
-    )
+    ) * math.exp(facts.pilot or 0.0)
     training_s = speed * estimate_training_s(design, steps=steps, coefficients=fitted.speed)
     size_mb = (facts.train_bytes + facts.held_out_bytes) / 1e6
     loss = bits * math.log(2) * bytes_per_token

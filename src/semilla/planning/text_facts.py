@@ -32,6 +32,8 @@ class TextFacts:
     bytes_per_character: float
     counted_bits: float
     """Bits per held-out byte of the counting model."""
+    pilot: float | None = None
+    """The logarithm of measured over expected bits after a small training on it; None without one."""
 
 
 def measure_facts(documents: Sequence[Document]) -> TextFacts:
