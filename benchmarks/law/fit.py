@@ -271,7 +271,7 @@ def measure_unseen(runs: Runs) -> Numbers:
 
 
 def correct_by_pilots(runs: Runs, unseen: Numbers) -> Numbers:
-    """What is left of the errors ``unseen`` when the shortest run of each text tells the text's own share of them."""
+    """The errors ``unseen`` less that of the shortest run of the same text, for all other runs."""
     left = []
     for inside, _ in split_by_text(runs):
         timed = [place for place in inside if not math.isnan(runs.seconds[place])]

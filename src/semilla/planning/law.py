@@ -77,7 +77,7 @@ class Fitted:
     text_error: float
     """Deviation of the logarithm of a text's bits per byte from the law, which no hyperparameter explains."""
     pilot_error: float
-    """What is left of it after a pilot."""
+    """The same after a pilot."""
     token: Coefficients
     speed: Coefficients
     speed_error: float
