@@ -133,6 +133,17 @@ def test_the_rows_for_training_are_documents(
     )
 
 
+@pytest.mark.parametrize("inside", ["=3", "/train.jsonl=3", "@main=3"])
+def test_a_data_set_has_a_weight_like_any_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inside: str
+) -> None:
+    """It is no part of the address."""
+    with serve({"train.jsonl": write_jsonl(STORIES)}) as server:
+        manifest, _, _ = make_corpus(tmp_path, server, monkeypatch, inside=inside)
+        assert server.requests == [LISTING, locate("train.jsonl")]
+    assert [(entry.weight, len(entry.document_bytes)) for entry in manifest.documents] == [(3, 60)]
+
+
 def test_a_second_run_needs_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The list and the files are kept with the run, so the commit stays the same too."""
     with serve({"train.jsonl": write_jsonl(STORIES)}) as server:
