@@ -16,6 +16,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
@@ -70,6 +71,13 @@ class Relative:
 GENERATE = "generate Había --model run --max-tokens 5 --seed 1"
 RELATIVES = {
     "TensorBoard": Relative("run --output-dir run2 {source} {run} --num-epochs 1 --tracker tensorboard"),
+    **{
+        tracker: Relative(
+            f"run --output-dir run-{tracker} {{source}} {{run}} --num-epochs 1 --tracker {tracker}"
+        )
+        for tracker in ("trackio", "mlflow")
+        if find_spec(tracker)
+    },
     "workers": Relative("run --output-dir run3 {source} {run} --num-epochs 1 --num-threads 2"),
     "resume": Relative("run --output-dir run3 {source} {run} --num-epochs 2 --num-threads 2 --resume"),
     "a web page": Relative("export run --to web"),
@@ -112,6 +120,8 @@ OUTPUT = {
     "comparison.html",
     "run",
     *(f"run{n}" for n in range(2, 7)),
+    "run-trackio",
+    "run-mlflow",
 }
 """What may be in the folder: the harness's own, and the output of the commands."""
 KERNEL = "/sys/fs/cgroup/"

@@ -33,6 +33,7 @@ WRITING = {
     "records/lock.py": "locks a file that stays in place and holds nothing durable",
     "records/heartbeat.py": "overwrites one line in place; the file is not durable and disappears with the run",
     "records/log.py": "appends to a log line by line",
+    "pipeline/tracker_child.py": "sends what a library prints to /dev/null",
     "cli.py": "redirects a closed stream to /dev/null",
     "terminal/console.py": "redirects a closed stream to /dev/null",
     "system/connection.py": "makes memory to share out of an unnamed file",

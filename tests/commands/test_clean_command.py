@@ -56,6 +56,25 @@ def test_exactly_what_runs_created_is_removed(directory, capsys):
     assert not any("notas" in line for line in listed)
 
 
+def test_the_folder_of_a_tracker_goes_whole(directory):
+    """Its library decides what is in it. A folder that no run listed stays, and so do the targets of links."""
+    for name in ("mlflow/1/a/metrics/loss", "trackio/semilla.db"):
+        (directory / name).parent.mkdir(parents=True)
+        (directory / name).write_text(name)
+    (directory / "mlflow" / ".trash").mkdir()
+    (directory / "mlflow" / "notas").symlink_to(directory / "notas ñ.txt")
+    (directory / "mlflow" / "mine").symlink_to(directory / "models", target_is_directory=True)
+    write_artifacts(directory, *ARTIFACTS, "mlflow")
+    assert cli.main(["clean", str(directory), "--yes"]) == 0
+    assert list_files(directory) == [
+        "models",
+        "models/mine.pt",
+        "notas ñ.txt",
+        "trackio",
+        "trackio/semilla.db",
+    ]
+
+
 def test_without_a_terminal_it_needs_yes(directory, capsys):
     """Nothing is removed, and the message has the command that would do it."""
     before = list_files(directory)

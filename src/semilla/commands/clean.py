@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def find_removable(directory: Path, artifacts: list[str]) -> list[Path]:
-    """List the run's existing files, its records last.
+    """List the run's existing files, its records last. All files in a tracker's folder are the run's if that is listed.
 
     Raises IntegrityError when the status lists a file outside ``directory``.
     """
@@ -78,7 +78,9 @@ def find_removable(directory: Path, artifacts: list[str]) -> list[Path]:
             kept="everything; nothing was removed",
         )
     listed = [directory / name for name in dict.fromkeys(artifacts) if name not in OWN_FILES]
-    present = [path for path in listed if path.is_symlink() or path.is_file()]
+    trackers = {directory / name for name in names.TRACKERS}
+    paths = [file for path in listed for file in (sorted(path.rglob("*")) if path in trackers else [path])]
+    present = [path for path in paths if path.is_symlink() or path.is_file()]
     return present + [directory / name for name in OWN_FILES if (directory / name).is_file()]
 
 
@@ -91,6 +93,8 @@ def remove_files(directory: Path, paths: list[Path]) -> None:
     for path in paths:
         if path.name != names.LOCK or CAN_REMOVE_LOCKED:
             remove_file(path)
+    for name in names.TRACKERS:  # mlflow makes empty folders
+        folders |= {path for path in (directory / name).rglob("*") if path.is_dir() and not path.is_symlink()}
     for folder in sorted(folders - {directory}, reverse=True):
         remove_directory(folder)
 

@@ -210,8 +210,8 @@ class PipelineConfiguration(Group):
     """Seconds between checkpoints within an epoch; the newest two are kept."""
     keep_epochs: bool = False
     """Keep int8 copies of the models after epochs 1, 2, 5, 10, 20, 50 and 100; model.html writes with each of them."""
-    tracker: Literal["none", "tensorboard"] = "none"
-    """Program that plots the metrics during the run; tensorboard needs the extra of that name."""
+    tracker: Literal["none", "tensorboard", "trackio", "mlflow"] = "none"
+    """Program that plots the metrics during the run; each needs the extra of its name."""
     keep_models: int = Field(5, ge=0, le=1000)
     """Number of earlier finished models to keep in models/X.Y.Z when another is trained in the same directory."""
     device: Literal["cpu", "cuda"] = "cpu"

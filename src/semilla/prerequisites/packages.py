@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import os
 import re
 import subprocess
 import sys
@@ -63,6 +64,10 @@ class PackageProbe:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             encoding="utf-8",
+            env={
+                **os.environ,
+                "MLFLOW_DISABLE_TELEMETRY": "true",
+            },  # mlflow would report that it was imported
         )
 
     def list_checks(self) -> list[Check]:

@@ -7,6 +7,7 @@ import importlib
 import importlib.metadata
 import json
 import sys
+from types import ModuleType
 
 MARK = "semilla-probe:"
 """Marks our lines, because packages may print while they are imported."""
@@ -14,12 +15,19 @@ MARK = "semilla-probe:"
 
 def probe_package(name: str) -> dict[str, object]:
     try:
-        importlib.import_module(name)
-        return {"name": name, "version": importlib.metadata.version(name)}
+        module = importlib.import_module(name)
+        return {"name": name, "version": find_version(module)}
     except ModuleNotFoundError as error:
         return {"name": name, "missing": error.name == name, "error": str(error)}
     except Exception as error:
         return {"name": name, "error": f"{type(error).__name__}: {error}"}
+
+
+def find_version(module: ModuleType) -> str:
+    try:
+        return importlib.metadata.version(module.__name__)
+    except importlib.metadata.PackageNotFoundError:  # mlflow is also in a package of another name
+        return str(module.__version__)
 
 
 def probe_cuda() -> dict[str, object]:

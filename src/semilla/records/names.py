@@ -28,8 +28,8 @@ PAGE = "model.html"
 """The model as one page, for a browser."""
 BUNDLE = "bundle"
 """Folder with the model for the small machine."""
-TENSORBOARD = "tensorboard"
-"""Folder with TensorBoard's files, when that tracker is on."""
+TRACKERS = ("tensorboard", "trackio", "mlflow")
+"""Folders with the files of trackers, each when its tracker is on."""
 MODELS = "models"
 """Folder of earlier finished models, one folder per version."""
 TOKENS = "tokens"
@@ -40,7 +40,7 @@ EXPORT_REPORT = "export.json"
 """In each export: its format, its files with their hashes, and the results of its parity check."""
 
 
-FOLDERS = (DOWNLOADS, BUNDLE, TENSORBOARD, MODELS, TOKENS, EXPORTS)
+FOLDERS = (DOWNLOADS, BUNDLE, *TRACKERS, MODELS, TOKENS, EXPORTS)
 FILES = (
     STATUS,
     CONFIGURATION,
