@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -13,10 +14,12 @@ from semilla.configuration.flags import load_arguments
 from semilla.configuration.schema import PipelineConfiguration, TrainingHyperparameters
 from semilla.errors import OutOfMemoryError
 from semilla.model.shape import count_parameters
+from semilla.pipeline.phases.prerequisite_check import predict_text
 from semilla.prerequisites import memory
 from semilla.prerequisites.memory import check_memory
+from semilla.prerequisites.storage import TOKEN_SHARE, list_file_sizes
 from semilla.system import memory as machine
-from semilla.training.memory import ESTIMATE_ERROR, estimate_run_memory_mb, with_settings
+from semilla.training.memory import CORPUS_FACTOR, ESTIMATE_ERROR, estimate_run_memory_mb, with_settings
 
 LARGE = PipelineConfiguration(
     training_hyperparameters=TrainingHyperparameters(batch_size=128, max_sequence_length=512)
@@ -131,3 +134,18 @@ def test_a_group_that_is_not_visible_is_passed_over(tmp_path):
     (tmp_path / "memory.stat").write_text("anon 1\n")
     rooms = machine._climb(tmp_path, "/docker/abc", limit="memory.max", usage="memory.current")
     assert list(rooms) == [990]
+
+
+def test_the_size_of_a_local_text_counts_up_to_what_is_held_in_memory(tmp_path: Path) -> None:
+    """The disk needs room for all of a large one, and for its tokens; it is not tried, but predicted."""
+    needs = []
+    for size_mb in (1, 20, 300, 3000):
+        path = tmp_path / f"{size_mb}.txt"
+        with path.open("wb") as file:
+            file.truncate(size_mb << 20)
+        config = PipelineConfiguration(corpus_source=str(path))
+        needs.append(int(check_memory(config).needed.split()[1].replace(",", "")))
+        assert (round(TOKEN_SHARE * (size_mb << 20)) in list_file_sizes(config)) == (size_mb > 32)
+    assert needs[0] < needs[1] < needs[2] == needs[3]
+    assert needs[2] - needs[0] == pytest.approx(CORPUS_FACTOR * (32 - 3), abs=1)
+    assert "3,000 MB, not tried" in predict_text(3000 << 20).found

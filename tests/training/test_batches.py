@@ -152,3 +152,14 @@ def test_every_end_is_learned_every_epoch() -> None:
     arranged = arrange_documents(data, 1)
     _, targets = cut_batch(arranged, plan_epoch(arranged, 1))
     assert (targets == END_ID).sum() >= 95
+
+
+def test_a_sample_of_the_held_out_windows_is_the_same_every_time_and_spread() -> None:
+    """With a step of three, every third window of the same order, whatever text it is in."""
+    texts = [
+        HeldOutText("es", np.arange(start, start + 100, dtype=np.int32), 1) for start in range(3, 803, 100)
+    ]
+    every = [window for text in texts for window in cut_held_out(text, length=16)]
+    batches = list(batch_held_out(texts, length=16, batch_size=4, step=3))
+    found = sorted(row[row != NO_TARGET].tolist() for _, targets in batches for row in targets)
+    assert found == sorted(targets.tolist() for _, targets in every[::3])

@@ -1,7 +1,7 @@
 """Finds documents and paragraphs that come again in a person's own texts, and removes them if that is asked for.
 
-Both are compared by their sketches (``near_duplicates``), and paragraphs also by their words, without limit to their
-number. Short ones may repeat: a greeting or a refrain, for example. The first of each kind stays.
+Both are compared by their sketches (``near_duplicates``), and paragraphs also by their words. Short ones may repeat: a
+greeting or a refrain, for example. The first of each kind stays.
 """
 
 from __future__ import annotations
@@ -25,6 +25,10 @@ NUM_BANDS = 10
 """99.9 % of the documents that are so similar agree in one of these bands."""
 MAX_REMEMBERED = 50_000
 """Documents, and as many paragraphs, that further ones are compared with."""
+MAX_PARAGRAPHS = 1_000_000
+"""Paragraphs whose words are remembered."""
+SIMILAR_CHARACTERS = 32_000_000
+"""Only in so much text, paragraphs are compared by their sketches, which takes half of the time of cleaning."""
 _EXAMPLE_CHARACTERS = 60
 _MIN_TOLD_SHARE = 0.001
 """A smaller share of repeated paragraphs is not worth a line."""
@@ -170,5 +174,8 @@ class Duplicates:
         key = hash(" ".join(re.findall(r"\w+", paragraph.casefold())))
         if key in self._paragraphs:
             return WORD_FOR_WORD
-        self._paragraphs.add(key)
+        if len(self._paragraphs) < MAX_PARAGRAPHS:
+            self._paragraphs.add(key)
+        if self._all_characters > SIMILAR_CHARACTERS:
+            return None
         return SIMILAR if self._paragraph_index.find(paragraph) is not None else None

@@ -19,14 +19,15 @@ LONG_SHARE = 0.05
 """A document with a larger share of the short documents' bytes is long, so short ones are twenty or more."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """A document that may be held out."""
 
     language: str
     size_bytes: int
     sha256: str
-    sketch: Sketch
+    sketch: Sketch | None
+    """None: it is a relative of equal documents only."""
     group: str | None = None
     """Documents of the same group are relatives."""
 
@@ -81,7 +82,9 @@ def _cluster(places: list[int], candidates: Sequence[Candidate]) -> list[list[in
     chosen = [candidates[place] for place in places]
     joined = Clusters(len(chosen))
     joined.join_equal([one.group for one in chosen])
-    joined.join_similar({index: one.sketch for index, one in enumerate(chosen) if one.group is None})
+    joined.join_equal([one.sha256 if one.sketch is None else None for one in chosen])
+    sketches = {index: one.sketch for index, one in enumerate(chosen) if one.group is None}
+    joined.join_similar({index: sketch for index, sketch in sketches.items() if sketch is not None})
     clusters: dict[int, list[int]] = {}
     for index, place in enumerate(places):
         clusters.setdefault(joined.find(index), []).append(place)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -27,6 +28,7 @@ from semilla.corpus.sources import (
     STANDARD_INPUT,
     CorpusSource,
     describe_left_out,
+    read_pieces,
     read_standard_input,
     read_text_file,
     survey_texts,
@@ -34,6 +36,7 @@ from semilla.corpus.sources import (
 from semilla.errors import DependencyError, InvalidCorpusError, SemillaError
 from semilla.events import Note, Progress, Warned
 from semilla.records import names
+from semilla.system import interrupts
 
 FILES_PER_NOTE = 1000
 """Reading a thousand small files takes a few seconds."""
@@ -58,7 +61,7 @@ def read_local(
         for number, path in enumerate(files):
             if number and number % FILES_PER_NOTE == 0:
                 progress(Note(f"{number:,} of {len(files):,} files are read."))
-            yield from reading.read_path(path, reader=reader)
+            yield from reading.read_path(path, name=str(path), reader=reader)
     reading.tell(progress)
 
 
@@ -89,7 +92,7 @@ def read_fetched(
     reading = _Reading(config, Remarks(), is_alone=False)
     with ConfinedReader() as reader:
         for name, path, reading.origin in files:
-            yield from reading.read(read_text_file(path), name=name, reader=reader)
+            yield from reading.read_path(path, name=name, reader=reader)
     reading.tell(progress)
 
 
@@ -108,15 +111,26 @@ class _Reading:
         if self.config.repair:
             require_repair()
 
-    def read_path(self, path: Path, *, reader: ConfinedReader) -> Iterator[PreparedDocument | LeftOutFile]:
-        try:
-            data = read_text_file(path)
-        except SemillaError as error:
-            if self.is_alone:
-                raise
-            yield self._leave_out(str(path), error)
-            return
-        yield from self.read(data, name=str(path), reader=reader)
+    def read_path(
+        self, path: Path, *, name: str, reader: ConfinedReader
+    ) -> Iterator[PreparedDocument | LeftOutFile]:
+        """Read a file; each piece of a large one becomes a text of its own."""
+        pieces = read_pieces(path, name=name)
+        for number in count(1):
+            interrupts.check()
+            try:
+                data = next(pieces, None)
+            except SemillaError as error:
+                if self.is_alone:
+                    raise
+                yield self._leave_out(name, error)
+                return
+            if data is None:
+                return
+            for document in self.read(data, name=name, reader=reader):
+                if number > 1 and isinstance(document, PreparedDocument):
+                    document.title = f"{document.title}, part {number:,}"
+                yield document
 
     def read(
         self, data: bytes, *, name: str, reader: ConfinedReader

@@ -8,7 +8,8 @@ import json
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from io import BufferedReader
@@ -19,6 +20,7 @@ from semilla.corpus.catalogue import CATALOGUE
 from semilla.corpus.data_set import PREFIX
 from semilla.corpus.formats.extracted import MAX_FILE_BYTES, Reason, UnreadableError
 from semilla.corpus.formats.known import has_known_suffix
+from semilla.corpus.formats.pieces import LARGE_FILE_BYTES, cut_file
 from semilla.corpus.manifest import LeftOutFile
 from semilla.corpus.source_list import split_sources
 from semilla.errors import InvalidCorpusError, from_os_error
@@ -223,19 +225,43 @@ def read_text_file(path: Path) -> bytes:
 
     Raises InvalidCorpusError for a missing, special or larger file, and the error tree's translation of an OSError.
     """
+    with _translated(path), _open_regular(path) as file:
+        return _read_whole(file, path)
+
+
+def read_pieces(path: Path, *, name: str) -> Iterator[bytes]:
+    """Read a file like ``read_text_file``; a large one in pieces of any number, if its format allows that.
+
+    ``name`` tells the format.
+    """
+    with _translated(path), _open_regular(path) as file:
+        is_large = os.fstat(file.fileno()).st_size > LARGE_FILE_BYTES
+        pieces = cut_file(file, name=name) if is_large else None
+        if pieces:
+            yield from pieces
+        else:
+            yield _read_whole(file, path)
+
+
+def _read_whole(file: BufferedReader, path: Path) -> bytes:
+    data = file.read(MAX_FILE_BYTES + 1)
+    if len(data) > MAX_FILE_BYTES:
+        raise UnreadableError(
+            f"{path} is larger than {MAX_FILE_BYTES >> 20} MB, and only text, JSON Lines and CSV are read in pieces; "
+            "split it into several files",
+            reason="too large",
+        )
+    return data
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
     try:
-        with _open_regular(path) as file:
-            data = file.read(MAX_FILE_BYTES + 1)
+        yield
     except FileNotFoundError:
         raise InvalidCorpusError(f"there is no file or folder {path}") from None
     except OSError as error:
         raise from_os_error(error, path) from error
-    if len(data) > MAX_FILE_BYTES:
-        raise UnreadableError(
-            f"{path} is larger than {MAX_FILE_BYTES >> 20} MB; split it into several files",
-            reason="too large",
-        )
-    return data
 
 
 def fingerprint_files(source: CorpusSource) -> list[dict[str, str | None]]:

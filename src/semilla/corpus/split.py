@@ -6,6 +6,7 @@ text of both. ``semilla.corpus.held_out`` chooses among short documents, which a
 
 from __future__ import annotations
 
+import hashlib
 import unicodedata
 
 import numpy as np
@@ -63,9 +64,14 @@ class OverlapGauge:
 
 
 def hash_long_lines(text: str) -> Lines:
-    """The lines of 50 characters or more; hashes can be compared within one process."""
+    """The lines of 50 characters or more."""
     lines = (line for line in text.split("\n") if len(line) >= _MIN_COMPARED_CHARACTERS)
-    return np.array([(hash(line), len(line)) for line in lines], np.int64).reshape(-1, 2)
+    return np.array([(_hash(line), len(line)) for line in lines], np.int64).reshape(-1, 2)
+
+
+def _hash(line: str) -> int:
+    """The same in every process, so that a sample by hash is the same, too."""
+    return int.from_bytes(hashlib.blake2b(line.encode(), digest_size=8).digest(), "little", signed=True)
 
 
 def _find_nearest(text: str, separator: str, *, target: int, reach: int) -> int | None:

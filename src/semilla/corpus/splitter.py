@@ -10,8 +10,13 @@ from semilla.corpus.manifest import DocumentEntry
 from semilla.corpus.near_duplicates import Sketch, make_sketch
 from semilla.corpus.split import Lines, OverlapGauge, find_cut, hash_long_lines
 
+MAX_LINES = 1_000_000
+"""Long lines that are remembered, to tell how much held-out text is in the training text. More are sampled."""
+MAX_SKETCHES = 50_000
+"""Documents that are compared with each other. Further ones are relatives only if they are equal."""
 
-@dataclass(frozen=True)
+
+@dataclass(slots=True)
 class _Part:
     """What is kept of a document, or of a part of one, until the decision."""
 
@@ -31,7 +36,7 @@ class _Text:
     """Its documents; a text that is one document is its only one."""
     halves: tuple[_Part, _Part]
     """Before and after the cut."""
-    sketches: tuple[Sketch, ...]
+    sketches: tuple[Sketch | None, ...]
     groups: tuple[str | None, ...]
     hashes: tuple[str, ...]
 
@@ -51,6 +56,10 @@ class Splitter:
     num_held_out_characters: int = 0
     overlap: OverlapGauge = field(default_factory=OverlapGauge)
     _texts: list[_Text] = field(default_factory=list)
+    _num_sketches: int = 0
+    _num_lines: int = 0
+    _one_in: int = 1
+    """Of how many lines one is remembered."""
 
     def add(
         self, entry: DocumentEntry, text: str, *, parts: tuple[str, ...], groups: tuple[str, ...]
@@ -58,16 +67,31 @@ class Splitter:
         """Add a text and its documents; none are given for a text that is one document."""
         documents = parts or (text,)
         cut = find_cut(text)
+        num_sketched = max(0, min(len(documents), MAX_SKETCHES - self._num_sketches))
+        self._num_sketches += num_sketched
+        sketches = tuple(make_sketch(document) for document in documents[:num_sketched])
         self._texts.append(
             _Text(
                 entry,
                 tuple(_Part.describe(document) for document in documents),
                 (_Part.describe(text[:cut]), _Part.describe(text[cut:])),
-                tuple(make_sketch(document) for document in documents),
+                sketches + (None,) * (len(documents) - num_sketched),
                 groups or (None,) * len(documents),
                 tuple(hashlib.sha256(document.encode()).hexdigest() for document in documents),
             )
         )
+        self._thin_lines(self._texts[-1])
+        while self._num_lines > MAX_LINES:
+            self._one_in *= 2
+            self._num_lines = 0
+            for one in self._texts:
+                self._thin_lines(one)
+
+    def _thin_lines(self, text: _Text) -> None:
+        """Keep the lines of the sample, which has the same lines of every text."""
+        for part in (*text.parts, *text.halves):
+            part.lines = part.lines[part.lines[:, 0] % self._one_in == 0]
+            self._num_lines += len(part.lines)
 
     def split(self) -> bool:
         """Decide; return whether held-out documents have near-duplicates in the training text."""

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.corpus.catalogue import expect_size_mb, name_corpus
+from semilla.corpus.manifest import LARGE_BYTES
 from semilla.corpus.sources import list_text_files, resolve_sources
 from semilla.errors import (
     DiskSpaceError,
@@ -34,6 +35,8 @@ NUM_CHECKPOINTS = 3 + 2 + 1
 """Of epochs, between epochs, and one being written."""
 MODEL_WEIGHTS = 2 + 2
 """Best model, final model, the bundle's, and one of them being written."""
+TOKEN_SHARE = 0.7
+"""Token files per byte of a large text: two bytes for a token of three bytes or more."""
 NUM_FILES = 40
 """More files than a run leaves at any time, without the downloads of a large catalogue."""
 SMALL_FILES_BYTES = 5 * MIB
@@ -172,8 +175,9 @@ def list_file_sizes(config: PipelineConfiguration) -> list[int]:
     # Four int8 models take as much as one in float32.
     epoch_models = [weights_bytes // 4] * (len(names.KEPT_EPOCHS) if config.keep_epochs else 0)
     models = [weights_bytes] * MODEL_WEIGHTS + epoch_models
+    tokens = [round(TOKEN_SHARE * corpus_bytes)] if corpus_bytes > LARGE_BYTES else []
     # The text is stored twice: as downloaded and as cleaned.
-    return [corpus_bytes, corpus_bytes, *checkpoints, *models, SMALL_FILES_BYTES]
+    return [corpus_bytes, corpus_bytes, *tokens, *checkpoints, *models, SMALL_FILES_BYTES]
 
 
 def measure_source_bytes(corpus_source: str) -> int:

@@ -368,13 +368,15 @@ def cut_held_out(text: HeldOutText, *, length: int) -> Iterator[tuple[Tokens, To
 
 
 def batch_held_out(
-    texts: Iterable[HeldOutText], *, length: int, batch_size: int
+    texts: Iterable[HeldOutText], *, length: int, batch_size: int, step: int = 1
 ) -> Iterator[tuple[Windows, Windows]]:
-    """Inputs and targets, [B, T] each, of all windows of ``texts``; shorter ones are padded with NO_TARGET.
+    """Inputs and targets, [B, T] each, of windows of ``texts``: all, or with a ``step`` every second, third and so on.
 
-    A batch has windows of similar length, and no more tokens than ``batch_size`` full windows.
+    Shorter windows are padded with NO_TARGET. A batch has windows of similar length, and no more tokens than
+    ``batch_size`` full windows.
     """
-    windows = [window for text in texts for window in cut_held_out(text, length=length)]
+    every = (window for text in texts for window in cut_held_out(text, length=length))
+    windows = list(islice(every, 0, None, step))
     windows.sort(key=lambda window: -len(window[0]))
     done = 0
     while done < len(windows):

@@ -7,7 +7,7 @@ import math
 from semilla.errors import ValidationFailureError
 from semilla.records.metrics import EpochMetrics
 from semilla.training.data import TrainingData
-from semilla.training.evaluate import evaluate
+from semilla.training.evaluate import evaluate, find_step
 from semilla.training.state import BestModel, EpochTotals, RunState, StepInfo
 
 
@@ -17,7 +17,7 @@ def finish_epoch(state: RunState, info: StepInfo, *, data: TrainingData) -> tupl
     Raises ValidationFailureError and leaves ``state`` unchanged when the validation loss is NaN or infinite: no
     later loss would compare as better than NaN.
     """
-    evaluation = evaluate(state.model, data)
+    evaluation = evaluate(state.model, data, step=find_step(data))
     if not math.isfinite(evaluation.loss):
         raise ValidationFailureError(
             f"the validation loss after epoch {info.epoch} is {evaluation.loss}; the epoch does not count. "

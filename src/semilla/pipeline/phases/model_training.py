@@ -46,6 +46,7 @@ from semilla.training.checkpoints.resume import Resumption, choose_start, contin
 from semilla.training.data import TrainingData, build_data, find_start_id
 from semilla.training.environment import choose_environment
 from semilla.training.epoch import align_step, finish_epoch
+from semilla.training.evaluate import find_step
 from semilla.training.loop import train
 from semilla.training.memory import suggest_batch_size
 from semilla.training.parallel.workers import Workers
@@ -162,6 +163,13 @@ class Training:
             progress(
                 Note(
                     f"Most documents fit into a sequence; {share:.0%} of the steps repeat short pieces first."
+                )
+            )
+        if (step := find_step(data)) > 1:
+            progress(
+                Note(
+                    f"There is much held-out text: every epoch is evaluated on one in {step} of its windows, always "
+                    "the same ones, and the finished model on all of them."
                 )
             )
         resumption = choose_start(config, *find_checkpoints(directory), progress=progress)

@@ -10,12 +10,14 @@ from typing import Any
 
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.corpus.catalogue import name_corpus
-from semilla.corpus.manifest import CorpusManifest, read_manifest
+from semilla.corpus.manifest import LARGE_BYTES, CorpusManifest, read_manifest
 from semilla.corpus.source_list import describe_sources
 from semilla.corpus.sources import resolve_sources
+from semilla.corpus.split import VALIDATION_SHARE
 from semilla.corpus.writer import MIN_CORPUS_CHARACTERS
 from semilla.errors import InvalidCorpusError, SemillaError
 from semilla.events import Activity, Event, Note, Progress, Warned, silent
+from semilla.formatting import format_duration
 from semilla.pipeline.phases import PhaseRecord, corpus_download, tokenizer_training
 from semilla.prerequisites.advice import check_corpus_size, check_learning_rate, check_shape, check_threads
 from semilla.prerequisites.check import Check, advise, fail_check
@@ -23,12 +25,15 @@ from semilla.prerequisites.duration import check_duration
 from semilla.prerequisites.memory import check_memory
 from semilla.prerequisites.packages import PackageProbe, check_platform, check_python
 from semilla.prerequisites.source import check_source
-from semilla.prerequisites.storage import check_directory, check_disk
+from semilla.prerequisites.storage import MIB, check_directory, check_disk, measure_source_bytes
 from semilla.system import interrupts
 from semilla.system.temporary import open_trial_folder
 from semilla.tokenizer.training import SMALLEST_VOCAB_SIZE
 
 _MAX_TRIED_BYTES = 1_000_000
+VOCABULARY_S, PREPARATION_S_PER_MB = 50, 0.5
+"""Processor seconds for the vocabulary, and for everything else before training
+(docs/experiments/2026-12-01-large-text.md)."""
 ShowText = Callable[[CorpusManifest, str], None]
 _TRIED = (
     ("text", f"at least {MIN_CORPUS_CHARACTERS:,} characters"),
@@ -70,14 +75,19 @@ def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
 def check_all(config: PipelineConfiguration, *, show_text: ShowText | None = None) -> list[Check]:
     """Make every check even if some fail, and try a local text as the run will; ``show_text`` gets what it makes.
 
-    Takes a few seconds, mostly to import torch in a child process, and one more for each 2 MB of text.
+    Takes a few seconds, mostly to import torch in a child process, and one more for each 2 MB of text. What a text over
+    32 MB takes is predicted.
     """
     with probe_packages(config) as probe:
         python, *others = check_machine(config)
         packages = probe.list_checks()
     is_local = all(source.is_local for source in resolve_sources(config.corpus_source))
+    source_bytes = measure_source_bytes(config.corpus_source)
     if not is_local or has_corpus(config):
         text, train_bytes = list[Check](), None
+    elif source_bytes > LARGE_BYTES:
+        text, train_bytes = [predict_text(source_bytes)], round((1 - VALIDATION_SHARE) * source_bytes)
+        others = [check for check in others if check.name != "corpus_size"]
     else:
         text, train_bytes = try_text(config, show_text=show_text)
         others = [check for check in others if check.name != "corpus_size"]
@@ -116,6 +126,15 @@ def try_text(
         name, needed = _TRIED[len(checks)]
         checks.append(advise(name, f"the text was not tried: {error}", found="not tried", needed=needed))
     return checks, train_bytes
+
+
+def predict_text(source_bytes: int) -> Check:
+    """Say how long a large text will take before training begins; it is not tried."""
+    size_mb = source_bytes / MIB
+    duration = format_duration(VOCABULARY_S + PREPARATION_S_PER_MB * size_mb)
+    name, needed = _TRIED[0]
+    found = f"{size_mb:,.0f} MB, not tried; cleaning and encoding take about {duration} of processor time"
+    return advise(name, None, found=found, needed=needed)
 
 
 def _try_corpus(trial: PipelineConfiguration) -> tuple[Check, int]:
