@@ -86,6 +86,7 @@ def test_the_readme_tree_matches_the_package() -> None:
         "docs/texts.md",
         "docs/exports.md",
         "docs/serve.md",
+        "docs/scaling.md",
         "docs/experiments/README.md",
     ],
 )

@@ -22,6 +22,13 @@ if _here and sys.path and sys.path[0] == _here and not __file__.startswith(_here
     del sys.path[0]
 
 from semilla.cli import main
+from semilla.system.ranks import read_place
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    if read_place().size > 1:
+        # The interpreter would wait for a collective operation that waits for a lost machine.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)

@@ -31,6 +31,7 @@ from semilla.errors import (
 )
 from semilla.spelling import hint_name, suggest_name
 from semilla.system.processor import lacks_core_instructions, read_processor_name
+from semilla.system.ranks import write_launch
 from semilla.terminal.console import abandon_output, prepare_stream, print_error
 
 WORDINGS = (
@@ -229,7 +230,7 @@ def _report(problem: BaseException, words: list[str]) -> int:
     command = next((word for word in words if word in COMMANDS), "semilla")
     if isinstance(error, DependencyError) and command in {"run", "check"}:
         error.phase = error.phase or PHASES[0]  # not even the prerequisite check could be imported
-    error.next_command = choose_next_command(error, command=command, words=words)
+    error.next_command = write_launch(choose_next_command(error, command=command, words=words))
     with suppress(OSError, ValueError):
         if "--debug" in words:
             traceback.print_exception(problem)

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from torture import calls, damage, forks, interruptions, kills, powercuts, system_calls
+from torture import calls, damage, forks, interruptions, kills, powercuts, ranks, system_calls
 from torture.commands import CommandLab
 from torture.lab import Trial
 from torture.ledger import Ledger
@@ -30,6 +30,7 @@ from torture.workers import map_forked
 MODULES: dict[str, ModuleType] = {
     "kills": kills,
     "commands": kills,
+    "ranks": ranks,
     "interruptions": interruptions,
     "calls": calls,
     "powercuts": powercuts,
@@ -112,6 +113,7 @@ def prepare_trial(root: Path, options: argparse.Namespace) -> Callable[[int], Tr
     prepare = {
         "kills": kills.prepare,
         "commands": partial(kills.prepare, lab=CommandLab),
+        "ranks": ranks.prepare,
         "interruptions": partial(interruptions.prepare, num_interruptions=options.interruptions),
         "powercuts": powercuts.prepare,
         "system-calls": system_calls.prepare,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 from semilla.commands.plan import add_overnight
@@ -11,6 +12,7 @@ from semilla.configuration.schema import PipelineConfiguration
 from semilla.errors import SemillaError
 from semilla.installation import EXTRAS
 from semilla.prerequisites.packages import require_packages
+from semilla.system.ranks import read_place
 from semilla.terminal.console import ask, is_interactive
 from semilla.terminal.progress import FORMS, show_progress
 
@@ -31,17 +33,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    config = load_arguments(arguments).config
-    resume = arguments.resume_from_checkpoint
-    require_packages(*EXTRAS["train"], task="training")
-    if arguments.progress == "json":
+    place = read_place()
+    try:
+        config = load_arguments(arguments).config
+        require_packages(*EXTRAS["train"], task="training")
+    except SemillaError as error:
+        if place.local_rank:  # the first rank of this machine says it
+            return error.status
+        raise
+    resume = True if place.restarts else arguments.resume_from_checkpoint
+    if place.size == 1:
+        return run_alone(config, resume=resume, form=arguments.progress)
+    # PyTorch would print a C++ stack for every lost connection; it reads this when it is imported.
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "FATAL")
+    from semilla.pipeline.ranked_run import follow, lead  # noqa: PLC0415 - only under torchrun
+
+    if place.rank:
+        return follow(config)
+    with lead(config):
+        return run_alone(config, resume=resume, form=arguments.progress)
+
+
+def run_alone(config: PipelineConfiguration, *, resume: bool | None, form: str) -> int:
+    if form == "json":
         return run_for_programs(config, resume=resume)
     from semilla.pipeline.main_job import run_pipeline  # noqa: PLC0415 - not needed to refuse a wrong flag
     from semilla.terminal.summary import print_summary, print_unfinished  # noqa: PLC0415
 
-    with show_progress(title=config.output_directory, form=arguments.progress) as progress:
+    can_ask = is_interactive() and read_place().size == 1
+    with show_progress(title=config.output_directory, form=form) as progress:
         status = run_pipeline(
-            config, resume=resume, ask=confirm_resume if is_interactive() else None, listeners=[progress]
+            config, resume=resume, ask=confirm_resume if can_ask else None, listeners=[progress]
         )
     directory = Path(config.output_directory)
     if status.run_state == "complete":

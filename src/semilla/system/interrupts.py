@@ -19,6 +19,8 @@ _HANGUPS = {getattr(signal, name) for name in ("SIGHUP", "SIGBREAK") if hasattr(
 SIGNALS = (signal.SIGINT, signal.SIGTERM, *_HANGUPS)
 
 _requested: int | None = None
+_is_signalled = False
+"""Whether this process itself has received a signal."""
 
 before_exit: Callable[[], None] | None = None
 """Called when the second signal exits; the live display uses it to show the cursor again."""
@@ -39,6 +41,20 @@ def check() -> None:
         raise InterruptedRunError(_requested)
 
 
+def get_requested() -> int | None:
+    """The signal that asked the run to stop."""
+    return _requested
+
+
+def request(number: int) -> None:
+    """Ask the run to stop, as a signal with this number does; another rank may have received it."""
+    global _requested  # noqa: PLW0603 - a signal handler has nowhere else to store the request
+    if _requested is None:
+        _requested = number
+        if on_request:
+            on_request()
+
+
 def ignore_signals() -> None:
     """Leave signals to the process that started this one."""
     for number in SIGNALS:
@@ -48,12 +64,12 @@ def ignore_signals() -> None:
 @contextmanager
 def catch_signals() -> Iterator[None]:
     """Install the handlers for the length of a run. Outside the main thread signals are left alone."""
-    global _requested  # noqa: PLW0603 - a signal handler has nowhere else to store the request
+    global _requested, _is_signalled  # noqa: PLW0603
     if threading.current_thread() is not threading.main_thread():
         # The request to the run in the main thread must not be reset either.
         yield
         return
-    _requested = None
+    _requested, _is_signalled = None, False
     # Ignored signals stay ignored: nohup ignores SIGHUP, and some shells ignore Ctrl-C for background jobs.
     handled = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
     previous = {number: signal.signal(number, _handle) for number in handled}
@@ -66,13 +82,12 @@ def catch_signals() -> Iterator[None]:
 
 
 def _handle(number: int, _frame: FrameType | None) -> None:
-    global _requested  # noqa: PLW0603
+    global _is_signalled  # noqa: PLW0603
     if number in _HANGUPS:
         number = signal.SIGTERM
-    if _requested is not None:
+    if _is_signalled:
         if before_exit:
             before_exit()
         os._exit(128 + number)
-    _requested = number
-    if on_request:
-        on_request()
+    _is_signalled = True
+    request(number)

@@ -11,6 +11,7 @@ import torch
 
 from semilla.configuration.schema import TrainingHyperparameters
 from semilla.system.processor import can_run_threads, read_processor_name
+from semilla.system.ranks import read_place
 from semilla.training.micro_batches import count_threads
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -35,6 +36,8 @@ class Environment:
     num_threads: int
     precision: str
     device: str
+    num_ranks: int = 1
+    """Processes of torchrun that share each batch."""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -60,6 +63,7 @@ def choose_environment(
         num_threads=num_threads,
         precision=precision,
         device=device,
+        num_ranks=read_place().size,
     )
 
 

@@ -11,6 +11,7 @@ from semilla.corpus.catalogue import expect_size_mb
 from semilla.model.shape import QUERY_ROWS, count_parameters
 from semilla.system.memory import has_cuda_build, measure_available_mb
 from semilla.system.processor import list_instruction_sets
+from semilla.system.ranks import read_place
 from semilla.training.micro_batches import (
     CHUNK_ROWS,
     count_processes,
@@ -36,7 +37,7 @@ CORPUS_FACTOR = 8.0
 
 
 def estimate_training_memory_mb(config: PipelineConfiguration) -> float:
-    """Peak resident memory of training in MiB, all its processes together.
+    """Peak resident memory of training in MiB, all its processes on this machine together.
 
     The factors are a least-squares fit to the measured peaks of 27 shapes (1 to 12 layers, width 64 to 512, context 32
     to 2,048, 1,000 to 32,000 pieces, both precisions, one thread and two), and within 15 % of each. The factor of the
@@ -45,8 +46,10 @@ def estimate_training_memory_mb(config: PipelineConfiguration) -> float:
     architecture, settings = config.model_architecture, config.training_hyperparameters
     width, length = architecture.d_model, settings.max_sequence_length
     number_bytes = 2 if computes_in_bfloat16(settings) else 4
-    count = count_processes(settings.batch_size, length, num_threads=count_threads(settings))
-    worker_rows = cut_worker_batches(settings.batch_size, length, count=count)[0]
+    place = read_place()
+    batch_size = -(-settings.batch_size // place.size)
+    count = count_processes(batch_size, length, num_threads=count_threads(settings))
+    worker_rows = cut_worker_batches(batch_size, length, count=count)[0]
     tokens = cut_micro_batches(worker_rows.stop, length)[0].stop * length
     activations = 20.9 * architecture.num_layers * width * tokens
     keys_seen = min(length, (length + QUERY_ROWS) / 2)
@@ -54,14 +57,15 @@ def estimate_training_memory_mb(config: PipelineConfiguration) -> float:
     logits = 9.5 * min(tokens, CHUNK_ROWS) * config.tokenizer_vocab_size
     embeddings = config.tokenizer_vocab_size * width * (1 if architecture.tie_embeddings else 2)
     matrices = 7.4 * (count_parameters(config) - embeddings)
-    batch = 5.8 * settings.batch_size * length * width
+    batch = 5.8 * batch_size * length * width
     corpus_mb = expect_size_mb(config.corpus_source, config.corpus_size_mb)
     shared = (count - 1) * count_parameters(config)
     bytes_needed: float = count * number_bytes * (activations + scores + logits) + 4 * (
         matrices + batch + shared
     )
     build_mb = CUDA_MB if has_cuda_build() else 0.0
-    return BASE_MB + build_mb + (count - 1) * WORKER_MB + CORPUS_FACTOR * corpus_mb + bytes_needed / MIB
+    rank_mb = BASE_MB + build_mb + (count - 1) * WORKER_MB + CORPUS_FACTOR * corpus_mb + bytes_needed / MIB
+    return place.local_size * rank_mb
 
 
 def estimate_run_memory_mb(config: PipelineConfiguration) -> float:

@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from semilla.configuration.schema import TrainingHyperparameters
 from semilla.system.processor import count_cores
+from semilla.system.ranks import read_place
 
 CHUNK_ROWS = 512
 """Rows of logits computed at a time. The fastest of 256 to 4,096 on a processor with 2 x 1 MB of level-2 cache."""
@@ -56,8 +57,8 @@ def cut_micro_batches(batch_size: int, length: int) -> list[slice]:
 
 
 def count_threads(settings: TrainingHyperparameters) -> int:
-    """Threads for training: the number in the settings, or one per available processor."""
-    return settings.num_threads or count_cores()
+    """Threads for training in this process: the number in the settings, or its share of the available processors."""
+    return settings.num_threads or max(1, count_cores() // read_place().local_size)
 
 
 def count_processes(batch_size: int, length: int, *, num_threads: int) -> int:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.configuration.settings import to_command
-from semilla.corpus.manifest import read_documents, read_manifest
+from semilla.corpus.manifest import Document, read_documents, read_manifest
 from semilla.corpus.prompts import find_prompts
 from semilla.corpus.tokenizer_files import find_tokenizer
 from semilla.errors import DivergedError, OutOfMemoryError, ValidationFailureError, is_out_of_memory
@@ -22,6 +22,7 @@ from semilla.events import (
     Progress,
     Resumed,
     StepDone,
+    silent,
 )
 from semilla.model.generate import generate_sample
 from semilla.pipeline.continuation import Continuation, open_continuation
@@ -49,11 +50,14 @@ from semilla.training.epoch import align_step, finish_epoch
 from semilla.training.evaluate import find_step
 from semilla.training.loop import train
 from semilla.training.memory import suggest_batch_size
-from semilla.training.parallel.workers import Workers
+from semilla.training.parallel.workers import Workers, open_workers
 from semilla.training.remaining import RemainingTime
 from semilla.training.schedule import compute_learning_rate
 from semilla.training.state import RunState, StepInfo, build_state
 from semilla.training.stored import open_store
+
+if TYPE_CHECKING:
+    from semilla.training.parallel.ranks import RankWorkers
 
 SAMPLE_TOKENS = 40
 SAMPLE_TEMPERATURE = 0.8
@@ -107,7 +111,7 @@ def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
     """Train to the end, from the newest checkpoint when the run is resumed."""
     progress(Activity("reading the text and building the network"))
     try:
-        with Workers(config) as workers:
+        with open_workers(config) as workers:
             keep_freed_blocks()
             return _run(Training.prepare(config, progress=progress), workers)
     except (MemoryError, RuntimeError) as error:
@@ -150,11 +154,7 @@ class Training:
         directory = Path(config.output_directory)
         documents = read_documents(directory)
         tokenizer = read_tokenizer(find_tokenizer(config)[0])
-        store = open_store(directory, directory / names.TOKENS, progress=progress)
-        data = build_data(documents, tokenizer, config, store)
-        continuation = open_continuation(config, tokenizer, progress=progress)
-        if continuation:
-            data = continuation.add_text(data)
+        data, continuation = read_data(config, documents, tokenizer, progress=progress)
         if config.training_hyperparameters.language_balance:
             shares = ", ".join(f"{share:.0%} {language}" for language, share in data.language_shares.items())
             progress(Note(f"The training is balanced between languages: {shares}."))
@@ -202,6 +202,29 @@ class Training:
         )
 
 
+def read_data(
+    config: PipelineConfiguration, documents: list[Document], tokenizer: Tokenizer, *, progress: Progress
+) -> tuple[TrainingData, Continuation | None]:
+    """The text to train on, and the model to start from with its own text."""
+    directory = Path(config.output_directory)
+    store = open_store(directory, directory / names.TOKENS, progress=progress)
+    data = build_data(documents, tokenizer, config, store)
+    continuation = open_continuation(config, tokenizer, progress=progress)
+    return (continuation.add_text(data) if continuation else data), continuation
+
+
+def follow(config: PipelineConfiguration, workers: RankWorkers) -> None:
+    """Take part in the training that rank 0 runs. Nothing is written or reported."""
+    keep_freed_blocks()
+    precision = workers.wait_for_precision()  # rank 0 has read the text by then, and written the token files
+    tokenizer = read_tokenizer(find_tokenizer(config)[0])
+    data, _ = read_data(config, read_documents(Path(config.output_directory)), tokenizer, progress=silent)
+    state = build_state(config, vocab_size=tokenizer.vocab_size, precision=precision)
+    for _ in train(state, config=config, data=data, workers=workers):
+        if workers.must_stop():
+            return
+
+
 def _run(training: Training, workers: Workers) -> PhaseRecord:
     try:
         _train(training, workers)
@@ -235,7 +258,7 @@ def _train(training: Training, workers: Workers) -> None:
                 metrics.samples.extend(_draw_samples(training))
                 metrics.sample_outputs.extend(sample.whole for sample in metrics.samples)
         # Asked once: a signal that arrives after this is obeyed after the next step, which then is saved as well.
-        must_stop = interrupts.requested()
+        must_stop = workers.must_stop()
         if info.ends_epoch:
             training.progress(Activity("saving"))
             if config.keep_epochs and state.epoch in names.KEPT_EPOCHS:

@@ -184,20 +184,23 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 def restore_state(state: RunState, checkpoint: Checkpoint) -> None:
     """Load the checkpoint's file into a newly built ``state``. Raises like ``read_sealed``."""
     content = read_checkpoint(checkpoint.path)
-    load_checked(content["model_state"], state.model, name=checkpoint.path.name)
-    for name, optimizer in state.optimizers.items():
-        if name in content["optimizer_state"]:
-            try:
-                optimizer.load_state_dict(content["optimizer_state"][name])
-            except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
-                raise IntegrityError(
-                    f"{checkpoint.path.name} has no valid state for the optimizer {name}"
-                ) from error
-            check_optimizer(optimizer, name=checkpoint.path.name)
-    state.step = content["step"]
+    load_state(state, content, name=checkpoint.path.name)
     state.totals = EpochTotals(**content["totals"])
     state.history = [EpochMetrics(**epoch) for epoch in content["epoch_history"]]
     state.best = None if content["best"] is None else BestModel(**content["best"])
+
+
+def load_state(state: RunState, content: dict[str, Any], *, name: str) -> None:
+    """Load weights, optimizers and step; ``name`` says where ``content`` is from. Raises IntegrityError."""
+    load_checked(content["model_state"], state.model, name=name)
+    for key, optimizer in state.optimizers.items():
+        if key in content["optimizer_state"]:
+            try:
+                optimizer.load_state_dict(content["optimizer_state"][key])
+            except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+                raise IntegrityError(f"{name} has no valid state for the optimizer {key}") from error
+            check_optimizer(optimizer, name=name)
+    state.step = content["step"]
 
 
 def find_checkpoints(directory: Path) -> tuple[list[Checkpoint], list[Damaged]]:

@@ -97,9 +97,10 @@ def find_changes(
 ) -> list[str]:
     """The differences of settings and environment from the checkpoint's, as ``name old -> new``."""
     settings = config.training_hyperparameters.model_dump(mode="json", exclude={"num_threads"})
+    before = {"num_ranks": 1, **start.provenance.environment}
     pairs = [
         *((name, start.settings[name], new) for name, new in {**settings, "seed": config.seed}.items()),
-        *((name, start.provenance.environment.get(name), new) for name, new in environment.items()),
+        *((name, before.get(name), new) for name, new in environment.items()),
     ]
     return [f"{name} {old} -> {new}" for name, old, new in pairs if old != new]
 

@@ -76,8 +76,17 @@ def read_sealed(path: Path) -> dict[str, Any]:
     Raises IntegrityError when it is damaged or contains NaN or infinity, IncompatibleError when a newer Semilla wrote
     it.
     """
-    data = verify(path)
-    inspect_archive(data, name=path.name)
+    return _parse(verify(path), name=path.name)
+
+
+def parse_sealed(data: bytes, *, name: str) -> dict[str, Any]:
+    """The same for the bytes of a sealed file that another process sent."""
+    unseal(data, name=name)
+    return _parse(data, name=name)
+
+
+def _parse(data: bytes, *, name: str) -> dict[str, Any]:
+    inspect_archive(data, name=name)
     try:
         with warnings.catch_warnings():
             # For a forged pickle, torch warns about its own check of what the pickle may call.
@@ -85,22 +94,20 @@ def read_sealed(path: Path) -> dict[str, Any]:
             content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds on sealed bytes that are no checkpoint
         # torch's message recommends loading without this protection.
-        raise IntegrityError(f"{path.name} cannot be read: {type(error).__name__}") from error
-    inspect_content(content, name=path.name)
+        raise IntegrityError(f"{name} cannot be read: {type(error).__name__}") from error
+    inspect_content(content, name=name)
     version = content.get("format_version") if isinstance(content, dict) else None
     if type(version) is int and version > FORMAT_VERSION:
         raise IncompatibleError(
-            f"{path.name} has format {version}; this version of Semilla reads up to {FORMAT_VERSION}",
+            f"{name} has format {version}; this version of Semilla reads up to {FORMAT_VERSION}",
             next_command="pip install --upgrade semilla",
         )
     if type(version) is not int or version != FORMAT_VERSION:
         # Only a number is shown: other values may be nested so deeply that printing them never ends.
         shown = version if type(version) is int else type(version).__name__
-        raise IntegrityError(
-            f"{path.name} has format {shown}; this version of Semilla reads {FORMAT_VERSION}"
-        )
+        raise IntegrityError(f"{name} has format {shown}; this version of Semilla reads {FORMAT_VERSION}")
     if not is_finite(content):
-        raise IntegrityError(f"{path.name} holds weights that are not finite numbers")
+        raise IntegrityError(f"{name} holds weights that are not finite numbers")
     return dict(content)
 
 

@@ -26,6 +26,7 @@ from semilla.system.connection import can_share_memory, open_shared_file, start_
 from semilla.system.endings import read_marks
 from semilla.system.footprint import read_private_mb
 from semilla.system.processor import can_run_threads
+from semilla.system.ranks import read_place
 from semilla.training.data import Batch, TrainingData
 from semilla.training.gradients import compute_batch, join_gradients
 from semilla.training.micro_batches import count_processes, count_threads, cut_worker_batches
@@ -50,10 +51,10 @@ class Workers:
     order, so with the same ``count`` every bit is the same.
     """
 
-    def __init__(self, config: PipelineConfiguration) -> None:
+    def __init__(self, config: PipelineConfiguration, *, num_ranks: int = 1) -> None:
         settings = config.training_hyperparameters
         num_threads = count_threads(settings)
-        batch_size, length = settings.batch_size, settings.max_sequence_length
+        batch_size, length = -(-settings.batch_size // num_ranks), settings.max_sequence_length
         can_share = config.device == "cpu" and can_share_memory()
         self.count = count_processes(batch_size, length, num_threads=num_threads) if can_share else 1
         """Processes that share a step, the training process included."""
@@ -76,7 +77,7 @@ class Workers:
         self._model, self._counts = state.model, data.token_counts
         parameters = list(state.model.parameters())
         shapes = [tuple(parameter.shape) for parameter in parameters]
-        self.gradients = torch.zeros(sum(map(prod, shapes)), device=state.model.device)
+        self.gradients = self._allocate(sum(map(prod, shapes)), state.model.device)
         join_gradients(parameters, self.gradients)
         if self.count == 1:
             return
@@ -94,6 +95,10 @@ class Workers:
             process.set_up(memory, model=model, counts=data.token_counts, num_threads=self.threads_each)
         for process in self.processes:
             process.receive()
+
+    def _allocate(self, size: int, device: torch.device) -> Tensor:
+        """A block for the gradients of all parameters."""
+        return torch.zeros(size, device=device)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -143,7 +148,8 @@ class Workers:
             for optimizer in optimizers.values():
                 optimizer.step()
             return
-        updates = muon.begin_step()
+        matrices = muon.begin_step()
+        updates = self._choose_matrices(matrices)
         own, *others = (slice(number, None, self.count) for number in range(self.count))
         for process, part in zip(self.processes, others, strict=True):
             process.send_matrices(updates[part], dtype=muon.compute_dtype)
@@ -153,11 +159,32 @@ class Workers:
         updates[own] = orthogonalize(updates[own], dtype=muon.compute_dtype)
         for process, part in zip(self.processes, others, strict=True):
             updates[part] = process.receive_matrices()
-        muon.finish_step(updates)
+        muon.finish_step(self._complete_matrices(updates, matrices))
+
+    def _choose_matrices(self, matrices: list[Tensor]) -> list[Tensor]:
+        """Those that this process and its workers make orthogonal: all, without other ranks."""
+        return matrices
+
+    def _complete_matrices(self, updates: list[Tensor], matrices: list[Tensor]) -> list[Tensor]:  # noqa: ARG002
+        """All orthogonal matrices, in the order of ``matrices``; ``updates`` are those that were chosen."""
+        return updates
+
+    def must_stop(self) -> bool:
+        """Whether training must stop after this step because a signal asked for it."""
+        return interrupts.requested()
 
     def measure_memory_mb(self) -> float:
         """Private memory of the workers now, in MiB."""
         return sum(read_private_mb(process.pid) for process in self.processes)
+
+
+def open_workers(config: PipelineConfiguration) -> Workers:
+    """The workers of this process; under torchrun they share their steps with those of the other ranks."""
+    if read_place().size == 1:
+        return Workers(config)
+    from semilla.training.parallel.ranks import RankWorkers  # noqa: PLC0415 - only under torchrun
+
+    return RankWorkers(config)
 
 
 class WorkerProcess:
