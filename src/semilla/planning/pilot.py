@@ -29,7 +29,7 @@ from semilla.training.state import build_state
 SHARE = 0.05
 """Of the time asked for that a pilot may take."""
 LEAST_S, MOST_S = 2.0, 5.0
-PATIENCE = 2
+PATIENCE = 3
 """A pilot that takes so many times as long as planned, because the machine is busy, is given up."""
 MOST_BYTES = 300_000
 """Of the training text. One pass over more would take longer than a pilot may."""
