@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
@@ -54,6 +55,14 @@ def test_every_direct_dependency_is_locked() -> None:
         "torch",
     }
     assert names - set(re.findall(r"^([\w.-]+)==", LOCK, re.M)) == set()
+
+
+def test_the_tests_run_with_a_torch_that_the_package_accepts() -> None:
+    """The version for checkouts is inside the range of pyproject.toml."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    (accepted,) = (one for one in project["optional-dependencies"]["train"] if one.startswith("torch"))
+    (pinned,) = re.findall(r"^torch==(.+)$", (ROOT / "requirements-torch.txt").read_text("utf-8"), re.M)
+    assert Requirement(accepted).specifier.contains(pinned)
 
 
 REPORT = {

@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -101,6 +102,7 @@ WRITERS: dict[str, type[TrackioWriter] | type[MlflowWriter]] = {
 def main(tracker: str) -> int:
     """Write what standard input brings; return the exit code."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the run stops, and then closes the input
+    tempfile.tempdir = os.curdir  # finding one would try the machine's
     answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
     with open(os.devnull, "w") as nowhere:  # noqa: PTH123 - a device
         os.dup2(nowhere.fileno(), 1)  # the libraries print

@@ -6,7 +6,9 @@ Usage: ``python -P probe.py [--cuda] PACKAGE ...``
 import importlib
 import importlib.metadata
 import json
+import os
 import sys
+import tempfile
 from types import ModuleType
 
 MARK = "semilla-probe:"
@@ -42,5 +44,6 @@ def tell(report: dict[str, object]) -> None:
 
 
 if __name__ == "__main__":
+    tempfile.tempdir = os.devnull  # finding one would write; trackio does when it is imported
     for package in sys.argv[1:]:
         tell(probe_cuda() if package == "--cuda" else probe_package(package))
