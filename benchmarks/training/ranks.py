@@ -42,7 +42,7 @@ def main() -> None:
     options = parser.parse_args()
     config = PipelineConfiguration.model_validate(
         {
-            "corpus_source": "sample", "corpus_size_mb": 1, "tokenizer_vocab_size": 3000,
+            "corpus_source": "sample", "corpus_size_mb": 1, "tokenizer_vocab_size": 1500,
             "output_directory": str(options.folder), "training_hyperparameters": {"precision": "float32"},
         }
     )  # fmt: skip
