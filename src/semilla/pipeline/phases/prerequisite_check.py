@@ -31,7 +31,7 @@ from semilla.system.temporary import open_trial_folder
 from semilla.tokenizer.training import SMALLEST_VOCAB_SIZE
 
 _MAX_TRIED_BYTES = 1_000_000
-VOCABULARY_S, PREPARATION_S_PER_MB = 50, 0.5
+VOCABULARY_S, PREPARATION_S_PER_MB = 50, 0.65
 """Processor seconds for the vocabulary, and for everything else before training
 (docs/experiments/2026-12-01-large-text.md)."""
 ShowText = Callable[[CorpusManifest, str], None]
