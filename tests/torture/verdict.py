@@ -30,7 +30,8 @@ FOREIGN = {
 OWN_PLACES = (
     names.STATUS, names.CONFIGURATION, names.LOG, names.LOCK, names.HEARTBEAT, names.CORPUS, names.CORPUS_MANIFEST,
     names.METRICS, names.BEST_MODEL, names.FINAL_MODEL, names.REPORT, names.PAGE, names.CHECKPOINT_PATTERN,
-    names.COLLECTION_CORPUS, "bilingual_8k.*", "tokenizer_8k.*", f"{names.BUNDLE}/*", f"{names.DOWNLOADS}/*", f"{names.TOKENS}/*",
+    names.COLLECTION_CORPUS, "bilingual_8k.*", "tokenizer_8k.*", f"{names.BUNDLE}/*", f"{names.DOWNLOADS}/*",
+    f"{names.TOKENS}/*",
 )  # fmt: skip
 UNSEALED = {
     names.STATUS,
