@@ -24,6 +24,8 @@ from semilla.terminal.console import print_error
 
 TIMEOUT_S = 600
 """Ranks that take longer hang."""
+PAUSE_S = 0.03
+"""After every step, so that a training does not end before a test has disturbed it."""
 
 
 class Launch:
@@ -195,6 +197,7 @@ def record_losses(path: Path) -> Callable[[Event], None]:
         if isinstance(event, StepDone):
             with path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps([event.step, event.loss]) + "\n")
+            time.sleep(PAUSE_S)
 
     return record
 

@@ -176,7 +176,7 @@ def test_a_silent_rank_ends_the_others(directory: Path, lost: int) -> None:
     def prepare(rank: int) -> None:
         notices.LIMIT_S = notices.GRACE_S = 20
 
-    launch = train_ranks(directory, size=2, prepare=prepare, **SETTINGS)
+    launch = train_ranks(directory, size=2, prepare=prepare, **MANY_STEPS)
     launch.wait_for_steps(3, directory)
     launch.kill(lost, signal.SIGSTOP)
     launch.await_end(1 - lost)
@@ -207,7 +207,7 @@ def test_ranks_wait_while_rank_0_is_busy(directory: Path, two: dict[str, Any]) -
 
 def test_a_lost_store_ends_all(directory: Path) -> None:
     """The machine that holds it is gone, or its port is closed."""
-    launch = train_ranks(directory, size=2, **SETTINGS)
+    launch = train_ranks(directory, size=2, **MANY_STEPS)
     launch.wait_for_steps(3, directory)
     launch.close_store()
     assert launch.wait() == [4, 4]
