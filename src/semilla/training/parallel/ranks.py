@@ -117,8 +117,9 @@ class Ranks:
             load_state(state, parse_sealed(sealed.numpy().tobytes(), name="what rank 0 sent"), name="rank 0")
 
     def wait(self, work: Work | None) -> None:
-        """Wait for a collective operation as long as every rank is alive."""
+        """Wait for a collective operation as long as every rank is alive and can be told so."""
         assert work is not None
+        self.board.check()
         while not self._is_done(work):
             self.board.check()
 
