@@ -125,7 +125,7 @@ def find_minimum(package: str) -> str | None:
     except importlib.metadata.PackageNotFoundError:
         return None
     for requirement in requirements:
-        match = re.match(rf"{re.escape(package)}\s*(?:>=|==|~=)\s*([\d.]+)", requirement)
+        match = re.match(rf"{re.escape(package)}(?![\w.-])[^;]*?(?:>=|==|~=)\s*([\d.]+)", requirement)
         if match:
             return match[1]
     return None
