@@ -86,13 +86,14 @@ def run_trial(lab: RankLab, index: int, *, seed: int) -> Trial:
             began_s = time.monotonic()
             codes = launch.wait()
             end_s = time.monotonic() - began_s
-            if codes[rank] != -signal.SIGKILL:  # it had ended before
+            if codes[rank] != -signal.SIGKILL or 0 in codes:  # the run had ended before
                 break
             texts = [text for other in range(SIZE) if (text := launch.read_log(other))]
             told = texts[0].partition("\n")[0] if texts else ""
             kills.append({"rank": rank, "codes": codes, "end_s": round(end_s, 2), "told": told})
             faults += find_faults(kills[-1], texts)
-            faults += [f"after kill {number + 1}: {fault}" for fault in list_faults(directory, lab.reference)]
+            found = list_faults(directory, lab.reference, may_fail=True)
+            faults += [f"after kill {number + 1}: {fault}" for fault in found]
         launch = lab.launch(directory, restarts=len(kills))
         if launch.wait() != [0] * SIZE:
             faults.append(f"the resumed run ended with {launch.codes}: {launch.read_log(0)}")

@@ -91,12 +91,17 @@ def compare(directory: Path, reference: Reference) -> list[str]:
     return faults + list_faults(directory, reference)
 
 
-def list_faults(directory: Path, reference: Reference, *, announced: str | None = None) -> list[str]:
-    """Faults of a directory at any instant, also right after a kill; ``announced`` is a checkpoint it had."""
+def list_faults(
+    directory: Path, reference: Reference, *, announced: str | None = None, may_fail: bool = False
+) -> list[str]:
+    """Faults of a directory at any instant, also right after a kill; ``announced`` is a checkpoint it had.
+
+    The status may say "failed" where the run itself could record the end of another process.
+    """
     faults = [
         *find_strange_files(directory, reference),
         *find_incomplete(directory, reference),
-        *find_lies(directory, reference),
+        *find_lies(directory, reference, may_fail=may_fail),
     ]
     if announced and not (directory / announced).is_file():
         faults.append(f"{announced} was announced and is gone")
@@ -187,7 +192,7 @@ def find_incomplete(directory: Path, reference: Reference) -> Iterator[str]:
             yield f"{path.name}: {error}"
 
 
-def find_lies(directory: Path, reference: Reference) -> Iterator[str]:
+def find_lies(directory: Path, reference: Reference, *, may_fail: bool = False) -> Iterator[str]:
     """Status and metrics that do not parse, or claim what has not happened."""
     try:
         if (directory / names.METRICS).exists():
@@ -201,7 +206,7 @@ def find_lies(directory: Path, reference: Reference) -> Iterator[str]:
     except SemillaError as error:
         yield str(error)
         return
-    if status.run_state not in {"interrupted", "complete"}:
+    if status.run_state not in {"interrupted", "complete", *(["failed"] if may_fail else [])}:
         yield f"the status of a killed run says {status.run_state}"
     for phase in status.completed_phases:
         damaged = [a.path for a in status.phase_records[phase].artifacts if not is_intact(a, root=directory)]

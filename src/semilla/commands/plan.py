@@ -56,10 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     config = load_arguments(arguments, **changes).config
     require_packages(*EXTRAS["train"], task="measuring this machine's speed")
     minutes = config.minutes or MINUTES
-    from semilla.pipeline.dial import measure_speed  # noqa: PLC0415 - not needed to refuse a wrong flag
-
-    speed = measure_speed(config)
-    facts = read_facts(config, seconds=60 * minutes, speed=speed)
+    facts, speed = read_facts(config, seconds=60 * minutes)
     plans = make_plans(config, facts, minutes=minutes, speed=speed)
     if arguments.json:
         print_json({name: describe(plan) for name, plan in plans.items()})
@@ -72,10 +69,13 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def read_facts(config: PipelineConfiguration, *, seconds: float, speed: float) -> TextFacts:
-    """Get and clean the text as the run will, in a folder for the moment; measure it and train on it for a moment."""
+def read_facts(config: PipelineConfiguration, *, seconds: float) -> tuple[TextFacts, float]:
+    """Measure the text and this machine's speed.
+
+    The text is got and cleaned as the run will, in a folder for the moment, and trained on for a moment.
+    """
     from semilla.corpus.manifest import read_documents  # noqa: PLC0415 - not needed to refuse a wrong flag
-    from semilla.pipeline.dial import get_to_know  # noqa: PLC0415 - as above
+    from semilla.pipeline.dial import get_to_know, measure_speed  # noqa: PLC0415 - as above
     from semilla.pipeline.main_job import refuse_missing_source  # noqa: PLC0415 - as above
     from semilla.pipeline.phases import corpus_download  # noqa: PLC0415 - as above
 
@@ -87,7 +87,8 @@ def read_facts(config: PipelineConfiguration, *, seconds: float, speed: float) -
             if error.next_command:
                 error.next_command = error.next_command.replace(folder, config.output_directory)
             raise
-        return get_to_know(config, read_documents(Path(folder)), seconds=seconds, speed=speed)
+        speed = measure_speed(config)
+        return get_to_know(config, read_documents(Path(folder)), seconds=seconds, speed=speed), speed
 
 
 def make_plans(
