@@ -105,6 +105,8 @@ def run_trial(lab: RankLab, index: int, *, seed: int) -> Trial:
 def find_faults(kill: dict[str, Any], texts: list[str]) -> list[str]:
     """What was wrong with how the other ranks ended."""
     faults = [] if kill["end_s"] < MAX_END_S else [f"it took {kill['end_s']} s to end"]
+    if -signal.SIGTERM in kill["codes"]:  # the launcher ended the other one while it started
+        return faults
     if len(texts) != 1 or [line.split(":")[0].split("[")[0] for line in texts[0].splitlines()] != [
         "error", "kept", "next", "help",
     ]:  # fmt: skip
