@@ -14,14 +14,10 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
-from small_runs import write_text
 from tiny_models import make_model
-from tiny_training import configure
+from tiny_training import prepare
 from torch.nn.functional import cross_entropy
 
-from semilla.events import silent
-from semilla.pipeline.phases import corpus_download, tokenizer_training
-from semilla.records import names
 from semilla.tokenizer.tokenizer import BEGIN_ID
 from semilla.training.data import HeldOutText
 
@@ -111,14 +107,7 @@ def test_a_compressor_is_measured_by_what_it_had_not_read() -> None:
 @pytest.fixture(scope="module")
 def prepared_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that has its text and its tokenizer."""
-    directory = tmp_path_factory.mktemp("benchmark") / "run"
-    directory.mkdir()
-    write_text(directory.parent / "libro.txt")
-    (directory / names.LOCK).touch()
-    config = configure(directory)
-    corpus_download.run(config, progress=silent)
-    tokenizer_training.run(config, progress=silent)
-    return directory
+    return prepare(tmp_path_factory.mktemp("benchmark"))
 
 
 def list_contenders() -> list[object]:

@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 import torch
+from small_runs import write_text
 
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.events import Event, Progress, silent
-from semilla.pipeline.phases import PhaseRecord, model_training
+from semilla.pipeline.phases import PhaseRecord, corpus_download, model_training, tokenizer_training
 from semilla.prerequisites.check import Check
 from semilla.records import names
 from semilla.records.metrics import read_metrics
@@ -57,6 +58,18 @@ def configure(directory: Path, **changes: Any) -> PipelineConfiguration:
         {**SETTINGS, "training_hyperparameters": settings, "corpus_source": str(source), "max_validation_loss": 20,
          "output_directory": str(directory), **changes}
     )  # fmt: skip
+
+
+def prepare(parent: Path) -> Path:
+    """A run directory in ``parent`` with its text and its tokenizer, ready for training."""
+    directory = parent / "run"
+    directory.mkdir()
+    write_text(parent / "libro.txt")
+    (directory / names.LOCK).touch()  # by which a run knows the directory for its own
+    config = configure(directory)
+    corpus_download.run(config, progress=silent)
+    tokenizer_training.run(config, progress=silent)
+    return directory
 
 
 def train(directory: Path, *, progress: Progress = silent, **changes: Any) -> PhaseRecord:

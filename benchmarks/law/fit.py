@@ -175,8 +175,9 @@ def take(runs: Runs, places: Sequence[int]) -> Runs:
 
 def fit_all(runs: Runs, grid: Runs) -> dict[str, Any]:
     """Every coefficient, the covariance of the law's, and the errors of texts that a fit did not see."""
+    unseen = measure_unseen(runs)
     errors = {
-        "text": measure_spread(unseen := measure_unseen(runs)),
+        "text": measure_spread(unseen),
         "pilot": measure_spread(correct_by_pilots(runs, unseen)),
         "seconds": measure_spread(measure_unseen_seconds(grid)),
     }

@@ -8,15 +8,12 @@ from typing import Any
 
 import pytest
 import torch
-from small_runs import write_text
-from tiny_training import KnownPackages, configure, describe_end, train
+from tiny_training import KnownPackages, configure, describe_end, prepare, train
 
 from semilla.errors import OutOfMemoryError
 from semilla.evaluation import gates
-from semilla.events import silent
 from semilla.pipeline.main_job import run_pipeline
-from semilla.pipeline.phases import corpus_download, prerequisite_check, tokenizer_training, validation
-from semilla.records import names
+from semilla.pipeline.phases import prerequisite_check, validation
 
 
 @pytest.fixture(autouse=True)
@@ -30,13 +27,7 @@ def _calm(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def _prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Corpus and tokenizer, made once."""
-    directory = tmp_path_factory.mktemp("prepared") / "run"
-    directory.mkdir()
-    write_text(directory.parent / "libro.txt")
-    (directory / names.LOCK).touch()  # by which a run knows the directory for its own
-    corpus_download.run(configure(directory), progress=silent)
-    tokenizer_training.run(configure(directory), progress=silent)
-    return directory
+    return prepare(tmp_path_factory.mktemp("prepared"))
 
 
 @pytest.fixture

@@ -10,13 +10,9 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from small_runs import write_text
-from tiny_training import configure
+from tiny_training import configure, prepare
 
 from semilla.corpus.manifest import read_documents
-from semilla.events import silent
-from semilla.pipeline.phases import corpus_download, tokenizer_training
-from semilla.records import names
 from semilla.tokenizer.tokenizer import read_tokenizer
 from semilla.training.data import build_data
 
@@ -56,14 +52,7 @@ def train_llama(_find_scripts: None) -> ModuleType:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that has its text and its tokenizer."""
-    directory = tmp_path_factory.mktemp("hand-over") / "run"
-    directory.mkdir()
-    write_text(directory.parent / "libro.txt")
-    (directory / names.LOCK).touch()
-    config = configure(directory)
-    corpus_download.run(config, progress=silent)
-    tokenizer_training.run(config, progress=silent)
-    return directory
+    return prepare(tmp_path_factory.mktemp("hand-over"))
 
 
 @pytest.fixture(scope="module")

@@ -64,10 +64,8 @@ class PackageProbe:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             encoding="utf-8",
-            env={
-                **os.environ,
-                "MLFLOW_DISABLE_TELEMETRY": "true",
-            },  # mlflow would report that it was imported
+            # mlflow would report that it was imported.
+            env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
         )
 
     def list_checks(self) -> list[Check]:

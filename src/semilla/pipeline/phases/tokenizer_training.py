@@ -15,14 +15,13 @@ from semilla.errors import IntegrityError
 from semilla.events import Activity, ArtifactWritten, Note, Progress, Warned
 from semilla.pipeline.phases import PhaseRecord, identify_corpus
 from semilla.pipeline.start_model import read_start
+from semilla.prerequisites.storage import MIB
 from semilla.records.files import describe_artifact, write_bytes, write_text
 from semilla.system import interrupts
 from semilla.tokenizer.model_file import check_structure, try_in_child
 from semilla.tokenizer.size import suit_vocabulary
 from semilla.tokenizer.tokenizer import Tokenizer, check_round_trip, format_vocabulary, measure_compression
 from semilla.tokenizer.training import SAMPLED_BYTES, TooUniformError, VocabularySizeError, train_tokenizer
-
-MIB = 1 << 20
 
 
 def read_inputs(config: PipelineConfiguration, records: Mapping[str, PhaseRecord]) -> dict[str, Any]:
