@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from semilla.guide.chapters import DocumentSection, Part, parse_chapter
-from semilla.guide.documentation import TrainingDocumentation, load_documentation
+from semilla.guide.documentation import TrainingDocumentation, load_documentation, read_wordings
 from semilla.guide.pages import parse_page
 from semilla.guide.search import Term, find_named, list_places, look_up, name_place
 from semilla.guide.troubleshooting import parse_entries
@@ -77,7 +77,7 @@ def test_places_that_answer_problems_exist():
 
 def test_most_reported_problems_are_answered_or_prevented():
     """Each problem was reported in another place, and most have an answer."""
-    assert len({problem["report"] for problem in PROBLEMS}) == len(PROBLEMS) == 90
+    assert len({problem["report"] for problem in PROBLEMS}) == len(PROBLEMS) == 142
     verdicts = Counter(problem["verdict"] for problem in PROBLEMS)
     assert verdicts.keys() <= {"answered", "prevented", "partly", "not"}
     assert verdicts["answered"] + verdicts["prevented"] >= 0.9 * len(PROBLEMS)
@@ -100,14 +100,18 @@ ENTRIES = """### loss: the loss is not falling
 - **Symptom**: no change
 - **Causes**: the seed
 - **Solutions**: water
-- **Related**: [tree](01-tree.md) <!-- words: stuck -->
+- **Related**: [tree](01-tree.md)
 """
 TREE = parse_chapter(
     "# Trees\n<!--\nid: tree\nteaches: hoja\n-->\n\n## Why leaves fall\n\nFor want of water.\n",
     file_name="01-tree.md",
 )
 GUIDE = TrainingDocumentation(
-    (TREE,), {}, {"hoja": "A leaf. It falls.", "water": "Wet."}, parse_entries(ENTRIES)
+    (TREE,),
+    {},
+    {"hoja": "A leaf. It falls.", "water": "Wet."},
+    parse_entries(ENTRIES),
+    wordings={"loss": ("my curve is stuck", "nothing grows"), "hoja": ("curve of a leaf",)},
 )
 
 
@@ -153,9 +157,25 @@ def test_chapters_and_parts_are_told_apart():
     assert part.content == "## Why leaves fall\n\nFor want of water.\n"
 
 
-def test_hidden_words_find_their_entry():
+def test_a_wording_finds_its_place():
     """What people call a problem finds its entry, although the entry does not show these words."""
     assert [name_place(place) for place in look_up(GUIDE, ["stuck"])] == ["loss"]
+    assert [name_place(place) for place in look_up(GUIDE, "a curve that is stuck".split())] == ["loss", "hoja"]
+
+
+def test_every_wording_belongs_to_a_place_once():
+    """A wording of a place that was renamed would never be compared; one that two places have decides nothing."""
+    wordings = read_wordings()
+    assert wordings.keys() <= {name_place(place) for place in list_places(load_documentation())}
+    assert {entry.topic for entry in load_documentation().troubleshooting_guide} <= wordings.keys()
+    lines = Counter(line for lines in wordings.values() for line in lines)
+    assert [line for line, count in lines.items() if count > 1 or not list_words(line)] == []
+
+
+def test_a_place_is_found_once():
+    """An entry and a term with the same name are one place: the command shows the entry."""
+    found = [name_place(place) for place in look_up(load_documentation(), ["overfitting", "validation"])]
+    assert len(found) == len(set(found))
 
 
 def test_a_rare_word_counts_more_than_a_frequent_one():

@@ -7,8 +7,9 @@ A chapter is a ``DocumentSection``, and its ``##`` headings divide it into parts
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,8 @@ _TERM = re.compile(r"^\*\*(?P<term>[^*]+)\*\*: (?P<definition>.+?)(?=\n\n|\n*\Z)
 class TrainingDocumentation:
     """The whole guide. ``cross_references`` maps a link, such as ``02-tokenization.md#why-pieces``, to an id.
 
-    ``pages`` are the appendices and the documentation outside the guide, each followed by its parts.
+    ``pages`` are the appendices and the documentation outside the guide, each followed by its parts. ``wordings`` maps
+    the name of a place to questions that it answers, as people put them.
     """
 
     sections: tuple[DocumentSection, ...]
@@ -44,6 +46,7 @@ class TrainingDocumentation:
     glossary: dict[str, str]
     troubleshooting_guide: tuple[TroubleshootingEntry, ...]
     pages: tuple[Part, ...] = ()
+    wordings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def get(self, section_id: str) -> DocumentSection | Part | None:
         """Find a chapter or a part by its id."""
@@ -64,7 +67,7 @@ class TrainingDocumentation:
 def load_documentation() -> TrainingDocumentation:
     """Read the installed guide; IntegrityError if a page breaks the rules of the guide."""
     guide = read_documentation(find_chapters())
-    return replace(guide, pages=(*guide.pages, *read_pages(find_pages())))
+    return replace(guide, pages=(*guide.pages, *read_pages(find_pages())), wordings=read_wordings())
 
 
 def read_documentation(folder: Path) -> TrainingDocumentation:
@@ -86,6 +89,12 @@ def read_documentation(folder: Path) -> TrainingDocumentation:
         troubleshooting_guide=entries[0] if entries else (),
         pages=appendices,
     )
+
+
+def read_wordings() -> dict[str, tuple[str, ...]]:
+    """Read the questions that each place answers: one wording a line."""
+    text = (Path(__file__).parent / "wordings.toml").read_text(encoding="utf-8")
+    return {name: tuple(lines.splitlines()) for name, lines in tomllib.loads(text).items()}
 
 
 def parse_glossary(markdown: str) -> dict[str, str]:

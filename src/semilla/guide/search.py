@@ -3,6 +3,10 @@
 Places are ranked with BM25F (Robertson & Zaragoza 2009, https://doi.org/10.1561/1500000019): a word counts the more the
 fewer places have it, and the more important the field that has it; many repetitions of one word count little more than
 one. A fuzzy string matcher would not know where a word stands.
+
+People name one problem in many ways. So ``wordings.toml`` has questions for each place. A question is compared with
+each of them by the cosine of their words, and the closest add to the score of their place: words that stand together
+in one wording say more than the same words scattered over a page.
 """
 
 from __future__ import annotations
@@ -10,7 +14,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -29,6 +33,10 @@ MEAN_LENGTH = 120
 """Words of a text that is neither discounted nor favoured."""
 PAIR_WEIGHT = 0.5
 """What two neighbouring words of the question add where they are neighbours too, as a share of their own score."""
+WORDINGS_WEIGHT = 1
+"""The weight of the field of all wordings; those of the others are in ``_list_texts``."""
+BEST_WORDINGS = 3
+"""How many wordings of a place count. The second counts half of the first, and so on."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +51,18 @@ class Term:
 Place: TypeAlias = TroubleshootingEntry | DocumentSection | Part | Term
 
 
+Weights: TypeAlias = Mapping[str, float]
+"""Words, and pairs of neighbouring words with a space between them -> how much each weighs."""
+
+
 @dataclass(frozen=True)
 class _Index:
-    """The places that are searched, the weight of each word in each, and how rare each word is."""
+    """The places that are searched; for each its words and its wordings, weighed; and how rare each word is."""
 
     places: tuple[Place, ...]
-    weights: tuple[Mapping[str, float], ...]
-    rarity: Mapping[str, float]
+    weights: tuple[Weights, ...]
+    wordings: tuple[tuple[Weights, ...], ...]
+    rarity: Weights
 
 
 def look_up(guide: TrainingDocumentation, words: list[str]) -> list[Place]:
@@ -70,9 +83,13 @@ def search(guide: TrainingDocumentation, words: list[str]) -> list[Place]:
 
     Chapters are represented by their parts, and the troubleshooting chapter by its entries.
     """
-    query = list_words(" ".join(words))
+    listed = list_words(" ".join(words))
+    query = dict.fromkeys([*listed, *_pair(listed)])
     index = _build_index(guide)
-    scores = [_score(weights, query, index.rarity) for weights in index.weights]
+    scores = [
+        _score(weights, query, index.rarity) + _compare(wordings, query)
+        for weights, wordings in zip(index.weights, index.wordings, strict=True)
+    ]
     ranked = sorted(range(len(scores)), key=lambda place: (-scores[place], place))
     return [index.places[place] for place in ranked if scores[place] > 0]
 
@@ -109,30 +126,46 @@ def _simplify(name: str) -> str:
 
 
 @lru_cache(maxsize=2)
-def _index_places(places: tuple[Place, ...]) -> _Index:
-    weights = tuple(_weigh_words(place) for place in places)
-    counts = Counter(word for words in weights for word in words)
-    total = len(places)
-    rarity = {word: math.log(1 + (total - count + 0.5) / (count + 0.5)) for word, count in counts.items()}
-    return _Index(places, weights, rarity)
+def _index_places(places: tuple[Place, ...], wordings: tuple[tuple[str, ...], ...]) -> _Index:
+    weights = tuple(_weigh_words(place, lines) for place, lines in zip(places, wordings, strict=True))
+    listed = [
+        [list_words(line) for line in (title_place(place), *lines)]
+        for place, lines in zip(places, wordings, strict=True)
+    ]
+    rarity = _measure_rarity([{*words, *_pair(words)} for lines in listed for words in lines])
+    weighed = (tuple(_weigh_wording(words, rarity) for words in lines if words) for lines in listed)
+    return _Index(places, weights, tuple(weighed), _measure_rarity(weights))
+
+
+def _measure_rarity(collections: Collection[Iterable[str]]) -> Weights:
+    """How rare each word is among collections of words: the inverse document frequency of BM25."""
+    counts = Counter(word for words in collections for word in words)
+    total = len(collections)
+    return {
+        word: (PAIR_WEIGHT if " " in word else 1) * math.log(1 + (total - count + 0.5) / (count + 0.5))
+        for word, count in counts.items()
+    }
 
 
 def _build_index(guide: TrainingDocumentation) -> _Index:
+    """Index the places that are searched. Of two with one name, an entry and a term, the first is."""
     whole = {page.section_id.partition("#")[0] for page in guide.pages if "#" in page.section_id}
+    places = {
+        name_place(place): place
+        for place in reversed(list(list_places(guide)))
+        if not isinstance(place, DocumentSection)
+        and not (isinstance(place, Part) and (_holds_entries(place) or place.section_id in whole))
+    }
+    names = tuple(reversed(places))
     return _index_places(
-        tuple(
-            place
-            for place in list_places(guide)
-            if not isinstance(place, DocumentSection)
-            and not (isinstance(place, Part) and (_holds_entries(place) or place.section_id in whole))
-        )
+        tuple(places[name] for name in names), tuple(guide.wordings.get(name, ()) for name in names)
     )
 
 
-def _weigh_words(place: Place) -> Mapping[str, float]:
+def _weigh_words(place: Place, wordings: tuple[str, ...]) -> Weights:
     """The weight of each word, and of each pair of neighbours, in all fields of a place together."""
     weights: dict[str, float] = {}
-    for field, text in _list_texts(place):
+    for field, text in [*_list_texts(place), (WORDINGS_WEIGHT, " ".join(wordings))]:
         words = list_words(text)
         discount = 1 - LENGTH_SHARE + LENGTH_SHARE * max(1.0, len(words) / MEAN_LENGTH)
         for word in [*words, *_pair(words)]:
@@ -140,19 +173,31 @@ def _weigh_words(place: Place) -> Mapping[str, float]:
     return weights
 
 
+def _weigh_wording(words: list[str], rarity: Weights) -> Weights:
+    """What each word of a wording adds to the product of the wording, scaled to length one, and a question."""
+    weights = {word: rarity[word] for word in [*words, *_pair(words)]}
+    length = math.hypot(*weights.values())
+    return {word: weight**2 / length for word, weight in weights.items()}
+
+
 def _pair(words: list[str]) -> list[str]:
     return [f"{first} {second}" for first, second in pairwise(words)]
 
 
-def _score(weights: Mapping[str, float], query: list[str], rarity: Mapping[str, float]) -> float:
-    score = 0.0
-    for word in dict.fromkeys(query):
-        weight = weights.get(word, 0)
-        score += rarity.get(word, 0) * weight / (SATURATION + weight)
-    for pair in dict.fromkeys(_pair(query)):
-        weight = weights.get(pair, 0)
-        score += PAIR_WEIGHT * rarity.get(pair, 0) * weight / (SATURATION + weight)
-    return score
+def _score(weights: Weights, query: Collection[str], rarity: Weights) -> float:
+    """BM25F of a place for the words of a question."""
+    found = {word: weights[word] for word in query if word in weights}
+    return sum(rarity[word] * weight / (SATURATION + weight) for word, weight in found.items())
+
+
+def _compare(wordings: tuple[Weights, ...], query: Collection[str]) -> float:
+    """How close the closest wordings of a place are to a question: their cosines, times the length of the question.
+
+    This length is the same for all places, so it changes no order. It makes the sum commensurable with BM25F.
+    """
+    products = (sum(wording[word] for word in query if word in wording) for wording in wordings)
+    best = sorted(products, reverse=True)[:BEST_WORDINGS]
+    return sum(0.5**rank * product for rank, product in enumerate(best))
 
 
 def _list_texts(place: Place) -> list[tuple[float, str]]:
@@ -161,7 +206,6 @@ def _list_texts(place: Place) -> list[tuple[float, str]]:
             rest = [*place.possible_causes, *place.solutions]
             return [
                 (3, f"{place.topic} {place.symptom}"),
-                (2, place.words),
                 (1.5, " ".join(place.signs)),
                 (0.5, " ".join(rest)),
             ]

@@ -7,9 +7,7 @@ Every entry of ``08-troubleshooting.md`` has exactly this form, with all four it
     - **Symptom**: what is seen
     - **Causes**: …
     - **Solutions**: …
-    - **Related**: [training_loop](05-training-loop.md), … <!-- words: what people call it -->
-
-The comment, which every viewer hides, holds words that people search for and that the entry does not use.
+    - **Related**: [training_loop](05-training-loop.md), …
 """
 
 from __future__ import annotations
@@ -22,16 +20,12 @@ from semilla.errors import IntegrityError
 HEADINGS = ("Symptom", "Causes", "Solutions", "Related")
 _ENTRY = re.compile(r"^### (?P<topic>[a-z0-9_]+): (?P<symptom>.+)$", re.MULTILINE)
 _ITEM = re.compile(r"^- \*\*(?P<name>\w+)\*\*: (?P<text>.+)$")
-_WORDS = re.compile(r"<!-- words: (?P<words>.+?) -->", re.DOTALL)
 _LINK = re.compile(r"\[(\w+)\]\([^)]*\)")
 
 
 @dataclass(frozen=True)
 class TroubleshootingEntry:
-    """A problem. ``topic`` is that of an error or a warning; ``related_sections`` are section ids.
-
-    ``words`` are others that people search for: names of exceptions, "gpu", "nonsense".
-    """
+    """A problem. ``topic`` is that of an error or a warning; ``related_sections`` are section ids."""
 
     topic: str
     symptom: str
@@ -39,7 +33,6 @@ class TroubleshootingEntry:
     possible_causes: tuple[str, ...]
     solutions: tuple[str, ...]
     related_sections: tuple[str, ...]
-    words: str = ""
 
     @property
     def sections(self) -> dict[str, tuple[str, ...]]:
@@ -60,8 +53,7 @@ def parse_entries(markdown: str) -> tuple[TroubleshootingEntry, ...]:
 
 def _parse_entry(topic: str, symptom: str, body: str) -> TroubleshootingEntry:
     items: dict[str, str] = {}
-    words = _WORDS.search(body)
-    for line in _WORDS.sub("", body).splitlines():
+    for line in body.splitlines():
         item = _ITEM.match(line)
         if item:
             items[item["name"]] = item["text"].strip()
@@ -75,6 +67,4 @@ def _parse_entry(topic: str, symptom: str, body: str) -> TroubleshootingEntry:
         )
     related = tuple(_LINK.findall(items["Related"]))
     signs, causes, solutions = ((items[name],) for name in HEADINGS[:3])
-    return TroubleshootingEntry(
-        topic, symptom.strip(), signs, causes, solutions, related, words["words"] if words else ""
-    )
+    return TroubleshootingEntry(topic, symptom.strip(), signs, causes, solutions, related)
