@@ -62,6 +62,15 @@ def test_every_chapter_and_part_can_be_read(capsys):
         assert "<!--" not in text
 
 
+def test_links_are_followed_by_names(capsys):
+    """A link to another page or its part, in a chapter or an entry, has the name that ``semilla guide`` takes."""
+    assert "(`texts`)" in read_guide(capsys, "overview#choosing-a-corpus")
+    assert "many formats (`texts#your-own-texts`)" in read_guide(capsys, "overview#choosing-a-corpus")
+    assert "systems (`platforms#what-you-can-count-on`)" in read_guide(capsys, "platforms")
+    assert "entry (`vocabulary_size`)" in read_guide(capsys, "tokenization")
+    assert [name for name in GUIDE.link_names.values() if not find_named(GUIDE, name)] == []
+
+
 def test_terms_are_explained(capsys):
     """A term shows its definition, and the chapter that teaches it."""
     for section in GUIDE.sections:

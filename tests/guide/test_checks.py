@@ -66,7 +66,7 @@ def test_the_first_run_is_that_of_chapter_1():
         ("model_initialization", 210_240),
         ("data_preparation", 0.25),
         ("training_loop", 0.5),
-        ("optimization", -0.25),
+        ("optimization", 0.25),
         ("evaluation_and_checkpoints", 0.5),
         ("hyperparameters", -0.25),
         ("device", 60),
@@ -114,7 +114,9 @@ def test_a_bet_needs_a_chapter(capsys):
     assert "evaluation_and_checkpoints" in capsys.readouterr().err
 
 
-def test_check_alone_is_a_word_to_search_for(capsys):
-    """``semilla guide check`` without a chapter searches, as before."""
-    assert cli.main(["guide", "check"]) == 0
-    assert capsys.readouterr().out
+@pytest.mark.parametrize("words", [["check"], ["check", "troubleshooting"]])
+def test_check_needs_a_chapter_with_an_experiment(words, capsys):
+    """A reader who forgets the chapter, or names one without an experiment, learns which have one."""
+    assert cli.main(["guide", *words]) == 64
+    assert ", hyperparameters, device\n" in capsys.readouterr().err
+    assert cli.main(["guide", "check", "this", "machine"]) == 0

@@ -160,7 +160,10 @@ def test_chapters_and_parts_are_told_apart():
 def test_a_wording_finds_its_place():
     """What people call a problem finds its entry, although the entry does not show these words."""
     assert [name_place(place) for place in look_up(GUIDE, ["stuck"])] == ["loss"]
-    assert [name_place(place) for place in look_up(GUIDE, "a curve that is stuck".split())] == ["loss", "hoja"]
+    assert [name_place(place) for place in look_up(GUIDE, "a curve that is stuck".split())] == [
+        "loss",
+        "hoja",
+    ]
 
 
 def test_every_wording_belongs_to_a_place_once():
@@ -198,7 +201,7 @@ def test_every_page_of_the_documentation_is_searched():
     """The pages beside the guide are in it by their names, but for the table of wrong commands."""
     names = {path.stem for path in (Path(__file__).parents[2] / "docs").glob("*.md")} - {"README", "mistyped"}
     found = {page.section_id for page in load_documentation().pages if "#" not in page.section_id}
-    assert found == names | {"problems", "solutions"}
+    assert found == names | {"contents", "glossary", "problems", "solutions"}
     packaged = (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
     assert [
         name for name in names if f'"docs/{name}.md" = "semilla/guide/pages/{name}.md"' not in packaged

@@ -20,7 +20,7 @@ PAGES = sorted(path.name for path in GUIDE.glob("es/*.md"))
 MARKDOWN = MarkdownIt("commonmark").enable("table")
 NUMBER = re.compile(r"\d+(?:[.,\u202f]\d+)*|[⁰¹²³⁴-⁹₀-₉]+")
 THOUSANDS = {"en": re.compile(r"(?<=\d),(?=\d{3}(?!\d))"), "es": re.compile("\u202f")}
-"""What separates thousands in each language. Decimal points are the same, and so are all numbers in diagrams."""
+"""What separates thousands in each language. Decimal points are the same."""
 
 
 def find_differences(english: str, spanish: str) -> Iterator[str]:
@@ -44,7 +44,7 @@ def compare(one: Token, other: Token, *, is_diagram: bool) -> Iterator[tuple[str
     if one.type == "fence" and not is_diagram:
         found["block"] = [one.content, other.content]
     elif one.type == "fence":
-        found["numbers"] = [list_numbers(token.content, "en") for token in tokens.values()]
+        found["numbers"] = [list_numbers(token.content, language) for language, token in tokens.items()]
     elif one.type == "html_block":
         found["comment"] = [re.sub(r"(?<=diagram: ).*", "", token.content) for token in tokens.values()]
     elif one.type == "inline":
@@ -156,10 +156,10 @@ def test_the_wheel_holds_the_guide_in_english():
 
 PAIR = (
     "# Seed\n<!--\nid: seed\n-->\n\nIt has 712,320 weights, 0.5 each ([more](02-b.md#why), `d_model`).\n\n"
-    "2<!-- recorded: epochs d --> epochs.\n\n<!-- diagram: a seed -->\n```text\n 3 seeds\n```\n\n"
+    "2<!-- recorded: epochs d --> epochs.\n\n<!-- diagram: a seed -->\n```text\n 3,000 seeds\n```\n\n"
     "```python\nprint(1)\n```\n\n| a | 4 |\n|---|---|\n",
     "# Semilla\n\nTiene 712\u202f320 pesos, cada uno de 0.5 (`d_model`, [más](02-b.md#porqué)).\n\n"
-    "2<!-- recorded: epochs d --> épocas.\n\n<!-- diagram: una semilla -->\n```text\n 3 semillas\n```\n\n"
+    "2<!-- recorded: epochs d --> épocas.\n\n<!-- diagram: una semilla -->\n```text\n 3000 semillas\n```\n\n"
     "```python\nprint(1)\n```\n\n| b | 4 |\n|---|---|\n",
 )
 
@@ -178,7 +178,7 @@ def test_a_translation_does_not_differ():
         ("02-b.md", "03-c.md", "links"),
         ("`d_model`", "`modelo`", "code"),
         ("recorded: epochs d", "recorded: steps d", "marks"),
-        (" 3 semillas", " 4 semillas", "numbers"),
+        (" 3000 semillas", " 3001 semillas", "numbers"),
         ("diagram:", "output:", "comment"),
         ("print(1)", "print(2)", "block"),
         ("```python", "```text", "order"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import asdict
 from difflib import get_close_matches
 from pathlib import Path
@@ -11,12 +12,12 @@ from rich.text import Text
 
 from semilla.errors import InvalidConfigError
 from semilla.guide.checks import CHECKS, compare, measure
-from semilla.guide.documentation import TrainingDocumentation, describe, load_documentation
+from semilla.guide.documentation import IDS, TrainingDocumentation, describe, load_documentation
 from semilla.guide.search import Place, Term, find_named, list_places, look_up, name_place, title_place
 from semilla.guide.troubleshooting import TroubleshootingEntry
 from semilla.spelling import hint_name
 from semilla.terminal.console import print_json, print_text
-from semilla.terminal.markdown import print_markdown
+from semilla.terminal.markdown import name_links, print_markdown
 from semilla.terminal.pager import page_output
 from semilla.terminal.tables import make_console, print_table
 
@@ -69,15 +70,15 @@ def print_others(places: list[Place]) -> None:
 
 
 def _asks_for_check(words: list[str]) -> bool:
-    return len(words) == 2 and words[0] == "check" and words[1] in CHECKS
+    """Whether the words are ``check`` and a chapter; ``check`` alone is a question for one."""
+    return words == ["check"] or (len(words) == 2 and words[0] == "check" and words[1] in IDS)
 
 
 def print_check(words: list[str], *, bet: float | None) -> None:
     """Print the question of a chapter's experiment, and what the run in the current folder answers."""
-    if not _asks_for_check(words):
-        chapters = ", ".join(CHECKS)
+    if not (_asks_for_check(words) and words[-1] in CHECKS):
         raise InvalidConfigError(
-            f"--bet belongs to semilla guide check CHAPTER, where CHAPTER is one of {chapters}",
+            f"a bet is checked with semilla guide check CHAPTER, where CHAPTER is one of {', '.join(CHECKS)}",
             next_command="semilla guide check overview --bet 1.5",
         )
     chapter = words[1]
@@ -116,22 +117,22 @@ def print_place(guide: TrainingDocumentation, place: Place) -> None:
     """Print an entry, a term, a chapter or a part."""
     match place:
         case TroubleshootingEntry():
-            print_entry(place)
+            print_entry(place, names=guide.link_names)
         case Term():
             print_text(f"{place.name}: {place.definition}")
             if place.taught_in:
                 print_text(f"\nexplained in: semilla guide {place.taught_in}")
         case _:
-            print_markdown(place.content, names=guide.cross_references)
+            print_markdown(place.content, names=guide.link_names)
 
 
-def print_entry(entry: TroubleshootingEntry) -> None:
-    """Print an entry as lists with headings, folded to the width of the terminal."""
+def print_entry(entry: TroubleshootingEntry, *, names: Mapping[str, str]) -> None:
+    """Print an entry as lists with headings, folded to the width of the terminal. ``names`` are those of links."""
     console = make_console()
     console.print(Text(f"{entry.topic}: {entry.symptom}", style="bold green"))
     for heading, items in entry.sections.items():
         console.print(Text(f"\n{heading}", style="bold"))
-        print_table([("•", item) for item in items], indent_columns=1)
+        print_table([("•", name_links(item, names)) for item in items], indent_columns=1)
 
 
 def _describe_unknown(guide: TrainingDocumentation, words: str) -> InvalidConfigError:

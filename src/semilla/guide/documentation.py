@@ -16,7 +16,7 @@ from typing import Any
 
 from semilla.errors import IntegrityError
 from semilla.guide import find_chapters
-from semilla.guide.chapters import DocumentSection, Part, parse_chapter
+from semilla.guide.chapters import DocumentSection, Part, make_anchor, parse_chapter
 from semilla.guide.pages import find_pages, parse_page, read_pages
 from semilla.guide.troubleshooting import TroubleshootingEntry, parse_entries
 
@@ -26,10 +26,13 @@ IDS = (
 )  # fmt: skip
 """The chapters, in reading order."""
 TROUBLESHOOTING = "troubleshooting"
-OTHER_PAGES = {"README.md": "contents", "glossary.md": "glossary"}
+APPENDICES = {
+    "README.md": "contents",
+    "glossary.md": "glossary",
+    "problems.md": "problems",
+    "solutions.md": "solutions",
+}
 """Pages of the guide that are not chapters -> their ids."""
-APPENDICES = ("problems.md", "solutions.md")
-"""Pages of the guide with parts of their own, named as the file."""
 _TERM = re.compile(r"^\*\*(?P<term>[^*]+)\*\*: (?P<definition>.+?)(?=\n\n|\n*\Z)", re.MULTILINE | re.DOTALL)
 
 
@@ -56,6 +59,19 @@ class TrainingDocumentation:
     def by_id(self) -> dict[str, DocumentSection | Part]:
         return {place.section_id: place for place in self.walk()}
 
+    @property
+    def link_names(self) -> dict[str, str]:
+        """Links of the chapters, also those to other pages -> the name of their target for ``semilla guide``."""
+        entries = {
+            f"{TROUBLESHOOTING}#{make_anchor(f'{entry.topic}: {entry.symptom}')}": entry.topic
+            for entry in self.troubleshooting_guide
+        }
+        ids = (page.section_id for page in self.pages)
+        pages = {
+            f"../{page}.md{mark}{anchor}": id_ for id_ in ids for page, mark, anchor in [id_.partition("#")]
+        }
+        return pages | {link: entries.get(name, name) for link, name in self.cross_references.items()}
+
     def walk(self) -> Iterator[DocumentSection | Part]:
         """Yield every chapter, followed by its parts."""
         for section in self.sections:
@@ -78,9 +94,9 @@ def read_documentation(folder: Path) -> TrainingDocumentation:
     glossary = folder / "glossary.md"
     appendices = tuple(
         part
-        for name in APPENDICES
-        if (folder / name).is_file()
-        for part in parse_page(_read(folder / name), Path(name).stem)
+        for file_name, name in APPENDICES.items()
+        if (folder / file_name).is_file()
+        for part in parse_page(_read(folder / file_name), name)
     )
     return TrainingDocumentation(
         sections=sections,
@@ -121,10 +137,11 @@ def describe(documentation: TrainingDocumentation) -> dict[str, Any]:
 
 
 def _resolve_links(sections: tuple[DocumentSection, ...], appendices: tuple[Part, ...]) -> dict[str, str]:
-    places = dict(OTHER_PAGES)
+    places = dict(APPENDICES)
+    file_names = {name: file_name for file_name, name in APPENDICES.items()}
     for part in appendices:
         page, mark, anchor = part.section_id.partition("#")
-        places[f"{page}.md{mark}{anchor}"] = part.section_id
+        places[f"{file_names[page]}{mark}{anchor}"] = part.section_id
     for section in sections:
         places |= {section.file_name: section.section_id}
         places |= {

@@ -81,7 +81,7 @@ def find_named(guide: TrainingDocumentation, name: str) -> Place | None:
 def search(guide: TrainingDocumentation, words: list[str]) -> list[Place]:
     """Find entries, parts, pages and terms by words, best first; with equal scores, entries come before parts.
 
-    Chapters are represented by their parts, and the troubleshooting chapter by its entries.
+    Chapters are represented by their parts, the troubleshooting chapter by its entries, the glossary by its terms.
     """
     listed = list_words(" ".join(words))
     query = dict.fromkeys([*listed, *_pair(listed)])
@@ -117,8 +117,8 @@ def title_place(place: Place) -> str:
     return place.definition.partition(". ")[0] if isinstance(place, Term) else place.title
 
 
-def _holds_entries(part: Part) -> bool:
-    return part.section_id.startswith(f"{TROUBLESHOOTING}#")
+def _is_represented(part: Part) -> bool:
+    return part.section_id.startswith((f"{TROUBLESHOOTING}#", "glossary", "contents"))
 
 
 def _simplify(name: str) -> str:
@@ -154,7 +154,7 @@ def _build_index(guide: TrainingDocumentation) -> _Index:
         name_place(place): place
         for place in reversed(list(list_places(guide)))
         if not isinstance(place, DocumentSection)
-        and not (isinstance(place, Part) and (_holds_entries(place) or place.section_id in whole))
+        and not (isinstance(place, Part) and (_is_represented(place) or place.section_id in whole))
     }
     names = tuple(reversed(places))
     return _index_places(

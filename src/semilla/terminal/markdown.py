@@ -16,8 +16,7 @@ _LINK = re.compile(r"\[([^\]]+)\]\(([^)\s]+)\)")
 
 def print_markdown(text: str, *, names: Mapping[str, str] | None = None) -> None:
     """Print Markdown without its comments. A link whose address is in ``names`` is followed by that name."""
-    names = names or {}
-    readable = _LINK.sub(lambda link: _name_link(link, names), _COMMENT.sub("", text)).strip()
+    readable = name_links(_COMMENT.sub("", text), names or {}).strip()
     if not can_draw():
         print_text(readable)
         return
@@ -28,6 +27,13 @@ def print_markdown(text: str, *, names: Mapping[str, str] | None = None) -> None
     console.print(page, width=min(console.width, MAX_COLUMNS))
 
 
+def name_links(text: str, names: Mapping[str, str]) -> str:
+    """Put the name of its target behind each link, instead of the address, where ``names`` has one."""
+    return _LINK.sub(lambda link: _name_link(link, names), text)
+
+
 def _name_link(link: re.Match[str], names: Mapping[str, str]) -> str:
-    words, address = link[1], link[2]
-    return f"{words} (`{names[address]}`)" if address in names else link[0]
+    words, name = link[1], names.get(link[2])
+    if name is None:
+        return link[0]
+    return f"`{name}`" if name == words else f"{words} (`{name}`)"
