@@ -48,6 +48,15 @@ def test_a_topic_shows_its_entry_and_words_the_best_one(capsys):
     assert "\nSee also\n semilla guide " in text
 
 
+def test_in_doubt_the_choice_comes_first(capsys):
+    """Where no place is clearly ahead, five are listed above the text of the first."""
+    lines = read_guide(capsys, "model").splitlines()
+    assert lines[0] == "Several places may answer; the first follows"
+    assert all(line.startswith(" semilla guide ") for line in lines[1:6])
+    assert lines[6] == ""
+    assert "See also" not in lines
+
+
 def test_every_category_is_one_command_away(capsys):
     """The ``help:`` line of every error works."""
     for category in CATEGORIES:

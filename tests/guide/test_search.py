@@ -12,7 +12,7 @@ import pytest
 from semilla.guide.chapters import DocumentSection, Part, parse_chapter
 from semilla.guide.documentation import TrainingDocumentation, load_documentation, read_wordings
 from semilla.guide.pages import parse_page
-from semilla.guide.search import Term, find_named, list_places, look_up, name_place
+from semilla.guide.search import Term, find_named, is_doubtful, list_places, look_up, name_place
 from semilla.guide.troubleshooting import parse_entries
 from semilla.guide.words import list_words, strip_ending
 
@@ -173,6 +173,16 @@ def test_every_wording_belongs_to_a_place_once():
     assert {entry.topic for entry in load_documentation().troubleshooting_guide} <= wordings.keys()
     lines = Counter(line for lines in wordings.values() for line in lines)
     assert [line for line, count in lines.items() if count > 1 or not list_words(line)] == []
+
+
+def test_a_place_that_is_hardly_ahead_is_doubtful():
+    """Two places with the same words leave a doubt; a place that alone has the words, or has the name, does not."""
+    parts = parse_page("# All\n\n## Red sea\n\nx\n\n## Red land\n\nx\n\n## Green tree\n\nx\n", "all")
+    guide = TrainingDocumentation((), {}, {}, (), tuple(parts))
+    assert is_doubtful(guide, ["red"])
+    assert not is_doubtful(guide, ["tree"])
+    assert not is_doubtful(guide, ["nothing"])
+    assert not is_doubtful(load_documentation(), ["loss"])
 
 
 def test_a_place_is_found_once():

@@ -13,7 +13,17 @@ from rich.text import Text
 from semilla.errors import InvalidConfigError
 from semilla.guide.checks import CHECKS, compare, measure
 from semilla.guide.documentation import IDS, TrainingDocumentation, describe, load_documentation
-from semilla.guide.search import Place, Term, find_named, list_places, look_up, name_place, title_place
+from semilla.guide.search import (
+    Place,
+    Term,
+    find_named,
+    is_doubtful,
+    list_places,
+    look_up,
+    name_place,
+    search,
+    title_place,
+)
 from semilla.guide.troubleshooting import TroubleshootingEntry
 from semilla.spelling import hint_name
 from semilla.terminal.console import print_json, print_text
@@ -55,15 +65,20 @@ def run(arguments: argparse.Namespace) -> int:
         print_json([asdict(place) for place in found])
         return 0
     with page_output():
-        print_place(guide, found[0])
-        print_others(found[1 : 1 + MAX_OTHERS])
+        if found == search(guide, arguments.words) and is_doubtful(guide, arguments.words):
+            print_choice(found[: 1 + MAX_OTHERS], heading="Several places may answer; the first follows")
+            print_text("")
+            print_place(guide, found[0])
+        else:
+            print_place(guide, found[0])
+            print_choice(found[1 : 1 + MAX_OTHERS], heading="\nSee also")
     return 0
 
 
-def print_others(places: list[Place]) -> None:
-    """List further places, each with the command that shows it."""
+def print_choice(places: list[Place], *, heading: str) -> None:
+    """List places, each with the command that shows it."""
     if places:
-        print_text("\nSee also")
+        print_text(heading)
         print_table(
             [(f"semilla guide {name_place(place)}", title_place(place)) for place in places], indent_columns=1
         )
