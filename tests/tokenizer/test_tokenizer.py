@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import random
 import subprocess
 
@@ -67,6 +68,66 @@ def test_ten_thousand_texts_come_back_exactly(trained: tok.Tokenizer) -> None:
         if trained.decode(trained.encode(text)) != text:
             lost.append(text)
     assert lost == []
+
+
+def test_a_long_text_has_the_same_tokens_in_pieces(
+    trained: tok.Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pieces of a hundred bytes: lines and words of any length, runs of spaces, bytes, and words at a cut."""
+    draw = random.Random(7)
+    texts = [make_text(3, lines=40), " " * 300, "日本" * 200, f"{'a' * 250} {'é' * 250}", "\n \n" * 90]
+    texts += ["".join(draw.choices(SCRAPS, k=200)) for _ in range(50)]
+    whole = [trained.encode(text).tolist() for text in texts]
+    encoded: list[bytes] = []
+    encode = trained.processor.encode
+
+    def note(data: bytes) -> list[int]:
+        encoded.append(data)
+        found: list[int] = encode(data)
+        return found
+
+    monkeypatch.setattr(tok, "MAX_ENCODED_BYTES", 100)
+    monkeypatch.setattr(trained.processor, "encode", note)
+    assert [trained.encode(text).tolist() for text in texts] == whole
+    assert len(encoded) > 3 * len(texts)
+    assert max(map(len, encoded)) > 500  # a text without spaces is not cut
+
+
+def test_a_text_is_not_cut_where_a_token_has_a_space_inside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Semilla trains no such vocabulary, but it can be given one."""
+    import sentencepiece
+
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(make_text(lines=900).splitlines()),
+        model_writer=model,
+        vocab_size=800,
+        split_by_whitespace=False,
+        normalization_rule_name="identity",
+        add_dummy_prefix=False,
+        remove_extra_whitespaces=False,
+        byte_fallback=True,
+        user_defined_symbols=["\n"],
+        unk_id=0,
+        bos_id=1,
+        eos_id=2,
+        minloglevel=2,
+    )
+    tokenizer = tok.Tokenizer(model.getvalue())
+    joined = next(piece for piece, _ in tokenizer.list_pieces() if tok.SPACE_MARK in piece[1:-1])
+    text = joined.replace(tok.SPACE_MARK, " ") * 90
+    whole = tokenizer.encode(text).tolist()
+
+    def encode_in_pieces() -> list[list[int]]:
+        found = []
+        for size in range(100, 120):
+            monkeypatch.setattr(tok, "MAX_ENCODED_BYTES", size)
+            found.append(tokenizer.encode(text).tolist())
+        return found
+
+    assert encode_in_pieces() == [whole] * 20
+    monkeypatch.setitem(vars(tokenizer), "_is_cut_at_spaces", True)
+    assert encode_in_pieces() != [whole] * 20
 
 
 def test_special_ids_stand_where_the_code_says(trained: tok.Tokenizer) -> None:

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from killed_workers import kill_worker
 from tiny_bundle import SENTENCES, train_tiny_tokenizer
 
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.corpus.manifest import Document
-from semilla.errors import IntegrityError, InterruptedRunError
+from semilla.errors import IntegrityError, InterruptedRunError, KilledError
 from semilla.events import silent
 from semilla.system import interrupts, pool
 from semilla.tokenizer.token_files import TokenFiles, pack_documents, write_token_file
@@ -141,6 +142,24 @@ def test_an_interrupted_encoding_goes_on_after_the_last_finished_file(
     assert written[0] == "train_00000.ds"
 
 
+def test_a_killed_process_ends_the_encoding_and_the_next_one_goes_on(
+    tokenizer: Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SIGKILL of a process before its fourth request, in the middle of a file: said, and the end is the same."""
+    monkeypatch.setattr(stored, "REQUEST_CHARACTERS", 300)
+    build(tokenizer, open_store(tmp_path / "whole"))
+    folder = tmp_path / "tokens"
+    with monkeypatch.context() as patch:
+        kill_worker(11, patch)
+        with pytest.raises(KilledError, match="a process of the run was killed by SIGKILL"):
+            build(tokenizer, open_store(folder, num_processes=2))
+    finished = {path.name: path.stat().st_mtime_ns for path in folder.glob("*.ds")}
+    assert 0 < len(finished) < len(list((tmp_path / "whole").glob("*.ds")))
+    build(tokenizer, open_store(folder, num_processes=2))
+    assert hash_files(folder) == hash_files(tmp_path / "whole")
+    assert {name: (folder / name).stat().st_mtime_ns for name in finished} == finished
+
+
 def test_the_files_have_the_layout_that_is_documented(tokenizer: Tokenizer, tmp_path: Path) -> None:
     """Little-endian 16-bit ids from begin to end token, and 64-bit ends counted from the beginning of the file."""
     build(tokenizer, open_store(tmp_path))
@@ -156,7 +175,7 @@ def test_the_files_have_the_layout_that_is_documented(tokenizer: Tokenizer, tmp_
 def test_an_index_that_does_not_fit_its_file_is_refused(tmp_path: Path) -> None:
     """Too short, too long, or with a document that ends before it begins."""
     path = tmp_path / "a.ds"
-    write_token_file(path, pack_documents([np.arange(5), np.arange(7)]), root=tmp_path)
+    write_token_file(path, [pack_documents([np.arange(5), np.arange(7)])], root=tmp_path)
     assert TokenFiles([path]).sizes.tolist() == [5, 7]
     assert [one.tolist() for one in TokenFiles([path]).list_documents()] == [[*range(5)], [*range(7)]]
     for ends in ([5], [5, 13], [13, 5, 12], []):

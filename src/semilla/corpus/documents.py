@@ -43,7 +43,9 @@ def prepare_documents(
     """
     duplicates = Duplicates(removes=config.dedupe)
     for source in resolve_sources(config.corpus_source):
-        found = _prepare_source(config, source, progress=progress, policy=policy or FetchPolicy())
+        found = _prepare_source(
+            config, source, duplicates=duplicates, progress=progress, policy=policy or FetchPolicy()
+        )
         for document in found if source.kind == "catalogue" else duplicates.filter(found):
             if isinstance(document, PreparedDocument):
                 document.weight = source.weight
@@ -52,18 +54,24 @@ def prepare_documents(
 
 
 def _prepare_source(
-    config: PipelineConfiguration, source: CorpusSource, *, progress: Progress, policy: FetchPolicy
+    config: PipelineConfiguration,
+    source: CorpusSource,
+    *,
+    duplicates: Duplicates,
+    progress: Progress,
+    policy: FetchPolicy,
 ) -> Iterator[PreparedDocument | MissingDocument | LeftOutFile]:
     if source.hidden_path:
         progress(
             Note(f"using the catalogue's {source.value}; to use the file of that name, say ./{source.value}")
         )
     if source.is_local:
-        yield from read_local(config, source, progress=progress)
+        yield from read_local(config, source, duplicates=duplicates, progress=progress)
     elif source.kind == "data set":
-        yield from _read_data_set(config, read_address(source.value), progress=progress, policy=policy)
+        address = read_address(source.value)
+        yield from _read_data_set(config, address, duplicates=duplicates, progress=progress, policy=policy)
     elif source.is_remote:
-        yield from _download(config, source, progress=progress, policy=policy)
+        yield from _download(config, source, duplicates=duplicates, progress=progress, policy=policy)
     else:
         yield from _generate_sample(config)
 
@@ -92,7 +100,12 @@ def _generate_sample(config: PipelineConfiguration) -> Iterator[PreparedDocument
 
 
 def _download(
-    config: PipelineConfiguration, source: CorpusSource, *, progress: Progress, policy: FetchPolicy
+    config: PipelineConfiguration,
+    source: CorpusSource,
+    *,
+    duplicates: Duplicates,
+    progress: Progress,
+    policy: FetchPolicy,
 ) -> Iterator[PreparedDocument | MissingDocument | LeftOutFile]:
     typed = (*config.corpus_mirrors, source.value if source.kind == "url" else "")
     if any("://***@" in address for address in typed):
@@ -107,7 +120,9 @@ def _download(
     downloader = Downloader(Path(config.output_directory), fetcher)
     if source.kind == "url":
         download = downloader.download_page(source.value)
-        yield from read_download(config, downloader.directory, download, source=source, progress=progress)
+        yield from read_download(
+            config, downloader.directory, download, source=source, duplicates=duplicates, progress=progress
+        )
         return
     remarks = Remarks()
     for book in CATALOGUE[source.value].books:
@@ -123,7 +138,12 @@ def _download(
 
 
 def _read_data_set(
-    config: PipelineConfiguration, address: DataSetAddress, *, progress: Progress, policy: FetchPolicy
+    config: PipelineConfiguration,
+    address: DataSetAddress,
+    *,
+    duplicates: Duplicates,
+    progress: Progress,
+    policy: FetchPolicy,
 ) -> Iterator[PreparedDocument | LeftOutFile]:
     """Say what will be downloaded, then fetch and read one file after another."""
     fetcher = DataSetFetcher(Path(config.output_directory), address, policy=policy, progress=progress)
@@ -147,7 +167,9 @@ def _read_data_set(
             changes = {"source": source, "licence": listing.licence}
             yield address.locate(file.path), fetcher.locate(download), origin.model_copy(update=changes)
 
-    yield from read_fetched(config, fetch(), progress=progress)
+    yield from read_fetched(
+        config, fetch(), size_bytes=choice.size_bytes, duplicates=duplicates, progress=progress
+    )
 
 
 def _clean_book(

@@ -6,19 +6,20 @@ greeting or a refrain, for example. The first of each kind stays.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+import numpy.typing as npt
+
 from semilla.corpus.manifest import LeftOutFile, MissingDocument
 from semilla.corpus.near_duplicates import SketchIndex
 from semilla.corpus.prepared import PreparedDocument
+from semilla.corpus.traits import LEAST_CHARACTERS, DocumentTraits, Paragraphs, measure_text
 from semilla.events import Note, Progress, Warned
 from semilla.records import names
 
-LEAST_CHARACTERS = 120
-"""Of documents and paragraphs that are compared."""
 LEAST_SIMILARITY = 0.8
 """Share of common runs of five characters."""
 NUM_BANDS = 10
@@ -43,6 +44,36 @@ def make_index() -> SketchIndex:
     return SketchIndex(LEAST_SIMILARITY, NUM_BANDS, MAX_REMEMBERED)
 
 
+class KeySet:
+    """The first ``limit`` of many 64-bit keys, in 8 bytes each but for those that were added last."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._sorted = np.zeros(0, np.int64)
+        self._recent: set[int] = set()
+
+    @property
+    def size_bytes(self) -> int:
+        """Of those that are sorted."""
+        return self._sorted.nbytes
+
+    def find(self, keys: npt.NDArray[np.int64], *, num_recent: int = 50_000) -> list[bool]:
+        """Whether each key came before; the others are added. More than ``num_recent`` are sorted."""
+        places = np.searchsorted(self._sorted, keys)
+        places[places == len(self._sorted)] = 0
+        is_known = (self._sorted[places] == keys).tolist() if len(self._sorted) else [False] * len(keys)
+        for place, key in enumerate(keys.tolist()):
+            if is_known[place] or key in self._recent:
+                is_known[place] = True
+            elif len(self._sorted) + len(self._recent) < self._limit:
+                self._recent.add(key)
+        if len(self._recent) > num_recent:
+            recent = np.fromiter(self._recent, np.int64, len(self._recent))
+            self._sorted = np.sort(np.concatenate([self._sorted, recent]))
+            self._recent.clear()
+        return is_known
+
+
 @dataclass
 class Duplicates:
     """Documents pass through ``filter``, in order; ``tell`` says at the end what came again."""
@@ -51,9 +82,9 @@ class Duplicates:
     _titles: list[str] = field(default_factory=list)
     """Of the documents in ``_index``."""
     _index: SketchIndex = field(default_factory=make_index)
-    _texts: set[int] = field(default_factory=set)
-    """Of the documents that are a whole text. The writer leaves out a text that comes again, and says so."""
-    _paragraphs: set[int] = field(default_factory=set)
+    _texts: set[str] = field(default_factory=set)
+    """Hashes of the documents that are a whole text. The writer leaves out a text that comes again, and says so."""
+    _paragraphs: KeySet = field(default_factory=lambda: KeySet(MAX_PARAGRAPHS))
     _paragraph_index: SketchIndex = field(default_factory=make_index)
     _documents: list[str] = field(default_factory=list)
     """Of those that came again: their names, and those of the first ones."""
@@ -62,6 +93,11 @@ class Duplicates:
     _paragraph_characters: Counter[str] = field(default_factory=Counter)
     _all_characters: int = 0
     _example: str = ""
+
+    @property
+    def compares_similar(self) -> bool:
+        """Whether further paragraphs may still be compared by their sketches."""
+        return self._all_characters <= SIMILAR_CHARACTERS
 
     def filter(self, documents: Iterable[Prepared]) -> Iterator[Prepared]:
         """Yield the documents, without what came again if that is asked for."""
@@ -90,19 +126,20 @@ class Duplicates:
             )
 
     def _filter_text(self, document: PreparedDocument) -> Prepared:
+        measured = document.measure(finds_paragraphs=True, compares_similar=self.compares_similar)
         if not document.parts:
-            key = hash(document.text)
-            if key in self._texts:
+            if measured.sha256 in self._texts:
                 return document
-            self._texts.add(key)
+            self._texts.add(measured.sha256)
         parts = document.parts or (document.text,)
         groups = document.groups or ("",) * len(parts)
         kept: list[tuple[str, str]] = []
         counts = Counter[str]()
-        for number, (part, group) in enumerate(zip(parts, groups, strict=True), start=1):
+        found = enumerate(zip(parts, groups, measured.documents, strict=True), start=1)
+        for number, (part, group, traits) in found:
             self._all_characters += len(part)
             name = document.title if len(parts) == 1 else f"{document.title}, number {number:,}"
-            same = self._find_same(part, name=name)
+            same = self._find_same(traits, name=name)
             if same is not None:
                 self._documents.append(f"{name} and {same}")
                 if self.removes:
@@ -110,7 +147,7 @@ class Duplicates:
                     continue
                 kept.append((part, group))
                 continue
-            kept.append((self._filter_paragraphs(part, counts), group))
+            kept.append((self._filter_paragraphs(part, traits, counts), group))
         if not counts:
             return document
         if not any(part.strip() for part, _ in kept):
@@ -130,52 +167,53 @@ class Duplicates:
             parts=tuple(part for part, _ in kept) if document.parts and len(kept) > 1 else (),
             groups=tuple(group for _, group in kept) if document.groups else (),
             removed=document.removed | dict(counts),
+            traits=None,
         )
 
     def filter_text(self, text: str, *, name: str) -> str:
         """The rest of one document; nothing of one that is nearly the same as an earlier one."""
-        return (
-            "" if self._find_same(text, name=name) is not None else self._filter_paragraphs(text, Counter())
-        )
+        (traits,) = measure_text(text, ()).documents
+        if self._find_same(traits, name=name) is not None:
+            return ""
+        return self._filter_paragraphs(text, traits, Counter())
 
-    def _find_same(self, text: str, *, name: str) -> str | None:
+    def _find_same(self, traits: DocumentTraits, *, name: str) -> str | None:
         """The name of an earlier document that is nearly the same; else this one is remembered."""
-        if len(text) < LEAST_CHARACTERS:
+        if traits.span.num_characters < LEAST_CHARACTERS:
             return None
-        place = self._index.find(text)
+        place = self._index.find(traits.sketch)
         if place is not None:
             return self._titles[place]
         if len(self._titles) < len(self._index):
             self._titles.append(name)
         return None
 
-    def _filter_paragraphs(self, text: str, removed: Counter[str]) -> str:
+    def _filter_paragraphs(self, text: str, traits: DocumentTraits, removed: Counter[str]) -> str:
         """Count the paragraphs that came before, and leave them out if that is asked for; ``removed`` counts those."""
+        assert traits.paragraphs
+        kinds = self._find_kinds(traits.paragraphs)
+        if not kinds:
+            return text
         lines = text.split("\n")
-        kept: list[str] = []
-        for line in lines:
-            kind = self._find_kind(line)
-            if kind is None:
-                kept.append(line)
-                continue
+        for place, kind in kinds.items():
+            num_characters = len(lines[place]) + 1
             self._num_paragraphs[kind] += 1
-            self._paragraph_characters[kind] += len(line) + 1
-            self._example = self._example or line[:_EXAMPLE_CHARACTERS]
+            self._paragraph_characters[kind] += num_characters
+            self._example = self._example or lines[place][:_EXAMPLE_CHARACTERS]
             if self.removes:
-                removed[kind] += len(line) + 1
-            else:
-                kept.append(line)
-        return "\n".join(kept) if len(kept) < len(lines) else text
+                removed[kind] += num_characters
+        if not self.removes:
+            return text
+        return "\n".join(line for place, line in enumerate(lines) if place not in kinds)
 
-    def _find_kind(self, paragraph: str) -> str | None:
-        """Whether a paragraph came before, word for word or with small changes; else it is remembered."""
-        if len(paragraph) < LEAST_CHARACTERS:
-            return None
-        key = hash(" ".join(re.findall(r"\w+", paragraph.casefold())))
-        if key in self._paragraphs:
-            return WORD_FOR_WORD
-        if len(self._paragraphs) < MAX_PARAGRAPHS:
-            self._paragraphs.add(key)
-        if self._all_characters > SIMILAR_CHARACTERS:
-            return None
-        return SIMILAR if self._paragraph_index.find(paragraph) is not None else None
+    def _find_kinds(self, paragraphs: Paragraphs) -> dict[int, str]:
+        """The lines that came before, word for word or with small changes; the others are remembered."""
+        is_known = self._paragraphs.find(paragraphs.keys)
+        sketches = paragraphs.sketches if self.compares_similar else None
+        kinds: dict[int, str] = {}
+        for number, place in enumerate(paragraphs.places.tolist()):
+            if is_known[number]:
+                kinds[place] = WORD_FOR_WORD
+            elif sketches is not None and self._paragraph_index.find(sketches[number]) is not None:
+                kinds[place] = SIMILAR
+        return kinds

@@ -23,11 +23,12 @@ RUN_CHARACTERS = 5
 SKETCHED_CHARACTERS = 100_000
 """Of a longer document only the beginning is compared."""
 NUM_BANDS, BAND_HASHES = 21, 3
+NUM_HASHES = NUM_BANDS * BAND_HASHES
 """Documents that agree in all hashes of a band are compared: 99 % of those with 0.6 of their runs in common."""
 COMPARED_MEMBERS = 4
 """Documents of a band that a further one is compared with."""
 _BASE, _MIX = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9)
-_RANGE_STARTS = np.linspace(0, 2.0**64, NUM_BANDS * BAND_HASHES, endpoint=False).astype(np.uint64)
+_RANGE_STARTS = np.linspace(0, 2.0**64, NUM_HASHES, endpoint=False).astype(np.uint64)
 
 
 def make_sketch(text: str) -> Sketch:
@@ -37,7 +38,7 @@ def make_sketch(text: str) -> Sketch:
 
 @lru_cache(maxsize=16)
 def _make_sketch(plain: str) -> Sketch:
-    # A document is sketched for duplicates, as its only paragraph, and again for the split, one after the other.
+    # A document of one paragraph is sketched as both, one after the other.
     codes = np.frombuffer(plain.ljust(RUN_CHARACTERS).encode("utf-32-le"), np.uint32).astype(np.uint64)
     num_runs = len(codes) - RUN_CHARACTERS + 1
     hashes = np.zeros(num_runs, np.uint64)
@@ -65,25 +66,32 @@ class SketchIndex:
     num_bands: int
     limit: int
     _sketches: list[Sketch] = field(default_factory=list)
-    _bands: dict[tuple[int, bytes], int] = field(default_factory=dict)
+    _bands: dict[int, int] = field(default_factory=dict)
+    """From a hash of a band and its place to the first text that has it."""
 
     def __len__(self) -> int:
         return len(self._sketches)
 
-    def find(self, text: str) -> int | None:
+    def find(self, sketch: Sketch) -> int | None:
         """The number of an earlier text that is nearly the same; else None, and this one is remembered."""
-        sketch = make_sketch(text)
-        data = sketch.tobytes()
-        size = BAND_HASHES * sketch.itemsize
-        keys = [(band, data[band * size : (band + 1) * size]) for band in range(self.num_bands)]
+        keys = _hash_bands(sketch, self.num_bands)
         for place in dict.fromkeys(self._bands[key] for key in keys if key in self._bands):
             if measure_similarity(self._sketches[place], sketch) >= self.least_similarity:
                 return place
         if len(self) < self.limit:
             for key in keys:
                 self._bands.setdefault(key, len(self))
-            self._sketches.append(sketch)
+            self._sketches.append(sketch.copy())  # without the array that it may be a row of
         return None
+
+
+def _hash_bands(sketch: Sketch, num_bands: int) -> list[int]:
+    """A hash of each band. Where two bands had the same by chance, the sketches are still compared."""
+    hashes = np.arange(num_bands, dtype=np.uint64)
+    for column in sketch.reshape(-1, BAND_HASHES)[:num_bands].T:
+        hashes = (hashes ^ column) * _MIX
+        hashes ^= hashes >> np.uint64(31)
+    return hashes.tolist()
 
 
 class Clusters:
@@ -111,7 +119,7 @@ class Clusters:
 
     def join_similar(self, sketches: Mapping[int, Sketch]) -> None:
         """Join near-duplicates; the keys are places of documents."""
-        for band in range(0, NUM_BANDS * BAND_HASHES, BAND_HASHES):
+        for band in range(0, NUM_HASHES, BAND_HASHES):
             members: dict[bytes, list[int]] = {}
             for place, sketch in sketches.items():
                 same = members.setdefault(sketch[band : band + BAND_HASHES].tobytes(), [])

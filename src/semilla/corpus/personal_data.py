@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 _ADDRESS = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@(?:[\w-]{1,63}\.){1,8}[^\W\d_]{2,24}\b")
 _TELEPHONE = re.compile(
@@ -17,11 +18,25 @@ _TELEPHONE = re.compile(
     re.X,
 )
 _LEAST_DIGITS = 9
+_DIGITS = re.compile(r"\d(?:[ .()-]{0,3}\d){8}")
+"""Is in every telephone number that counts."""
 
 
 def count_personal_data(text: str) -> dict[str, int]:
     """How many e-mail addresses and telephone numbers a text has, by kind; empty for none."""
-    addresses = sum(1 for _ in _ADDRESS.finditer(text)) if "@" in text else 0
-    numbers = sum(sum(map(str.isdecimal, found[0])) >= _LEAST_DIGITS for found in _TELEPHONE.finditer(text))
+    # Both are inside a line, and most lines have neither.
+    addresses = sum(len(_ADDRESS.findall(line)) for line in _find_lines(text, re.compile("@")))
+    found = (number for line in _find_lines(text, _DIGITS) for number in _TELEPHONE.findall(line))
+    numbers = sum(sum(map(str.isdecimal, number)) >= _LEAST_DIGITS for number in found)
     counts = {"e-mail addresses": addresses, "telephone numbers": numbers}
     return {kind: count for kind, count in counts.items() if count}
+
+
+def _find_lines(text: str, pattern: re.Pattern[str]) -> Iterator[str]:
+    """The lines that have a match of a pattern."""
+    end = 0
+    while (found := pattern.search(text, end)) is not None:
+        start = text.rfind("\n", 0, found.start()) + 1
+        end = text.find("\n", found.end())
+        end = len(text) if end < 0 else end
+        yield text[start:end]

@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.configuration.settings import to_command
 from semilla.corpus.cleaning.clean import CleanText, clean_text
 from semilla.corpus.cleaning.layout import describe_layout
 from semilla.corpus.cleaning.repair import Repaired, repair_text
-from semilla.corpus.fetching.downloads import Download
-from semilla.corpus.formats.extracted import LONE_SURROGATES, Extracted, ReadOptions, UnreadableError
+from semilla.corpus.formats.extracted import LONE_SURROGATES, Extracted, ReadOptions
 from semilla.corpus.formats.plain_text import UndecodableError
 from semilla.corpus.formats.reading import FileText
 from semilla.corpus.manifest import Provenance
 from semilla.corpus.personal_data import count_personal_data
 from semilla.corpus.remarks import Remarks
+from semilla.corpus.traits import TextTraits, measure_text
 from semilla.errors import InvalidCorpusError
+
+if TYPE_CHECKING:  # a process that cleans text does without what downloads it
+    from semilla.corpus.fetching.downloads import Download
 
 
 @dataclass
@@ -44,6 +48,15 @@ class PreparedDocument:
     warnings: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     """For the manifest only: facts that need no attention."""
+    traits: TextTraits | None = None
+    """None: not measured yet."""
+
+    def measure(self, *, finds_paragraphs: bool, compares_similar: bool) -> TextTraits:
+        """The traits of the text, which are measured once."""
+        self.traits = self.traits or measure_text(
+            self.text, self.parts, finds_paragraphs=finds_paragraphs, compares_similar=compares_similar
+        )
+        return self.traits
 
 
 def make_options(config: PipelineConfiguration) -> ReadOptions:
@@ -90,15 +103,15 @@ def describe(
 
 def prepare_file(
     found: FileText, config: PipelineConfiguration, *, remarks: Remarks, origin: Provenance | None = None
-) -> PreparedDocument:
-    """Clean the documents of a file; several become the parts of one text. Raises InvalidCorpusError for no text."""
+) -> PreparedDocument | None:
+    """Clean the documents of a file; several become the parts of one text. None: no text is left."""
     origin = origin or Provenance(
         source=found.name, file_sha256=found.sha256, file_bytes=found.size_bytes, format=found.format
     )
     tried = ((one, _clean(one, config, name=found.name, remarks=remarks)) for one in found.documents)
     cleaned = [(one, clean) for one, clean in tried if clean]
     if not cleaned:
-        raise UnreadableError(f"{found.name} holds no text", reason="empty")
+        return None
     first, clean = cleaned[0]
     if len(cleaned) == 1:
         remarks.add(clean, name=found.name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from semilla.corpus.cleaning.clean import CleanText
 from semilla.corpus.cleaning.markup import find_markup
@@ -57,6 +58,26 @@ class Remarks:
             kind, example = markup
             self._markup.setdefault(kind, []).append(name)
             self._examples.setdefault(kind, example)
+
+    def pack(self) -> dict[str, Any]:
+        """What was collected, in built-in types."""
+        return vars(self) | {"_personal": dict(self._personal)}
+
+    def merge(self, packed: Mapping[str, Any]) -> None:
+        """Add what was collected on later texts, perhaps by another process."""
+        later = Remarks(**packed)
+        self._removed += later._removed
+        self._around += later._around
+        self._lone += later._lone
+        self._joined += later._joined
+        for name, count in later._repaired.items():
+            self._repaired[name] = self._repaired.get(name, 0) + count
+        self._repair_example = self._repair_example or later._repair_example
+        self._personal.update(later._personal)
+        self._personal_names.update(later._personal_names)
+        for kind, names_of_kind in later._markup.items():
+            self._markup.setdefault(kind, []).extend(names_of_kind)
+        self._examples = later._examples | self._examples
 
     def add_lone_surrogates(self, count: int, *, name: str) -> None:
         """Note how many halves of surrogate pairs a file had."""

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 Lines = npt.NDArray[np.int64]
 """A hash and a length for each of some lines, [N, 2]."""
+_NO_LINES = np.zeros((0, 2), np.int64)
 
 VALIDATION_SHARE = 0.1
 _REACH_SHARE = 0.02
@@ -44,34 +45,31 @@ class OverlapGauge:
     """
 
     def __init__(self) -> None:
-        self._trained: set[int] = set()
+        self._trained: list[Lines] = []
         self._held_out: list[Lines] = []
 
     def add(self, lines: Lines, *, held_out: bool) -> None:
         """Add the long lines of some training text, or of some that is held out."""
-        if held_out:
-            self._held_out.append(lines)
-        else:
-            self._trained.update(lines[:, 0].tolist())
+        (self._held_out if held_out else self._trained).append(lines)
 
     @property
     def share(self) -> float:
         """Share of the long validation lines, by characters, that are also in some training part."""
-        lines = [line for part in self._held_out for line in part.tolist()]
-        total = sum(length for _, length in lines)
-        seen = sum(length for line, length in lines if line in self._trained)
+        trained, held_out = (np.concatenate([_NO_LINES, *one]) for one in (self._trained, self._held_out))
+        is_seen = np.isin(held_out[:, 0], trained[:, 0])
+        seen, total = (int(held_out[chosen, 1].sum()) for chosen in (is_seen, slice(None)))
         return seen / total if total else 0.0
 
 
 def hash_long_lines(text: str) -> Lines:
     """The lines of 50 characters or more."""
     lines = (line for line in text.split("\n") if len(line) >= _MIN_COMPARED_CHARACTERS)
-    return np.array([(_hash(line), len(line)) for line in lines], np.int64).reshape(-1, 2)
+    return np.array([(hash_bytes(line.encode()), len(line)) for line in lines], np.int64).reshape(-1, 2)
 
 
-def _hash(line: str) -> int:
-    """The same in every process, so that a sample by hash is the same, too."""
-    return int.from_bytes(hashlib.blake2b(line.encode(), digest_size=8).digest(), "little", signed=True)
+def hash_bytes(data: bytes) -> int:
+    """64 bits, the same in every process, so that a sample by hash is the same, too."""
+    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little", signed=True)
 
 
 def _find_nearest(text: str, separator: str, *, target: int, reach: int) -> int | None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 
 from semilla.corpus.held_out import Candidate, choose_held_out
 from semilla.corpus.manifest import DocumentEntry
-from semilla.corpus.near_duplicates import Sketch, make_sketch
-from semilla.corpus.split import Lines, OverlapGauge, find_cut, hash_long_lines
+from semilla.corpus.near_duplicates import Sketch
+from semilla.corpus.split import OverlapGauge
+from semilla.corpus.traits import Span, TextTraits
 
 MAX_LINES = 1_000_000
 """Long lines that are remembered, to tell how much held-out text is in the training text. More are sampled."""
@@ -16,25 +16,12 @@ MAX_SKETCHES = 50_000
 """Documents that are compared with each other. Further ones are relatives only if they are equal."""
 
 
-@dataclass(slots=True)
-class _Part:
-    """What is kept of a document, or of a part of one, until the decision."""
-
-    size_bytes: int
-    num_characters: int
-    lines: Lines
-
-    @classmethod
-    def describe(cls, text: str) -> _Part:
-        return cls(len(text.encode()), len(text), hash_long_lines(text))
-
-
 @dataclass(frozen=True)
 class _Text:
     entry: DocumentEntry
-    parts: tuple[_Part, ...]
+    parts: tuple[Span, ...]
     """Its documents; a text that is one document is its only one."""
-    halves: tuple[_Part, _Part]
+    halves: tuple[Span, Span]
     """Before and after the cut."""
     sketches: tuple[Sketch | None, ...]
     groups: tuple[str | None, ...]
@@ -61,23 +48,20 @@ class Splitter:
     _one_in: int = 1
     """Of how many lines one is remembered."""
 
-    def add(
-        self, entry: DocumentEntry, text: str, *, parts: tuple[str, ...], groups: tuple[str, ...]
-    ) -> None:
-        """Add a text and its documents; none are given for a text that is one document."""
-        documents = parts or (text,)
-        cut = find_cut(text)
+    def add(self, entry: DocumentEntry, traits: TextTraits, *, groups: tuple[str, ...]) -> None:
+        """Add a text; ``groups`` has the group of each document, or is empty."""
+        documents = traits.documents
         num_sketched = max(0, min(len(documents), MAX_SKETCHES - self._num_sketches))
         self._num_sketches += num_sketched
-        sketches = tuple(make_sketch(document) for document in documents[:num_sketched])
+        sketches = tuple(document.sketch for document in documents[:num_sketched])
         self._texts.append(
             _Text(
                 entry,
-                tuple(_Part.describe(document) for document in documents),
-                (_Part.describe(text[:cut]), _Part.describe(text[cut:])),
+                tuple(document.span for document in documents),
+                traits.halves,
                 sketches + (None,) * (len(documents) - num_sketched),
                 groups or (None,) * len(documents),
-                tuple(hashlib.sha256(document.encode()).hexdigest() for document in documents),
+                tuple(document.sha256 for document in documents),
             )
         )
         self._thin_lines(self._texts[-1])
@@ -121,6 +105,6 @@ class Splitter:
         for part, is_held_out in zip(text.parts, held_out, strict=True):
             self._count(part, held_out=is_held_out)
 
-    def _count(self, part: _Part, *, held_out: bool) -> None:
+    def _count(self, part: Span, *, held_out: bool) -> None:
         self.overlap.add(part.lines, held_out=held_out)
         self.num_held_out_characters += held_out * part.num_characters

@@ -94,7 +94,8 @@ class CorpusWriter:
             self.warn(f"{document.title} is missing: {document.reason}", topic="network")
             return b""
         body = document.text.encode("utf-8")
-        sha256 = hashlib.sha256(body).hexdigest()
+        traits = document.measure(finds_paragraphs=False, compares_similar=False)
+        sha256 = traits.sha256
         same = self._titles.get(sha256)
         if same is not None:
             name = document.title if document.title != same else document.provenance.source
@@ -111,7 +112,7 @@ class CorpusWriter:
         self._titles[sha256] = document.title
         entry = self._describe_document(document, len(body), sha256)
         self.entries.append(entry)
-        self._splitter.add(entry, document.text, parts=document.parts, groups=document.groups)
+        self._splitter.add(entry, traits, groups=document.groups)
         return body
 
     def _describe_document(self, document: PreparedDocument, num_bytes: int, sha256: str) -> DocumentEntry:

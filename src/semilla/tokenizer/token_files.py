@@ -25,20 +25,25 @@ Ids = npt.NDArray[np.uint16]
 Counts = npt.NDArray[np.int64]
 
 
-def pack_documents(documents: Sequence[npt.NDArray[np.integer]]) -> tuple[bytes, bytes]:
-    """The bytes of the two files for documents of ids below 65,536; there is at least one."""
+Packed = tuple[bytes, list[int]]
+"""The bytes of the ids of some documents, and how many ids each has."""
+
+
+def pack_documents(documents: Sequence[npt.NDArray[np.integer]]) -> Packed:
+    """Pack documents of ids below 65,536; there is at least one."""
     ids = np.concatenate(documents)
     assert ids.min(initial=0) >= 0
     assert ids.max(initial=0) < MAX_IDS
-    ends = np.cumsum([len(one) for one in documents])
-    return ids.astype(ID_TYPE).tobytes(), ends.astype(END_TYPE).tobytes()
+    return ids.astype(ID_TYPE).tobytes(), [len(one) for one in documents]
 
 
-def write_token_file(path: Path, packed: tuple[bytes, bytes], *, root: Path) -> list[Artifact]:
-    """Write ``path``, which ends in ``.ds``, and its index: what ``pack_documents`` returned."""
-    paths = (path, path.with_suffix(INDEX_SUFFIX))
-    for one, data in zip(paths, packed, strict=True):
-        write_bytes(one, data)
+def write_token_file(path: Path, packed: Sequence[Packed], *, root: Path) -> list[Artifact]:
+    """Write ``path``, which ends in ``.ds``, and its index."""
+    write_bytes(path, b"".join(ids for ids, _ in packed))
+    index = path.with_suffix(INDEX_SUFFIX)
+    ends = np.cumsum([size for _, sizes in packed for size in sizes])
+    write_bytes(index, ends.astype(END_TYPE).tobytes())
+    paths = (path, index)
     return [describe_artifact(one, root=root) for one in paths]
 
 

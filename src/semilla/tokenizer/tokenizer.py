@@ -25,6 +25,9 @@ NEWLINE_ID = 3
 SPACE_MARK = "\u2581"
 """How SentencePiece writes a space inside a piece; cleaned text never contains it."""
 
+MAX_ENCODED_BYTES = 2 << 20
+"""A longer text is encoded in pieces: SentencePiece takes about thirty times the size of a text in memory."""
+
 Tokens = npt.NDArray[np.int32]
 
 
@@ -55,9 +58,31 @@ class Tokenizer:
         pieces = map(self.processor.IdToPiece, range(self.vocab_size))
         return any(len(piece) > 1 and piece.startswith(SPACE_MARK) for piece in pieces)
 
+    @cached_property
+    def _is_cut_at_spaces(self) -> bool:
+        """Whether a token begins at every space, so that a text has the tokens of pieces that begin with one."""
+        pieces = map(self.processor.IdToPiece, range(self.vocab_size))
+        encode = self.processor.encode
+        return encode("a a") == encode("a") + encode(" a") and not any(
+            SPACE_MARK in one[1:] for one in pieces
+        )
+
     def encode(self, text: str) -> Tokens:
-        """Token ids of ``text``."""
-        return np.array(self.processor.encode(text), dtype=np.int32)
+        """Token ids of ``text``. A long text is encoded in pieces, where the vocabulary allows that.
+
+        In one piece, a unigram model adds up the scores of the whole text in 32 bits, and is less exact.
+        """
+        data = text.encode()
+        start, found = 0, []
+        while len(data) - start > MAX_ENCODED_BYTES and self._is_cut_at_spaces:
+            cut = data.rfind(b" ", start + 1, start + MAX_ENCODED_BYTES)
+            cut = cut if cut > 0 else data.find(b" ", start + MAX_ENCODED_BYTES)
+            if cut < 0:
+                break
+            found.append(np.array(self.processor.encode(data[start:cut]), np.int32))
+            start = cut
+        found.append(np.array(self.processor.encode(data[start:]), np.int32))
+        return np.concatenate(found) if len(found) > 1 else found[0]
 
     def decode(self, ids: Sequence[int] | Tokens) -> str:
         """The text of ``ids``. A word model encodes the space mark as bytes, so it is replaced here."""

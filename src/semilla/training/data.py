@@ -22,10 +22,11 @@ from semilla.configuration.schema import PipelineConfiguration
 from semilla.corpus.manifest import Document
 from semilla.errors import InvalidCorpusError
 from semilla.system import interrupts
+from semilla.tokenizer.encoder import encode_document, trim
 from semilla.tokenizer.token_files import MAX_IDS
 from semilla.tokenizer.tokenizer import BEGIN_ID, END_ID, NEWLINE_ID, Tokenizer, Tokens
 from semilla.training.mixture import Mixture
-from semilla.training.stored import StoredStream, TokenStore, encode_document, trim
+from semilla.training.stored import StoredStream, TokenStore
 
 Windows = npt.NDArray[np.int64]
 Counts = npt.NDArray[np.int64]

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from semilla.corpus.manifest import LARGE_BYTES, CorpusManifest, read_manifest
 from semilla.errors import SemillaError
@@ -29,19 +28,22 @@ from semilla.records.files import (
 )
 from semilla.system.pool import compute_in_order
 from semilla.system.processor import count_cores
+from semilla.tokenizer.encoder import Request, make_encoder
 from semilla.tokenizer.token_files import (
     SUFFIX,
     Counts,
     Ids,
+    Packed,
     TokenFiles,
-    pack_documents,
     verify_token_file,
     write_token_file,
 )
-from semilla.tokenizer.tokenizer import BEGIN_ID, END_ID, Tokenizer
+from semilla.tokenizer.tokenizer import Tokenizer
 
 FILE_CHARACTERS = 8 << 20
-"""Text of one token file, or up to a document more. A process holds one at a time."""
+"""Text of one token file, or up to a document more."""
+REQUEST_CHARACTERS = 1 << 20
+"""Text that a process encodes at a time, or up to a document more."""
 _SLICED_IDS = 1 << 20
 """How many positions are looked up at a time for a slice."""
 
@@ -103,9 +105,14 @@ class TokenStore:
         num_done = sum(artifacts[1].size_bytes // 8 for artifacts in done)
         requests = _cut_requests(islice(_list_documents(texts), num_done, None))
         count = self.num_processes or count_cores()
-        for packed in compute_in_order(make_encoder, model, requests, num_processes=count):
+        packed: list[Packed] = []
+        for one, ends_file in compute_in_order(make_encoder, model, requests, num_processes=count):
+            packed.append(one)
+            if not ends_file:
+                continue
             path = self.folder / f"{stem}_{len(done):05d}{SUFFIX}"
             done.append(write_token_file(path, packed, root=self.folder))
+            packed.clear()
             self._write_done(stem, key, done)
             self.progress(Activity(f"encoding the text: {len(done):,} token files"))
         return TokenFiles([self.folder / artifacts[0].path for artifacts in done])
@@ -145,33 +152,6 @@ def hash_text(manifest: CorpusManifest) -> str:
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
-def trim(text: str, *, has_ends: bool) -> str:
-    """The text without the line breaks that separate it from the next document: the end token stands for them."""
-    return text.rstrip("\n") if has_ends else text
-
-
-def encode_document(text: str, tokenizer: Tokenizer, *, has_ends: bool) -> npt.NDArray[np.int32]:
-    """The ids of a document, from its begin token to its end token, if it has one."""
-    ids = tokenizer.encode(trim(text, has_ends=has_ends))
-    ends = [END_ID] if has_ends else []
-    return np.concatenate([np.array([BEGIN_ID], np.int32), ids, np.array(ends, np.int32)])
-
-
-Request = list[tuple[str, bool]]
-
-
-def make_encoder(model: bytes) -> Callable[[Request], tuple[bytes, bytes]]:
-    """A function that encodes documents; each comes with whether it has an end."""
-    tokenizer = Tokenizer(model)
-
-    def encode(request: Request) -> tuple[bytes, bytes]:
-        return pack_documents(
-            [encode_document(text, tokenizer, has_ends=has_ends) for text, has_ends in request]
-        )
-
-    return encode
-
-
 def _list_documents(texts: Sequence[tuple[Sequence[str], bool]]) -> Iterator[tuple[Sequence[str], int, bool]]:
     for documents, has_ends in texts:
         for place in range(len(documents)):
@@ -179,14 +159,18 @@ def _list_documents(texts: Sequence[tuple[Sequence[str], bool]]) -> Iterator[tup
 
 
 def _cut_requests(documents: Iterator[tuple[Sequence[str], int, bool]]) -> Iterator[Request]:
-    """Documents for one token file after another; only here they are read."""
-    request: Request = []
-    num_characters = 0
+    """Documents for one token file after another, a part of it at a time; only here they are read."""
+    request: list[tuple[str, bool]] = []
+    num_characters = num_requested = 0
     for texts, place, has_ends in documents:
-        request.append((texts[place], has_ends))
-        num_characters += len(request[-1][0])
-        if num_characters >= FILE_CHARACTERS:
-            yield request
-            request, num_characters = [], 0
+        text = texts[place]
+        if request and num_characters >= REQUEST_CHARACTERS:
+            yield request, False
+            request, num_requested, num_characters = [], num_requested + num_characters, 0
+        request.append((text, has_ends))
+        num_characters += len(text)
+        if num_requested + num_characters >= FILE_CHARACTERS:
+            yield request, True
+            request, num_requested, num_characters = [], 0, 0
     if request:
-        yield request
+        yield request, True

@@ -20,18 +20,19 @@ from semilla.corpus.formats.mojibake import find_double_encoding
 from semilla.corpus.formats.plain_text import decode_text
 from semilla.errors import InvalidCorpusError
 
-_LINE_BREAKS = re.compile("[\r\v\f\x85\u2028\u2029]")
+_LINE_BREAKS = "\r\v\f\x85\u2028\u2029"
 _TERMINAL_CODES = re.compile(TERMINAL_CODES)
 _CONTROLS = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\u00ad\ufeff\ufffe\uffff]")
 """C0, C1, the soft hyphen, stray byte order marks, and two code points that are never characters."""
 _RESERVED = str.maketrans({"\u2581": "_", "\u2585": "\u2588"})
 _ODD_SPACES = re.compile("[\xa0\u1680\u2000-\u200a\u202f\u205f]")
 """Every space but the usual one, the tab and the wide one of Chinese and Japanese."""
+_CONTROLS_OR_SPACES = re.compile(_CONTROLS.pattern[:-1] + _ODD_SPACES.pattern[1:])
 _MARK_RUN = re.compile(r"[^\x00-\u02ff\w\s][^\x00-\u02ff\w\s]{30,}")
 """Combining marks begin at U+0300."""
 _MAX_STACKED_MARKS = 30
 """As in Unicode's Stream-Safe Text Format (UAX 15): the time to sort a stack grows with the square of its height."""
-_BLANK_RUN = re.compile(r"\n{4,}")
+_BLANK_RUN = re.compile(r"\n\n\n\n+")
 
 
 @dataclass(frozen=True)
@@ -139,15 +140,19 @@ def _keep_verbatim(decoded: str, *, name: str, encoding: str) -> CleanText:
 
 def normalise_characters(text: str, *, ledger: Ledger) -> str:
     """Normalise line breaks, spaces and accents (NFC) and remove control characters."""
-    text = _LINE_BREAKS.sub("\n", text.replace("\r\n", "\n"))
+    text = text.replace("\r\n", "\n")
+    for line_break in _LINE_BREAKS:
+        text = text.replace(line_break, "\n")
     if "\x1b" in text or "\x08" in text:
         text = _remove("terminal_codes", _TERMINAL_CODES, text, ledger)
-    clean = _remove("control_characters", _CONTROLS, text, ledger)
+    clean = text
+    if _CONTROLS_OR_SPACES.search(text):
+        clean = _remove("control_characters", _CONTROLS, text, ledger)
+        clean, num_odd = _ODD_SPACES.subn(" ", clean)
+        ledger.replaced["odd_spaces"] += num_odd
     ledger.replaced["reserved_characters"] += clean.count("\u2581") + clean.count("\u2585")
     if ledger.replaced["reserved_characters"]:
         clean = clean.translate(_RESERVED)
-    clean, num_odd = _ODD_SPACES.subn(" ", clean)
-    ledger.replaced["odd_spaces"] += num_odd
     unstacked = _MARK_RUN.sub(_unstack_marks, clean)
     ledger.count("stacked_marks", len(clean) - len(unstacked), example=_find_difference(clean, unstacked))
     composed = unicodedata.normalize("NFC", unstacked)
@@ -158,10 +163,11 @@ def normalise_characters(text: str, *, ledger: Ledger) -> str:
 
 def _remove(kind: str, pattern: re.Pattern[str], text: str, ledger: Ledger) -> str:
     """Remove characters that nobody can see; their example shows their codes."""
-    bare = pattern.sub("", text)
     first = pattern.search(text)
-    if first:
-        ledger.count(kind, len(text) - len(bare), example=ascii(first[0])[1:-1])
+    if first is None:
+        return text
+    bare = pattern.sub("", text)
+    ledger.count(kind, len(text) - len(bare), example=ascii(first[0])[1:-1])
     return bare
 
 

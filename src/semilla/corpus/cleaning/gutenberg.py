@@ -57,6 +57,9 @@ _FOOTER_CHARACTERS = 6_000
 _FOOTER_LINE = re.compile(
     rf"\s*(?:{_END.pattern.removeprefix('^')}|\*+ *This file should be named[^\n]*)", re.I
 )
+_MARK_WORDS = ("gutenberg", "mall pr", "full l")
+"""One is in every marker and every opening of a licence: Gutenberg, small print, or full license. Without i and s,
+which other letters match as well when case is ignored."""
 _PARAGRAPH_END = re.compile(r"\n[ \t]*\n")
 _METADATA = re.compile(r"^(Title|Author): *(.+(?:\n {3,}\S.*)*)$", re.M)
 _METADATA_REACH = 2_000
@@ -110,8 +113,9 @@ def separate_books(text: str, *, ledger: Ledger) -> Pieces:
 
     A licence is removed wherever it stands. A file without markers is one piece of its own text.
     """
-    licences = list(_find_licences(text))
-    spans = list(_find_spans(text, licences))
+    lines = _find_marked_lines(text)
+    licences = list(_find_licences(text, lines))
+    spans = list(_find_spans(text, lines, licences))
     books = [span for span in spans if span[2]]
     pieces, position = [], 0
     for begin, end, markers in spans:
@@ -143,22 +147,42 @@ def _join_title(value: str) -> str:
     return separator.join([first, " ".join(rest)] if rest else [first])
 
 
+def _find_marked_lines(text: str) -> list[int] | None:
+    """Where the lines begin that may be a marker: trying a pattern at every line is slow. None: not known."""
+    lowered = text.lower()
+    if len(lowered) != len(text):  # of the dotted capital I become two characters
+        return None
+    starts: set[int] = set()
+    for word in _MARK_WORDS:
+        place = lowered.find(word)
+        while place >= 0:
+            starts.add(text.rfind("\n", 0, place) + 1)
+            place = lowered.find(word, place + 1)
+    return sorted(starts)
+
+
 class _Marks:
     """All matches of a pattern, found in one pass, so that looking for the next one never reads the text again.
 
-    The pass is made when a match is first asked for.
+    The pass is made when a match is first asked for. With ``lines``, only those that begin there are tried.
     """
 
-    def __init__(self, text: str, pattern: re.Pattern[str]) -> None:
-        self._text, self._pattern = text, pattern
+    def __init__(self, text: str, pattern: re.Pattern[str], lines: Sequence[int] | None = None) -> None:
+        self._text, self._pattern, self._lines = text, pattern, lines
 
     @cached_property
     def _found(self) -> list[re.Match[str]]:
-        return list(self._pattern.finditer(self._text))
+        if self._lines is None:
+            return list(self._pattern.finditer(self._text))
+        tried = (self._pattern.match(self._text, start) for start in self._lines)
+        return [match for match in tried if match]
 
     @cached_property
     def _starts(self) -> list[int]:
         return [match.start() for match in self._found]
+
+    def __iter__(self) -> Iterator[re.Match[str]]:
+        return iter(self._found)
 
     def find(self, start: int, last: int | None = None) -> re.Match[str] | None:
         """Return the first match that starts at ``start`` or later, and at ``last`` or earlier."""
@@ -168,12 +192,13 @@ class _Marks:
         return self._found[index]
 
 
-def _find_licences(text: str) -> Iterator[tuple[int, int]]:
+def _find_licences(text: str, lines: Sequence[int] | None) -> Iterator[tuple[int, int]]:
     """Find each licence, from its opening to the next closing, if that is neither too near nor too far."""
+    openings = _Marks(text, _LICENCE_OPENING, lines)
     closings = _Marks(text, _LICENCE_CLOSING)
     shortest, longest = _LICENCE_LENGTHS
     position = 0
-    for opening in _LICENCE_OPENING.finditer(text):
+    for opening in openings:
         closing = closings.find(opening.end() + shortest, opening.end() + longest)
         if closing and opening.start() >= position:
             yield opening.start(), closing.end()
@@ -190,10 +215,12 @@ def _leave_out(licences: Sequence[tuple[int, int]], begin: int, end: int) -> Ite
     yield begin, end
 
 
-def _find_spans(text: str, licences: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int, set[str]]]:
+def _find_spans(
+    text: str, lines: Sequence[int] | None, licences: Sequence[tuple[int, int]]
+) -> Iterator[tuple[int, int, set[str]]]:
     """Find begin, end and markers of each book, and of the text before, between and after, which has no markers."""
-    starts, small_prints = _Marks(text, _START), _Marks(text, _SMALL_PRINT_END)
-    ends, openings = _Marks(text, _END), _Marks(text, _LICENCE_START)
+    starts, small_prints = _Marks(text, _START, lines), _Marks(text, _SMALL_PRINT_END, lines)
+    ends, openings = _Marks(text, _END, lines), _Marks(text, _LICENCE_START)
     headers, header_lines = _Marks(text, _HEADER_OPENING), _Marks(text, _HEADER_LINE)
     position = 0
     while True:
@@ -209,11 +236,12 @@ def _find_spans(text: str, licences: Sequence[tuple[int, int]]) -> Iterator[tupl
             yield position, early_end.start(), {"end"}
             position = _find_footer_end(text, early_end.end(), licences)
             continue
+        if first == len(text):
+            yield position, first, set()
+            return
         reach = max(position, first - _HEADER_CHARACTERS)
         header = headers.find(reach, first) or header_lines.find(reach, first)
-        yield position, header.start() if header and first < len(text) else first, set()
-        if first == len(text):
-            return
+        yield position, header.start() if header else first, set()
         # The text begins after the later of the two kinds of marker.
         begins = [_find_title_end(text, marker)] if marker else []
         begin = max([*begins, small_print.end()] if small_print else begins)

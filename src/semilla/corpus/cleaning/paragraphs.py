@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 from semilla.corpus.cleaning.wrapping import (
@@ -60,13 +61,22 @@ class _Style:
     ``is_sure``: nearly all of them were, at ``column``. ``is_cut``: inside words, so that none can be joined.
     """
 
+    text: str
     column: int | None
     is_sure: bool
     is_cut: bool
     is_book: bool
-    dash_joiner: str
-    words: frozenset[str] = frozenset()
-    """The words of the text, for those divided by a hyphen."""
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """The words of the text, for those divided by a hyphen."""
+        return frozenset(word.strip(_EDGES) for word in set(self.text.lower().split()))
+
+    @cached_property
+    def dash_joiner(self) -> str:
+        """What joins a dash to the next line: nothing in a text whose dashes touch both words, else a space."""
+        touching, spaced = (len(one.findall(self.text)) for one in (_TOUCHING_DASH, _SPACED_DASH))
+        return "" if touching >= spaced else " "
 
 
 def join_wrapped_lines(text: str, *, is_book: bool, column: int | None = None) -> Arranged:
@@ -117,18 +127,7 @@ def _find_style(text: str, blocks: Sequence[list[str]], column: int | None, *, i
         num_long = sum(len(lines) > 2 for lines in blocks)
         is_enough = len(own) > 1 and len(own) >= _MIN_OWN_SHARE * num_long
         column = own[int(0.95 * (len(own) - 1))][0] if is_enough else None
-    has_hyphens = "-\n" in text
-    words = (
-        frozenset(word.strip(_EDGES) for word in set(text.lower().split()))
-        if has_hyphens
-        else frozenset[str]()
-    )
-    return _Style(column, is_sure, is_cut, is_book, _find_dash_joiner(text), words)
-
-
-def _find_dash_joiner(text: str) -> str:
-    """Find what joins a dash to the next line: nothing in a text whose dashes touch both words, else a space."""
-    return "" if len(_TOUCHING_DASH.findall(text)) >= len(_SPACED_DASH.findall(text)) else " "
+    return _Style(text, column, is_sure, is_cut, is_book)
 
 
 def _join_book(blocks: Sequence[list[str]], style: _Style) -> list[str]:

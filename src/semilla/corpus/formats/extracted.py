@@ -91,7 +91,11 @@ def mend_surrogates(document: Extracted) -> Extracted:
 
 
 def _mend(text: str) -> tuple[str, int]:
-    if text.isascii() or not _HALF.search(text):
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        pass
+    else:
         return text, 0
     joined = _PAIR.sub(lambda pair: pair[0].encode("utf-16-le", "surrogatepass").decode("utf-16-le"), text)
     return _HALF.subn("\ufffd", joined)

@@ -11,7 +11,7 @@ from semilla.corpus.formats.known import find_format
 
 LARGE_FILE_BYTES = 32 << 20
 """A larger file is read in pieces, if its format allows that."""
-PIECE_BYTES = 8 << 20
+PIECE_BYTES = 2 << 20
 _HEAD_BYTES = 1 << 16
 _TRIED_ROWS = 100
 _BLANK_LINES = (b"\n\n", b"\n\r\n")

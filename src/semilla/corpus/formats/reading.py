@@ -12,7 +12,7 @@ from semilla.corpus.formats.confined import ConfinedReader
 from semilla.corpus.formats.extracted import Extracted, ReadOptions, UnreadableError, mend_surrogates
 from semilla.corpus.formats.known import Format, find_format
 from semilla.corpus.formats.packed import MAX_DEPTH, Budget, unpack
-from semilla.errors import DependencyError, InvalidCorpusError
+from semilla.errors import DependencyError, InvalidCorpusError, SemillaError
 from semilla.installation import list_missing, suggest_installation
 
 LIGHT_BYTES = 1 << 15
@@ -39,7 +39,7 @@ class LeftOut:
     """A file that gives no text, and why."""
 
     name: str
-    error: InvalidCorpusError
+    error: SemillaError
 
     @property
     def reason(self) -> str:
