@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from semilla.corpus.manifest import LeftOutFile, MissingDocument
-from semilla.corpus.near_duplicates import SketchIndex
+from semilla.corpus.near_duplicates import Sketch, SketchIndex
 from semilla.corpus.prepared import PreparedDocument
 from semilla.corpus.traits import LEAST_CHARACTERS, DocumentTraits, Paragraphs, measure_text
 from semilla.events import Note, Progress, Warned
@@ -148,6 +148,8 @@ class Duplicates:
                 kept.append((part, group))
                 continue
             kept.append((self._filter_paragraphs(part, traits, counts), group))
+        if not self.compares_similar:
+            self._paragraph_index = make_index()  # it is not asked again, and takes 90 MB
         if not counts:
             return document
         if not any(part.strip() for part, _ in kept):
@@ -210,10 +212,14 @@ class Duplicates:
         """The lines that came before, word for word or with small changes; the others are remembered."""
         is_known = self._paragraphs.find(paragraphs.keys)
         sketches = paragraphs.sketches if self.compares_similar else None
+        bands = [] if sketches is None else self._paragraph_index.hash_bands(sketches)
         kinds: dict[int, str] = {}
         for number, place in enumerate(paragraphs.places.tolist()):
             if is_known[number]:
                 kinds[place] = WORD_FOR_WORD
-            elif sketches is not None and self._paragraph_index.find(sketches[number]) is not None:
+            elif sketches is not None and self._is_similar(sketches[number], bands[number]):
                 kinds[place] = SIMILAR
         return kinds
+
+    def _is_similar(self, sketch: Sketch, bands: list[int]) -> bool:
+        return self._paragraph_index.find(sketch, bands) is not None

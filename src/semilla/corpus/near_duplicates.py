@@ -72,9 +72,12 @@ class SketchIndex:
     def __len__(self) -> int:
         return len(self._sketches)
 
-    def find(self, sketch: Sketch) -> int | None:
-        """The number of an earlier text that is nearly the same; else None, and this one is remembered."""
-        keys = _hash_bands(sketch, self.num_bands)
+    def find(self, sketch: Sketch, bands: Sequence[int] | None = None) -> int | None:
+        """The number of an earlier text that is nearly the same; else None, and this one is remembered.
+
+        ``bands`` is what ``hash_bands`` gives for it.
+        """
+        keys = self.hash_bands(sketch[None])[0] if bands is None else bands
         for place in dict.fromkeys(self._bands[key] for key in keys if key in self._bands):
             if measure_similarity(self._sketches[place], sketch) >= self.least_similarity:
                 return place
@@ -84,14 +87,14 @@ class SketchIndex:
             self._sketches.append(sketch.copy())  # without the array that it may be a row of
         return None
 
-
-def _hash_bands(sketch: Sketch, num_bands: int) -> list[int]:
-    """A hash of each band. Where two bands had the same by chance, the sketches are still compared."""
-    hashes = np.arange(num_bands, dtype=np.uint64)
-    for column in sketch.reshape(-1, BAND_HASHES)[:num_bands].T:
-        hashes = (hashes ^ column) * _MIX
-        hashes ^= hashes >> np.uint64(31)
-    return hashes.tolist()
+    def hash_bands(self, sketches: npt.NDArray[np.uint64]) -> list[list[int]]:
+        """A hash of each band of some sketches, [N, 63]. Where two agree by chance, the sketches are still compared."""
+        hashes = np.arange(self.num_bands, dtype=np.uint64)
+        for place in range(BAND_HASHES):
+            hashes = (hashes ^ sketches[:, place::BAND_HASHES][:, : self.num_bands]) * _MIX
+            hashes ^= hashes >> np.uint64(31)
+        found: list[list[int]] = hashes.tolist()
+        return found
 
 
 class Clusters:
