@@ -89,7 +89,7 @@ class SketchIndex:
 
     def hash_bands(self, sketches: npt.NDArray[np.uint64]) -> list[list[int]]:
         """A hash of each band of some sketches, [N, 63]. Where two agree by chance, the sketches are still compared."""
-        hashes = np.arange(self.num_bands, dtype=np.uint64)
+        hashes = np.tile(np.arange(self.num_bands, dtype=np.uint64), (len(sketches), 1))
         for place in range(BAND_HASHES):
             hashes = (hashes ^ sketches[:, place::BAND_HASHES][:, : self.num_bands]) * _MIX
             hashes ^= hashes >> np.uint64(31)

@@ -37,7 +37,7 @@ def keep_freed_blocks() -> bool:
 
 
 def return_freed_blocks() -> None:
-    """Undo ``keep_freed_blocks``: give the memory of the training back before the validation takes its own."""
+    """Undo ``keep_freed_blocks``, and give freed memory back: before the validation, or after much text was cleaned."""
     libc = _open_libc()
     if libc is not None:
         for option, value in _DEFAULTS.items():

@@ -6,7 +6,7 @@ import mmap
 import sys
 from pathlib import Path
 
-RESIDENT_BYTES = 64 << 20
+RESIDENT_BYTES = 16 << 20
 """After reading so much, the pages are given back. The kernel may still have them in its cache."""
 
 

@@ -10,7 +10,14 @@ from semilla.configuration.schema import PipelineConfiguration
 from semilla.corpus.catalogue import CATALOGUE, expect_size_mb
 from semilla.corpus.documents import list_mirrors, prepare_documents
 from semilla.corpus.fetching.policy import FetchPolicy
-from semilla.corpus.manifest import SCHEMA_VERSION, CorpusManifest, read_documents, read_manifest
+from semilla.corpus.language import free_identifier
+from semilla.corpus.manifest import (
+    LARGE_BYTES,
+    SCHEMA_VERSION,
+    CorpusManifest,
+    read_documents,
+    read_manifest,
+)
 from semilla.corpus.source_list import describe_sources
 from semilla.corpus.sources import CorpusSource, fingerprint_files, resolve_sources
 from semilla.corpus.writer import CorpusWriter
@@ -19,6 +26,7 @@ from semilla.events import Activity, Note, Progress
 from semilla.pipeline.phases import PhaseRecord
 from semilla.records import names
 from semilla.records.files import describe_artifact
+from semilla.system.allocator import return_freed_blocks
 
 PHASE = "corpus_download"
 MAX_WARNINGS = 100
@@ -78,6 +86,9 @@ def run(
     )
     progress(Activity("reading and cleaning the text"))
     manifest = writer.write(prepare_documents(config, progress=progress, policy=policy))
+    if manifest.corpus_bytes > LARGE_BYTES:
+        free_identifier()
+        return_freed_blocks()
     if weights := manifest.describe_weights():
         progress(Note(f"{'; '.join(weights)}."))
     return _record(config, manifest)
