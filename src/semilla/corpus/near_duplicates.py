@@ -78,12 +78,16 @@ class SketchIndex:
         ``bands`` is what ``hash_bands`` gives for it.
         """
         keys = self.hash_bands(sketch[None])[0] if bands is None else bands
-        for place in dict.fromkeys(self._bands[key] for key in keys if key in self._bands):
-            if measure_similarity(self._sketches[place], sketch) >= self.least_similarity:
+        for place in dict.fromkeys(map(self._bands.get, keys)):
+            if (
+                place is not None
+                and measure_similarity(self._sketches[place], sketch) >= self.least_similarity
+            ):
                 return place
-        if len(self) < self.limit:
+        number = len(self)
+        if number < self.limit:
             for key in keys:
-                self._bands.setdefault(key, len(self))
+                self._bands.setdefault(key, number)
             self._sketches.append(sketch.copy())  # without the array that it may be a row of
         return None
 
