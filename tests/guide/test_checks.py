@@ -64,7 +64,7 @@ def test_the_first_run_is_that_of_chapter_1():
     [
         ("overview", 1.5),
         ("model_initialization", 210_240),
-        ("data_preparation", 0.25),
+        ("data_preparation", -0.25),
         ("training_loop", 0.5),
         ("optimization", 0.25),
         ("evaluation_and_checkpoints", 0.5),

@@ -74,10 +74,10 @@ CHECKS: dict[str, Check] = {
         0,
     ),
     "data_preparation": Check(
-        "How many more bits per byte does the model need with half the context?",
+        "How many bits per byte does half the context save, with twice as many steps?",
         {**FIRST, "short": "--max-sequence-length 64"},
-        lambda data, short: short.bits_per_byte - data.bits_per_byte,
-        "bits per byte more",
+        lambda data, short: data.bits_per_byte - short.bits_per_byte,
+        "bits per byte less",
     ),
     "training_loop": Check(
         "By how many nats is the training loss of the first epoch above the validation loss after it?",
