@@ -31,7 +31,8 @@ from semilla.export.trained_model import read_run
 from semilla.export.web.page import render_page
 from semilla.runtime.session import Model, load
 
-PROMPTS_PER_LANGUAGE = 100
+PROMPTS_PER_LANGUAGE, SEARCHED_PROMPTS = 100, 2000
+"""Prompts that differ, and those they are taken from: many stories begin alike."""
 LENGTH = 60
 SPEED_TOKENS = 500
 REPETITIONS = 7
@@ -51,7 +52,8 @@ def measure(browser: Browser, model: Model, run: Path) -> dict[str, Any]:
     lines = [*trained.list_lines(), *PROBES]
     found = ask(browser, "(lines) => lines.map((line) => tokenizer.encode(line))", lines)
     expected = [model.tokenizer.encode(line).tolist() for line in lines]
-    prompts = find_prompts(read_documents(run), model.tokenizer, per_language=PROMPTS_PER_LANGUAGE)
+    found_prompts = find_prompts(read_documents(run), model.tokenizer, per_language=SEARCHED_PROMPTS)
+    prompts = {code: [*dict.fromkeys(texts)][:PROMPTS_PER_LANGUAGE] for code, texts in found_prompts.items()}
     speeds = [measure_speed(browser, seed=1000 * place) for place in range(REPETITIONS)]
     return {
         "lines": len(lines),

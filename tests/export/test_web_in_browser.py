@@ -21,6 +21,9 @@ from web_pages import add_epoch_model, ask, continue_in_page, measure_parting
 from semilla.export.bundle import write_bundle
 from semilla.export.parity import PROBES
 from semilla.export.trained_model import RunFacts, TrainedModel, read_run
+from semilla.export.web import page as page_module
+from semilla.export.web.epochs import pack_bits
+from semilla.export.web.network import pack_network
 from semilla.export.web.page import render_page
 from semilla.records.sample import Sample
 from semilla.runtime.session import Model, load
@@ -260,6 +263,39 @@ def test_each_kept_epoch_continues_the_beginning(browser: Browser, facts: RunFac
         assert browser.evaluate("document.documentElement.scrollWidth") <= size[0]
         if AXE.is_file():
             assert browser.find_barriers(("minor", "moderate", "serious", "critical")) == []
+
+
+@pytest.mark.parametrize("bits", [4, 5, 6, 7])
+def test_models_of_fewer_bits_are_unpacked(browser: Browser, page: Path, bits: int) -> None:
+    """Every number comes back, also those at the ends of the range."""
+    browser.show(page)
+    top = 2 ** (bits - 1) - 1
+    codes = np.random.default_rng(0).integers(-top, top + 1, 8 * bits * 5).astype(np.int8)
+    packed = pack_bits(codes, bits=bits)
+    assert len(packed) == len(codes) * bits // 8
+    function = "(bytes, bits) => [...unpackBits(Uint8Array.from(bytes), bits)]"
+    assert ask(browser, function, list(packed), bits) == codes.tolist()
+
+
+def test_a_kept_epoch_of_fewer_bits_is_the_rounded_model(
+    browser: Browser, facts: RunFacts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = make_model(seed=2)
+    kept = add_epoch_model(facts, first)
+    size = len(render_page(make_model(), kept).encode())
+    monkeypatch.setattr(page_module, "LARGEST_PAGE", size - 10_000)
+    path = tmp_path / "model.html"
+    path.write_text(render_page(make_model(), kept), encoding="utf-8")
+    browser.show(path)
+    bits = browser.evaluate("MODEL.kept_bits")
+    pack = pack_network(kept.epoch_models[1], first.model).round_to(bits)
+    place = pack.matrices["layers.1.down"]
+    found = browser.evaluate("[...openModel('-1').network.matrices['layers.1.down'].codes]")
+    codes = np.frombuffer(pack.join()[0], np.int8)[place["codes"] :][: place["rows"] * place["columns"]]
+    assert found == codes.tolist()
+    browser.evaluate("byId('interface').value = 'es'; byId('interface').dispatchEvent(new Event('change'))")
+    remark = browser.evaluate("document.querySelector('[data-text=kept_rounded]').textContent")
+    assert f"{bits} bits por peso" in remark
 
 
 def test_views_change_with_the_keyboard_and_the_language(browser: Browser, page: Path) -> None:

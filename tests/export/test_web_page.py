@@ -19,6 +19,8 @@ from semilla.errors import ValidationFailureError
 from semilla.export.int8_graph import build_int8_graph, dequantize
 from semilla.export.trained_model import OPENINGS_PER_LANGUAGE, RunFacts, TrainedModel, read_run
 from semilla.export.web import folder
+from semilla.export.web import page as page_module
+from semilla.export.web.epochs import FEWEST_BITS, MOST_BITS, encode, fit_epoch_models
 from semilla.export.web.network import pack_network
 from semilla.export.web.page import SCRIPTS, read_texts, render_card, render_page
 from semilla.model.transformer import Transformer
@@ -75,12 +77,17 @@ def test_the_packed_weights_are_those_of_the_bundle(num_heads: int, tied: bool) 
 
 @pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
 def test_a_page_of_the_default_shape_is_small(facts: RunFacts, trained: TrainedModel, tied: bool) -> None:
-    """It has at most 4 MB, with an output matrix of its own too."""
+    """It has at most 4 MB, with an output matrix of its own too, and with models of kept epochs."""
     network = Transformer(ModelArchitecture(tie_embeddings=tied), vocab_size=8000, max_positions=128)
     for weight in network.parameters():
         torch.nn.init.normal_(weight)
     model = TrainedModel(network, train_tokenizer_of_8000(), trained.held_out)
     assert len(render_page(model, facts).encode()) <= 4_000_000
+    graph = build_int8_graph(model.weights, model=model.model)
+    kept = dataclasses.replace(facts, epoch_models=dict.fromkeys((1, 2, 5, 10), graph))
+    page = render_page(model, kept)
+    assert len(page.encode()) <= 4_000_000
+    assert ("codes-1" in page) == tied
 
 
 def test_an_export_that_lost_a_weight_is_refused(
@@ -128,6 +135,59 @@ def test_the_models_of_kept_epochs_are_in_the_page(facts: RunFacts) -> None:
     other = render_page(make_model(), add_epoch_model(facts, make_model(d_model=128)))
     assert "codes-1" not in other
     assert "learn-form" not in other.split("<script")[0]
+
+
+def test_kept_epochs_get_fewer_bits_and_then_fewer_models() -> None:
+    """As many bits as there is room for; below FEWEST_BITS models are left out, but never the first before others."""
+    trained = make_model()
+    pack = pack_network(build_int8_graph(trained.weights, model=trained.model), trained.model)
+    packs = dict.fromkeys((1, 2, 5, 10), pack)
+    sizes = {bits: 4 * sum(map(len, encode(pack, bits=bits))) for bits in range(FEWEST_BITS, MOST_BITS + 1)}
+    assert sorted(set(sizes.values())) == list(sizes.values())
+    for bits, size in sizes.items():
+        found = fit_epoch_models(packs, room_bytes=size)
+        assert (found.bits, [*found.arrays], found.left_out) == (bits, [1, 2, 5, 10], ())
+    for count, chosen in enumerate(([], [1], [1, 5], [1, 2, 5])):
+        found = fit_epoch_models(packs, room_bytes=count * sizes[FEWEST_BITS] // 4)
+        assert (found.bits, [*found.arrays]) == (FEWEST_BITS, chosen)
+        assert sorted([*chosen, *found.left_out]) == [1, 2, 5, 10]
+    assert [*fit_epoch_models(packs, room_bytes=-1).arrays] == []
+
+
+@pytest.mark.parametrize("bits", range(FEWEST_BITS, MOST_BITS))
+def test_fewer_bits_change_a_weight_by_half_a_step(bits: int) -> None:
+    """The codes fit into the bits, and the gains stay as they are."""
+    trained = make_model()
+    pack = pack_network(build_int8_graph(trained.weights, model=trained.model), trained.model)
+    rounded = pack.round_to(bits)
+    scales = {place["scales"]: name for name, place in pack.matrices.items()}
+    place, codes = 0, iter(zip(pack.codes, rounded.codes, strict=True))
+    for before, after in zip(pack.floats, rounded.floats, strict=True):
+        if place in scales:
+            old, new = next(codes)
+            assert abs(new).max() < 2 ** (bits - 1)
+            change = np.abs(old * before.min() - new * after.min())
+            assert change.max() <= 0.501 * after.min()
+        else:
+            assert np.array_equal(before, after)
+        place += before.size
+
+
+def test_a_page_with_kept_epochs_is_small_too(
+    facts: RunFacts, trained: TrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stays below the limit, and says in both languages what that took."""
+    kept = add_epoch_model(facts, make_model(seed=2))
+    whole = render_page(make_model(), kept)
+    assert "kept_rounded" not in whole.split('<script type="application')[0]
+    for missing_bytes, remark in ((10_000, "kept_rounded"), (100_000, "kept_left_out")):
+        limit = len(whole.encode()) - missing_bytes
+        monkeypatch.setattr(page_module, "LARGEST_PAGE", limit)
+        page = render_page(make_model(), kept)
+        assert len(page.encode()) <= limit
+        assert f'data-text="{remark}"' in page
+    assert "those of epochs 1." in page
+    assert "learn-form" not in page.split("<script")[0]
 
 
 def test_markup_in_a_card_is_shown_as_text() -> None:

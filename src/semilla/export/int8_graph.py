@@ -53,6 +53,9 @@ LARGEST_BLOCK = 256
 SYMMETRIC_ZERO = 128
 """The byte for a weight of 0: the kernels take unsigned bytes."""
 
+LARGEST_CODE = 127
+"""The largest absolute value of a weight, as a number of steps."""
+
 INTEGER_PRODUCTS = 4
 """The accuracy level that allows integer kernels. Without it each product unpacks its matrix: 40 times slower."""
 
@@ -78,10 +81,10 @@ def quantize(matrix: npt.NDArray[Any]) -> tuple[npt.NDArray[np.uint8], npt.NDArr
     block = choose_block(columns)
     filled = np.zeros((rows, -(-columns // block), block), np.float32)
     filled.reshape(rows, -1)[:, :columns] = matrix
-    steps = np.abs(filled).max(axis=2) / 127
+    steps = np.abs(filled).max(axis=2) / LARGEST_CODE
     # A step too small for float32 is treated as none: such weights become 0.
     scales = np.where(steps >= np.finfo(np.float32).tiny, steps, 1).astype(np.float32)
-    whole = np.rint(filled / scales[:, :, None]).clip(-127, 127)
+    whole = np.rint(filled / scales[:, :, None]).clip(-LARGEST_CODE, LARGEST_CODE)
     return (whole + SYMMETRIC_ZERO).astype(np.uint8), scales
 
 

@@ -59,12 +59,14 @@ class Network {
     return multiply(this.output, this.normalize(x, "final"));
   }
 
-  // RMSNorm: divide by the root of the mean square, then scale each number with its gain.
+  // RMSNorm: divide by the root of the mean square, then scale each number with its gain. Math.fround rounds to 32 bits
+  // after every step, as the runtime does.
   normalize(x, name) {
     const gain = this.gains[name];
     let squares = 0;
-    for (let i = 0; i < x.length; i++) squares += x[i] * x[i];
-    const root = Math.fround(Math.sqrt(squares / x.length + this.shape.rms_norm_eps));
+    for (let i = 0; i < x.length; i++) squares = Math.fround(squares + Math.fround(x[i] * x[i]));
+    const mean = Math.fround(squares / x.length);
+    const root = Math.fround(Math.sqrt(Math.fround(mean + Math.fround(this.shape.rms_norm_eps))));
     const y = new Float32Array(x.length);
     for (let i = 0; i < x.length; i++) y[i] = Math.fround(x[i] / root) * gain[i];
     return y;

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from semilla.export.int8_graph import SYMMETRIC_ZERO, choose_block
+from semilla.export.int8_graph import LARGEST_CODE, SYMMETRIC_ZERO, choose_block
 
 MATRICES = {
     r"model\.embed_tokens": "embedding",
@@ -62,6 +62,21 @@ class Pack:
         """The bytes of all codes, and those of all float32 numbers, least significant byte first."""
         floats = np.concatenate([one.ravel() for one in self.floats]).astype("<f4")
         return np.concatenate([one.ravel() for one in self.codes]).tobytes(), floats.tobytes()
+
+    def round_to(self, bits: int) -> Pack:
+        """The same network with codes of ``bits`` bits, and with scales that are larger accordingly."""
+        factor = LARGEST_CODE / (2 ** (bits - 1) - 1)
+        ends = np.cumsum([one.size for one in self.floats])
+        scales = {place["scales"] for place in self.matrices.values()}
+        return Pack(
+            [np.rint(one / factor).astype(np.int8) for one in self.codes],
+            [
+                one * np.float32(factor) if end - one.size in scales else one
+                for one, end in zip(self.floats, ends, strict=True)
+            ],
+            self.matrices,
+            self.vectors,
+        )
 
 
 def pack_network(graph: bytes, model: Mapping[str, Any]) -> Pack:

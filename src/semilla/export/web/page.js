@@ -22,9 +22,26 @@ function decodeBase64(id) {
   return bytes.buffer;
 }
 
-// The model; with the suffix "-1" that of epoch 1, and so on, which has no vocabulary of its own.
+// Numbers of a few bits, one after the other, highest bit first; the middle of their range is 0.
+function unpackBits(bytes, bits) {
+  const numbers = new Int8Array(Math.floor((8 * bytes.length) / bits));
+  let [held, numHeld, at] = [0, 0, 0]; // bits that were read but not used yet
+  for (let i = 0; i < numbers.length; i++) {
+    if (numHeld < bits) {
+      held = ((held << 8) | bytes[at++]) & 0xffff;
+      numHeld += 8;
+    }
+    numHeld -= bits;
+    numbers[i] = ((held >> numHeld) & (2 ** bits - 1)) - 2 ** (bits - 1);
+  }
+  return numbers;
+}
+
+// The model; with the suffix "-1" that of epoch 1, and so on, which has no vocabulary of its own and may have fewer bits.
 function openModel(suffix = "") {
-  const codes = new Int8Array(decodeBase64("codes" + suffix));
+  const bytes = decodeBase64("codes" + suffix);
+  const isPacked = suffix && MODEL.kept_bits < 8;
+  const codes = isPacked ? unpackBits(new Uint8Array(bytes), MODEL.kept_bits) : new Int8Array(bytes);
   const floats = new Float32Array(decodeBase64("floats" + suffix));
   const vectors = {};
   for (const [name, { at, length }] of Object.entries(MODEL.vectors)) vectors[name] = floats.subarray(at, at + length);

@@ -29,6 +29,7 @@ from semilla.export.int8_graph import build_int8_graph
 from semilla.export.model_card import write_card
 from semilla.export.trained_model import RunFacts, TrainedModel
 from semilla.export.vocabulary import Vocabulary
+from semilla.export.web.epochs import MOST_BITS, EpochModels, encode, fit_epoch_models
 from semilla.export.web.network import Pack, pack_network
 from semilla.records import names
 from semilla.runtime.network import count_chunk_tokens
@@ -37,6 +38,10 @@ SCRIPTS = ("tokenizer.js", "network.js", "sampling.js", "page.js", "talk.js", "i
 """In the order in which the page runs them."""
 LANGUAGES = (("en", "English"), ("es", "Español"))
 """The languages of the page's own texts."""
+LARGEST_PAGE = 4_000_000
+"""Bytes of a page with the models of kept epochs."""
+EPOCH_ELEMENTS = 1000
+"""Bytes for the elements and remarks that come with the model of an epoch, without its weights."""
 USE = f"Open `{names.PAGE}` in a browser. It is one file and loads nothing else."
 POLICY = "default-src 'none'; script-src {scripts}; style-src {style}; base-uri 'none'; form-action 'none'"
 
@@ -44,11 +49,20 @@ POLICY = "default-src 'none'; script-src {scripts}; style-src {style}; base-uri 
 def render_page(trained: TrainedModel, facts: RunFacts) -> str:
     """Return the page of a trained model. Every text from outside is escaped."""
     pack = pack_model(trained)
-    epoch_models = pack_epoch_models(facts, pack, trained.model)
+    page = _render(trained, facts, pack, EpochModels())
+    copies = pack_epoch_models(facts, pack, trained.model)
+    if not copies:
+        return page
+    room_bytes = LARGEST_PAGE - EPOCH_ELEMENTS * len(copies) - len(page.encode())
+    return _render(trained, facts, pack, fit_epoch_models(copies, room_bytes=room_bytes))
+
+
+def _render(trained: TrainedModel, facts: RunFacts, pack: Pack, copies: EpochModels) -> str:
     style, texts = _read("style.css"), read_texts()
     content = {
         **describe_model(trained, facts, pack),
-        "kept_epochs": [*epoch_models],
+        "kept_epochs": [*copies.arrays],
+        "kept_bits": copies.bits,
         "best_epoch": find_best_epoch(facts),
         "texts": texts,
     }
@@ -74,13 +88,12 @@ def render_page(trained: TrainedModel, facts: RunFacts) -> str:
             interface_languages=LANGUAGES,
             texts={key: _fill(text, values) for key, text in texts["en"].items()},
             epochs=list(list_epochs(facts)),
-            kept_epochs=list(epoch_models),
+            copies=copies,
+            is_rounded=copies.bits < MOST_BITS,
+            left_out=", ".join(map(str, copies.left_out)),
             card=Markup(render_card(write_card(trained, facts, use=USE))),  # noqa: S704 - rendered without raw HTML
             model=Markup(dump_json(content)),  # noqa: S704 - it has no "<"
-            arrays=[
-                ("", *_encode(pack)),
-                *((f"-{number}", *_encode(one)) for number, one in epoch_models.items()),
-            ],
+            arrays=[("", *encode(pack)), *((f"-{epoch}", *one) for epoch, one in copies.arrays.items())],
         )
     )
 
@@ -108,11 +121,6 @@ def find_best_epoch(facts: RunFacts) -> int:
     """The epoch that the model itself is of."""
     best = facts.metrics.final_metrics
     return best.best_epoch if best else len(facts.metrics.epoch_history)
-
-
-def _encode(pack: Pack) -> tuple[str, str]:
-    codes, floats = pack.join()
-    return base64.b64encode(codes).decode(), base64.b64encode(floats).decode()
 
 
 def describe_model(trained: TrainedModel, facts: RunFacts, pack: Pack) -> dict[str, Any]:
