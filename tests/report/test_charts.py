@@ -86,7 +86,14 @@ def test_a_chart_can_be_heard() -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0, "0"), (12500, "12,500"), (2.75, "2.75"), (3e-4, "3e-4"), (1.5e-5, "1.5e-5"), (0.5, "0.5")],
+    [
+        (0, "0"),
+        (12500, "12,500"),
+        (2.75, "2.75"),
+        (3e-4, "3e-4"),
+        (1.5e-5, "1.5e-5"),
+        (-0.5, "\N{MINUS SIGN}0.5"),
+    ],
 )
 def test_numbers_are_short(value: float, text: str) -> None:
     """Numbers are written as a person would write them beside an axis."""
@@ -97,9 +104,9 @@ def test_numbers_are_short(value: float, text: str) -> None:
     ("value", "label"),
     [
         (0.6683, "0.668"),
-        (-0.001473, "-0.001"),
+        (-0.001473, "\N{MINUS SIGN}0.001"),
         (0.001473, "0.0015"),
-        (-0.000149, "-1e-4"),
+        (-0.000149, "\N{MINUS SIGN}1e-4"),
         (12500.0, "12,500"),
     ],
 )

@@ -61,6 +61,14 @@ def test_quantiles_of_student_t(freedom: int, quantile: float) -> None:
     assert compute_student_t(freedom) == pytest.approx(quantile, abs=2e-4)
 
 
+def test_a_run_repeated_is_no_second_seed(make_run: MakeRun) -> None:
+    """Two runs with the same settings and seed say nothing about the spread."""
+    repeated = judge_runs([make_run("a", losses=(4.5,)), make_run("b", losses=(4.5,))])
+    assert repeated.headline == "One run, repeated"
+    seeds = judge_runs([make_run("c", losses=(4.5,), seed=1), make_run("d", losses=(4.5,), seed=2)])
+    assert seeds.headline == "One experiment, several seeds"
+
+
 @pytest.mark.parametrize(("num_runs", "num_deeper", "tone"), [(2, 1, "warn"), (4, 4, "good")])
 def test_few_seeds_widen_the_margin(make_run: MakeRun, num_runs: int, num_deeper: int, tone: str) -> None:
     """A gap of 0.06 bits per byte with a spread of 0.02 is significant with 4 seeds of each, not with 2 and 1."""

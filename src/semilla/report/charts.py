@@ -115,11 +115,13 @@ def choose_ticks(low: float, high: float, *, whole: bool = False) -> list[float]
 
 def format_number(value: float) -> str:
     """Write a number briefly: 12,500, 2.75, 3e-4."""
+    if value < 0:
+        return "\N{MINUS SIGN}" + format_number(-value)
     if value == 0:
         return "0"
-    if abs(value) >= 1000:
+    if value >= 1000:
         return f"{value:,.0f}"
-    if abs(value) < 0.001:
+    if value < 0.001:
         return f"{value:.1e}".replace("e-0", "e-").replace(".0e", "e")
     return f"{value:.4g}"
 

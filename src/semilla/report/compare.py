@@ -113,6 +113,9 @@ def judge_runs(runs: Sequence[RecordedRun]) -> Verdict:
 
 def _judge_experiments(runs: Sequence[RecordedRun]) -> Verdict:
     best, *others = sorted(group_experiments(runs), key=lambda experiment: experiment.mean)
+    if not others and len({run.config.seed for run in runs}) == 1:
+        line = "The runs have the same settings and the same seed, so they say nothing about other seeds."
+        return Verdict("open", "One run, repeated", [line], "")
     if not others:
         return Verdict("open", "One experiment, several seeds", [_describe_spread([best])], "")
     return _judge_gap(best, others)

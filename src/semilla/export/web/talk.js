@@ -73,10 +73,11 @@ async function writePieces(ids, settings) {
 function addPiece(id, scores, text) {
   const shares = softmax(Float32Array.from(scores));
   const best = findBest(shares, NUM_ALTERNATIVES).map((one) => ({ id: one, share: shares[one] }));
-  const span = make("span", `written rare${Math.min(4, Math.floor(-Math.log2(shares[id]) / 2))}`, text);
+  const word = text.trimStart(); // a mark under a space would seem to belong to the piece before
+  const span = make("span", `written rare${Math.min(4, Math.floor(-Math.log2(shares[id]) / 2))}`, word || text);
   talk.pieces.push({ id, share: shares[id], best, span });
   span.dataset.place = talk.pieces.length;
-  byId("text").append(span);
+  byId("text").append(word && text.slice(0, text.length - word.length), span);
 }
 
 function showTalk() {
