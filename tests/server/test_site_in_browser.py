@@ -54,6 +54,7 @@ def test_a_curve_is_drawn_and_read_with_the_cursor(browser: Browser, site: Serve
     browser.show(f"{site.url}/runs/first")
     wait_until(lambda: browser.evaluate("document.querySelector('#curve polyline') !== null"))
     assert browser.evaluate("document.getElementById('reading').value") == "epoch 3: 4.750 nats per token"
+    assert browser.evaluate("chooseTicks(1, 2)")[-1] == 2
     browser.evaluate("byId('cursor').value = 0; byId('cursor').dispatchEvent(new Event('input')); true")
     assert browser.evaluate("document.getElementById('reading').value") == "epoch 1: 5.750 nats per token"
     assert browser.evaluate("document.querySelectorAll('main script, main img').length") == 0

@@ -123,7 +123,7 @@ def list_samples(history: Sequence[EpochMetrics]) -> list[dict[str, Any]]:
             "texts": [
                 {
                     "prompt": escape_controls(sample.prompt),
-                    "text": escape_controls(sample.text),
+                    "text": escape_controls(sample.text) + ("…" if sample.ended == "limit" else ""),
                     "lang": sample.language,
                 }
                 for sample in epoch.list_samples()

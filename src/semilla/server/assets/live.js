@@ -30,7 +30,7 @@ function chooseTicks(low, high) {
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((factor) => factor * power).find((one) => one >= rough * 0.999);
   const ticks = [];
-  for (let value = Math.ceil(low / step) * step; value <= high + step * 1e-6; value += step) ticks.push(value);
+  for (let index = Math.ceil(low / step); index * step <= high + step * 1e-6; index++) ticks.push(index * step);
   return ticks;
 }
 
