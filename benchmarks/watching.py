@@ -14,10 +14,11 @@ of a few steps in the order on, off, off, on. The CPU seconds of neighbouring bl
 the machine cancels out. Blocks in which an epoch ends do not count.
 
 With ``--trainings``, it repeats the same training, alternating between ``off`` (no listener, no heartbeat), ``live``
-(the live display on a terminal of its own, and the heartbeat), ``json`` and ``tensorboard``. It counts the CPU
-seconds of the process from the first step to the last, all threads together; ``accounted_s`` are those spent inside
-listeners and drawing. This needs an idle machine: the display draws by the clock, so a training that gets a tenth of
-a core is drawn ten times as often for the same work.
+(the live display on a terminal of its own, and the heartbeat), ``json``, ``tensorboard`` and ``site`` (the heartbeat,
+and ``semilla serve`` with a reader of the run's page). It counts the CPU seconds of the process from the first step to
+the last, all threads together; ``accounted_s`` are those spent inside listeners and drawing, and ``server_cpu_s`` those
+of the server while the training goes on. This needs an idle machine: the display draws by the clock, so a training
+that gets a tenth of a core is drawn ten times as often for the same work.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import functools
+import http.client
 import json
 import os
 import pty
@@ -38,7 +40,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 from machine_facts import describe_machine
+from serving import start_server
 
 from semilla.records import files
 
@@ -55,7 +59,7 @@ EPOCH: dict[str, Any] = {
 }
 STEPS_PER_SECOND = 10.0
 """More steps than the default training makes on two cores."""
-VARIANTS = ("off", "live", "json", "tensorboard")
+VARIANTS = ("off", "live", "json", "tensorboard", "site")
 SETTINGS = {
     "corpus_source": "sample",
     "corpus_size_mb": 1,
@@ -220,14 +224,38 @@ def measure(variant: str) -> dict[str, Any]:
     leader, follower = pty.openpty()
     drain = threading.Thread(target=_drain, args=(leader,), daemon=True)
     drain.start()
-    with tempfile.TemporaryDirectory() as place:
+    with tempfile.TemporaryDirectory() as place, contextlib.ExitStack() as stack:
+        reader = Reader(*stack.enter_context(start_server(Path(place)))) if variant == "site" else None
         command = [sys.executable, __file__, "--train", variant, "--place", place]
         environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "100", "LINES": "40"}
         environment.pop("NO_COLOR", None)
         subprocess.run(command, stdout=follower, env=environment, check=True)
         result: dict[str, Any] = json.loads((Path(place) / "result.json").read_text())
+        if reader:
+            reader.join()
+            result["server_cpu_s"] = reader.marks[-1] - reader.marks[0]
     os.close(follower)
     return result
+
+
+class Reader(threading.Thread):
+    """Follows the page of the run as a browser does; ``marks`` are the server's CPU seconds while it trains."""
+
+    def __init__(self, port: int, server: psutil.Process) -> None:
+        super().__init__(daemon=True)
+        self.marks: list[float] = []
+        self._port, self._server = port, server
+        self.start()
+
+    def run(self) -> None:
+        while not self.marks:
+            connection = http.client.HTTPConnection("127.0.0.1", self._port)
+            connection.request("GET", "/live/run")
+            for line in connection.getresponse():
+                if line.startswith(b"data:") and json.loads(line[5:]).get("share"):
+                    self.marks.append(sum(self._server.cpu_times()[:2]))
+            connection.close()
+            time.sleep(0.1)
 
 
 def _drain(leader: int) -> None:
@@ -330,6 +358,9 @@ def summarize(rows: dict[str, list[dict[str, float]]]) -> dict[str, Any]:
             ),
             "accounted_percent_median": statistics.median(
                 100 * row["accounted_s"] / row["cpu_s"] for row in found
+            ),
+            "server_percent_median": statistics.median(
+                100 * row.get("server_cpu_s", 0) / row["cpu_s"] for row in found
             ),
         }
         for variant, found in rows.items()
