@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import dataclass
 
 
@@ -27,13 +28,20 @@ def read_place() -> Place:
 
 
 def write_launch(command: str) -> str:
-    """Write a ``semilla run`` as torchrun started this one; any other command stays as it is.
+    """Write a ``semilla run`` as torchrun started this one, the same for each machine; others stay as they are.
 
-    Where the machines meet is not known here.
+    Machines meet at the address of torchrun's store, which all of them have reached.
     """
     place = read_place()
     if place.size == 1 or not command.startswith("semilla run "):
         return command
-    num_machines = place.size // place.local_size
-    machines = f"--nnodes {num_machines} " if num_machines > 1 else ""
-    return f"torchrun {machines}--nproc-per-node {place.local_size} -m {command}"
+    words = ["torchrun"]
+    num_machines = int(os.environ.get("GROUP_WORLD_SIZE", place.size // place.local_size))
+    if num_machines > 1:
+        endpoint = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+        words += ["--nnodes", str(num_machines), "--rdzv-backend", "c10d", "--rdzv-endpoint", endpoint]
+    words += ["--nproc-per-node", str(place.local_size)]
+    restarts = os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0")
+    if restarts != "0":
+        words += ["--max-restarts", restarts]
+    return f"{shlex.join([*words, '-m'])} {command}"

@@ -16,6 +16,7 @@ from semilla.records.run_configuration import read_run_configuration
 from semilla.records.sample import Sample
 from semilla.records.status import PipelineStatus
 from semilla.report.verdict import OPENINGS, describe_text, suggest_opening
+from semilla.system.ranks import write_launch
 from semilla.terminal.console import fold_lines, print_text
 from semilla.terminal.tables import print_table
 
@@ -47,7 +48,8 @@ def print_unfinished(directory: Path) -> None:
     """Say that the run in ``directory`` has not ended, with the command that continues it."""
     config = read_run_configuration(directory)
     print_text(f"\nThe run in {directory} is not finished.\n")
-    print_text(f"  next: {write_command(to_command(config, resume_from_checkpoint=True))}")
+    command = write_launch(to_command(config, resume_from_checkpoint=True))
+    print_text(f"  next: {write_command(command)}")
 
 
 def print_findings(results: ValidationResults) -> None:
