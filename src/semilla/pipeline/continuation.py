@@ -21,7 +21,7 @@ from semilla.tokenizer.tokenizer import Tokenizer
 from semilla.training.checkpoints.seal import load_checked
 from semilla.training.data import TrainingData, build_data
 from semilla.training.evaluate import evaluate
-from semilla.training.stored import open_store
+from semilla.training.stored import START, open_store
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def open_continuation(
     is_same = start.corpus_sha256 == hash_file(directory / read_manifest(directory).corpus_file)
     documents = [] if is_same else start.read_text()
     tokens = directory / names.TOKENS
-    store = open_store(start.directory, tokens, progress=progress, name="start_") if documents else None
+    store = open_store(start.directory, tokens, progress=progress, name=START) if documents else None
     own_data = build_data(documents, tokenizer, config, store) if documents else None
     version = f", version {start.version}" if start.version else ""
     if is_same:

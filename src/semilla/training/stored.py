@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -17,12 +17,13 @@ import numpy as np
 
 from semilla.corpus.manifest import LARGE_BYTES, CorpusManifest, read_manifest
 from semilla.errors import SemillaError
-from semilla.events import Activity, Progress
+from semilla.events import Activity, ArtifactRemoved, ArtifactWritten, Note, Progress
 from semilla.records.files import (
     Artifact,
     collect_garbage,
     make_directory,
     read_record,
+    remove_directory,
     remove_files,
     write_record,
 )
@@ -40,6 +41,9 @@ from semilla.tokenizer.token_files import (
 )
 from semilla.tokenizer.tokenizer import Tokenizer
 
+START = "start_"
+"""First word of the names of the token files of a model that a training goes on from."""
+KINDS = ("train", "held_out")
 FILE_CHARACTERS = 8 << 20
 """Text of one token file, or up to a document more."""
 REQUEST_CHARACTERS = 1 << 20
@@ -100,8 +104,12 @@ class TokenStore:
         collect_garbage(self.folder)
         done = self._read_done(stem, key)
         kept = {path for one in done for path in one}
-        others = [self.folder / path.name for path in self.folder.glob(f"{stem}_[0-9]*{SUFFIX}*")]
-        remove_files([path for path in others if path.name not in {one.path for one in kept}])
+        others = [
+            path for path in _list_files(self.folder, stem) if path.name not in {one.path for one in kept}
+        ]
+        remove_files(others)
+        for path in others:
+            self.progress(ArtifactRemoved(path))
         num_done = sum(artifacts[1].size_bytes // 8 for artifacts in done)
         requests = _cut_requests(islice(_list_documents(texts), num_done, None))
         count = self.num_processes or count_cores()
@@ -114,6 +122,8 @@ class TokenStore:
             done.append(write_token_file(path, packed, root=self.folder))
             packed.clear()
             self._write_done(stem, key, done)
+            for artifact in done[-1]:
+                self.progress(ArtifactWritten(self.folder / artifact.path))
             self.progress(Activity(f"encoding the text: {len(done):,} token files"))
         return TokenFiles([self.folder / artifacts[0].path for artifacts in done])
 
@@ -132,7 +142,9 @@ class TokenStore:
 
     def _write_done(self, stem: str, key: str, done: Sequence[Sequence[Artifact]]) -> None:
         files = [[one.as_json() for one in artifacts] for artifacts in done]
-        write_record(self.folder / f"{stem}.json", {"key": key, "files": files})
+        path = self.folder / f"{stem}.json"
+        write_record(path, {"key": key, "files": files})
+        self.progress(ArtifactWritten(path))
 
 
 def open_store(
@@ -143,6 +155,28 @@ def open_store(
     if manifest.corpus_bytes <= LARGE_BYTES:
         return None
     return TokenStore(folder, hash_text(manifest), progress, name)
+
+
+def remove_unused(folder: Path, *, used: Collection[str], progress: Progress) -> None:
+    """Remove the token files of texts that are in memory now. ``used`` has the names of the stores that are not."""
+    stems = [f"{name}{kind}" for name in ("", START) if name not in used for kind in KINDS]
+    found = [path for stem in stems for path in (*_list_files(folder, stem), folder / f"{stem}.json")]
+    found = [path for path in found if path.is_file()]
+    if not found:
+        return
+    remove_files(found)
+    remove_directory(folder)
+    for path in found:
+        progress(ArtifactRemoved(path))
+    progress(
+        Note(
+            f"{len(found)} files in {folder.name}/ were removed: they belonged to an earlier run with a larger text."
+        )
+    )
+
+
+def _list_files(folder: Path, stem: str) -> list[Path]:
+    return sorted(folder.glob(f"{stem}_[0-9]*{SUFFIX}*"))
 
 
 def hash_text(manifest: CorpusManifest) -> str:

@@ -54,7 +54,7 @@ from semilla.training.parallel.workers import Workers, open_workers
 from semilla.training.remaining import RemainingTime
 from semilla.training.schedule import compute_learning_rate
 from semilla.training.state import RunState, StepInfo, build_state
-from semilla.training.stored import open_store
+from semilla.training.stored import START, StoredStream, open_store, remove_unused
 
 if TYPE_CHECKING:
     from semilla.training.parallel.ranks import RankWorkers
@@ -155,6 +155,9 @@ class Training:
         documents = read_documents(directory)
         tokenizer = read_tokenizer(find_tokenizer(config)[0])
         data, continuation = read_data(config, documents, tokenizer, progress=progress)
+        texts = {"": data, START: continuation.own_data if continuation else None}
+        used = [name for name, one in texts.items() if one and isinstance(one.stream, StoredStream)]
+        remove_unused(directory / names.TOKENS, used=used, progress=progress)
         if config.training_hyperparameters.language_balance:
             shares = ", ".join(f"{share:.0%} {language}" for language, share in data.language_shares.items())
             progress(Note(f"The training is balanced between languages: {shares}."))
