@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from itertools import count
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,6 +17,7 @@ from semilla.corpus.duplicates import Duplicates
 from semilla.corpus.fetching.downloads import Download
 from semilla.corpus.formats.confined import ConfinedReader
 from semilla.corpus.formats.extracted import UnreadableError
+from semilla.corpus.formats.large import read_large
 from semilla.corpus.formats.pieces import LARGE_FILE_BYTES
 from semilla.corpus.formats.plain_text import UndecodableError
 from semilla.corpus.formats.reading import FileText, LeftOut, read_file
@@ -34,9 +34,10 @@ from semilla.corpus.sources import (
     STANDARD_INPUT,
     CorpusSource,
     describe_left_out,
-    read_pieces,
+    open_file,
     read_standard_input,
     read_text_file,
+    read_whole,
     survey_texts,
 )
 from semilla.errors import DependencyError, SemillaError
@@ -155,20 +156,22 @@ class _Reading:
         self, path: Path, *, name: str, reader: ConfinedReader, origin: Provenance | None = None
     ) -> Iterator[_Found]:
         """Read a file; each piece of a large one becomes a text of its own."""
-        pieces = read_pieces(path, name=name)
-        for part in count(1):
+        options = make_options(self.config)
+        try:
+            with open_file(path) as file:
+                pieces = read_large(file, path, options, name=name, reader=reader)
+                for part, found in enumerate(pieces or (), start=1):
+                    interrupts.check()
+                    yield _Found(found, name, part, origin)
+                data = read_whole(file, path) if pieces is None else None
+        except SemillaError as error:
+            if self.is_alone:
+                raise
+            yield _Found(LeftOut(name, error), name)
+            return
+        if data is not None:
             interrupts.check()
-            try:
-                data = next(pieces, None)
-            except SemillaError as error:
-                if self.is_alone:
-                    raise
-                yield _Found(LeftOut(name, error), name)
-                return
-            if data is None:
-                return
-            for one in self.read(data, name=name, reader=reader, origin=origin):
-                yield replace(one, part=part)
+            yield from self.read(data, name=name, reader=reader, origin=origin)
 
     def read(
         self, data: bytes, *, name: str, reader: ConfinedReader, origin: Provenance | None = None

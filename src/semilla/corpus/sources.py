@@ -19,8 +19,7 @@ from typing import Literal
 from semilla.corpus.catalogue import CATALOGUE
 from semilla.corpus.data_set import PREFIX
 from semilla.corpus.formats.extracted import MAX_FILE_BYTES, Reason, UnreadableError
-from semilla.corpus.formats.known import has_known_suffix
-from semilla.corpus.formats.pieces import LARGE_FILE_BYTES, cut_file
+from semilla.corpus.formats.known import advise_large, find_format, has_known_suffix
 from semilla.corpus.manifest import LeftOutFile
 from semilla.corpus.source_list import split_sources
 from semilla.errors import InvalidCorpusError, from_os_error
@@ -216,7 +215,10 @@ def read_standard_input() -> bytes:
         raise InvalidCorpusError("--corpus-source - reads standard input, and nothing is piped into it")
     data = sys.stdin.buffer.read(MAX_FILE_BYTES + 1)
     if len(data) > MAX_FILE_BYTES:
-        raise UnreadableError(f"standard input is larger than {MAX_FILE_BYTES >> 20} MB", reason="too large")
+        raise UnreadableError(
+            f"standard input is larger than {MAX_FILE_BYTES >> 20} MB: write it to a file, and give that",
+            reason="too large",
+        )
     return data
 
 
@@ -225,39 +227,30 @@ def read_text_file(path: Path) -> bytes:
 
     Raises InvalidCorpusError for a missing, special or larger file, and the error tree's translation of an OSError.
     """
-    with _translated(path), _open_regular(path) as file:
-        return _read_whole(file, path)
+    with open_file(path) as file:
+        return read_whole(file, path)
 
 
-def read_pieces(path: Path, *, name: str) -> Iterator[bytes]:
-    """Read a file like ``read_text_file``; a large one in pieces of any number, if its format allows that.
-
-    ``name`` tells the format.
-    """
-    with _translated(path), _open_regular(path) as file:
-        is_large = os.fstat(file.fileno()).st_size > LARGE_FILE_BYTES
-        pieces = cut_file(file, name=name) if is_large else None
-        if pieces:
-            yield from pieces
-        else:
-            yield _read_whole(file, path)
-
-
-def _read_whole(file: BufferedReader, path: Path) -> bytes:
+def read_whole(file: BufferedReader, path: Path) -> bytes:
+    """Read an open file from its beginning; raises like ``read_text_file``."""
+    file.seek(0)
     data = file.read(MAX_FILE_BYTES + 1)
     if len(data) > MAX_FILE_BYTES:
+        kind = find_format(path.name, data)
         raise UnreadableError(
-            f"{path} is larger than {MAX_FILE_BYTES >> 20} MB, and only text, JSON Lines and CSV are read in pieces; "
-            "split it into several files",
+            f"{path} is larger than {MAX_FILE_BYTES >> 20} MB, and a file of its format ({kind.name}) is read as a "
+            f"whole: {advise_large(kind)}",
             reason="too large",
         )
     return data
 
 
 @contextmanager
-def _translated(path: Path) -> Iterator[None]:
+def open_file(path: Path) -> Iterator[BufferedReader]:
+    """Open a regular file; anything that could block or never end is refused. Raises like ``read_text_file``."""
     try:
-        yield
+        with _open_regular(path) as file:
+            yield file
     except FileNotFoundError:
         raise InvalidCorpusError(f"there is no file or folder {path}") from None
     except OSError as error:

@@ -11,8 +11,10 @@ import os
 import selectors
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
+from itertools import chain
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -57,23 +59,43 @@ class ConfinedReader:
         """Yield the documents of a file. Raises UnreadableError when the reader fails or passes a limit."""
         task = {"module": module, "name": name, "size": len(data), "options": asdict(options)}
         num_bytes = 0
-        for line in self._ask(json.dumps(task).encode() + b"\n" + data, name=name):
+        for document, line in self._receive(task, [data], name=name):
             num_bytes += len(line)
             if num_bytes > _MAX_OUTPUT_BYTES:
                 self.stop()
                 raise UnreadableError(f"{name} holds more text than a file may", reason="too large")
+            yield document
+
+    def read_stream(
+        self, blocks: Iterable[bytes], options: ReadOptions, *, module: str, name: str
+    ) -> Iterator[Extracted]:
+        """Yield the documents of a file of any size, given in blocks of UTF-8; raises like ``read``."""
+        task = {"module": module, "name": name, "options": asdict(options)}
+        frames = (b"%d\n%b" % (len(block), block) for block in chain(filter(None, blocks), [b""]))
+        yield from (document for document, _ in self._receive(task, frames, name=name))
+
+    def read_path(self, path: Path, options: ReadOptions, *, module: str, name: str) -> Iterator[Extracted]:
+        """Yield the documents of a file of any size, which the child opens; raises like ``read``."""
+        task = {"module": module, "name": name, "path": str(path.absolute()), "options": asdict(options)}
+        yield from (document for document, _ in self._receive(task, [], name=name))
+
+    def _receive(
+        self, task: dict[str, Any], sent: Iterable[bytes], *, name: str
+    ) -> Iterator[tuple[Extracted, bytes]]:
+        """Yield each document with the line that it came as."""
+        for line in self._ask(chain([json.dumps(task).encode() + b"\n"], sent), name=name):
             answer: dict[str, Any] = json.loads(line)
             if "error" in answer:
-                if answer["reason"] == "too large":
-                    self.stop()  # what a full memory leaves behind may be broken
+                if answer["reason"] == "too large" or "size" not in task:
+                    self.stop()  # what a full memory leaves behind may be broken, and the rest of a stream was not read
                 raise UnreadableError(
                     answer["error"], reason=answer["reason"], next_command=answer["next_command"]
                 )
             if "end" in answer:
                 return
-            yield Extracted(**answer)
+            yield Extracted(**answer), line
 
-    def _ask(self, request: bytes, *, name: str) -> Iterator[bytes]:
+    def _ask(self, request: Iterator[bytes], *, name: str) -> Iterator[bytes]:
         """Send a request and yield the lines of the answer. Raises UnreadableError for a child that ends or hangs."""
         child = self._start()
         is_done = False
@@ -89,11 +111,13 @@ class ConfinedReader:
             if not is_done:
                 self.stop()
 
-    def _exchange(self, child: subprocess.Popen[bytes], request: bytes, *, name: str) -> Iterator[bytes]:
+    def _exchange(
+        self, child: subprocess.Popen[bytes], request: Iterator[bytes], *, name: str
+    ) -> Iterator[bytes]:
         """Write the request while the child takes it, and yield what it writes."""
         assert child.stdin is not None
         assert child.stdout is not None
-        unsent = memoryview(request)
+        unsent = memoryview(next(request))
         deadline_s = time.monotonic() + self.timeout_s
         with selectors.DefaultSelector() as selector:
             selector.register(child.stdout, selectors.EVENT_READ)
@@ -104,12 +128,14 @@ class ConfinedReader:
                     if key.fileobj is child.stdin:
                         unsent = unsent[os.write(child.stdin.fileno(), unsent[:_PIECE_BYTES]) :]
                         if not unsent:
+                            unsent = memoryview(next(request, b""))
+                        if not unsent:
                             selector.unregister(child.stdin)
-                        continue
-                    piece = os.read(child.stdout.fileno(), _PIECE_BYTES)
-                    if not piece:
-                        raise BrokenPipeError
-                    yield piece
+                    else:
+                        piece = os.read(child.stdout.fileno(), _PIECE_BYTES)
+                        if not piece:
+                            raise BrokenPipeError
+                        yield piece
                     deadline_s = time.monotonic() + self.timeout_s
         raise UnreadableError(f"{name} takes longer than {self.timeout_s:g} s to read", reason="too large")
 

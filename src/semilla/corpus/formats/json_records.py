@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, BinaryIO
 
 from semilla.corpus.formats.columns import read_rows
 from semilla.corpus.formats.extracted import Extracted, ReadOptions, UnreadableError
@@ -15,12 +16,18 @@ def read(data: bytes, options: ReadOptions, *, name: str) -> Iterator[Extracted]
     """Read a document for each object, or for each string of a list. Raises UnreadableError for any other JSON."""
     text, encoding = decode_text(data, name=name, encoding=options.encoding)
     is_lines = name.lower().endswith((".jsonl", ".ndjson"))
-    records = _read_lines(text, name=name) if is_lines else _find_records(_parse(text, name=name))
+    records = _read_lines(text.split("\n"), name=name) if is_lines else _find_records(_parse(text, name=name))
     yield from read_rows(map(_as_row, records), options, name=name, encoding=encoding)
 
 
-def _read_lines(text: str, *, name: str) -> Iterator[Any]:
-    for number, line in enumerate(text.split("\n"), start=1):
+def read_stream(file: BinaryIO, options: ReadOptions, *, name: str) -> Iterator[Extracted]:
+    """Read JSON Lines in UTF-8 of any size, a line at a time; raises like ``read``."""
+    lines = io.TextIOWrapper(file, "utf-8", newline="\n")
+    yield from read_rows(map(_as_row, _read_lines(lines, name=name)), options, name=name)
+
+
+def _read_lines(lines: Iterable[str], *, name: str) -> Iterator[Any]:
+    for number, line in enumerate(lines, start=1):
         if line.strip():
             yield _parse(line, name=f"line {number:,} of {name}")
 

@@ -6,6 +6,7 @@ import io
 import zipfile
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import Literal
 
 from semilla.corpus.formats.detect import looks_like_html
 
@@ -24,20 +25,26 @@ class Format:
     is_light: bool = False
     """Whether a small file of it is read without the child, because its reader is pure Python without long loops."""
     is_packed: bool = False
+    reads_large: Literal["", "cut", "stream", "path"] = ""
+    """How a file that is larger than memory should hold is read: cut into pieces, row by row from a stream of UTF-8,
+    or from its path. Empty: as a whole."""
 
 
 _CODE = (
     ".py .pyi .js .mjs .ts .jsx .tsx .c .h .cc .cpp .hpp .cs .java .kt .go .rs .rb .php .pl .lua .swift .scala .hs .ml "
     ".r .jl .sh .bash .sql .css .scss .asm .clj .ex .erl .f90 .m .pas .ps1 .vb .zig .nim .dart"
 )
-PLAIN_TEXT = Format("text", (".txt", ".text"), "plain_text", is_confined=False)
+PLAIN_TEXT = Format("text", (".txt", ".text"), "plain_text", is_confined=False, reads_large="cut")
+MARKDOWN = Format("Markdown", (".md", ".markdown"), "markdown", is_light=True, reads_large="cut")
 HTML = Format("HTML", (".html", ".htm", ".xhtml"), "html", ("selectolax",))
 PDF = Format("PDF", (".pdf",), "pdf", ("pypdfium2",))
 EPUB = Format("EPUB", (".epub",), "epub", ("selectolax", "defusedxml"))
 WORD = Format("Word", (".docx",), "word", ("defusedxml",))
 OPENDOCUMENT = Format("OpenDocument", (".odt",), "opendocument", ("defusedxml",))
 RTF = Format("RTF", (".rtf",), "rtf", ("striprtf",))
-PARQUET = Format("Parquet", (".parquet",), "parquet", ("pyarrow",))
+JSON = Format("JSON", (".json",), "json_records", is_light=True)
+MAILBOX = Format("mailbox", (".mbox", ".eml"), "mailbox", reads_large="cut")
+PARQUET = Format("Parquet", (".parquet",), "parquet", ("pyarrow",), reads_large="path")
 ZIP = Format("ZIP archive", (".zip",), "packed", is_packed=True)
 TAR = Format("tar archive", (".tar", ".tgz", ".tzst"), "packed", is_packed=True)
 GZIP = Format("gzip archive", (".gz",), "packed", is_packed=True)
@@ -45,7 +52,7 @@ CODE = Format("code", tuple(_CODE.split()), "source_code", is_confined=False)
 ZSTANDARD = Format("Zstandard archive", (".zst",), "packed", ("zstandard",), is_packed=True)
 FORMATS = (
     PLAIN_TEXT,
-    Format("Markdown", (".md", ".markdown"), "markdown", is_light=True),
+    MARKDOWN,
     HTML,
     EPUB,
     PDF,
@@ -53,11 +60,11 @@ FORMATS = (
     OPENDOCUMENT,
     RTF,
     Format("subtitles", (".srt", ".vtt"), "subtitles", is_confined=False),
-    Format("CSV", (".csv", ".tsv"), "delimited", is_light=True),
-    Format("JSON", (".json",), "json_records", is_light=True),
-    Format("JSON Lines", (".jsonl", ".ndjson"), "json_records", is_light=True),
+    Format("CSV", (".csv", ".tsv"), "delimited", is_light=True, reads_large="stream"),
+    JSON,
+    Format("JSON Lines", (".jsonl", ".ndjson"), "json_records", is_light=True, reads_large="stream"),
     PARQUET,
-    Format("mailbox", (".mbox", ".eml"), "mailbox"),
+    MAILBOX,
     CODE,
     ZIP,
     TAR,
@@ -93,6 +100,15 @@ def is_code(name: str) -> bool:
 def may_be_page(path: str) -> bool:
     """Return whether an address that ends so may lead to a web page; ``book.txt`` and ``book.pdf`` may not."""
     return _BY_SUFFIX.get(PurePosixPath(path).suffix.lower(), HTML) is HTML
+
+
+def advise_large(kind: Format) -> str:
+    """What to do with a file of this format that is too large to be read as a whole."""
+    if kind.is_packed:
+        return "unpack it, and give what is inside"
+    if kind is JSON:
+        return "write it as JSON Lines, an object a line"
+    return "divide it into several files, or save it as plain text"
 
 
 def find_format(name: str, data: bytes) -> Format:

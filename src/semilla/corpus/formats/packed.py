@@ -22,6 +22,10 @@ MAX_DEPTH = 3
 MAX_MEMBERS = 100_000
 MAX_UNPACKED_BYTES = 1 << 30
 """Of one file with all archives inside it."""
+_MAX_WINDOW_BYTES = 1 << 27
+"""Memory for what Zstandard may refer back to; ``zstd --ultra --long=27`` needs as much."""
+_PACKED_BYTES = 1 << 10
+"""Read at a time of a Zstandard file. Zeros unpack to 32,000 times as much."""
 
 
 @dataclass
@@ -71,15 +75,32 @@ def unpack(data: bytes, packing: Format, *, name: str, budget: Budget) -> Iterat
 
 def _decompress(data: bytes, packing: Format, *, name: str, budget: Budget) -> Member:
     """Unpack a file that holds one other. What is inside is named as the file without its last suffix."""
-    inner = name[: -len(PurePosixPath(name).suffix)] if name.endswith((".gz", ".zst")) else name
     if packing is ZSTANDARD:
-        import zstandard  # noqa: PLC0415
+        return Member(name_inside(name), _join(unpack_zstandard(io.BytesIO(data)), name=name, budget=budget))
+    return Member(name_inside(name), _gunzip(data, name=name, budget=budget))
 
-        with zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(
-            data, read_across_frames=True
-        ) as file:
-            return Member(inner, _read(file, name=name, budget=budget))
-    return Member(inner, _gunzip(data, name=name, budget=budget))
+
+def unpack_zstandard(file: IO[bytes]) -> Iterator[bytes]:
+    """Yield what is in a Zstandard file of one frame or several. Raises EOFError when its end is missing."""
+    import zstandard  # noqa: PLC0415
+
+    unpacker = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW_BYTES)
+    frame = unpacker.decompressobj()
+    is_inside = False
+    while packed := file.read(_PACKED_BYTES):
+        while packed:
+            is_inside = True
+            yield frame.decompress(packed)
+            packed = frame.unused_data
+            if frame.eof:
+                frame, is_inside = unpacker.decompressobj(), False
+    if is_inside:
+        raise EOFError("its end is missing")
+
+
+def name_inside(name: str) -> str:
+    """The name of what is in a .gz or .zst file."""
+    return name[: -len(PurePosixPath(name).suffix)] if name.endswith((".gz", ".zst")) else name
 
 
 def _gunzip(data: bytes, *, name: str, budget: Budget) -> bytes:
@@ -149,9 +170,13 @@ def _read_member(opener: Callable[[Any], IO[bytes] | None], info: Any, shown: st
 
 
 def _read(file: Any, *, name: str, budget: Budget) -> bytes:
+    return _join(iter(lambda: file.read(1 << 20), b""), name=name, budget=budget)
+
+
+def _join(found: Iterator[bytes], *, name: str, budget: Budget) -> bytes:
     pieces: list[bytes] = []
     size_bytes = 0
-    while piece := file.read(1 << 20):
+    for piece in found:
         pieces.append(piece)
         size_bytes += len(piece)
         if size_bytes > min(MAX_FILE_BYTES, budget.left_bytes):
@@ -163,7 +188,10 @@ def _read(file: Any, *, name: str, budget: Budget) -> bytes:
 
 def _refuse_large(size_bytes: int, *, name: str) -> None:
     if size_bytes > MAX_FILE_BYTES:
-        raise UnreadableError(f"{name} unpacks to more than {MAX_FILE_BYTES >> 20} MB", reason="too large")
+        raise UnreadableError(
+            f"{name} unpacks to more than {MAX_FILE_BYTES >> 20} MB: unpack it yourself, and give the files",
+            reason="too large",
+        )
 
 
 def _leave_out(shown: str, why: tuple[Reason, str], budget: Budget) -> Member:

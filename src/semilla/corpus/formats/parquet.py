@@ -9,16 +9,25 @@ from semilla.corpus.formats.columns import find_text_column, read_rows
 from semilla.corpus.formats.extracted import Extracted, ReadOptions, UnreadableError
 
 _BATCH_ROWS = 1000
+_BUFFER_BYTES = 1 << 20
+"""Of each column, read at a time."""
 
 
 def read(data: bytes, options: ReadOptions, *, name: str) -> Iterator[Extracted]:
     """Read a document for each row. Raises UnreadableError for a damaged file or one without text."""
     # Imported late, as in every reader: only files of this format need it.
     import pyarrow  # noqa: PLC0415
+
+    yield from read_path(pyarrow.BufferReader(data), options, name=name)
+
+
+def read_path(source: Any, options: ReadOptions, *, name: str) -> Iterator[Extracted]:
+    """Read a file of any size, a path or a file of pyarrow; raises like ``read``."""
+    import pyarrow  # noqa: PLC0415
     from pyarrow.parquet import ParquetFile  # noqa: PLC0415
 
     try:
-        with ParquetFile(pyarrow.BufferReader(data)) as file:
+        with ParquetFile(source, buffer_size=_BUFFER_BYTES, pre_buffer=False) as file:
             sample = next(_list_rows(file, None), [])
             text_column = find_text_column(sample, options, name=name)
             title = options.title_column or "title"

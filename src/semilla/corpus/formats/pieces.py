@@ -1,80 +1,106 @@
-"""Reads a large file in pieces that end where a paragraph, a line of JSON or a row of a table does."""
+"""Cuts a large text between paragraphs, Markdown between blocks, and mail between messages."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from io import BufferedReader
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
-from semilla.corpus.formats.encodings import find_unmarked_encoding
 from semilla.corpus.formats.extracted import MAX_FILE_BYTES, UnreadableError
-from semilla.corpus.formats.known import find_format
 
 LARGE_FILE_BYTES = 32 << 20
 """A larger file is read in pieces, if its format allows that."""
 PIECE_BYTES = 2 << 20
-_HEAD_BYTES = 1 << 16
-_TRIED_ROWS = 100
-_BLANK_LINES = (b"\n\n", b"\n\r\n")
-_WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
-"""Byte order marks of UTF-16 and UTF-32, where a line break is not one byte."""
+MARKDOWN_BYTES = 1 << 20
+"""Of a piece of Markdown: the parser takes hundreds of times that in memory."""
+MAX_LABELS = 100_000
+_BLANK_LINES = (b"\n\n", b"\n\r\n", b"\r\r")
+_MESSAGE = re.compile(rb"\n\r?\n(?=From [^\r\n]+\r?\n)")
+_FENCE_OR_BLOCK = re.compile(
+    rb"^ {0,3}(?P<fence>`{3,}|~{3,})(?P<info>[^\r\n]*)|"
+    rb"^[ \t]*\r?\n(?=#{1,6}[ \t]|[A-Za-z\"'(\xc2-\xf4]|\*\*[^*\s]|[0-9]+[^0-9.)])",
+    re.M,
+)
+"""A fence of code, or a blank line before a heading or a paragraph that is in no list or quotation."""
+_DEFINITION = re.compile(rb"^ {0,3}\[(?P<label>(?!\^)[^\[\]\r\n]{1,999})\]:[ \t]*\S", re.M)
+_LABEL = re.compile(rb"\[([^\[\]\r\n]{1,999})\]")
 
 Cut = Callable[[bytes], int]
 """Finds where a piece ends in the bytes read so far; 0: they hold no end."""
 
 
-def cut_file(file: BufferedReader, *, name: str) -> Iterator[bytes] | None:
-    """The pieces of a file, each a file of the same format; None for a format that is read as a whole.
-
-    A piece has PIECE_BYTES or less, but for the rest of a row or a line that is longer.
-    """
-    head = file.read(_HEAD_BYTES)
-    file.seek(0)
-    cut = _CUTS.get(find_format(name, head).name)
-    if cut is None or head.startswith(_WIDE_MARKS) or find_unmarked_encoding(head):
-        return None
-    header = file.readline() if cut is find_row_end else b""
-    return _cut(file, cut, header, name)
-
-
-def _cut(file: BufferedReader, cut: Cut, header: bytes, name: str) -> Iterator[bytes]:
-    rest = b""
-    while piece := file.read(PIECE_BYTES):
-        rest += piece
+def cut(blocks: Iterable[bytes], find_end: Cut, *, size_bytes: int, name: str) -> Iterator[bytes]:
+    """Cut a file into pieces of about ``size_bytes``. Raises UnreadableError for 128 MB without an end."""
+    rest, wanted_bytes = b"", size_bytes
+    for block in blocks:
+        rest += block
         if len(rest) > MAX_FILE_BYTES:
             raise UnreadableError(
-                f"{name} has a row of more than {MAX_FILE_BYTES >> 20} MB", reason="too large"
+                f"{name} has no place to cut it in {MAX_FILE_BYTES >> 20} MB: divide it into several files",
+                reason="too large",
             )
-        end = cut(rest)
+        if len(rest) < wanted_bytes:
+            continue
+        end = find_end(rest)
         if end:
-            yield header + rest[:end]
+            yield rest[:end]
             rest = rest[end:]
+        wanted_bytes = size_bytes if end else 2 * len(rest)
     if rest:
-        yield header + rest
+        yield rest
 
 
 def find_paragraph_end(data: bytes) -> int:
     """Behind the last blank line, else behind the last line."""
     ends = [data.rfind(blank) + len(blank) for blank in _BLANK_LINES if blank in data]
-    return max(ends, default=0) or find_line_end(data)
+    return max(ends, default=0) or data.rfind(b"\n") + 1
 
 
-def find_line_end(data: bytes) -> int:
-    """Behind the last line break."""
-    return data.rfind(b"\n") + 1
+def find_message_end(data: bytes) -> int:
+    """Before the last message of a mailbox."""
+    return max((match.end() for match in _MESSAGE.finditer(data)), default=0)
 
 
-def find_row_end(data: bytes) -> int:
-    """Behind the last line break that is outside quotes."""
-    end = find_line_end(data)
-    for _ in range(_TRIED_ROWS):
-        if data.count(b'"', 0, end) % 2 == 0:
-            return end
-        end = data.rfind(b"\n", 0, max(end - 1, 0)) + 1
-    return 0
+def find_block_end(data: bytes) -> int:
+    """Before the last block of Markdown that surely begins a new one: outside of code, lists and quotations."""
+    end, fence = 0, b""
+    for match in _FENCE_OR_BLOCK.finditer(data):
+        found = match["fence"]
+        if found is None:
+            end = end if fence else match.end()
+        elif not fence:
+            fence = found if found[:1] == b"~" or b"`" not in match["info"] else b""
+        elif found.startswith(fence) and not match["info"].strip():
+            fence = b""
+    return end
 
 
-_CUTS: dict[str, Cut] = {
-    "text": find_paragraph_end,
-    "JSON Lines": find_line_end,
-    "CSV": find_row_end,
-}
+@dataclass(frozen=True)
+class LinkLabels:
+    """The labels of links that a Markdown text defines, ``[label]: address``, which may be in another piece."""
+
+    labels: dict[bytes, bytes]
+
+    @classmethod
+    def find(cls, blocks: Iterable[bytes]) -> LinkLabels:
+        """Find those of a whole file."""
+        found: dict[bytes, bytes] = {}
+        line = b""
+        for block in blocks:
+            *lines, line = (line + block).rpartition(b"\n")
+            for match in _DEFINITION.finditer(b"".join(lines)):
+                if len(found) < MAX_LABELS:
+                    found[_normalize(match["label"])] = match["label"]
+        return cls(found)
+
+    def define_in(self, piece: bytes, *, is_first: bool) -> bytes:
+        """The piece with the definitions that it needs, which are not shown; the first piece may have a head."""
+        used = {_normalize(label) for label in _LABEL.findall(piece)} & self.labels.keys()
+        lines = b"".join(b"[%b]: x\n" % self.labels[label] for label in sorted(used))
+        if not lines:
+            return piece
+        return b"%b\n\n%b" % (piece, lines) if is_first else b"%b\n%b" % (lines, piece)
+
+
+def _normalize(label: bytes) -> bytes:
+    return b" ".join(label.decode("utf-8", "replace").casefold().encode().split())

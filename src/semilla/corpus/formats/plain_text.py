@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
 from semilla.corpus.formats.detect import refuse_other_formats
 from semilla.corpus.formats.encodings import (
@@ -61,23 +62,50 @@ def decode_text(
     """
     unmarked = find_unmarked_encoding(data)
     refuse_other_formats(data, name=name, may_hold_controls=unmarked is not None, may_be_markup=may_be_markup)
-    for mark, marked in _BOMS.items():
-        if data.startswith(mark):
-            return _decode_proven(data, marked, name=name, proof="its byte order mark says"), marked
-    if unmarked:
-        return _decode_proven(data, unmarked, name=name, proof="without a byte order mark, it is"), unmarked
+    proven, proof = find_proven_encoding(data, unmarked)
+    if proven:
+        return _decode_proven(data, proven, name=name, proof=proof), proven
     try:
         return data.decode("utf-8"), "utf-8"
     except UnicodeDecodeError as error:
         failure = error
+    tried = list_tried(data, encoding)
+    for candidate in list_variants(tried, has_c1_bytes=has_c1_bytes(data)):
+        with suppress(UnicodeDecodeError):
+            return data.decode(candidate), candidate
     declared = find_declared_encoding(data)
-    tried = [candidate for candidate in (declared, None if encoding == "auto" else encoding) if candidate]
+    raise explain_undecodable(data, failure.start, name=name, tried=tried, declared=declared)
+
+
+def find_proven_encoding(data: bytes, unmarked: str | None) -> tuple[str | None, str]:
+    """The encoding of a byte order mark, else ``unmarked``, and what proves it."""
+    for mark, marked in _BOMS.items():
+        if data.startswith(mark):
+            return marked, "its byte order mark says"
+    return unmarked, "without a byte order mark, it is"
+
+
+def list_tried(head: bytes, encoding: str) -> list[str]:
+    """The encodings that a text which is not UTF-8 may be in: what its head declares, then what the user names."""
+    found = (find_declared_encoding(head), None if encoding == "auto" else encoding)
+    return [candidate for candidate in found if candidate]
+
+
+def list_variants(tried: Iterable[str], *, has_c1_bytes: bool) -> Iterator[str]:
+    """Each of these encodings as files use it, and then the one with more characters."""
     for candidate in tried:
-        decoded = _decode_declared(data, candidate)
-        if decoded:
-            return decoded
-    place = f"{_name_failed(tried, declared)}: {_describe_place(data, failure.start)}"
-    raise _advise(data, f"{name} is {place}", tried=tried)
+        extended = _EXTENDED.get(candidate) if has_c1_bytes else None
+        yield extended or candidate
+        if candidate in _SUPERSETS:
+            yield _SUPERSETS[candidate]
+
+
+def explain_undecodable(
+    data: bytes, place: int, *, name: str, tried: list[str], declared: str | None, offset: int = 0
+) -> UndecodableError:
+    """The error for a text whose byte at ``place`` is not UTF-8; ``data`` begin at ``offset`` in the file."""
+    shown = f"{_name_failed(tried, declared)}: {_describe_place(data, place, offset)}"
+    return _advise(data, f"{name} is {shown}", tried=tried)
 
 
 def _advise(data: bytes, problem: str, *, tried: list[str]) -> UndecodableError:
@@ -110,27 +138,19 @@ def _decode_proven(data: bytes, encoding: str, *, name: str, proof: str) -> str:
     try:
         return data.decode(encoding).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
-        raise InvalidCorpusError(
-            f"{name} is damaged: {proof} {encoding}, but byte {error.start:,} is not {encoding}"
-        ) from error
+        raise explain_damage(encoding, error.start, name=name, proof=proof) from error
 
 
-def _decode_declared(data: bytes, encoding: str) -> tuple[str, str] | None:
-    extended = _EXTENDED.get(encoding) if _has_c1_bytes(data) else None
-    for candidate in (extended, encoding if extended is None else None, _SUPERSETS.get(encoding)):
-        try:
-            if candidate:
-                return data.decode(candidate), candidate
-        except UnicodeDecodeError:
-            continue
-    return None
+def explain_damage(encoding: str, place: int, *, name: str, proof: str) -> InvalidCorpusError:
+    """The error for a text that is surely in ``encoding``, but for the byte at ``place``."""
+    return InvalidCorpusError(f"{name} is damaged: {proof} {encoding}, but byte {place:,} is not {encoding}")
 
 
-def _has_c1_bytes(data: bytes) -> bool:
+def has_c1_bytes(data: bytes) -> bool:
     """Find bytes 0x80 to 0x9f: unused control codes in ISO 8859, quotes and dashes in the encodings of Windows."""
     return re.search(rb"[\x80-\x9f]", data) is not None
 
 
-def _describe_place(data: bytes, offset: int) -> str:
-    around = ascii(data[max(0, offset - 12) : offset + 12].decode("latin-1"))
-    return f"byte 0x{data[offset]:02x} at offset {offset:,} ({around})"
+def _describe_place(data: bytes, place: int, offset: int) -> str:
+    around = ascii(data[max(0, place - 12) : place + 12].decode("latin-1"))
+    return f"byte 0x{data[place]:02x} at offset {offset + place:,} ({around})"

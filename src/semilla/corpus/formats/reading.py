@@ -60,7 +60,7 @@ def _read(
         kind = find_format(name, data)
         _refuse_unusable(kind, name=name)
         if not kind.is_packed:
-            documents = _list_documents(data, options, kind, name, reader)
+            documents = list_documents(data, options, kind, name, reader)
             yield FileText(name, kind.name, len(data), hashlib.sha256(data).hexdigest(), documents)
             return
         if depth == MAX_DEPTH:
@@ -107,7 +107,7 @@ def _read_light(data: bytes, options: ReadOptions, *, module: str, name: str) ->
         ) from error
 
 
-def _list_documents(
+def list_documents(
     data: bytes, options: ReadOptions, kind: Format, name: str, reader: ConfinedReader
 ) -> tuple[Extracted, ...]:
     module = f"semilla.corpus.formats.{kind.module}"
