@@ -156,12 +156,14 @@ def train_ranks(
     size: int,
     restarts: int = 0,
     prepare: Callable[[int], object] = bool,
+    plan: Callable[[], object] = bool,
     last: dict[str, Any] | None = None,
     **changes: Any,
 ) -> Launch:
     """Start phase 4 on ``size`` ranks. Rank 0 appends the loss of every step to ``losses.jsonl`` beside the run.
 
-    ``prepare`` is first called in every rank, with its number. The last rank alone has the changes ``last``.
+    ``prepare`` is first called in every rank, with its number, and ``plan`` in rank 0 before the training. The last
+    rank alone has the changes ``last``.
     """
 
     def act() -> int:
@@ -172,6 +174,7 @@ def train_ranks(
             if rank:
                 return follow(config)
             with lead(config), in_phase_4():
+                plan()
                 train(directory, progress=record_losses(directory.parent / "losses.jsonl"), **changes)
         except SemillaError as error:
             print_error(error, command="run")

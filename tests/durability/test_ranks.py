@@ -17,9 +17,14 @@ from ranked import Launch, find_largest_difference, read_losses, train_ranks
 from small_runs import assert_four_lines, write_text
 from tiny_training import configure, describe_end, list_checkpoints
 
+from semilla.configuration.schema import PipelineConfiguration
+from semilla.errors import InvalidConfigError
 from semilla.events import silent
+from semilla.pipeline import dial
 from semilla.pipeline.phases import corpus_download, model_training
+from semilla.training import rehearsal
 from semilla.training.parallel import notices, ranks
+from semilla.training.parallel.workers import open_workers
 
 SETTINGS: dict[str, Any] = {"optimizer": "muon", "batch_size": 32, "num_epochs": 2}
 """A batch is eight groups of rows, and so can be shared by four ranks."""
@@ -85,6 +90,31 @@ def test_killed_ranks_change_no_bit(directory: Path, two: dict[str, Any]) -> Non
         assert f"rank {killed} on " in told
     launch = train_ranks(directory, size=2, restarts=3, resume_from_checkpoint=True, **SETTINGS, **EVERY_STEP)
     assert launch.wait() == [0, 0], launch.read_log(0)
+    assert describe_end(directory) == two
+
+
+def test_a_plan_has_the_speed_of_all_ranks_and_changes_no_bit(directory: Path, two: dict[str, Any]) -> None:
+    """Both make the steps of the trial before the training."""
+
+    def plan() -> None:
+        speed = dial.measure_speed(configure(directory, **SETTINGS))
+        (directory.parent / "speed").write_text(str(speed), encoding="utf-8")
+
+    def note(rank: int) -> None:
+        compute = ranks.TrialWorkers.compute
+
+        def count(self: Any, batch: Any) -> float:
+            with (directory.parent / f"steps {rank}").open("a", encoding="utf-8") as file:
+                file.write("1")
+            return float(compute(self, batch))
+
+        ranks.TrialWorkers.compute = count
+
+    launch = train_ranks(directory, size=2, prepare=note, plan=plan, **SETTINGS)
+    assert launch.wait() == [0, 0], launch.read_log(0)
+    assert float((directory.parent / "speed").read_text(encoding="utf-8")) > 0
+    steps = [(directory.parent / f"steps {rank}").read_text(encoding="utf-8") for rank in range(2)]
+    assert steps == ["1" * 2 * (rehearsal.LEAST_STEPS + 1)] * 2
     assert describe_end(directory) == two
 
 
@@ -236,3 +266,13 @@ def test_a_failure_of_another_rank_is_told_by_rank_0(directory: Path) -> None:
     assert launch.wait() == [4, 4]
     told = read_error(launch, category="oom")
     assert "rank 1 on " in told
+
+
+def test_torchrun_starts_no_other_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A training that is not a run's would be made by every rank."""
+    for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"):
+        monkeypatch.setenv(name, "2")
+    for name in ("RANK", "LOCAL_RANK", "TORCHELASTIC_RESTART_COUNT", "TORCHELASTIC_RUN_ID"):
+        monkeypatch.setenv(name, "0")
+    with pytest.raises(InvalidConfigError, match="no other command than `run`"):
+        open_workers(PipelineConfiguration())

@@ -24,6 +24,7 @@ from semilla.planning.plan import PLANNED, Plan, change_settings, describe_plan,
 from semilla.planning.text_facts import TextFacts, measure_facts
 from semilla.prerequisites.duration import rehearse_training
 from semilla.records.run_plan import RunPlan
+from semilla.system.ranks import read_place
 from semilla.tokenizer.size import suit_vocabulary
 
 CLEARLY_LESS = 0.97
@@ -49,7 +50,8 @@ def take_plan(config: PipelineConfiguration, journal: Journal, *, used_s: float)
     began_s, seconds = time.monotonic(), 60 * config.minutes - used_s
     journal.tell(Activity(f"choosing settings for {format_duration(60 * config.minutes)}"))
     documents, speed = read_documents(journal.directory), measure_speed(config)
-    facts = get_to_know(config, documents, seconds=seconds, speed=speed)
+    # The pilot trains in this process alone, which takes at most so many times as long.
+    facts = get_to_know(config, documents, seconds=seconds, speed=speed * read_place().size)
     seconds -= time.monotonic() - began_s
     plan = make_plan(config, facts, seconds=seconds, speed=speed, explicit=list_explicit(config))
     journal.status.plan = record_plan(plan, corpus=corpus)
@@ -115,7 +117,14 @@ def list_explicit(config: PipelineConfiguration) -> frozenset[str]:
 
 
 def measure_speed(config: PipelineConfiguration) -> float:
-    """Time a few training steps in a separate process; without a measurement, the speed the cost was fitted on."""
+    """Time a few training steps in a separate process; without a measurement, the speed the cost was fitted on.
+
+    Under torchrun all ranks make the steps together, in their own processes.
+    """
+    if read_place().size > 1:
+        from semilla.pipeline.ranked_run import rehearse_ranks  # noqa: PLC0415 - only under torchrun
+
+        return compare_speed(config, rehearse_ranks(config), read_fitted().speed)
     try:
         return compare_speed(config, rehearse_training(config), read_fitted().speed)
     except (KilledError, OSError, ValueError, KeyError, subprocess.SubprocessError):

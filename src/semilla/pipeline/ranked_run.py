@@ -7,14 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict
+from typing import Any
 
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.errors import NetworkError, SemillaError, translate_error
 from semilla.pipeline.phases import model_training
 from semilla.system import interrupts
+from semilla.system.allocator import return_freed_blocks
 from semilla.system.ranks import read_place
+from semilla.training.checkpoints.checkpoint import describe_config
+from semilla.training.environment import choose_environment
 from semilla.training.memory import with_settings
-from semilla.training.parallel.ranks import Ranks, RankWorkers, join_ranks
+from semilla.training.parallel.ranks import Ranks, RankWorkers, TrialWorkers, join_ranks
+from semilla.training.rehearsal import rehearse_with
 
 
 @contextmanager
@@ -68,13 +74,37 @@ def _follow(config: PipelineConfiguration) -> int:
             return failure.status if code is None else code
 
 
+def rehearse_ranks(config: PipelineConfiguration) -> dict[str, float]:
+    """Rank 0 times steps of all ranks: the figures of ``Rehearsal``, to be called once, before the training."""
+    assert Ranks.current is not None
+    precision = choose_environment(config.training_hyperparameters, device=config.device).precision
+    Ranks.current.board.tell(trial={"config": describe_config(config), "precision": precision})
+    return _rehearse(config, precision)
+
+
+def _rehearse(config: PipelineConfiguration, precision: str) -> dict[str, float]:
+    try:
+        with TrialWorkers(config) as workers:
+            return asdict(rehearse_with(workers, config, precision=precision, most_s=0.0))
+    finally:
+        return_freed_blocks()
+
+
 def _take_part(ranks: Ranks, config: PipelineConfiguration) -> None:
-    """Train when rank 0 does, and wait for the end of its run."""
-    ranks.board.wait_for(0, "training", "outcome")
+    """Make the steps of a trial and of the training when rank 0 does, and wait for the end of its run."""
+    ranks.board.wait_for(0, "trial", "training", "outcome")
+    if trial := ranks.board.read(0, "trial"):
+        _rehearse(_adopt(trial["config"], config), trial["precision"])
+        ranks.board.wait_for(0, "training", "outcome")
     if found := ranks.board.read(0, "training"):
-        shared = PipelineConfiguration.model_validate({**found, "output_directory": config.output_directory})
-        _train(with_settings(shared, num_threads=config.training_hyperparameters.num_threads))
+        _train(_adopt(found, config))
     ranks.board.wait_for(0, "outcome")
+
+
+def _adopt(found: dict[str, Any], own: PipelineConfiguration) -> PipelineConfiguration:
+    """The settings of rank 0, with this rank's own directory and threads."""
+    shared = PipelineConfiguration.model_validate({**found, "output_directory": own.output_directory})
+    return with_settings(shared, num_threads=own.training_hyperparameters.num_threads)
 
 
 def _train(config: PipelineConfiguration) -> None:

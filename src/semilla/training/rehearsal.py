@@ -48,23 +48,29 @@ class Rehearsal:
 
 def rehearse(config: PipelineConfiguration) -> Rehearsal:
     """Train a new model for a few steps. Times are medians without the first step of each kind."""
+    precision = choose_environment(config.training_hyperparameters, device=config.device).precision
+    with Workers(config) as workers:
+        return rehearse_with(workers, config, precision=precision)
+
+
+def rehearse_with(
+    workers: Workers, config: PipelineConfiguration, *, precision: str, most_s: float = REHEARSED_S
+) -> Rehearsal:
+    """Train like ``rehearse``, with these workers. With 0 as ``most_s`` the number of steps is always the same."""
     keep_freed_blocks()
     times = {}
-    with Workers(config) as workers:
-        environment = choose_environment(config.training_hyperparameters, device=config.device)
-        data = make_text(config)
-        vocab_size = config.tokenizer_vocab_size
-        state = build_state(config, vocab_size=vocab_size, precision=environment.precision)
-        workers.share(state, data)
-        for share in (1.0, 0.0):
-            changes = {"sampled_output_fraction": share, "short_context_fraction": 0.0}
-            settings = config.training_hyperparameters.model_copy(update=changes)
-            times[share] = statistics.median(_time_steps(state, settings, data, workers))
-        began_s = time.perf_counter()
-        evaluate(state.model, data)
-        evaluation_s = time.perf_counter() - began_s
-        _, peak_mb = read_memory_mb()
-        return Rehearsal(times[1.0], times[0.0], evaluation_s, peak_mb + workers.measure_memory_mb())
+    data = make_text(config)
+    state = build_state(config, vocab_size=config.tokenizer_vocab_size, precision=precision)
+    workers.share(state, data)
+    for share in (1.0, 0.0):
+        changes = {"sampled_output_fraction": share, "short_context_fraction": 0.0}
+        settings = config.training_hyperparameters.model_copy(update=changes)
+        times[share] = statistics.median(_time_steps(state, settings, data, workers, most_s=most_s / 2))
+    began_s = time.perf_counter()
+    evaluate(state.model, data)
+    evaluation_s = time.perf_counter() - began_s
+    _, peak_mb = read_memory_mb()
+    return Rehearsal(times[1.0], times[0.0], evaluation_s, peak_mb + workers.measure_memory_mb())
 
 
 def make_text(config: PipelineConfiguration) -> TrainingData:
@@ -80,11 +86,11 @@ def make_text(config: PipelineConfiguration) -> TrainingData:
 
 
 def _time_steps(
-    state: RunState, settings: TrainingHyperparameters, data: TrainingData, workers: Workers
+    state: RunState, settings: TrainingHyperparameters, data: TrainingData, workers: Workers, *, most_s: float
 ) -> list[float]:
     starts = np.arange(data.batch_size) * data.length
     times: list[float] = []
-    while len(times) <= LEAST_STEPS or (sum(times) < REHEARSED_S / 2 and len(times) < MOST_STEPS):
+    while len(times) <= LEAST_STEPS or (sum(times) < most_s and len(times) < MOST_STEPS):
         state.step = 0
         info = take_step(state, settings, starts, total_steps=10**9, data=data, workers=workers)
         times.append(info.elapsed_s)

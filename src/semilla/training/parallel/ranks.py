@@ -142,8 +142,11 @@ class RankWorkers(Workers):
         self.ranks, self.config = Ranks.current, config
         self._stops_by: int | None = None
         super().__init__(config, num_ranks=self.ranks.place.size)
+        self._announce()
+
+    def _announce(self) -> None:
         if self.ranks.place.rank == 0:
-            self.ranks.board.tell(training=describe_config(config))
+            self.ranks.board.tell(training=describe_config(self.config))
 
     def wait_for_precision(self) -> str:
         """Precision of the training, which rank 0 chooses."""
@@ -151,12 +154,16 @@ class RankWorkers(Workers):
         return str(self.ranks.board.read(0, "precision"))
 
     def share(self, state: RunState, data: TrainingData) -> None:
+        self._agree(state, data)
+        super().share(state, data)
+
+    def _agree(self, state: RunState, data: TrainingData) -> None:
+        """Make sure that all ranks start from the same weights and text."""
         if self.ranks.place.rank == 0:
             precision = str(state.model.compute_dtype).removeprefix("torch.")
             self.ranks.board.tell(precision=precision)
         self.ranks.compare("text", list_inputs(self.config, data), IncompatibleError)
         self.ranks.send_state(state)
-        super().share(state, data)
 
     def _allocate(self, size: int, device: torch.device) -> Tensor:
         """Behind the gradients there is room for what else is added up: the loss, and how many ranks must stop."""
@@ -203,6 +210,16 @@ class RankWorkers(Workers):
             parts = torch.split(flat, [matrix.numel() for matrix in share])
             found[rank::size] = [part.view_as(matrix) for part, matrix in zip(parts, share, strict=True)]
         return found
+
+
+class TrialWorkers(RankWorkers):
+    """The workers of one rank in a trial of some steps, whose weights and tokens follow from the settings."""
+
+    def _announce(self) -> None:
+        """The other ranks know of the trial."""
+
+    def _agree(self, state: RunState, data: TrainingData) -> None:
+        """Nothing can differ."""
 
 
 @contextmanager
