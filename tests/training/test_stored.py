@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import operator
+import signal
+import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from disk_faults import DiskFaults, fail_with
 from killed_workers import kill_worker
 from tiny_bundle import SENTENCES, train_tiny_tokenizer
 
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.corpus.manifest import Document
-from semilla.errors import IntegrityError, InterruptedRunError, KilledError
+from semilla.errors import DiskSpaceError, IntegrityError, InterruptedRunError, KilledError
 from semilla.events import silent
 from semilla.system import interrupts, pool
 from semilla.tokenizer.token_files import TokenFiles, pack_documents, write_token_file
@@ -201,3 +206,28 @@ def test_processes_answer_in_order_and_raise_what_the_function_raises(
             patch.setattr(interrupts, "_requested", 2)
             with pytest.raises(InterruptedRunError):
                 list(found)
+
+
+def test_a_process_that_dies_or_hangs_ends_the_computation(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(KilledError, match="SIGKILL"):
+        list(pool.compute_in_order(partial, signal.raise_signal, [signal.SIGKILL] * 3, num_processes=2))
+    monkeypatch.setattr(pool, "POLL_S", 0.1)
+    monkeypatch.setattr(pool, "TIMEOUT_S", 1)
+    with pytest.raises(KilledError, match="has not answered for 1 s"):
+        list(pool.compute_in_order(partial, time.sleep, [600.0] * 2, num_processes=2))
+
+
+def test_a_full_disk_keeps_the_finished_files(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    """The next encoding goes on behind them."""
+    folder, whole = tmp_path / "tokens", tmp_path / "whole"
+    build(tokenizer, open_store(whole))
+    with (
+        DiskFaults(at=9, act=fail_with(errno.ENOSPC), only=["write"], is_lasting=True),
+        pytest.raises(DiskSpaceError),
+    ):
+        build(tokenizer, open_store(folder))
+    finished = hash_files(folder)
+    assert {"train_00000.ds", "train_00001.ds"} <= set(finished)
+    assert not [name for name in finished if name.startswith(".semilla")]
+    build(tokenizer, open_store(folder))
+    assert hash_files(folder) == hash_files(whole)
