@@ -63,6 +63,11 @@ def read_processor_rate() -> float:
     return 1e9 * float(json.loads(RESULTS.read_text(encoding="utf-8"))["limit_gflops"]["median"]["float32"])
 
 
+def predict_tokens_per_s(parameters: float, operations_per_s: float) -> float:
+    """Tokens a second of a training that makes six operations for each parameter and token, and nothing else."""
+    return operations_per_s / (6 * parameters)
+
+
 def show_count(number: float, unit: str = "") -> str:
     """Two digits and a prefix: 1.2 GB."""
     scale, prefix = next((one for one in SCALES if number >= one[0]), (1, ""))

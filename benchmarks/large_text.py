@@ -1,34 +1,65 @@
-"""Make a large text, and measure what a run does with it before training: processor seconds and peak memory.
+"""Make a large text, and measure what a run does with it: processor seconds, peak memory, and speed of training.
 
     python benchmarks/large_text.py make BOOKS 100 text.txt
     python benchmarks/large_text.py measure text.txt RUN
+    python benchmarks/large_text.py train text.txt RUN --steps 200 [--as-counted] [--output FILE]
 
 BOOKS is a folder of texts, of which paragraphs are drawn; every seventh word is replaced. The memory of all
 processes is read every tenth of a second, on Linux.
+
+``train`` makes the first steps of a network of 25 million parameters, after the phases before training if RUN does not
+have their results. It prints tokens per second beside two predictions, and the memory of all processes after the steps:
+
+* ``plan``: the cost model of ``semilla plan``, with the speed of this machine measured on the default network;
+* ``6ND``: that of docs/scaling.md, with the rate of this network's matrix products measured here before and after.
+
+``--as-counted`` trains as the second one counts: in float32, with the full softmax. Let nothing else run.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import random
 import re
+import statistics
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
+from itertools import islice
 from pathlib import Path
+from typing import Any
+
+import torch
+from cost_model import predict_tokens_per_s
+from machine_facts import describe_machine
 
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.corpus.manifest import read_documents
 from semilla.corpus.tokenizer_files import find_tokenizer
 from semilla.events import silent
+from semilla.model.shape import count_parameters
 from semilla.pipeline.phases import corpus_download, tokenizer_training
+from semilla.pipeline.phases.model_training import read_data
+from semilla.planning.cost import compare_speed, estimate_step_s
+from semilla.planning.law import describe_design, read_fitted
+from semilla.prerequisites.duration import rehearse_training
 from semilla.records import names
+from semilla.system.allocator import keep_freed_blocks
 from semilla.tokenizer.tokenizer import read_tokenizer
 from semilla.training.data import build_data
+from semilla.training.environment import choose_environment
+from semilla.training.loop import train as train_steps
+from semilla.training.micro_batches import count_threads
+from semilla.training.parallel.workers import Workers
+from semilla.training.state import build_state
 from semilla.training.stored import open_store
 
 POLL_S = 0.1
+WARMUP_STEPS = 5
+PRODUCT_ROUNDS = 9
 MIB = 1 << 20
 
 
@@ -51,16 +82,17 @@ def make_text(books: Path, size_mb: int, path: Path) -> None:
 
 
 class MemoryWatch:
-    """The peak of resident memory in MiB: of all processes together, and of the largest one."""
+    """Resident memory in MiB: of all processes together now, its peak, and that of the largest one."""
 
     def __init__(self) -> None:
-        self.total_mb = self.largest_mb = 0.0
+        self.total_mb = self.largest_mb = self.total_now_mb = 0.0
         threading.Thread(target=self._watch, daemon=True).start()
 
     def _watch(self) -> None:
         while True:
             sizes = list(filter(None, map(_read_resident_mb, _list_processes())))
-            self.total_mb = max(self.total_mb, sum(sizes))
+            self.total_now_mb = sum(sizes)
+            self.total_mb = max(self.total_mb, self.total_now_mb)
             self.largest_mb = max(self.largest_mb, *sizes, 0.0)
             time.sleep(POLL_S)
 
@@ -90,10 +122,9 @@ def _read_resident_mb(process: int) -> float:
     return int(match[1]) / 1024 if match else 0.0
 
 
-def measure(source: Path, output: Path) -> None:
+def measure(source: Path, output: Path, config: PipelineConfiguration) -> None:
     """Run the steps before training, and print a line for each."""
     output.mkdir(parents=True, exist_ok=True)
-    config = PipelineConfiguration(corpus_source=str(source), output_directory=str(output))
 
     def encode() -> None:
         tokenizer = read_tokenizer(find_tokenizer(config)[0])
@@ -116,6 +147,107 @@ def measure(source: Path, output: Path) -> None:
         )
 
 
+def train(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Train some steps, and compare their speed with the predictions."""
+    output: Path = arguments.output_directory
+    config = configure(arguments)
+    if not (output / names.CORPUS_MANIFEST).exists():
+        measure(arguments.text, output, config)
+    rates = [measure_products(config)]
+    speed = compare_speed(
+        PipelineConfiguration(), rehearse_training(PipelineConfiguration()), read_fitted().speed
+    )
+    watch = MemoryWatch()
+    keep_freed_blocks()
+    tokenizer = read_tokenizer(find_tokenizer(config)[0])
+    data, _ = read_data(config, read_documents(output), tokenizer, progress=silent)
+    precision = choose_environment(config.training_hyperparameters, device="cpu").precision
+    state = build_state(config, vocab_size=tokenizer.vocab_size, precision=precision)
+    infos, memory_mb = [], []
+    with (
+        Workers(config) as workers,
+        closing(train_steps(state, config=config, data=data, workers=workers)) as steps,
+    ):
+        for info in islice(steps, arguments.steps):
+            infos.append(info)
+            memory_mb.append(watch.total_now_mb)
+    rates.append(measure_products(config))
+    timed = infos[min(WARMUP_STEPS, len(infos) - 1) :]
+    found = sum(info.num_tokens for info in timed) / sum(info.elapsed_s for info in timed)
+    parameters = count_parameters(config, vocab_size=tokenizer.vocab_size)
+    design = describe_design(config)
+    step_s = speed * float(estimate_step_s(design, read_fitted().speed)[0])
+    predicted = {
+        "plan": float(design.tokens_per_step[0]) / step_s,
+        "6ND": predict_tokens_per_s(parameters, statistics.mean(rates)),
+    }
+    return {
+        "text_mb": round(arguments.text.stat().st_size / MIB, 1),
+        "parameters": parameters,
+        "precision": precision,
+        "sampled_output_fraction": config.training_hyperparameters.sampled_output_fraction,
+        "steps": len(infos),
+        "tokens_per_s": found,
+        "predicted_tokens_per_s": predicted,
+        "ratios": {name: found / one for name, one in predicted.items()},
+        "products_gflops": [rate / 1e9 for rate in rates],
+        "memory_mb": {f"step {step}": memory_mb[step - 1] for step in list_shown(len(memory_mb))},
+        "peak_mb": watch.total_mb,
+        "load_average": os.getloadavg(),
+    }
+
+
+def configure(arguments: argparse.Namespace) -> PipelineConfiguration:
+    """A network of 25 million parameters, or as the arguments say."""
+    settings: dict[str, Any] = {"num_epochs": 1, "short_context_fraction": 0.0}
+    if arguments.as_counted:
+        settings |= {"precision": "float32", "sampled_output_fraction": 0.0}
+    width = arguments.width
+    shape = {
+        "num_layers": arguments.layers,
+        "d_model": width,
+        "num_heads": width // 64,
+        "dim_feedforward": 4 * width,
+    }
+    return PipelineConfiguration.model_validate(
+        {
+            "corpus_source": str(arguments.text), "output_directory": str(arguments.output_directory),
+            "model_architecture": shape, "training_hyperparameters": settings,
+        }
+    )  # fmt: skip
+
+
+def measure_products(config: PipelineConfiguration) -> float:
+    """Operations a second of the matrix products of a forward pass, in the precision and with the threads of training.
+
+    Every process of a training computes its rows in one thread; here one process has as many threads.
+    """
+    shape, settings = config.model_architecture, config.training_hyperparameters
+    rows, width, inner = (
+        settings.batch_size * settings.max_sequence_length,
+        shape.d_model,
+        shape.dim_feedforward,
+    )
+    sizes = [(width, width)] * 4 + [(width, inner)] * 3
+    dtype = getattr(torch, choose_environment(settings, device="cpu").precision)
+    before = torch.get_num_threads()
+    torch.set_num_threads(count_threads(settings))
+    pairs = [(torch.randn(rows, k).to(dtype), torch.randn(k, n).to(dtype)) for k, n in sizes]
+    times_s = []
+    for _ in range(PRODUCT_ROUNDS):
+        began_s = time.perf_counter()
+        for left, right in pairs:
+            torch.mm(left, right)
+        times_s.append(time.perf_counter() - began_s)
+    torch.set_num_threads(before)
+    return sum(2 * rows * k * n for k, n in sizes) / statistics.median(times_s)
+
+
+def list_shown(num_steps: int) -> list[int]:
+    """The steps whose memory is shown: some at the beginning, then every quarter."""
+    return sorted({1, min(10, num_steps), *(max(1, num_steps * part // 4) for part in (1, 2, 3, 4))})
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -124,13 +256,28 @@ def main() -> None:
     maker.add_argument("size_mb", type=int)
     maker.add_argument("text", type=Path)
     measurer = commands.add_parser("measure")
-    measurer.add_argument("text", type=Path)
-    measurer.add_argument("output", type=Path)
+    trainer = commands.add_parser("train")
+    trainer.add_argument("--steps", type=int, default=200)
+    trainer.add_argument("--layers", type=int, default=5)
+    trainer.add_argument("--width", type=int, default=512)
+    trainer.add_argument("--as-counted", action="store_true")
+    trainer.add_argument("--output", type=Path)
+    for one in (measurer, trainer):
+        one.add_argument("text", type=Path)
+        one.add_argument("output_directory", metavar="run", type=Path)
     arguments = parser.parse_args()
     if arguments.command == "make":
         make_text(arguments.books, arguments.size_mb, arguments.text)
+    elif arguments.command == "measure":
+        source, output = arguments.text, arguments.output_directory
+        measure(
+            source, output, PipelineConfiguration(corpus_source=str(source), output_directory=str(output))
+        )
     else:
-        measure(arguments.text, arguments.output)
+        result = {"machine": describe_machine(), **train(arguments)}
+        print(json.dumps(result, indent=2))
+        if arguments.output:
+            arguments.output.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

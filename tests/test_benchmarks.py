@@ -14,6 +14,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
+from small_runs import write_text
 from tiny_models import make_model
 from tiny_training import prepare
 from torch.nn.functional import cross_entropy
@@ -108,6 +109,34 @@ def test_a_compressor_is_measured_by_what_it_had_not_read() -> None:
 def prepared_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that has its text and its tokenizer."""
     return prepare(tmp_path_factory.mktemp("benchmark"))
+
+
+def test_the_first_steps_on_a_large_text_are_compared_with_the_cost_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Phases whose results are there are not run again; the second measurement trains as the model counts."""
+    script = load_script(BENCHMARKS / "large_text.py")
+    monkeypatch.setattr(script, "rehearse_training", lambda _: {"sampled_s": 0.1, "full_s": 0.2})
+    text, run, result = (
+        write_text(tmp_path / "text.txt", num_lines=3000),
+        tmp_path / "run",
+        tmp_path / "result.json",
+    )
+    words = ["large_text.py", "train", str(text), str(run), "--layers", "1", "--width", "64", "--steps", "6"]
+    for options in ([], ["--as-counted"]):
+        monkeypatch.setattr(sys, "argv", [*words, *options, "--output", str(result)])
+        script.main()
+        assert ("vocabulary: " in capsys.readouterr().out) == (not options)
+        found = json.loads(result.read_text(encoding="utf-8"))
+        assert found["steps"] == 6
+        assert found["tokens_per_s"] > 0
+        assert set(found["memory_mb"]) == {"step 1", "step 3", "step 4", "step 6"}
+        assert set(found["ratios"]) == {"plan", "6ND"}
+        for name, ratio in found["ratios"].items():
+            assert ratio == pytest.approx(found["tokens_per_s"] / found["predicted_tokens_per_s"][name])
+    assert (found["precision"], found["sampled_output_fraction"]) == ("float32", 0.0)
+    rate = 1e9 * sum(found["products_gflops"]) / 2
+    assert found["predicted_tokens_per_s"]["6ND"] == pytest.approx(rate / (6 * found["parameters"]))
 
 
 def list_contenders() -> list[object]:
