@@ -369,6 +369,11 @@ def test_a_split_a_folder_a_pattern_or_a_file_is_named(inside: str, chosen: str)
     assert choose(f"hf://datasets/{NAME}{inside}", files)[0] == chosen.split()
 
 
+@pytest.mark.parametrize("name", ["train.parquet", "train.csv", "train.jsonl.zst", "train.md"])
+def test_a_file_that_is_read_in_pieces_may_be_large(name: str) -> None:
+    assert choose(f"hf://datasets/{NAME}", {name: 200 << 20}) == ([name], {})
+
+
 @pytest.mark.parametrize(
     ("inside", "files", "words"),
     [
@@ -381,8 +386,8 @@ def test_a_split_a_folder_a_pattern_or_a_file_is_named(inside: str, chosen: str)
         ("", {"a.png": 1, "b.py": 1}, "has no file that Semilla reads"),
         (
             "",
-            {"train.csv": 200 << 20},
-            r"no file .* is small enough: .*train.csv has 200.0 MB; a file may have 128.0 MB",
+            {"train.json": 200 << 20},
+            r"no file .* is small enough: .*train.json has 200.0 MB; a file of this format may have 128.0 MB",
         ),
         (
             "",

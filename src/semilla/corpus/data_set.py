@@ -18,13 +18,13 @@ from typing import Any
 from pydantic import BaseModel, Field, ValidationError
 
 from semilla.corpus.formats.extracted import MAX_FILE_BYTES, Reason
-from semilla.corpus.formats.known import has_known_suffix, is_code
+from semilla.corpus.formats.known import has_known_suffix, is_code, may_be_large
 from semilla.corpus.manifest import LeftOutFile
 from semilla.errors import InvalidCorpusError
 
 PREFIX = "hf://datasets/"
 MAX_BYTES = 1 << 30
-"""Of all files together."""
+"""Of all files together, and of one that is read in pieces."""
 MAX_FILES = 50_000
 """The Hub does not list all files of a larger repository in one answer."""
 TRAIN = "train"
@@ -283,8 +283,9 @@ def _compile(pattern: str) -> re.Pattern[str]:
 def _judge_size(file: DataFile) -> Why | None:
     if file.size == 0:
         return "empty", ""
-    if (file.size or 0) > MAX_FILE_BYTES:
-        return "too large", f"{show_mb(file.size or 0)}; a file may have {show_mb(MAX_FILE_BYTES)}"
+    most_bytes = MAX_BYTES if may_be_large(file.path) else MAX_FILE_BYTES
+    if (file.size or 0) > most_bytes:
+        return "too large", f"{show_mb(file.size or 0)}; a file of this format may have {show_mb(most_bytes)}"
     return None
 
 

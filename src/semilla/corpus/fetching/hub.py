@@ -11,13 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
-from semilla.corpus.data_set import DataFile, DataSetAddress, Listing, read_listing
+from semilla.corpus.data_set import MAX_BYTES, DataFile, DataSetAddress, Listing, read_listing
 from semilla.corpus.fetching.addresses import find_host
 from semilla.corpus.fetching.downloads import Download, Downloader, describe_failure
 from semilla.corpus.fetching.fetcher import Fetcher
 from semilla.corpus.fetching.pace import PACE
 from semilla.corpus.fetching.policy import FetchFailure, FetchPolicy
-from semilla.corpus.formats.extracted import MAX_FILE_BYTES
 from semilla.errors import InvalidCorpusError, SemillaError
 from semilla.events import Progress
 
@@ -46,7 +45,7 @@ class DataSetFetcher:
         self.address = address
         self._endpoint = find_endpoint()
         fetcher = Fetcher(
-            replace(policy, max_bytes=MAX_FILE_BYTES, pause_s=0.0),
+            replace(policy, max_bytes=MAX_BYTES, pause_s=0.0),
             typed_hosts=frozenset([find_host(self._endpoint)]),
             progress=progress,
             pace=PACE,

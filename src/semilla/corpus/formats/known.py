@@ -92,6 +92,14 @@ def has_known_suffix(name: str) -> bool:
     return PurePosixPath(name).suffix.lower() in SUFFIXES
 
 
+def may_be_large(name: str) -> bool:
+    """Return whether a file of this name is read in pieces, as far as a name tells."""
+    path = PurePosixPath(name)
+    packed = path.suffix.lower() in {*GZIP.suffixes, *ZSTANDARD.suffixes}
+    kind = _BY_SUFFIX.get(PurePosixPath(path.stem if packed else path).suffix.lower())
+    return kind is not None and kind.reads_large != "" and not (packed and kind.reads_large == "path")
+
+
 def is_code(name: str) -> bool:
     """Return whether a file of this name is source code."""
     return _BY_SUFFIX.get(PurePosixPath(name).suffix.lower()) is CODE
