@@ -12,7 +12,7 @@ LARGE_FILE_BYTES = 32 << 20
 """A larger file is read in pieces, if its format allows that."""
 PIECE_BYTES = 2 << 20
 MARKDOWN_BYTES = 1 << 20
-"""Of a piece of Markdown: the parser takes hundreds of times that in memory."""
+"""Of a piece of Markdown: its parser takes about thirty times that in memory."""
 MAX_LABELS = 100_000
 _BLANK_LINES = (b"\n\n", b"\n\r\n", b"\r\r")
 _MESSAGE = re.compile(rb"\n\r?\n(?=From [^\r\n]+\r?\n)")
