@@ -11,8 +11,8 @@ import pytest
 from killed_workers import kill_worker
 
 from semilla.configuration.schema import PipelineConfiguration
-from semilla.corpus import own_files, sources
-from semilla.corpus.formats import pieces
+from semilla.corpus import own_files
+from semilla.corpus.formats import pieces, recoding
 from semilla.errors import InvalidCorpusError, KilledError
 from semilla.events import Event
 from semilla.pipeline.phases import corpus_download
@@ -23,7 +23,8 @@ WORDS = "río casa verde lámpara nadie carta — «sí» the river, old house l
 @pytest.fixture(autouse=True)
 def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files over 4,000 bytes are large, pieces have 3,000, and 1,000 bytes are worth several processes."""
-    monkeypatch.setattr(sources, "LARGE_FILE_BYTES", 4000)
+    monkeypatch.setattr(pieces, "LARGE_FILE_BYTES", 4000)
+    monkeypatch.setattr(recoding, "BLOCK_BYTES", 1000)
     monkeypatch.setattr(pieces, "PIECE_BYTES", 3000)
     monkeypatch.setattr(own_files, "LARGE_FILE_BYTES", 1000)
 
