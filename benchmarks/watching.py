@@ -63,7 +63,7 @@ VARIANTS = ("off", "live", "json", "tensorboard", "site")
 SETTINGS = {
     "corpus_source": "sample",
     "corpus_size_mb": 1,
-    "tokenizer_vocab_size": 2000,
+    "tokenizer_vocab_size": 1000,
     "max_validation_loss": 20.0,
     "training_hyperparameters": {"num_epochs": 1, "num_threads": 1, "precision": "float32"},
 }
@@ -291,6 +291,7 @@ def _prepare_calls(
     from rich.console import Console
     from rich.live import Live
 
+    from semilla.configuration.schema import PipelineConfiguration
     from semilla.errors import PHASES
     from semilla.events import EpochDone, PhaseStarted
     from semilla.pipeline.trackers import TensorBoardTracker
@@ -314,7 +315,8 @@ def _prepare_calls(
     live.follow(EpochDone(EpochMetrics(**EPOCH), is_best=True))
     stack.enter_context(hold_lock(folder))
     heartbeat = stack.enter_context(open_heartbeat(folder))
-    tracker = TensorBoardTracker(folder / "tensorboard", tell=lambda _: None)
+    config = PipelineConfiguration(output_directory=str(folder), tracker="tensorboard")
+    tracker = TensorBoardTracker(config, tell=lambda _: None)
     stack.callback(tracker.close)
     for step in steps:
         live.follow(step)
