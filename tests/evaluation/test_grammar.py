@@ -125,7 +125,7 @@ def test_a_phenomenon_with_too_few_pairs_is_named_and_not_measured(
     numbers = [MinimalPair("es", "number", f"La niña {n}.", f"La niñas {n}.") for n in range(60)]
     gender = [MinimalPair("es", "gender", f"La niña {n}.", f"El niña {n}.") for n in range(50)]
 
-    def make_pairs(language, *, seed, grade, per_phenomenon=60, accept=lambda pair: True, check=None):
+    def make_pairs(language, *, seed, grade, per_phenomenon=60, accept=lambda pair: True, **_):
         pairs = [*numbers[:per_phenomenon], *gender[:per_phenomenon]]
         return [pair for pair in pairs if accept(pair)]
 

@@ -11,6 +11,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from semilla.errors import InterruptedRunError, KilledError
 from semilla.system import endings, interrupts
 from semilla.system.endings import read_marks
 from semilla.training.data import TrainingData, cut_batch, plan_epoch
+from semilla.training.evaluate import evaluate
 from semilla.training.loop import compute_gradients, train
 from semilla.training.micro_batches import (
     GROUP_TARGETS,
@@ -90,6 +92,23 @@ def test_two_processes_compute_what_one_computes(config: PipelineConfiguration, 
     for one, other in zip(together.model.parameters(), alone.model.parameters(), strict=True):
         torch.testing.assert_close(one.grad, other.grad, rtol=1e-3, atol=1e-6)
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
+
+
+def test_two_processes_evaluate_what_one_evaluates(config: PipelineConfiguration, data: TrainingData) -> None:
+    """Held-out batches are measured by both processes, each by one, and added in their order; the bits are the same."""
+    state = build(config)
+    held_out = replace(data.held_out[0], tokens=np.resize(data.held_out[0].tokens, 3 * 32 * 64 + 100))
+    data = replace(data, held_out=(held_out,))
+    with share(config, state, data) as workers:
+        assert workers.count == 2
+        asked: list[str] = []
+        send = workers.processes[0].send
+        workers.processes[0].send = lambda request, *rest: (asked.append(request), send(request, *rest))  # type: ignore[method-assign]
+        together = evaluate(state.model, data, measure=workers.measure)
+        with workers.limit_threads():
+            alone = evaluate(state.model, data)
+    assert together == alone
+    assert asked == ["measure", "measure"]
 
 
 def test_a_batch_with_fewer_rows_than_processes_is_computed_once(

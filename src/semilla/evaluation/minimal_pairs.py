@@ -33,6 +33,7 @@ GRADE_COVERAGE = 0.6
 LEAST_PAIRS = 50
 """Pairs of known words that a phenomenon needs; with fewer the interval is too wide to say anything."""
 PROBE_PAIRS = 10
+PROBE_STORIES = 500
 SEED = 0
 """The same pairs for every run, so that results can be compared."""
 BATCH_TOKENS = 4096
@@ -93,7 +94,12 @@ def _find_grade(language: Language, training_text: str) -> tuple[int, list[Minim
     """
     for grade in range(MAX_GRADE, 0, -1):
         probe = make_pairs(
-            language, seed=SEED, grade=grade, per_phenomenon=PROBE_PAIRS, check=interrupts.check
+            language,
+            seed=SEED,
+            grade=grade,
+            per_phenomenon=PROBE_PAIRS,
+            num_stories=PROBE_STORIES,
+            check=interrupts.check,
         )
         coverage = measure_coverage(probe, training_text)
         if coverage >= GRADE_COVERAGE:

@@ -29,6 +29,8 @@ from semilla.training.mixture import Mixture
 from semilla.training.stored import StoredStream, TokenStore
 
 Windows = npt.NDArray[np.int64]
+HeldOutBatch = tuple[Windows, Windows]
+"""Inputs and targets, [B, T] each; NO_TARGET is no target."""
 Counts = npt.NDArray[np.int64]
 HeldOutTokens = npt.NDArray[np.int32] | npt.NDArray[np.uint16]
 Stream = Tokens | StoredStream
@@ -370,7 +372,7 @@ def cut_held_out(text: HeldOutText, *, length: int) -> Iterator[tuple[Tokens, To
 
 def batch_held_out(
     texts: Iterable[HeldOutText], *, length: int, batch_size: int, step: int = 1
-) -> Iterator[tuple[Windows, Windows]]:
+) -> Iterator[HeldOutBatch]:
     """Inputs and targets, [B, T] each, of windows of ``texts``: all, or with a ``step`` every second, third and so on.
 
     Shorter windows are padded with NO_TARGET. A batch has windows of similar length, and no more tokens than

@@ -8,16 +8,20 @@ from semilla.errors import ValidationFailureError
 from semilla.records.metrics import EpochMetrics
 from semilla.training.data import TrainingData
 from semilla.training.evaluate import evaluate, find_step
+from semilla.training.parallel.workers import Workers
 from semilla.training.state import BestModel, EpochTotals, RunState, StepInfo
 
 
-def finish_epoch(state: RunState, info: StepInfo, *, data: TrainingData) -> tuple[EpochMetrics, bool]:
-    """Evaluate the epoch, append it to the history, keep the weights if they are the best; tell whether they are.
+def finish_epoch(
+    state: RunState, info: StepInfo, *, data: TrainingData, workers: Workers
+) -> tuple[EpochMetrics, bool]:
+    """Evaluate the epoch in all processes, append it to the history, keep the weights if they are the best.
 
+    Returns its metrics, and whether they are the best so far.
     Raises ValidationFailureError and leaves ``state`` unchanged when the validation loss is NaN or infinite: no
     later loss would compare as better than NaN.
     """
-    evaluation = evaluate(state.model, data, step=find_step(data))
+    evaluation = evaluate(state.model, data, step=find_step(data), measure=workers.measure)
     if not math.isfinite(evaluation.loss):
         raise ValidationFailureError(
             f"the validation loss after epoch {info.epoch} is {evaluation.loss}; the epoch does not count. "

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
 from semilla.model.transformer import Transformer
-from semilla.training.data import NO_TARGET, TrainingData, Windows, batch_held_out
+from semilla.training.data import NO_TARGET, HeldOutBatch, TrainingData, batch_held_out
 from semilla.training.loss import sum_token_losses
 from semilla.training.micro_batches import count_micro_batch_rows
 
@@ -32,35 +33,32 @@ def find_step(data: TrainingData) -> int:
 
 
 def evaluate(
-    model: Transformer, data: TrainingData, *, step: int = 1, check: Callable[[], None] = lambda: None
+    model: Transformer,
+    data: TrainingData,
+    *,
+    step: int = 1,
+    measure: Callable[[Iterable[HeldOutBatch]], Iterator[float]] | None = None,
+    check: Callable[[], None] = lambda: None,
 ) -> Evaluation:
     """Measure ``model`` on every validation token of every document, in the precision of its training.
 
     With a ``step`` it is every second, third and so on of the windows; their bytes are estimated from their tokens.
-    ``check`` is called before every batch; it may raise.
+    ``measure`` returns the loss of each batch as ``measure_batch`` does, from several processes for example. ``check``
+    is called before every batch; it may raise.
     """
     was_training = model.training
     model.eval()
+    measure = measure or partial(map, partial(measure_batch, model))
     nats: dict[str, float] = defaultdict(float)
     num_bytes: dict[str, float] = defaultdict(float)
     num_tokens = 0
-
-    @torch.no_grad()
-    def measure_batch(batch: tuple[Windows, Windows]) -> float:
-        check()
-        inputs, targets = (torch.from_numpy(part).to(model.device) for part in batch)
-        is_target = targets != NO_TARGET
-        return sum_token_losses(model(inputs)[is_target], model.output_weight_VD, targets[is_target])
-
     # No more tokens than a training step has; otherwise evaluation would set the peak memory of small batches.
     batch_size = min(data.batch_size, count_micro_batch_rows(data.length))
     for language in dict.fromkeys(text.language for text in data.held_out):
         texts = [text for text in data.held_out if text.language == language]
-        batches = batch_held_out(texts, length=data.length, batch_size=batch_size, step=step)
-        measured = 0
-        for batch in batches:
-            nats[language] += measure_batch(batch)
-            measured += int((batch[1] != NO_TARGET).sum())
+        batches = list(batch_held_out(texts, length=data.length, batch_size=batch_size, step=step))
+        nats[language] = sum(measure(_check_each(batches, check)))
+        measured = sum(int((targets != NO_TARGET).sum()) for _, targets in batches)
         share = measured / max(1, sum(len(text.tokens) for text in texts))
         num_tokens += measured
         num_bytes[language] += share * sum(text.size_bytes for text in texts)
@@ -74,3 +72,17 @@ def evaluate(
             if num_bytes[language]
         },
     )
+
+
+@torch.no_grad()
+def measure_batch(model: Transformer, batch: HeldOutBatch) -> float:
+    """The sum of the losses of a batch's targets in nats."""
+    inputs, targets = (torch.from_numpy(part).to(model.device) for part in batch)
+    is_target = targets != NO_TARGET
+    return sum_token_losses(model(inputs)[is_target], model.output_weight_VD, targets[is_target])
+
+
+def _check_each(batches: Iterable[HeldOutBatch], check: Callable[[], None]) -> Iterator[HeldOutBatch]:
+    for batch in batches:
+        check()
+        yield batch

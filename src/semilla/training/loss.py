@@ -12,12 +12,17 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from semilla.model.seeds import mix_seed
 from semilla.model.transformer import Transformer
 from semilla.training.data import Batch
 from semilla.training.micro_batches import CHUNK_ROWS, cut_target_groups
 from semilla.training.sampled_softmax import Counts, draw_sample, is_worth_sampling
+
+MEASURED_ROWS = 128
+"""Rows of float32 logits computed at a time when the loss is measured. The fastest of 32 to 512 with 2 MB of level-2
+cache."""
 
 
 class Loss(NamedTuple):
@@ -126,9 +131,7 @@ def sum_token_losses(hidden_ND: Tensor, weight_VD: Tensor, targets_N: Tensor) ->
     """Sum of the losses in nats, in float32 throughout: the figure that is reported."""
     total = 0.0
     hidden_ND = hidden_ND.float()
-    for start in range(0, len(targets_N), CHUNK_ROWS):
-        rows = slice(start, start + CHUNK_ROWS)
-        logits_NV = hidden_ND[rows] @ weight_VD.t()
-        target_logits = logits_NV.gather(1, targets_N[rows, None])
-        total += (logits_NV.logsumexp(1).sum() - target_logits.sum()).item()
+    for start in range(0, len(targets_N), MEASURED_ROWS):
+        rows = slice(start, start + MEASURED_ROWS)
+        total += F.cross_entropy(hidden_ND[rows] @ weight_VD.t(), targets_N[rows], reduction="sum").item()
     return total

@@ -256,7 +256,7 @@ def _train(training: Training, workers: Workers) -> None:
         if info.ends_epoch:
             with remaining.timing_epoch_end():
                 training.progress(Activity("evaluating on held-out text"))
-                metrics, is_best = finish_epoch(state, info, data=data)
+                metrics, is_best = finish_epoch(state, info, data=data, workers=workers)
                 training.progress(Activity("drawing samples"))
                 metrics.samples.extend(_draw_samples(training))
                 metrics.sample_outputs.extend(sample.whole for sample in metrics.samples)

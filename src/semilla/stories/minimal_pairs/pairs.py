@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -11,7 +11,7 @@ from semilla.stories.minimal_pairs.english import list_english_mistakes
 from semilla.stories.minimal_pairs.mistakes import Mistake
 from semilla.stories.minimal_pairs.spanish import list_spanish_mistakes
 from semilla.stories.plots import pick
-from semilla.stories.stories import MAX_GRADE, Story, tell_story
+from semilla.stories.stories import MAX_GRADE, tell_story
 from semilla.stories.terms import Language
 
 PAIRS_PER_PHENOMENON = 200
@@ -37,26 +37,29 @@ def make_pairs(
     seed: int,
     grade: int = MAX_GRADE,
     per_phenomenon: int = PAIRS_PER_PHENOMENON,
+    num_stories: int = MAX_STORIES,
     accept: Callable[[MinimalPair], bool] = lambda _: True,
     check: Callable[[], None] = lambda: None,
 ) -> list[MinimalPair]:
     """Make up to ``per_phenomenon`` pairs for every phenomenon of a language; the same seed gives the same pairs.
 
-    They are sentences of stories up to ``grade``.
+    They are sentences of the first ``num_stories`` held-out stories up to ``grade``.
 
     For variety, a story gives a phenomenon at most one pair, and no sentence serves a phenomenon twice. Only pairs
     that ``accept`` accepts count. ``check`` is called before each story; what it raises ends the search.
     """
     mistakes = list_english_mistakes() if language == "en" else list_spanish_mistakes()
     found: dict[str, dict[str, MinimalPair]] = {phenomenon: {} for phenomenon in mistakes}
-    for index in range(MAX_STORIES):
+    for index in range(num_stories):
         check()
         missing = {name: rules for name, rules in mistakes.items() if len(found[name]) < per_phenomenon}
         if not missing:
             break
         story = tell_story(language, seed=seed, index=index, held_out=True, grade=grade)
+        sentences = list(split_sentences(story.text))
         for phenomenon, rules in missing.items():
-            pair = _spoil_story(story, phenomenon, rules, rng=Random(f"{seed}/{index}/{phenomenon}"))  # noqa: S311
+            rng = Random(f"{seed}/{index}/{phenomenon}")  # noqa: S311
+            pair = _spoil(sentences, phenomenon, rules, language=language, rng=rng)
             if pair and accept(pair):
                 found[phenomenon].setdefault(pair.right, pair)
     return [pair for pairs in found.values() for pair in pairs.values()]
@@ -74,13 +77,13 @@ def split_sentences(text: str) -> Iterator[str]:
                 sentence = ""
 
 
-def _spoil_story(
-    story: Story, phenomenon: str, rules: tuple[Mistake, ...], *, rng: Random
+def _spoil(
+    sentences: Sequence[str], phenomenon: str, rules: tuple[Mistake, ...], *, language: Language, rng: Random
 ) -> MinimalPair | None:
-    """A pair from a random place where the story shows the phenomenon; None when it does not."""
+    """A pair from a random place where a story shows the phenomenon; None when it does not."""
     candidates = [
-        MinimalPair(story.language, phenomenon, sentence, wrong)
-        for sentence in split_sentences(story.text)
+        MinimalPair(language, phenomenon, sentence, wrong)
+        for sentence in sentences
         for rule in rules
         for wrong in rule.make_twins(sentence)
     ]

@@ -18,7 +18,8 @@ from semilla.model.transformer import Transformer
 from semilla.system import interrupts
 from semilla.system.allocator import keep_freed_blocks
 from semilla.system.connection import connect_to_parent
-from semilla.training.data import Batch
+from semilla.training.data import Batch, HeldOutBatch
+from semilla.training.evaluate import measure_batch
 from semilla.training.gradients import compute_batch, join_gradients
 from semilla.training.muon import orthogonalize
 from semilla.training.parallel.shared_memory import Shape, SharedMemory
@@ -47,6 +48,10 @@ class Worker:
     def compute(self, batch: Batch) -> float:
         """Leave the gradient of a batch in the worker's block."""
         return compute_batch(self._model, self._gradients, batch, self._counts)
+
+    def measure(self, batch: HeldOutBatch) -> float:
+        """The summed loss of held-out text."""
+        return measure_batch(self._model, batch)
 
     def orthogonalize(self, shapes: Sequence[Shape], dtype: torch.dtype) -> float:
         """Make the matrices at the start of the worker's block orthogonal, in place."""

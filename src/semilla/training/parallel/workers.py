@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import islice
 from math import prod
 from types import TracebackType
 from typing import Any, Self
@@ -27,7 +28,8 @@ from semilla.system.endings import read_marks
 from semilla.system.footprint import read_private_mb
 from semilla.system.processor import can_run_threads
 from semilla.system.ranks import read_place
-from semilla.training.data import Batch, TrainingData
+from semilla.training.data import Batch, HeldOutBatch, TrainingData
+from semilla.training.evaluate import measure_batch
 from semilla.training.gradients import compute_batch, join_gradients
 from semilla.training.micro_batches import count_processes, count_threads, cut_worker_batches
 from semilla.training.muon import Muon, orthogonalize
@@ -140,6 +142,21 @@ class Workers:
             loss += process.receive()
             self.gradients += process.gradients
         return loss
+
+    def measure(self, batches: Iterable[HeldOutBatch]) -> Iterator[float]:
+        """The summed loss of each batch of held-out text in nats, in their order; one batch for each process at a time.
+
+        Raises like ``compute``.
+        """
+        waiting = iter(batches)
+        with self.limit_threads():
+            while group := list(islice(waiting, self.count)):
+                own, *others = group
+                busy = self.processes[: len(others)]
+                for process, batch in zip(busy, others, strict=True):
+                    process.send("measure", batch)
+                yield measure_batch(self._model, own)
+                yield from (process.receive() for process in busy)
 
     def update(self, optimizers: dict[str, torch.optim.Optimizer]) -> None:
         """Step every optimizer; workers orthogonalise matrices for Muon while this process does the rest."""
