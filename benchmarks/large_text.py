@@ -86,14 +86,21 @@ class MemoryWatch:
 
     def __init__(self) -> None:
         self.total_mb = self.largest_mb = self.total_now_mb = 0.0
+        self.own_s = 0.0
+        """Processor seconds of the watch itself, which are many where the machine is busy."""
+        self._is_over = False
         threading.Thread(target=self._watch, daemon=True).start()
 
+    def stop(self) -> None:
+        self._is_over = True
+
     def _watch(self) -> None:
-        while True:
+        while not self._is_over:
             sizes = list(filter(None, map(_read_resident_mb, _list_processes())))
             self.total_now_mb = sum(sizes)
             self.total_mb = max(self.total_mb, self.total_now_mb)
             self.largest_mb = max(self.largest_mb, *sizes, 0.0)
+            self.own_s = time.thread_time()
             time.sleep(POLL_S)
 
 
@@ -140,7 +147,8 @@ def measure(source: Path, output: Path, config: PipelineConfiguration) -> None:
     for name, step in steps.items():
         watch, began_s = MemoryWatch(), sum(os.times()[:4])
         step()
-        seconds = sum(os.times()[:4]) - began_s
+        seconds = sum(os.times()[:4]) - began_s - watch.own_s
+        watch.stop()
         print(
             f"{name}: {seconds:.1f} processor s, {seconds / size_mb:.3f} s/MB, {watch.total_mb:,.0f} MB in all "
             f"processes, {watch.largest_mb:,.0f} MB in the largest"

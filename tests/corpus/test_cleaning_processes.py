@@ -13,6 +13,7 @@ from killed_workers import kill_worker
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.corpus import own_files
 from semilla.corpus.formats import pieces, recoding
+from semilla.corpus.language import load_identifier
 from semilla.errors import InvalidCorpusError, KilledError
 from semilla.events import Event
 from semilla.pipeline.phases import corpus_download
@@ -22,11 +23,12 @@ WORDS = "río casa verde lámpara nadie carta — «sí» the river, old house l
 
 @pytest.fixture(autouse=True)
 def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files over 4,000 bytes are large, pieces have 3,000, and 1,000 bytes are worth several processes."""
+    """Files over 4,000 bytes are large, pieces have 3,000, and 1,000 bytes are a large text."""
     monkeypatch.setattr(pieces, "LARGE_FILE_BYTES", 4000)
     monkeypatch.setattr(recoding, "BLOCK_BYTES", 1000)
     monkeypatch.setattr(pieces, "PIECE_BYTES", 3000)
     monkeypatch.setattr(own_files, "LARGE_FILE_BYTES", 1000)
+    monkeypatch.setattr(corpus_download, "LARGE_BYTES", 1000)
 
 
 @pytest.fixture
@@ -81,6 +83,7 @@ def test_the_corpus_is_the_same_for_any_number_of_processes(
         for count in (1, 2, 3)
     )
     assert one == two == three
+    assert load_identifier.cache_info().currsize == 0  # its memory was given back
     files, said = one
     manifest = json.loads(files["corpus_manifest.json"])
     assert len(manifest["documents"]) > 6

@@ -71,6 +71,8 @@ _UNSPACED_SLACK = 4
 
 def measure_column(blocks: Sequence[list[str]]) -> int | None:
     """Measure the column at which nearly all lines were wrapped; None if they were not, or are verse or records."""
+    if all(len(block) == 1 for block in blocks):
+        return None
     lines = [line for block in blocks for line in block]
     widths = sorted(width for line in lines if (width := _measure_width(line)) >= 40)
     if not widths:
