@@ -1,6 +1,6 @@
-"""Make the files that the tests of the formats read, with pandoc and LibreOffice, from one text.
+"""Make the files that the tests of the formats read, with pandoc, LibreOffice, pyarrow and zstandard, from one text.
 
-    scripts/make_format_samples.py tests/fixtures/formats
+    scripts/make_format_samples.py tests/fixtures/formats --bomb tests/fixtures/bombs/rows.parquet
     scripts/make_format_samples.py DIRECTORY --megabytes 0.2    larger ones, to measure
 
 The text is made of stories, with a list, a table, verse, code and a footnote at its end. The PDF has a running header
@@ -17,6 +17,10 @@ import sys
 import tempfile
 import zipfile
 from pathlib import Path
+
+import pyarrow
+import zstandard
+from pyarrow import parquet
 
 from semilla.stories import generate_corpus
 
@@ -75,12 +79,33 @@ def add_header(source: Path, target: Path) -> None:
             new.writestr(info, data)
 
 
+def write_parquet(rows: list[dict[str, str]], target: Path) -> None:
+    parquet.write_table(pyarrow.Table.from_pylist(rows), target, store_schema=False)
+
+
+def write_bomb(target: Path) -> None:
+    """Two kilobytes with a gigabyte of text: a million rows of one string, which is stored once."""
+    texts = pyarrow.DictionaryArray.from_arrays(
+        pyarrow.array([0] * 1_000_000, pyarrow.int32()), pyarrow.array(["hola mundo " * 100])
+    )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    parquet.write_table(
+        pyarrow.table({"text": texts}),
+        target,
+        compression="zstd",
+        data_page_size=1 << 24,
+        write_statistics=False,
+        store_schema=False,
+    )
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("directory", type=Path)
     parser.add_argument("--megabytes", type=float, default=0.008)
+    parser.add_argument("--bomb", type=Path, metavar="FILE", help="also write a hostile Parquet file")
     arguments = parser.parse_args()
     for program in ("pandoc", "soffice"):
         if shutil.which(program) is None:
@@ -94,6 +119,14 @@ def main() -> int:
         extra = {"txt": ["--to", "plain", "--wrap", "none"], "html": ["--toc"]}.get(suffix, [])
         target = folder / f"sample.{suffix}"
         subprocess.run(["pandoc", "--standalone", *extra, reference, "--output", target], check=True)
+    stories = reference.read_text(encoding="utf-8").removeprefix(HEAD).split("## ")[1:]
+    write_parquet(
+        [{"title": one.partition("\n")[0], "text": one} for one in stories], folder / "sample.parquet"
+    )
+    packed = zstandard.ZstdCompressor().compress((folder / "sample.txt").read_bytes())
+    (folder / "sample.txt.zst").write_bytes(packed)
+    if arguments.bomb:
+        write_bomb(arguments.bomb)
     with tempfile.TemporaryDirectory() as name:
         source = Path(name) / "sample.odt"
         add_header(folder / "sample.odt", source)

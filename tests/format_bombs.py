@@ -2,56 +2,20 @@
 
 from __future__ import annotations
 
-import gzip
-import io
-import json
+import base64
 import random
-import tarfile
-import zipfile
 import zlib
 from collections.abc import Callable
+from pathlib import Path
+
+from format_files import make_tar, make_zip
 
 _EXTERNAL = '<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]>'
 _LAUGHS = "<!DOCTYPE x [<!ENTITY a0 'ha'>{}]>".format(
     "".join(f"<!ENTITY a{n} '{f'&a{n - 1};' * 10}'>" for n in range(1, 12))
 )
+_PARQUET = Path(__file__).parent / "fixtures" / "bombs" / "rows.parquet"
 _WORD = '<w:document xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"><w:body>{}</w:body></w:document>'
-
-
-def make_zip(members: dict[str, bytes], *, level: int = 9) -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=level) as archive:
-        for name, data in members.items():
-            archive.writestr(name, data)
-    return file.getvalue()
-
-
-def make_tables() -> dict[str, bytes]:
-    """Small sound files of the formats that pandoc does not write."""
-    rows = [{"text": f"La niña soñó {n} veces, «así».", "title": f"T{n}"} for n in range(8)]
-    mail = b"From a\nSubject: =?utf-8?q?=C3=B1?=\nContent-Type: multipart/mixed; boundary=x\n\n--x\n\nhola\n--x--\n\n"
-    return {
-        "rows.csv": b"id;text;title\n" + "".join(f'{n};"uno, ""dos""\n{n}";t\n' for n in range(8)).encode(),
-        "rows.jsonl": "\n".join(map(json.dumps, rows)).encode(),
-        "rows.json": json.dumps({"rows": rows}).encode(),
-        "film.srt": b"".join(
-            b"%d\n00:00:01,000 --> 00:00:02,000\n<i>hola</i> %d\n\n" % (n, n) for n in range(8)
-        ),
-        "box.mbox": mail * 3,
-        "code.py": b"def f(x):\n\treturn x\n" * 8,
-        "all.zip": make_zip({"a.txt": b"hola " * 99, "b/c.md": b"# Hola\n\n- uno\n"}),
-        "all.tar": _make_tar("a.txt", b"hola " * 99),
-        "a.txt.gz": gzip.compress(b"hola " * 99, mtime=0),
-    }
-
-
-def _make_tar(name: str, data: bytes) -> bytes:
-    file = io.BytesIO()
-    with tarfile.open(fileobj=file, mode="w") as archive:
-        info = tarfile.TarInfo(name)
-        info.size = len(data)
-        archive.addfile(info, io.BytesIO(data))
-    return file.getvalue()
 
 
 def _zeros(size_mb: int) -> bytes:
@@ -63,6 +27,85 @@ def _zeros(size_mb: int) -> bytes:
 
 def bomb_gzip(draw: random.Random) -> bytes:
     return _zeros(draw.choice([129, 200]))
+
+
+def bomb_zstandard(draw: random.Random) -> bytes:
+    """Blocks that repeat one byte 128 KB long (RFC 8878, section 3.1.1.2), 4 bytes each."""
+    block = (1 << 17 << 3 | 1 << 1).to_bytes(3, "little") + draw.choice([b"\0", b"a"])
+    return b"\x28\xb5\x2f\xfd\x00\x38" + block * draw.choice([1100, 20_000])
+
+
+def bomb_text(draw: random.Random) -> bytes:
+    """Words that pack to a thousandth: nothing but their number tells them from a text."""
+    words = draw.choice([b"hola ", b"hola mundo\n", b"uno,dos\n"]) * 3_000_000
+    return make_zip(
+        {f"{n}.{draw.choice(['txt', 'csv', 'md', 'html'])}": words for n in range(draw.choice([1, 9]))}
+    )
+
+
+def bomb_parquet(draw: random.Random) -> bytes:
+    """A million rows of one text of a kilobyte, which stands in the file once."""
+    return _PARQUET.read_bytes()
+
+
+def bomb_rows(draw: random.Random) -> bytes:
+    """Numbers, rows and columns without end in JSON and CSV."""
+    many = draw.choice([10_000, 300_000])
+    return draw.choice(
+        [
+            b'{"text":' + b"9" * many + b"}",
+            b'{"text":1e' + b"9" * many + b"}",
+            b'{"a":"",' * 9 + b'"b":"' + b"\\ud800" * many + b'"}' + b"}" * 9,
+            b"{" + b'"a":1,' * many + b'"text":"hola"}',
+            b"text," * many + b"\n" + b"hola," * many,
+            b'text\n"' + b"hola\n" * many,
+            b'text\n"' + b'""' * many,
+            b"text\n" + b"a\n" * many,
+        ]
+    )
+
+
+def bomb_mail(draw: random.Random) -> bytes:
+    """Messages in messages, boundaries without end, or a hundred thousand empty messages."""
+    depth = draw.choice([100, 5000])
+    nested = b"".join(
+        b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (n, n) for n in range(depth)
+    )
+    return draw.choice(
+        [
+            b"From a\n" + nested + b"\nhola",
+            b"From a\n" + b"Content-Type: message/rfc822\n\n" * depth + b"\nhola",
+            b"From a\n\n\n" * depth * 20,
+            b"From a\nSubject: " + b"=?utf-8?q?=C3=B1?= " * depth * 4 + b"\n\nhola",
+            b"From a\n" + b"X: y\n" * depth * 20 + b"\nhola",
+            b"From a\nContent-Type: text/plain; charset=" + b"x" * depth + b"\n\nhola",
+            b"From a\nContent-Transfer-Encoding: base64\n\n" + base64.b64encode(b"hola " * depth * 200),
+        ]
+    )
+
+
+def bomb_marks(draw: random.Random) -> bytes:
+    """Marks that open and never close, for readers that look for their end: Markdown, subtitles, RTF, pages."""
+    return draw.choice(
+        [
+            *(b"[", b"[![", b"*a", b"`", b"<a", b"<!--", b"&", b"| ", b"- ", b"\n\n", b" \n", b"#", b"]("),
+            *(
+                b"1\n00:00:01,000 --> 00:00:02,000\n",
+                b"{\\rtf1 \\'ff",
+                b"\\u-9?",
+                b"\xcc\x81",
+                b"\xe2\x80\x8d",
+            ),
+            *(
+                b"{\\rtf1\\bin999999999 ",
+                b"<table><td rowspan=9999999>",
+                b"<p title='",
+                b"\t",
+                b"a\x08",
+                b"\x1b[",
+            ),
+        ]
+    ) * draw.choice([10_000, 100_000])
 
 
 def bomb_nested_zip(draw: random.Random) -> bytes:
@@ -162,11 +205,17 @@ def escape_archive(draw: random.Random) -> bytes:
     name = draw.choice(
         ["../../evil.txt", "/etc/evil.txt", "a/../../evil.txt", "..\\evil.txt", "C:\\evil.txt"]
     )
-    return draw.choice([make_zip({name: b"evil"}), _make_tar(name, b"evil")])
+    return draw.choice([make_zip({name: b"evil"}), make_tar(name, b"evil")])
 
 
 BOMBS: tuple[Callable[[random.Random], bytes], ...] = (
     bomb_gzip,
+    bomb_zstandard,
+    bomb_text,
+    bomb_parquet,
+    bomb_rows,
+    bomb_mail,
+    bomb_marks,
     bomb_nested_zip,
     bomb_many_members,
     bomb_xml,

@@ -12,6 +12,7 @@ import atexit
 import contextlib
 import io
 import json
+import os
 import random
 import re
 import tempfile
@@ -23,8 +24,10 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import psutil
 from forgery import forge_archive, read_entries
-from format_bombs import BOMBS, PACKERS, make_tables
+from format_bombs import BOMBS, PACKERS
+from format_files import damage_inside, load_samples
 from servers import LoopbackServer, send_raw, stall
 
 from semilla import cli
@@ -51,10 +54,17 @@ from semilla.pipeline.phases import corpus_download
 from semilla.records import names
 from semilla.records.metrics import EpochMetrics, TrainingMetrics, write_metrics
 from semilla.records.status import PipelineStatus, write_status
+from semilla.system.footprint import read_memory_mb
 from semilla.terminal.console import print_error
 
-LIMIT_S = 60.0
-"""Far more than any case takes, for a busy machine."""
+LIMIT_S = 30.0
+"""Processor time of a case, with that of its child; ten times what any takes."""
+HANG_S = 600.0
+"""By the clock, for a busy machine: what takes as long and no processor time waits for something."""
+LIMIT_MB = 2048.0
+"""By how much one case may raise the peak memory of its process. The confined child has a limit of its own."""
+LIMIT_CHARACTERS = 1000
+"""Of the line that says what is wrong."""
 TEXT = "".join(f"La niña soñó {n} veces con el mar: “The cat is here!” 🌱\n" for n in range(60))
 START, END = (f"*** {word} OF THE PROJECT GUTENBERG EBOOK X ***" for word in ("START", "END"))
 PATIENCE = FetchPolicy(
@@ -112,7 +122,17 @@ class Verdict:
     exit_code: int
     category: str | None
     elapsed_s: float
+    processor_s: float
     problem: str | None
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a case took: by the clock, of processors, and by how much the peak memory of this process rose."""
+
+    elapsed_s: float
+    processor_s: float
+    grown_mb: float
 
 
 def judge(target: str, number: int) -> Verdict:
@@ -121,20 +141,33 @@ def judge(target: str, number: int) -> Verdict:
     output, errors = io.StringIO(), io.StringIO()
     with tempfile.TemporaryDirectory(prefix="semilla-fuzz-") as name:
         folder = Path(name)
-        start_s = time.monotonic()
+        start_s, processor_s, peak_mb = time.monotonic(), measure_processor_s(), read_memory_mb()[1]
         with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
             exit_code = TARGETS[target](draw, folder)
-        elapsed_s = time.monotonic() - start_s
+        cost = Cost(
+            elapsed_s=round(time.monotonic() - start_s, 3),
+            processor_s=round(measure_processor_s() - processor_s, 3),
+            grown_mb=read_memory_mb()[1] - peak_mb,
+        )
         left = [path.name for path in folder.rglob(".semilla-*.tmp")]
     found = re.match(r"error\[(\w+)\] ", errors.getvalue())
-    problem = find_problem(exit_code, output.getvalue(), errors.getvalue(), elapsed_s=elapsed_s, left=left)
-    return Verdict(target, number, exit_code, found[1] if found else None, round(elapsed_s, 3), problem)
+    problem = find_problem(exit_code, output.getvalue(), errors.getvalue(), cost=cost, left=left)
+    category = found[1] if found else None
+    return Verdict(target, number, exit_code, category, cost.elapsed_s, cost.processor_s, problem)
 
 
-def find_problem(
-    exit_code: int, output: str, errors: str, *, elapsed_s: float, left: list[str]
-) -> str | None:
-    """The first fault of an outcome: exit code, lines, category, escapes, time or files left behind."""
+def measure_processor_s() -> float:
+    """Processor time of this process, of its children that ended, and of the confined child."""
+    times = os.times()
+    own_s = times.user + times.system + times.children_user + times.children_system
+    child = open_reader()._child if open_reader.cache_info().currsize else None
+    with contextlib.suppress(psutil.Error):
+        own_s += sum(psutil.Process(child.pid).cpu_times()[:2]) if child else 0.0
+    return own_s
+
+
+def find_problem(exit_code: int, output: str, errors: str, *, cost: Cost, left: list[str]) -> str | None:
+    """The first fault of an outcome: exit code, lines, category, escapes, time, memory or files left behind."""
     heads = [line for line in errors.splitlines() if not line.startswith("  ")]
     words = [re.split(r"[:\[]", line)[0] for line in heads]
     category = re.match(r"error\[(\w+)\]", errors)
@@ -145,7 +178,11 @@ def find_problem(
         and words != ["error", "kept", "next", "help"],
         "no category": bool(exit_code) and (category is None or category[1] not in CATEGORIES),
         "control characters on the terminal": escape_controls(output + errors) != output + errors,
-        f"took {elapsed_s:.1f} s": elapsed_s > LIMIT_S,
+        f"one line has {len(errors.partition(chr(10))[0]):,} characters": len(errors.partition("\n")[0])
+        > LIMIT_CHARACTERS,
+        f"took {cost.processor_s:.1f} s of processor time": cost.processor_s > LIMIT_S,
+        f"took {cost.elapsed_s:.1f} s": cost.elapsed_s > HANG_S,
+        f"took {cost.grown_mb:.0f} MB": cost.grown_mb > LIMIT_MB,
         f"left behind: {left}": bool(left),
     }
     return next((text for text, is_fault in faults.items() if is_fault), None)
@@ -522,23 +559,24 @@ def attack_tokenizer(draw: random.Random, folder: Path) -> int:
 @cache
 def open_reader() -> ConfinedReader:
     """One child for all cases of this process."""
-    reader = ConfinedReader(timeout_s=LIMIT_S)
+    reader = ConfinedReader(timeout_s=2 * LIMIT_S)
     atexit.register(reader.stop)
     return reader
 
 
-@cache
-def load_samples() -> dict[str, bytes]:
-    """A sound file of every format."""
-    folder = Path(__file__).parent / "fixtures" / "formats"
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())} | make_tables()
-
-
 def attack_formats(draw: random.Random, folder: Path) -> int:
-    """A file of any format, damaged, or a bomb or loop made for it; read in the confined child of all cases."""
+    """A file of any format, damaged outside or inside, or a bomb or loop made for it; read in one child for all."""
     samples = load_samples()
     name = draw.choice(sorted(samples))
-    data = damage(draw, samples[name]) if draw.random() < 0.98 else draw.choice(BOMBS)(draw)
+    match draw.randrange(100):
+        case 0 | 1:
+            data = draw.choice(BOMBS)(draw)
+        case part if part < 60:
+            data = damage_inside(draw, samples[name], damage)
+        case _:
+            data = damage(draw, samples[name])
+    if draw.random() < 0.1:
+        name = draw.choice(sorted(samples))
     if draw.random() < 0.1:
         data = draw.choice(PACKERS)(name, data)
         name += ".zip"

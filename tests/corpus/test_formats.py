@@ -301,6 +301,26 @@ def test_members_that_are_not_read_are_named(reader: ConfinedReader) -> None:
     assert [one.reason for one in left_out] == ["link"] * 4
 
 
+def test_what_packs_to_a_thousandth_is_refused(reader: ConfinedReader) -> None:
+    """Two megabytes of one word are a bomb; a log that packs to a fortieth is not, nor is half a megabyte."""
+    bomb = b"hola " * 400_000
+    log = b"".join(
+        b"12:%02d:%02d connected to host %d\n" % (n // 60 % 60, n % 60, n % 7) for n in range(60_000)
+    )
+    for data, is_refused in ((bomb, True), (log, False), (bomb[: 1 << 19], False)):
+        packed = {
+            "a.txt.gz": gzip.compress(data),
+            "a.zip": make_zip({"a.txt": data}),
+            "a.tgz": make_tar({"a.txt": data}),
+            "a.txt.zst": make_zstandard(data),
+        }
+        for name, archive in packed.items():
+            files, left_out = read_all(archive, name, reader)
+            assert [one.reason for one in left_out] == ["too large"] * is_refused, name
+            assert len(files) == (not is_refused)
+            assert all("times its size" in one.error.message for one in left_out)
+
+
 def test_encrypted_files_are_said_to_be(reader: ConfinedReader) -> None:
     """A ZIP member under a password."""
     data = bytearray(make_zip({"a.txt": b"secret"}))

@@ -12,6 +12,7 @@ from semilla.configuration.settings import to_command
 from semilla.corpus.cleaning.clean import CleanText, clean_text
 from semilla.corpus.cleaning.layout import describe_layout
 from semilla.corpus.cleaning.repair import Repaired, repair_text
+from semilla.corpus.formats.encodings import find_better_encoding
 from semilla.corpus.formats.extracted import LONE_SURROGATES, Extracted, ReadOptions
 from semilla.corpus.formats.plain_text import UndecodableError
 from semilla.corpus.formats.reading import FileText
@@ -120,12 +121,30 @@ def prepare_file(
     )
     asked = _find_asked_layout(first, config)
     document = describe(clean, title=first.title or found.title, origin=origin, layout=asked)
+    remarks.add_notes(document.note for document in found.documents)
     for _, one in cleaned:
         remarks.add_personal_data(count_personal_data(one.text), name=found.name)
     document.author, document.language = clean.author or first.author, first.language
     document.removed = dict(Counter(first.removed) + Counter(clean.removed))
     document.replaced = dict(Counter(first.replaced) + Counter(clean.replaced))
-    return document if len(cleaned) == 1 else _join(cleaned, document, title=found.title, layout=asked)
+    if len(cleaned) > 1:
+        document = _join(cleaned, document, title=found.title, layout=asked)
+    document.warnings += _doubt_encoding(found)
+    return document
+
+
+def _doubt_encoding(found: FileText) -> list[str]:
+    """Warn about a file whose encoding was declared or given, and that another fits better."""
+    encoding = found.documents[0].encoding
+    if encoding.startswith("utf"):
+        return []
+    guess = find_better_encoding("\n".join(document.text for document in found.documents), encoding)
+    if guess is None:
+        return []
+    return [
+        f"{found.name} was read as {encoding}, but in {guess.encoding} it reads: {guess.line} - if that is right, "
+        f"save it as UTF-8, or give --corpus-encoding {guess.encoding} if the file declares nothing"
+    ]
 
 
 def _find_asked_layout(document: Extracted, config: PipelineConfiguration) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +33,9 @@ class Remarks:
     _personal: Counter[str] = field(default_factory=Counter)
     _personal_names: dict[str, None] = field(default_factory=dict)
     _joined: list[tuple[str, int]] = field(default_factory=list)
+    _columns: list[str] = field(default_factory=list)
+    _columns_example: str = ""
+    _notes: dict[str, None] = field(default_factory=dict)
     _markup: dict[str, list[str]] = field(default_factory=dict)
     _examples: dict[str, str] = field(default_factory=dict)
 
@@ -53,6 +56,9 @@ class Remarks:
             )
         if clean.replaced.get("line_breaks"):
             self._joined.append((name, clean.replaced["line_breaks"]))
+        if clean.columns:
+            self._columns.append(name)
+            self._columns_example = self._columns_example or clean.columns
         markup = find_markup(clean.text)
         if markup:
             kind, example = markup
@@ -75,9 +81,16 @@ class Remarks:
         self._repair_example = self._repair_example or later._repair_example
         self._personal.update(later._personal)
         self._personal_names.update(later._personal_names)
+        self._columns += later._columns
+        self._columns_example = self._columns_example or later._columns_example
+        self._notes.update(later._notes)
         for kind, names_of_kind in later._markup.items():
             self._markup.setdefault(kind, []).extend(names_of_kind)
         self._examples = later._examples | self._examples
+
+    def add_notes(self, notes: Iterable[str]) -> None:
+        """Note what the reader of a file has to say."""
+        self._notes.update((note, None) for note in notes if note)
 
     def add_lone_surrogates(self, count: int, *, name: str) -> None:
         """Note how many halves of surrogate pairs a file had."""
@@ -98,47 +111,54 @@ class Remarks:
 
     def tell(self, progress: Progress) -> None:
         """Say what was collected."""
+        for note in self._list_notes():
+            progress(note)
+        for warning in self._list_warnings():
+            progress(warning)
+
+    def _list_notes(self) -> Iterator[Note]:
         if self._removed:
-            progress(
-                Note(f"Cleaning left out {_name_some(self._removed)}; {names.CORPUS_MANIFEST} counts it.")
-            )
-        for remark in self._around[:_NUM_NAMED]:
-            progress(Note(f"{remark}."))
+            yield Note(f"Cleaning left out {_name_some(self._removed)}; {names.CORPUS_MANIFEST} counts it.")
+        for remark in (*self._around[:_NUM_NAMED], *list(self._notes)[:_NUM_NAMED]):
+            yield Note(f"{remark}.")
+        if len(self._notes) > _NUM_NAMED:
+            yield Note(f"So it is in {len(self._notes) - _NUM_NAMED:,} more files.")
         if self._joined:
             total = sum(count for _, count in self._joined)
             texts = _name_some([name for name, _ in self._joined])
-            progress(Note(f"{total:,} wrapped lines were joined into paragraphs in {texts}."))
+            yield Note(f"{total:,} wrapped lines were joined into paragraphs in {texts}.")
         if self._repaired:
             total = sum(self._repaired.values())
             texts = _name_some(list(self._repaired))
-            progress(
-                Note(
-                    f"{total:,} characters that were encoded twice were mended in {texts}: {self._repair_example}."
-                )
+            yield Note(
+                f"{total:,} characters that were encoded twice were mended in {texts}: {self._repair_example}."
             )
+
+    def _list_warnings(self) -> Iterator[Warned]:
         if self._personal:
             found = " and ".join(f"{count:,} {kind}" for kind, count in self._personal.items())
-            progress(
-                Warned(
-                    f"the text has {found} (in {_name_some(list(self._personal_names))}), which a model may repeat",
-                    topic="personal_data",
-                )
+            texts = _name_some(list(self._personal_names))
+            yield Warned(
+                f"the text has {found} (in {texts}), which a model may repeat", topic="personal_data"
             )
         if self._lone:
             total = sum(count for _, count in self._lone)
             texts = _name_some([name for name, _ in self._lone])
-            progress(
-                Warned(
-                    f"{texts}: half characters (lone surrogates, such as \\ud800 in JSON) became U+FFFD: {total:,}",
-                    topic="characters",
-                )
+            yield Warned(
+                f"{texts}: half characters (lone surrogates, such as \\ud800 in JSON) became U+FFFD: {total:,}",
+                topic="characters",
+            )
+        if self._columns:
+            yield Warned(
+                f"{_name_some(self._columns)}: two columns of text stand side by side, and each line will be "
+                f"learned across both ({self._columns_example}); give the document that the text came from, "
+                "or copy one column after the other",
+                topic="invalid_corpus",
             )
         for kind, texts_with in self._markup.items():
-            progress(
-                Warned(
-                    f"{_name_some(texts_with)}: {kind} will be learned as text: {self._examples[kind]}",
-                    topic="invalid_corpus",
-                )
+            yield Warned(
+                f"{_name_some(texts_with)}: {kind} will be learned as text: {self._examples[kind]}",
+                topic="invalid_corpus",
             )
 
 
@@ -157,5 +177,7 @@ def _describe_kind(kind: str, count: int, example: str | None) -> str:
 
 
 def _name_some(all_names: Sequence[str]) -> str:
-    more = len(all_names) - _NUM_NAMED
-    return ", ".join(all_names[:_NUM_NAMED]) + (f" and {more:,} more" if more > 0 else "")
+    """The first names; the pieces of a large file have one."""
+    found = list(dict.fromkeys(all_names))
+    more = len(found) - _NUM_NAMED
+    return ", ".join(found[:_NUM_NAMED]) + (f" and {more:,} more" if more > 0 else "")

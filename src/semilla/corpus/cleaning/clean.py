@@ -15,6 +15,7 @@ from semilla.corpus.cleaning.boilerplate import strip_boilerplate, strip_marks
 from semilla.corpus.cleaning.gutenberg import Pieces, opens_like_gutenberg, separate_books
 from semilla.corpus.cleaning.layout import Layout, join_lines
 from semilla.corpus.cleaning.ledger import Ledger, Step
+from semilla.corpus.cleaning.printed_columns import find_columns
 from semilla.corpus.formats.detect import TERMINAL_CODES
 from semilla.corpus.formats.mojibake import find_double_encoding
 from semilla.corpus.formats.plain_text import decode_text
@@ -56,6 +57,8 @@ class CleanText:
     """Length of the text before cleaning."""
     own_characters: int = 0
     """Characters of text before, between and after the books, if the file has any."""
+    columns: str | None = None
+    """A line of two columns of prose that stand side by side, if the text has such columns."""
     warnings: tuple[str, ...] = ()
 
 
@@ -109,6 +112,7 @@ def clean_text(
         examples=ledger.examples,
         decoded_characters=len(decoded),
         own_characters=separated.own_characters,
+        columns=find_columns(text),
         replaced={kind: count for kind, count in sorted(ledger.replaced.items()) if count},
         warnings=(
             *_list_warnings(separated, text, name=name),

@@ -105,7 +105,7 @@ def find_own_column(lines: list[str]) -> int | None:
         for line, after in pairs
     )
     num_continuing = sum(goes_on(line, after) for line, after in full)
-    num_inner, num_ends = _count_punctuation(lines)
+    num_inner, num_ends = count_punctuation(lines)
     is_prose = len(full) >= 2 and 2 * num_continuing >= len(full) and num_inner > num_ends
     # In Chinese verse, each line ends in a comma or a stop, and has another inside.
     is_prose = is_prose and 2 * num_ends < len(lines)
@@ -134,7 +134,7 @@ def are_cut_at_one_column(pairs: Sequence[tuple[str, str]]) -> bool:
     return sum("  " in line.strip() for line in lines) < _MIN_JUSTIFIED_SHARE * len(lines)
 
 
-def _count_punctuation(lines: Sequence[str]) -> tuple[int, int]:
+def count_punctuation(lines: Sequence[str]) -> tuple[int, int]:
     """Count the punctuation marks inside lines, and the lines but the last that end in one."""
     num_inner = sum(len(_INNER_PUNCTUATION.findall(line)) for line in lines)
     return num_inner, sum(_PUNCTUATED.search(line) is not None for line in lines[:-1])
@@ -151,7 +151,7 @@ def is_prose(lines: list[str], full: Sequence[bool], wrapped: Sequence[bool]) ->
     num_full = sum(full)
     if num_full >= 3 and not any(map(goes_on, compress(lines, full), compress(lines[1:], full))):
         # Verse or a list with long lines, unless sentences end inside them.
-        num_inner, num_ends = _count_punctuation(lines)
+        num_inner, num_ends = count_punctuation(lines)
         if num_full >= 6 or num_inner <= 2 * num_ends:
             return False
     if not num_full and not _is_wrapped_early(lines):

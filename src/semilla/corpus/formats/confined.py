@@ -27,6 +27,7 @@ TIMEOUT_S = 120.0
 _POLL_S = 0.2
 _PIECE_BYTES = 1 << 16
 _MAX_OUTPUT_BYTES = 4 * MAX_FILE_BYTES
+"""JSON takes up to six bytes for a character."""
 
 
 class ConfinedReader:
@@ -58,12 +59,15 @@ class ConfinedReader:
     def read(self, data: bytes, options: ReadOptions, *, module: str, name: str) -> Iterator[Extracted]:
         """Yield the documents of a file. Raises UnreadableError when the reader fails or passes a limit."""
         task = {"module": module, "name": name, "size": len(data), "options": asdict(options)}
-        num_bytes = 0
+        num_bytes = num_characters = 0
         for document, line in self._receive(task, [data], name=name):
             num_bytes += len(line)
-            if num_bytes > _MAX_OUTPUT_BYTES:
+            num_characters += len(document.text)
+            if num_bytes > _MAX_OUTPUT_BYTES or num_characters > MAX_FILE_BYTES:
                 self.stop()
-                raise UnreadableError(f"{name} holds more text than a file may", reason="too large")
+                raise UnreadableError(
+                    f"{name} holds more than {MAX_FILE_BYTES >> 20} MB of text", reason="too large"
+                )
             yield document
 
     def read_stream(

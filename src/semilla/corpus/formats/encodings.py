@@ -9,7 +9,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from semilla.configuration.encodings import find_encoding
 from semilla.corpus.formats.detect import HEAD_BYTES
@@ -37,6 +37,7 @@ _COMMON = (  # noqa: SIM905 - a list of names reads better so
 ).split()
 """What is tried, the more usual first, before what charset-normalizer finds likely."""
 _MIN_FIT = 0.5
+_GOOD_FIT, _CLEARLY_BETTER = 0.9, 0.1
 _MIN_OTHERS = 20
 _VOWELS = "аеиоуαειοάέίό"
 _MIN_VOWELS = 0.2
@@ -78,10 +79,11 @@ _OTHER_SCRIPTS = re.compile(
 
 @dataclass(frozen=True)
 class Guess:
-    """An encoding that may be right, and a line of the text as it decodes it."""
+    """An encoding that may be right, a line of the text as it decodes it, and how well its letters fit a language."""
 
     encoding: str
     line: str
+    fit: float
 
 
 def find_unmarked_encoding(data: bytes) -> str | None:
@@ -159,12 +161,23 @@ def guess_encoding(data: bytes) -> Guess | None:
             continue
         fit = _measure_fit(text) * (_measure_simplified_share(text) if encoding == "gb18030" else 1)
         if fit > best_fit + 0.005 and _decodes(data, encoding):
-            best, best_fit = Guess(encoding, _find_line(text)), fit
+            best, best_fit = Guess(encoding, _find_line(text), fit), fit
     if best is None or best_fit < _MIN_FIT:
         return None
     encoding = _find_usual_name(sample, best.encoding)
     is_latin_1 = encoding == "cp1252" and not re.search(rb"[\x80-\x9f]", data)
-    return Guess("latin-1" if is_latin_1 else encoding, best.line)
+    return replace(best, encoding="latin-1" if is_latin_1 else encoding)
+
+
+def find_better_encoding(text: str, encoding: str) -> Guess | None:
+    """Guess again for a text that was decoded as its file or somebody says; None if no other encoding fits better."""
+    try:
+        data = text.encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        return None
+    fit = _measure_fit(_take_sample(data).decode(encoding))
+    guess = guess_encoding(data) if fit < _GOOD_FIT else None
+    return guess if guess and guess.fit > fit + _CLEARLY_BETTER else None
 
 
 def _list_candidates(sample: bytes) -> Iterator[str]:

@@ -64,6 +64,8 @@ class Extracted:
     layout: Literal["auto", "prose", "lines", "verbatim"] = "lines"
     removed: dict[str, int] = field(default_factory=dict)
     replaced: dict[str, int] = field(default_factory=dict)
+    note: str = ""
+    """A fact about the file that its reader tells the user, with its first document."""
 
 
 @dataclass(frozen=True)

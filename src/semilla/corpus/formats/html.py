@@ -250,6 +250,8 @@ def _is_dropped(node: Any, tag: str, *, is_inside: bool) -> bool:
         _NOT_TEXT_ROLES & set(role.split())
         or "hidden" in attributes
         or attributes.get("aria-hidden") == "true"
+        or (tag == "div" and attributes.get("title") in {"header", "footer"})  # as LibreOffice writes them
+        or "display:none" in (attributes.get("style") or "").replace(" ", "").lower()
     ):
         return True
     if tag in {"a", "sup"}:

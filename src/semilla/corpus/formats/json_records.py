@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO
 
+from semilla.corpus.formats.cells import find_text
 from semilla.corpus.formats.columns import read_rows
 from semilla.corpus.formats.extracted import Extracted, ReadOptions, UnreadableError
 from semilla.corpus.formats.plain_text import decode_text
@@ -42,12 +43,12 @@ def _parse(text: str, *, name: str) -> Any:
 
 
 def _find_records(value: Any) -> list[Any]:
-    """The list of objects that a file is, or holds under one of its names; else the file is one object."""
+    """The list of objects that a file is, or the one with most text that it holds; else the file is one object."""
     if isinstance(value, list):
         return value
     if isinstance(value, dict):
         lists = [one for one in value.values() if isinstance(one, list) and one and isinstance(one[0], dict)]
-        return max(lists, key=len) if lists else [value]
+        return max(lists, key=lambda one: len(find_text(one))) if lists else [value]
     return [value]
 
 

@@ -39,8 +39,8 @@ MARKDOWN = Format("Markdown", (".md", ".markdown"), "markdown", is_light=True, r
 HTML = Format("HTML", (".html", ".htm", ".xhtml"), "html", ("selectolax",))
 PDF = Format("PDF", (".pdf",), "pdf", ("pypdfium2",))
 EPUB = Format("EPUB", (".epub",), "epub", ("selectolax", "defusedxml"))
-WORD = Format("Word", (".docx",), "word", ("defusedxml",))
-OPENDOCUMENT = Format("OpenDocument", (".odt",), "opendocument", ("defusedxml",))
+WORD = Format("Word", (".docx", ".docm", ".dotx"), "word", ("defusedxml",))
+OPENDOCUMENT = Format("OpenDocument", (".odt", ".ott"), "opendocument", ("defusedxml",))
 RTF = Format("RTF", (".rtf",), "rtf", ("striprtf",))
 JSON = Format("JSON", (".json",), "json_records", is_light=True)
 MAILBOX = Format("mailbox", (".mbox", ".eml"), "mailbox", reads_large="cut")
@@ -84,6 +84,7 @@ _SIGNATURES = {
 _INSIDE_ZIP = {
     "application/epub+zip": EPUB,
     "application/vnd.oasis.opendocument.text": OPENDOCUMENT,
+    "application/vnd.oasis.opendocument.text-template": OPENDOCUMENT,
 }
 
 

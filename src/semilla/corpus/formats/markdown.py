@@ -13,9 +13,13 @@ from markdown_it.token import Token
 from semilla.corpus.formats.extracted import Extracted, ReadOptions
 from semilla.corpus.formats.plain_text import decode_text
 
-_FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.S)
-_TITLE = re.compile(r"""^title:[ \t]*["']?(.+?)["']?[ \t]*$""", re.M | re.I)
-_LANGUAGE = re.compile(r"""^lang(?:uage)?:[ \t]*["']?([a-z]{2})\b""", re.M | re.I)
+_FRONT_MATTER = re.compile(r"\A(---|\+\+\+)[ \t]*\n(.*?)\n(?:\1|\.\.\.)[ \t]*(?:\n|\Z)", re.S)
+"""Of YAML or TOML."""
+_TITLE = re.compile(r"""^title[ \t]?[:=][ \t]*["']?(.+?)["']?[ \t]*$""", re.M | re.I)
+_LANGUAGE = re.compile(r"""^lang(?:uage)?[ \t]?[:=][ \t]*["']?([a-z]{2})\b""", re.M | re.I)
+_EMBEDDED = re.compile(r"!\[\[[^\[\]\n]{1,200}\]\]")
+_WIKI_LINK = re.compile(r"\[\[(?:[^\[\]|\n]{1,200}\|)?([^\[\]|\n]{1,200})\]\]")
+"""Of notes: a page, and perhaps the words that stand for it."""
 _NOTE_START = re.compile(r"^\[\^[^\]\s]{1,40}\]:[ \t]*", re.M)
 _NOTE_MARK = re.compile(r"\[\^[^\]\s]{1,40}\]")
 _INLINE_TAG = re.compile(r"</?[A-Za-z!][^<>]*>")
@@ -26,7 +30,7 @@ def read(data: bytes, options: ReadOptions, *, name: str) -> Iterator[Extracted]
     text, encoding = decode_text(data, name=name, encoding=options.encoding)
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     front = _FRONT_MATTER.match(text)
-    facts = front[1] if front else ""
+    facts = front[2] if front else ""
     body = _NOTE_START.sub("", text[front.end() :] if front else text)
     title, language = _TITLE.search(facts), _LANGUAGE.search(facts)
     tokens = _make_parser().parse(body)
@@ -85,7 +89,7 @@ def _write_inline(token: Token) -> str:
         elif child.type == "softbreak":
             parts.append(" ")
         elif child.type == "text":
-            parts.append(_NOTE_MARK.sub("", child.content))
+            parts.append(_WIKI_LINK.sub(r"\1", _EMBEDDED.sub("", _NOTE_MARK.sub("", child.content))))
         elif child.type == "code_inline":
             parts.append(child.content)
     return "".join(parts)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from semilla.corpus.formats.extracted import Extracted, ReadOptions, UnreadableError, shorten_language
-from semilla.corpus.formats.packages import Package, join_blocks
+from semilla.corpus.formats.packages import Package, find_outer, join_blocks
 
 _TEXT, _TABLE, _OFFICE, _STYLE = (
     f"{{urn:oasis:names:tc:opendocument:xmlns:{one}:1.0}}" for one in ("text", "table", "office", "style")
@@ -85,7 +85,7 @@ def _list_items(node: Any, notes: list[str]) -> Iterator[str]:
 
 
 def _list_rows(node: Any, notes: list[str]) -> Iterator[str]:
-    for row in node.iter(f"{_TABLE}table-row"):
+    for row in find_outer(node, f"{_TABLE}table-row"):
         cells = [cell for cell in row if _name(cell) == "table:table-cell"]
         yield "\t".join(
             " ".join(_write_inline(one, notes) for one in cell.iter() if _name(one) == "text:p")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 from xml.etree.ElementTree import ParseError
 
@@ -12,6 +12,9 @@ from semilla.corpus.formats.extracted import MAX_FILE_BYTES, UnreadableError
 
 DC = "{http://purl.org/dc/elements/1.1/}"
 """Namespace of Dublin Core: title, creator, language."""
+
+_HEAD_BYTES = 1 << 13
+"""Namespaces are named at the start of an XML file."""
 
 
 class Package:
@@ -24,7 +27,7 @@ class Package:
             self._archive = zipfile.ZipFile(io.BytesIO(data))
             self.members = set(self._archive.namelist())
         except Exception as error:
-            raise self.complain(type(error).__name__) from error
+            raise self.complain(str(error) or type(error).__name__) from error
 
     def complain(self, problem: str) -> UnreadableError:
         return UnreadableError(f"{self.name} is damaged: {problem}", reason="unreadable")
@@ -41,7 +44,7 @@ class Package:
                 raise UnreadableError(f"{self.name} is encrypted", reason="encrypted") from error
             raise self.complain(f"{member}: {error}") from error
         except Exception as error:
-            raise self.complain(f"{member}: {type(error).__name__}") from error
+            raise self.complain(f"{member}: {str(error) or type(error).__name__}") from error
         self._left_bytes -= len(data)
         if self._left_bytes < 0:
             raise UnreadableError(
@@ -49,13 +52,19 @@ class Package:
             )
         return data
 
-    def parse(self, member: str) -> Any:
-        """Parse an XML file of the package. Entities of its own are refused, and no external file is read."""
+    def parse(self, member: str, *, strict: tuple[bytes, bytes] | None = None) -> Any:
+        """Parse an XML file of the package. Entities of its own are refused, and no external file is read.
+
+        ``strict`` is the name of a namespace in a stricter form of the format, and the one that it is read as.
+        """
         from defusedxml import DefusedXmlException  # noqa: PLC0415
         from defusedxml.ElementTree import fromstring  # noqa: PLC0415
 
         try:
-            return fromstring(self.read(member))
+            data = self.read(member)
+            if strict and strict[0] in data[:_HEAD_BYTES]:
+                data = data.replace(*strict)
+            return fromstring(data)
         except DefusedXmlException as error:
             raise UnreadableError(
                 f"{self.name} defines XML entities, which documents do not need: refused", reason="unreadable"
@@ -71,6 +80,17 @@ class Package:
         facts = {one: found.find(f".//{DC}{one}") for one in ("title", "creator", "language")}
         texts = {one: " ".join((node.text or "").split()) for one, node in facts.items() if node is not None}
         return {one: text for one, text in texts.items() if text}
+
+
+def find_outer(root: Any, tag: str) -> Iterator[Any]:
+    """Yield the elements of one kind below ``root``, but not those inside them: the rows of a table in its cell."""
+    stack = list(reversed(root))
+    while stack:
+        node = stack.pop()
+        if node.tag == tag:
+            yield node
+        else:
+            stack += reversed(node)
 
 
 def join_blocks(blocks: Iterable[tuple[bool, str]]) -> str:

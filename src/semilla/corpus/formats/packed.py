@@ -22,6 +22,10 @@ MAX_DEPTH = 3
 MAX_MEMBERS = 100_000
 MAX_UNPACKED_BYTES = 1 << 30
 """Of one file with all archives inside it."""
+MAX_RATIO = 200
+"""Of a file's size to its packed size. A text packs to about a third, a log to a fiftieth, a bomb to a thousandth."""
+_ALWAYS_BYTES = 1 << 20
+"""Files up to this size may have any ratio."""
 _MAX_WINDOW_BYTES = 1 << 27
 """Memory for what Zstandard may refer back to; ``zstd --ultra --long=27`` needs as much."""
 _PACKED_BYTES = 1 << 10
@@ -76,7 +80,8 @@ def unpack(data: bytes, packing: Format, *, name: str, budget: Budget) -> Iterat
 def _decompress(data: bytes, packing: Format, *, name: str, budget: Budget) -> Member:
     """Unpack a file that holds one other. What is inside is named as the file without its last suffix."""
     if packing is ZSTANDARD:
-        return Member(name_inside(name), _join(unpack_zstandard(io.BytesIO(data)), name=name, budget=budget))
+        found = unpack_zstandard(io.BytesIO(data))
+        return Member(name_inside(name), _join(found, name=name, budget=budget, packed_bytes=len(data)))
     return Member(name_inside(name), _gunzip(data, name=name, budget=budget))
 
 
@@ -105,12 +110,13 @@ def name_inside(name: str) -> str:
 
 def _gunzip(data: bytes, *, name: str, budget: Budget) -> bytes:
     pieces: list[bytes] = []
-    size_bytes = 0
+    size_bytes, packed_bytes = 0, len(data)
+    most_bytes = _find_most(packed_bytes)
     while data:
         machine = zlib.decompressobj(wbits=31)
-        pieces.append(machine.decompress(data, MAX_FILE_BYTES + 1 - size_bytes))
+        pieces.append(machine.decompress(data, most_bytes + 1 - size_bytes))
         size_bytes += len(pieces[-1])
-        _refuse_large(size_bytes, name=name)
+        _refuse_large(size_bytes, name=name, packed_bytes=packed_bytes)
         if not machine.eof:
             raise UnreadableError(
                 f"{name} is a {GZIP.name} that is damaged: its end is missing", reason="unreadable"
@@ -132,7 +138,7 @@ def _unzip(data: bytes, *, name: str, budget: Budget) -> Iterator[Member]:
             if reason:
                 yield _leave_out(shown, reason, budget)
                 continue
-            yield _read_member(archive.open, info, shown, budget)
+            yield _read_member(archive.open, info, shown, budget, packed_bytes=info.compress_size)
 
 
 def _untar(data: bytes, *, name: str, budget: Budget) -> Iterator[Member]:
@@ -151,16 +157,19 @@ def _untar(data: bytes, *, name: str, budget: Budget) -> Iterator[Member]:
             if reason:
                 yield _leave_out(shown, reason, budget)
                 continue
-            yield _read_member(archive.extractfile, info, shown, budget)
+            yield _read_member(archive.extractfile, info, shown, budget, packed_bytes=info.size)
 
 
-def _read_member(opener: Callable[[Any], IO[bytes] | None], info: Any, shown: str, budget: Budget) -> Member:
+def _read_member(
+    opener: Callable[[Any], IO[bytes] | None], info: Any, shown: str, budget: Budget, *, packed_bytes: int
+) -> Member:
     """Read a member; a damaged one is left out, and the archive goes on."""
     try:
         file = opener(info)
         assert file is not None
         with file:
-            return Member(shown, _read(file, name=shown, budget=budget))
+            found = iter(lambda: file.read(1 << 20), b"")
+            return Member(shown, _join(found, name=shown, budget=budget, packed_bytes=packed_bytes))
     except UnreadableError as error:
         if budget.left_bytes < 0 or budget.left_members < 0:
             raise
@@ -169,28 +178,34 @@ def _read_member(opener: Callable[[Any], IO[bytes] | None], info: Any, shown: st
         return Member(shown, error=UnreadableError(f"{shown} is damaged: {error}", reason="unreadable"))
 
 
-def _read(file: Any, *, name: str, budget: Budget) -> bytes:
-    return _join(iter(lambda: file.read(1 << 20), b""), name=name, budget=budget)
-
-
-def _join(found: Iterator[bytes], *, name: str, budget: Budget) -> bytes:
+def _join(found: Iterator[bytes], *, name: str, budget: Budget, packed_bytes: int) -> bytes:
     pieces: list[bytes] = []
     size_bytes = 0
+    most_bytes = min(_find_most(packed_bytes), budget.left_bytes)
     for piece in found:
         pieces.append(piece)
         size_bytes += len(piece)
-        if size_bytes > min(MAX_FILE_BYTES, budget.left_bytes):
+        if size_bytes > most_bytes:
             break
     budget.take(size_bytes, name=name)
-    _refuse_large(size_bytes, name=name)
+    _refuse_large(size_bytes, name=name, packed_bytes=packed_bytes)
     return b"".join(pieces)
 
 
-def _refuse_large(size_bytes: int, *, name: str) -> None:
+def _find_most(packed_bytes: int) -> int:
+    """How many bytes a file of this packed size may have."""
+    return min(MAX_FILE_BYTES, max(_ALWAYS_BYTES, MAX_RATIO * packed_bytes))
+
+
+def _refuse_large(size_bytes: int, *, name: str, packed_bytes: int) -> None:
     if size_bytes > MAX_FILE_BYTES:
         raise UnreadableError(
             f"{name} unpacks to more than {MAX_FILE_BYTES >> 20} MB: unpack it yourself, and give the files",
             reason="too large",
+        )
+    if size_bytes > _find_most(packed_bytes):
+        raise UnreadableError(
+            f"{name} unpacks to more than {MAX_RATIO} times its size, as no text does", reason="too large"
         )
 
 

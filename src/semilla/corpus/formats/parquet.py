@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
-from semilla.corpus.formats.columns import find_text_column, read_rows
+from semilla.corpus.formats.columns import describe_others, find_text_column, read_rows
 from semilla.corpus.formats.extracted import Extracted, ReadOptions, UnreadableError
 
 _BATCH_ROWS = 1000
@@ -34,8 +35,11 @@ def read_path(source: Any, options: ReadOptions, *, name: str) -> Iterator[Extra
             wanted = {text_column.partition(".")[0], title.partition(".")[0]}
             columns = [one for one in file.schema_arrow.names if one in wanted] or None
             chosen = ReadOptions(text_column=text_column, title_column=options.title_column)
+            note = "" if options.text_column else describe_others(sample, text_column, title, name=name)
             rows = (row for batch in _list_rows(file, columns) for row in batch)
-            yield from read_rows(rows, chosen, name=name)
+            for document in read_rows(rows, chosen, name=name):
+                yield replace(document, note=note)
+                note = ""
     except (pyarrow.ArrowException, OSError, ValueError, KeyError) as error:
         raise UnreadableError(f"{name} is not a sound Parquet file: {error}", reason="unreadable") from error
 

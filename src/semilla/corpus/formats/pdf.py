@@ -6,8 +6,6 @@ import ctypes
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
 from statistics import median
 from typing import Any
 
@@ -18,10 +16,9 @@ from semilla.corpus.formats.extracted import (
     UnreadableError,
     shorten_language,
 )
+from semilla.corpus.formats.pdf_paragraphs import Line, join_lines
 
 _MAX_PAGES = 20_000
-_HYPHENS = "\ufffe\x02\xad"
-"""How PDFium gives the hyphen of a divided word."""
 _EDGE_LINES = 2
 """Lines at the top and at the bottom of a page that may be its header or footer."""
 _MIN_REPEATS = 3
@@ -30,17 +27,6 @@ _PAGE_NUMBER = re.compile(
     r"\W{0,8}(?:page |página |seite )?(?:\d{1,5}|[ivxlc]{1,7})\W{0,8}(?:(?:of|de|von|/) {0,3}\d{1,5}\W{0,8})?",
     re.I,
 )
-
-
-@dataclass(frozen=True)
-class Line:
-    """A printed line and its place in points: left and right edge, base line, and height of its letters."""
-
-    text: str
-    left: float
-    right: float
-    bottom: float
-    height: float
 
 
 def read(data: bytes, options: ReadOptions, *, name: str) -> Iterator[Extracted]:  # noqa: ARG001 - every reader has them
@@ -81,7 +67,10 @@ def _list_pages(document: Any, *, name: str) -> Iterator[list[Line]]:
         page.close()
         num_characters += sum(len(line.text) for line in lines)
         if num_characters > MAX_FILE_BYTES // 4:
-            raise UnreadableError(f"{name} holds more text than a file may", reason="too large")
+            raise UnreadableError(
+                f"{name} holds more than {MAX_FILE_BYTES >> 22} million characters of text",
+                reason="too large",
+            )
         yield lines
 
 
@@ -170,92 +159,3 @@ def _find_edges(lines: list[Line]) -> set[int]:
 def _describe(line: Line) -> tuple[str, int]:
     """What the headers of all pages share: their words without numbers, and their height on the page."""
     return _DIGITS.sub("#", line.text.strip()), round(line.bottom / 4)
-
-
-def join_lines(pages: Sequence[list[Line]]) -> str:
-    """Join the lines of paragraphs; a paragraph may go on across a page break. A gap before a block is a blank line."""
-    lines = [line for page in pages for line in page]
-    if not lines:
-        return ""
-    words = Counter(re.findall(r"[^\W\d_]+", " ".join(line.text for line in lines).lower()))
-    style = _measure_style(lines, pages)
-    pieces = [_trim(lines[0].text)]
-    for line, after in pairwise(lines):
-        if style.begins(line, after):
-            gap = style.is_apart(line, after)
-            pieces.append("\n\n" if gap else "\n")
-        elif line.text[-1:] in _HYPHENS or _divides_word(line.text, after.text, words):
-            pieces[-1] = pieces[-1].rstrip("-\u2010")
-        elif not line.text.endswith(("-", "\u2010", "\u2014")) and style.has_space(line, after):
-            pieces.append(" ")
-        pieces.append(_trim(after.text))
-    return "".join(pieces)
-
-
-def _trim(text: str) -> str:
-    return text.translate(dict.fromkeys(map(ord, _HYPHENS)))
-
-
-def _divides_word(line: str, after: str, words: Counter[str]) -> bool:
-    """Return whether a printed hyphen divides a word: the text has the whole word elsewhere."""
-    before = re.search(r"([^\W\d_]+)[-\u2010]$", line[-40:])
-    rest = re.match(r"[^\W\d_]+", after)
-    return bool(before and rest and rest[0].islower() and words[(before[1] + rest[0]).lower()])
-
-
-@dataclass(frozen=True)
-class _Style:
-    """Where the lines of body text begin and end, and how far apart they are, in points."""
-
-    left: float
-    right: float
-    leading: float
-    height: float
-
-    def begins(self, line: Line, after: Line) -> bool:
-        """Return whether ``after`` begins a paragraph."""
-        is_small = after.text[:1].islower()
-        drop = line.bottom - after.bottom
-        if drop <= 0 or drop > 20 * self.leading:  # another column or page
-            return self._is_short(line) and not is_small
-        if drop < 0.3 * self.leading:  # the rest of the same line
-            return False
-        is_other_size = abs(line.height - after.height) > 0.15 * max(line.height, 1)
-        is_indented = (
-            self.height * 0.8 < after.left - self.left < self.height * 6 and line.left < after.left - 1
-        )
-        return bool(
-            self.is_apart(line, after)
-            or (is_other_size and not is_small)
-            or is_indented
-            or self._is_short(line)
-        )
-
-    def is_apart(self, line: Line, after: Line) -> bool:
-        """Return whether there is more than the usual distance between two lines."""
-        return line.bottom - after.bottom > 1.25 * self.leading
-
-    def has_space(self, line: Line, after: Line) -> bool:
-        """Return whether two lines are apart; the parts of one printed line may touch."""
-        is_same = abs(line.bottom - after.bottom) < 0.3 * self.leading
-        return not is_same or after.left - line.right > 0.2 * self.height
-
-    def _is_short(self, line: Line) -> bool:
-        """Return whether a line ends before the margin, by more than a long word."""
-        return self.right - line.right > 0.15 * (self.right - self.left)
-
-
-def _measure_style(lines: Sequence[Line], pages: Sequence[list[Line]]) -> _Style:
-    """Measure the body text. Lines that reach the margin are inside paragraphs, so their distance is the leading."""
-    rights = sorted(line.right for line in lines)
-    left = Counter(round(line.left) for line in lines).most_common(1)[0][0]
-    right = rights[int(0.9 * (len(rights) - 1))]
-    pairs = [pair for page in pages for pair in pairwise(page) if pair[0].bottom - pair[1].bottom > 1]
-    full = [pair for pair in pairs if pair[0].right > right - 0.1 * (right - left)] or pairs
-    usual = Counter(round(line.bottom - after.bottom) for line, after in full)
-    return _Style(
-        left=left,
-        right=right,
-        leading=usual.most_common(1)[0][0] if usual else 12.0,
-        height=median(line.height for line in lines) or 10.0,
-    )

@@ -11,6 +11,8 @@ _CELL = re.compile(r"(?:\\par\s{0,4})?(\}{0,4})\s{0,4}\\(?:nest)?cell(?![a-z])")
 """The end of a cell, which becomes a tab; the paragraph inside ends with it."""
 _BULLET = re.compile(r"^[\u2022\u00b7\uf0b7][ \t]+", re.M)
 _NOTE = re.compile(r"\{(?:\\\*)?\s*\\footnote(?![a-z])")
+_UNSHOWN = re.compile(r"\{(?:\\(?!deleted|v)[a-z]{1,32}-?\d{0,10} ?){0,30}\\(?:deleted|v)(?![a-z0-9])")
+"""A group that was deleted while changes were tracked, or is hidden."""
 _TITLE = re.compile(r"\{\\title ([^{}\\]{1,300})\}")
 
 
@@ -21,6 +23,7 @@ def read(data: bytes, options: ReadOptions, *, name: str) -> Iterator[Extracted]
     # RTF is ASCII with escapes. Bytes beyond ASCII are in the code page that the file declares, or cp1252.
     encoding = "cp1252" if options.encoding == "auto" else options.encoding
     source = data.decode("ascii", "replace") if data.isascii() else data.decode(encoding, "replace")
+    source, _ = _cut_groups(_UNSHOWN, source)
     source = _CELL.sub(r"\1\\tab ", _move_notes(source))
     try:
         text = rtf_to_text(source, encoding=encoding, errors="replace")
@@ -38,20 +41,26 @@ def read(data: bytes, options: ReadOptions, *, name: str) -> Iterator[Extracted]
 
 def _move_notes(source: str) -> str:
     """Move footnotes to the end of the document, because the library leaves them out."""
-    notes: list[str] = []
+    rest, notes = _cut_groups(_NOTE, source)
+    if not notes:
+        return source
+    body, brace, end = rest.rpartition("}")
+    return body + "".join(f"\\par {{{note}}}" for note in notes) + brace + end
+
+
+def _cut_groups(head: re.Pattern[str], source: str) -> tuple[str, list[str]]:
+    """Cut the groups that begin with ``head``; return the rest, and what is in them behind the head."""
+    groups: list[str] = []
     kept: list[str] = []
     place = 0
-    for match in _NOTE.finditer(source):
+    for match in head.finditer(source):
         if match.start() < place:
             continue
         end = _find_group_end(source, match.start())
         kept.append(source[place : match.start()])
-        notes.append(source[match.end() : end - 1])
+        groups.append(source[match.end() : end - 1])
         place = end
-    if not notes:
-        return source
-    body, brace, rest = ("".join(kept) + source[place:]).rpartition("}")
-    return body + "".join(f"\\par {{{note}}}" for note in notes) + brace + rest
+    return "".join(kept) + source[place:], groups
 
 
 def _find_group_end(source: str, start: int) -> int:

@@ -1,6 +1,6 @@
 """Word documents (.docx): paragraphs, lists, tables, text boxes and notes, as ECMA-376 part 1 describes them.
 
-Headers, footers, comments, field codes and deleted text are not text.
+Headers, footers, comments, contents, field codes, hidden and deleted text are not text.
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from semilla.corpus.formats.extracted import Extracted, ReadOptions, UnreadableError, shorten_language
-from semilla.corpus.formats.packages import Package, join_blocks
+from semilla.corpus.formats.packages import Package, find_outer, join_blocks
 
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
+_STRICT = b"http://purl.oclc.org/ooxml/wordprocessingml/main", _W[1:-1].encode()
+"""What Word calls a Strict Open XML document has the same elements under another name."""
 _FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
 """The same drawing again, for older programs."""
 _SIGNS = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "\u2011", "ptab": "\t"}
@@ -29,10 +31,11 @@ _SEPARATORS = {"separator", "continuationSeparator", "continuationNotice"}
 def read(data: bytes, options: ReadOptions, *, name: str) -> Iterator[Extracted]:  # noqa: ARG001 - every reader has them
     """Read one document. Raises UnreadableError for damaged files."""
     package = Package(data, name=name)
-    blocks = list(_list_blocks(package.parse("word/document.xml")))
+    blocks = list(_list_blocks(package.parse("word/document.xml", strict=_STRICT)))
     for member in _NOTES:
         if member in package.members:
-            notes = [one for one in package.parse(member) if one.get(f"{_W}type") not in _SEPARATORS]
+            found = package.parse(member, strict=_STRICT)
+            notes = [one for one in found if one.get(f"{_W}type") not in _SEPARATORS]
             blocks += [(False, block.strip()) for note in notes for _, block in _list_blocks(note)]
     text = join_blocks(blocks)
     if not text.strip():
@@ -61,8 +64,20 @@ def _list_blocks(root: Any) -> Iterator[tuple[bool, str]]:
             stack += reversed(boxes)
         elif node.tag == f"{_W}tbl":
             yield False, "\n".join(_list_rows(node))
-        elif node.tag not in _NOT_TEXT:
+        elif node.tag not in _NOT_TEXT and not _is_contents(node):
             stack += reversed(node)
+
+
+def _is_contents(node: Any) -> bool:
+    """Return whether a block is the table of contents."""
+    gallery = node.find(f"{_W}sdtPr/{_W}docPartObj/{_W}docPartGallery") if node.tag == f"{_W}sdt" else None
+    return gallery is not None and gallery.get(f"{_W}val") == "Table of Contents"
+
+
+def _is_hidden(node: Any) -> bool:
+    """Return whether a run has the property of hidden text."""
+    mark = node.find(f"{_W}rPr/{_W}vanish") if node.tag == f"{_W}r" else None
+    return mark is not None and mark.get(f"{_W}val") not in {"0", "false", "off"}
 
 
 def _read_number(level: Any) -> int:
@@ -76,8 +91,8 @@ def _is_code(style: Any) -> bool:
 
 
 def _list_rows(table: Any) -> Iterator[str]:
-    for row in table.iter(f"{_W}tr"):
-        cells = row.iter(f"{_W}tc")
+    for row in find_outer(table, f"{_W}tr"):
+        cells = find_outer(row, f"{_W}tc")
         yield "\t".join(" ".join(_write_inline(one, []) for one in cell.iter(f"{_W}p")) for cell in cells)
 
 
@@ -96,6 +111,6 @@ def _write_inline(paragraph: Any, boxes: list[Any]) -> str:
             boxes.append(node)
         elif kind == "ruby":
             stack += reversed(node.findall(f"{_W}rubyBase"))
-        elif node.tag not in _NOT_TEXT:
+        elif node.tag not in _NOT_TEXT and not _is_hidden(node):
             stack += reversed(node)
     return "".join(pieces)
