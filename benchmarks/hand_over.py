@@ -28,7 +28,7 @@ from semilla.tokenizer.tokenizer import Tokenizer, read_tokenizer
 from semilla.training.data import TrainingData, build_data
 from semilla.training.loop import take_step
 from semilla.training.parallel.workers import Workers
-from semilla.training.schedule import compute_learning_rate
+from semilla.training.schedule import Schedule, compute_learning_rate
 from semilla.training.state import RunState, build_state
 
 RECIPES = Path(__file__).parents[1] / "recipes"
@@ -71,8 +71,9 @@ def train_own(
     with Workers(config) as workers:
         workers.share(state, data)
         for windows in order:
+            schedule = Schedule(len(order))
             info = take_step(
-                state, settings, windows * data.length, total_steps=len(order), data=data, workers=workers
+                state, settings, windows * data.length, schedule=schedule, data=data, workers=workers
             )
             yield info.loss
 

@@ -167,6 +167,7 @@ SETTINGS = {
     "weight_decay": "2026-11-29-weight-decay-of-embeddings",
     "dropout": "2026-11-22-multipliers-and-dropout",
     "repetition_fraction": "2026-11-30-repetition-warm-up",
+    "early_stopping": "2026-12-01-early-stopping",
     "short_context_fraction": "2026-11-29-short-contexts-and-skipped-layers",
     "sampled_output_fraction": "2026-11-22-sampled-softmax",
     "tie_embeddings": "2026-11-22-tied-embeddings",

@@ -141,6 +141,7 @@ def assert_four_lines(text: str, *, category: str) -> None:
         ("text_column", ["body"], "body"),
         ("title_column", ["name"], "name"),
         ("repetition_fraction", ["0.1"], 0.1),
+        ("early_stopping", ["2"], 2),
         ("checkpoint_every", ["2"], 2),
         ("checkpoint_seconds", ["5.5"], 5.5),
         ("keep_models", ["2"], 2),

@@ -16,7 +16,7 @@ import pytest
 import torch
 from small_runs import write_text
 
-from semilla.configuration.schema import PipelineConfiguration
+from semilla.configuration.schema import PipelineConfiguration, TrainingHyperparameters
 from semilla.events import Event, Progress, silent
 from semilla.pipeline.phases import PhaseRecord, corpus_download, model_training, tokenizer_training
 from semilla.prerequisites.check import Check
@@ -51,7 +51,7 @@ def configure(directory: Path, **changes: Any) -> PipelineConfiguration:
     """The small configuration; changes to hyperparameters by their own names."""
     settings = {**SETTINGS["training_hyperparameters"]}
     settings |= {
-        name: changes.pop(name) for name in list(changes) if name in settings or name == "learning_rate"
+        name: changes.pop(name) for name in list(changes) if name in TrainingHyperparameters.model_fields
     }
     source = directory.parent / "libro.txt"
     return PipelineConfiguration.model_validate(

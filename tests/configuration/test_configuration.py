@@ -32,6 +32,7 @@ OTHER_VALUES = {
     "text_column": "body",
     "title_column": "name",
     "repetition_fraction": 0.1,
+    "early_stopping": 2,
     "tokenizer_vocab_size": 4096,
     "tokenizer_model_type": "bpe",
     "num_layers": 3,

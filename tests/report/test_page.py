@@ -246,6 +246,17 @@ def test_the_latency_is_one_figure(make_run: MakeRun, capsys: pytest.CaptureFixt
     assert re.search(r"gate +latency_p95_ms +0.64 +needs <= 250 ms", printed)
 
 
+def test_early_stopping_is_told(make_run: MakeRun, capsys: pytest.CaptureFixture[str]) -> None:
+    """On the page and in the summary; a training of all epochs has no such line."""
+    settings = {"num_epochs": 20, "early_stopping": 2}
+    run = make_run(losses=(5.5, 4.75, 4.5, 4.6, 4.7, 4.4), training_hyperparameters=settings)
+    told = "after epoch 5 of 20 the validation loss had not improved for 2 epochs"
+    assert f"Early stopping: {told}" in Page(render_run(run)).text
+    print_summary(run.status, directory=run.directory)
+    assert f"early stopping    {told}" in capsys.readouterr().out
+    assert "Early stopping" not in Page(render_run(make_run("whole"))).text
+
+
 @pytest.mark.parametrize("state", ["interrupted", "running"])
 def test_an_unfinished_run_has_a_page_too(make_run: MakeRun, state: Any) -> None:
     """Sections without data are left out."""

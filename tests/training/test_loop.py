@@ -15,6 +15,7 @@ from semilla.training import loop
 from semilla.training.checkpoints.checkpoint import Checkpoint, Provenance, restore_state, save_checkpoint
 from semilla.training.checkpoints.seal import read_sealed
 from semilla.training.data import TrainingData, cut_batch, plan_epoch
+from semilla.training.schedule import Schedule
 from semilla.training.state import EpochTotals, RunState, build_state
 
 from .small_data import make_config, make_data
@@ -65,7 +66,9 @@ def test_early_steps_have_short_sequences_and_late_steps_the_full_softmax(data: 
     """Both follow from the share of steps that are done."""
     settings = make_config(short_context_fraction=0.3, sampled_output_fraction=0.9).training_hyperparameters
     starts = plan_epoch(data, 1)[:4]
-    batches = [loop.plan_batch(step, settings, starts, total_steps=10, data=data) for step in range(10)]
+    batches = [
+        loop.plan_batch(step, settings, starts, schedule=Schedule(10), data=data) for step in range(10)
+    ]
     assert [batch.inputs.shape for batch in batches] == 3 * [(8, 16)] + 7 * [(4, 32)]
     assert [batch.samples_output for batch in batches] == 9 * [True] + [False]
     assert {batch.num_targets for batch in batches} == {128}
@@ -84,7 +87,8 @@ def test_early_steps_repeat_where_documents_fit_into_a_sequence(data: TrainingDa
     assert not replace(documents, document_sizes=(60,) * 20).fits_documents
     first = plan_epoch(data, 1)[:4]
     batches = [
-        loop.plan_batch(step, settings, first, total_steps=10, data=documents).inputs for step in range(10)
+        loop.plan_batch(step, settings, first, schedule=Schedule(10), data=documents).inputs
+        for step in range(10)
     ]
     assert {batch.shape for batch in batches} == {(4, 32)}
     plain, _ = cut_batch(data, first)

@@ -102,6 +102,9 @@ class TrainingHyperparameters(Group):
     by default for the sample stories."""
     num_epochs: int = Field(20, ge=1, le=100)
     """Number of passes over the training text."""
+    early_stopping: int = Field(0, ge=0, le=20)
+    """Epochs without a better validation loss after which the training cools down and ends; 0 trains all epochs. The
+    dial uses 2."""
     max_sequence_length: int = Field(128, ge=32, le=2048)
     """Tokens per training sequence, and the model's context length."""
     optimizer: Literal["muon", "adamw"] = "muon"

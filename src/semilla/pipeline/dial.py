@@ -36,7 +36,7 @@ def recall_plan(config: PipelineConfiguration, plan: RunPlan | None) -> Pipeline
     if plan is None or not config.minutes or plan.minutes != config.minutes:
         return config
     flat = config.flatten()
-    if any(flat[name] != plan.settings[name] for name in list_explicit(config)):
+    if any(flat[name] != plan.settings.get(name) for name in list_explicit(config)):
         return config
     return change_settings(config, plan.settings)
 

@@ -45,11 +45,13 @@ CHOICES: dict[str, tuple[float, ...]] = {
     "dropout": (0.0, 0.1, 0.2, 0.3, 0.4, 0.5),
 }
 """What is tried of each setting, unless the user set it; of ``dim_feedforward`` multiples of the width."""
-PLANNED = (*CHOICES, "num_heads", "learning_rate")
+PLANNED = (*CHOICES, "num_heads", "learning_rate", "early_stopping")
 """The settings that a plan chooses."""
 RATES = (2.5e-4, 1.5e-3)
 """Learning rates of the runs that the law was fitted to."""
 HEAD_WIDTH = 32
+PATIENCE = 2
+"""Early stopping: epochs without a better validation loss."""
 PER_PIECE_BYTES = 40
 """Training bytes for each piece of a vocabulary, at least: a smaller text does not support it."""
 RESERVE = 0.10
@@ -241,7 +243,7 @@ def apply(
     """The configuration with the values of one design."""
     one = design.take(place)
     values: dict[str, Any] = {setting: getattr(one, name) for name, setting in SETTINGS.items()}
-    values["num_heads"] = heads[place]
+    values |= {"num_heads": heads[place], "early_stopping": PATIENCE}
     settings = list_settings()
     return change_settings(
         config,

@@ -30,6 +30,7 @@ from semilla.report.introduction import LANGUAGES, describe_run, list_written
 from semilla.report.runs import RecordedRun, list_longest_pieces, list_pieces
 from semilla.report.texts import MAX_LISTED, group_left_out, group_texts
 from semilla.report.verdict import judge_run
+from semilla.training.early_stopping import describe_cool_down
 
 GUIDE = {
     "gates": ("evaluation_and_checkpoints", "validation_failure"),
@@ -62,6 +63,9 @@ def render_run(run: RecordedRun) -> str:
         measures=group_measures(results) if results else [],
         grammar=list_grammar(results) if results else [],
         coherence=list_coherence(results) if results else [],
+        stopped=describe_cool_down(
+            [epoch.validation_loss for epoch in run.epochs], run.config.training_hyperparameters
+        ),
         curve=charts[0] if charts else None,
         charts=charts[1:],
         steps=list_cursor_steps([run]),

@@ -12,6 +12,7 @@ from semilla.records.results import Finding
 from semilla.records.sample import Sample
 from semilla.report.figures import describe_miss
 from semilla.report.runs import RecordedRun
+from semilla.training.early_stopping import find_last_epoch
 
 OPENINGS = {"en": "Once upon a time", "es": "Había una vez"}
 _OPENING_WORDS = 4
@@ -102,5 +103,6 @@ def describe_text(findings: Sequence[Finding]) -> str:
 
 
 def _count_epochs(run: RecordedRun) -> str:
-    done, total = len(run.epochs), run.config.training_hyperparameters.num_epochs
+    losses = [epoch.validation_loss for epoch in run.epochs]
+    done, total = len(losses), find_last_epoch(losses, run.config.training_hyperparameters)
     return f": {done} of {total} epochs" if done else ""

@@ -19,6 +19,7 @@ from semilla.report.verdict import OPENINGS, describe_text, suggest_opening
 from semilla.system.ranks import write_launch
 from semilla.terminal.console import fold_lines, print_text
 from semilla.terminal.tables import print_table
+from semilla.training.early_stopping import describe_cool_down
 
 MAX_SAMPLES = 4
 SAMPLE_CHARACTERS = 240
@@ -34,7 +35,8 @@ def print_summary(status: PipelineStatus, *, directory: Path) -> None:
     if results:
         print_text(f"It fits its machine; {describe_text(results.findings)}.\n")
         figures = list(list_figures(results, best_epoch=_find_best_epoch(directory)))
-        print_table([*figures, *describe_start(status), *describe_plan(status)], indent_columns=2)
+        stopped = describe_stopping(directory)
+        print_table([*figures, *stopped, *describe_start(status), *describe_plan(status)], indent_columns=2)
         print_text("")
         print_findings(results)
         rows = [(code, f"“{shorten(sample.marked)}”") for code, sample in pair_samples(results)]
@@ -87,6 +89,15 @@ def list_figures(results: ValidationResults, *, best_epoch: int | None) -> Itera
     latency = f"{device.exact_latency_p95_ms:.2f} ms (95th percentile)"
     yield "next token", f"{latency}, {device.tokens_per_sec:,.0f} tokens/s"
     yield "memory", f"{device.rss_mb} MB resident, {device.peak_mb} MB peak"
+
+
+def describe_stopping(directory: Path) -> Iterator[tuple[str, str]]:
+    """Yield why the training ended before all its epochs, if it did."""
+    if not (directory / names.METRICS).is_file():
+        return
+    losses = [epoch.validation_loss for epoch in read_metrics(directory / names.METRICS).epoch_history]
+    if told := describe_cool_down(losses, read_run_configuration(directory).training_hyperparameters):
+        yield "early stopping", told
 
 
 def describe_start(status: PipelineStatus) -> Iterator[tuple[str, str]]:

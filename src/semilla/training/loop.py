@@ -26,9 +26,10 @@ from semilla.training.data import (
     halve_sequences,
     plan_epoch,
 )
+from semilla.training.early_stopping import find_cool_down, plan_schedule
 from semilla.training.optimizer import set_learning_rate, set_momentum
 from semilla.training.parallel.workers import Workers
-from semilla.training.schedule import compute_dropout, compute_learning_rate, compute_momentum
+from semilla.training.schedule import Schedule, compute_dropout, compute_learning_rate, compute_momentum
 from semilla.training.state import RunState, StepInfo
 
 
@@ -38,22 +39,29 @@ def train(
     """Train from ``state.step`` to the end of the last epoch, yielding after every step.
 
     Without ``workers`` it starts its own and kills them when the generator is closed. After the last step of an epoch
-    the caller evaluates and appends to ``state.history`` before it continues. Raises DivergedError, before the update,
-    when the loss or the gradient is NaN or infinite.
+    the caller evaluates and appends to ``state.history``, where early stopping looks, before it continues. Raises
+    DivergedError, before the update, when the loss or the gradient is NaN or infinite.
     """
     settings = config.training_hyperparameters
-    total_steps = settings.num_epochs * data.steps_per_epoch
     with nullcontext(workers) if workers else Workers(config) as processes:
         processes.share(state, data)
-        while state.step < total_steps:
+        while state.step < (schedule := plan_steps(state, settings, data, processes)).total_steps:
             epoch, step_in_epoch = divmod(state.step, data.steps_per_epoch)
             arranged = arrange_documents(data, epoch + 1)
             starts = plan_epoch(arranged, epoch + 1)
             for index in range(step_in_epoch, data.steps_per_epoch):
                 batch = starts[index * data.batch_size : (index + 1) * data.batch_size]
-                yield take_step(
-                    state, settings, batch, total_steps=total_steps, data=arranged, workers=processes
-                )
+                yield take_step(state, settings, batch, schedule=schedule, data=arranged, workers=processes)
+
+
+def plan_steps(
+    state: RunState, settings: TrainingHyperparameters, data: TrainingData, workers: Workers | None = None
+) -> Schedule:
+    """The steps of the training, as far as the validation losses tell. Of several ranks, only rank 0 has these."""
+    cools_after = find_cool_down(state.validation_losses, settings)
+    if settings.early_stopping and workers:
+        cools_after = workers.agree(cools_after)
+    return plan_schedule(cools_after, settings, steps_per_epoch=data.steps_per_epoch)
 
 
 def take_step(
@@ -61,14 +69,14 @@ def take_step(
     settings: TrainingHyperparameters,
     starts: Windows,
     *,
-    total_steps: int,
+    schedule: Schedule,
     data: TrainingData,
     workers: Workers,
 ) -> StepInfo:
     """One optimizer step on the windows that begin at ``starts``."""
     began_s = time.perf_counter()
-    rate = schedule_optimizers(state, settings, total_steps=total_steps)
-    batch = plan_batch(state.step, settings, starts, total_steps=total_steps, data=data)
+    rate = schedule_optimizers(state, settings, schedule=schedule)
+    batch = plan_batch(state.step, settings, starts, schedule=schedule, data=data)
     with workers.limit_threads():
         loss, norm = compute_gradients(batch, workers, max_norm=settings.max_gradient_norm)
         check_finite(state.step + 1, settings, starts, loss=loss, norm=norm)
@@ -101,13 +109,14 @@ def check_finite(
     )
 
 
-def schedule_optimizers(state: RunState, settings: TrainingHyperparameters, *, total_steps: int) -> float:
+def schedule_optimizers(state: RunState, settings: TrainingHyperparameters, *, schedule: Schedule) -> float:
     """Set learning rate and momentum for the next step; return the base learning rate."""
     rate = compute_learning_rate(
         state.step,
-        total_steps=total_steps,
+        total_steps=schedule.planned_steps,
         base=settings.learning_rate,
         warmup_fraction=settings.warmup_fraction,
+        cool_down=schedule.cool_down,
     )
     set_learning_rate(state.optimizers, rate)
     set_momentum(state.optimizers, compute_momentum(state.step))
@@ -115,20 +124,20 @@ def schedule_optimizers(state: RunState, settings: TrainingHyperparameters, *, t
 
 
 def plan_batch(
-    step: int, settings: TrainingHyperparameters, starts: Windows, *, total_steps: int, data: TrainingData
+    step: int, settings: TrainingHyperparameters, starts: Windows, *, schedule: Schedule, data: TrainingData
 ) -> Batch:
     """The batch of a step: the windows that begin at ``starts``, with the step's seed, dropout and kind of softmax."""
-    repeats = data.fits_documents and step < settings.repetition_fraction * total_steps
+    repeats = data.fits_documents and step < settings.repetition_fraction * schedule.total_steps
     inputs, targets = cut_batch(data, starts, draw_periods(data, starts, step) if repeats else None)
-    if not data.fits_documents and step < settings.short_context_fraction * total_steps:
+    if not data.fits_documents and step < settings.short_context_fraction * schedule.total_steps:
         inputs, targets = halve_sequences(inputs), halve_sequences(targets)
     return Batch(
         inputs,
         targets,
         num_targets=targets.size,
         seed=mix_seed(data.seed, step),
-        dropout=compute_dropout(step, total_steps=total_steps, final=settings.dropout),
-        samples_output=step < settings.sampled_output_fraction * total_steps,
+        dropout=compute_dropout(step, total_steps=schedule.planned_steps, final=settings.dropout),
+        samples_output=step < settings.sampled_output_fraction * schedule.total_steps,
     )
 
 

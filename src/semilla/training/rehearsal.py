@@ -24,6 +24,7 @@ from semilla.training.environment import choose_environment
 from semilla.training.evaluate import evaluate
 from semilla.training.loop import take_step
 from semilla.training.parallel.workers import Workers
+from semilla.training.schedule import Schedule
 from semilla.training.state import RunState, build_state
 
 REHEARSED_S = 2.0
@@ -92,7 +93,7 @@ def _time_steps(
     times: list[float] = []
     while len(times) <= LEAST_STEPS or (sum(times) < most_s and len(times) < MOST_STEPS):
         state.step = 0
-        info = take_step(state, settings, starts, total_steps=10**9, data=data, workers=workers)
+        info = take_step(state, settings, starts, schedule=Schedule(10**9), data=data, workers=workers)
         times.append(info.elapsed_s)
     return times[1:]
 

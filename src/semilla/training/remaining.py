@@ -18,8 +18,7 @@ VALIDATION_S = 20.0
 class RemainingTime:
     """The seconds until the run ends: steps, the end of each epoch, and the validation."""
 
-    def __init__(self, *, total_steps: int, steps_per_epoch: int) -> None:
-        self._total_steps = total_steps
+    def __init__(self, *, steps_per_epoch: int) -> None:
         self._steps_per_epoch = steps_per_epoch
         self._num_ends = 0
         self._ends_s = 0.0
@@ -32,9 +31,9 @@ class RemainingTime:
         self._num_ends += 1
         self._ends_s += time.monotonic() - start_s
 
-    def estimate_s(self, info: StepInfo, *, step_s: float) -> float:
+    def estimate_s(self, info: StepInfo, *, total_steps: int, step_s: float) -> float:
         """Estimate the seconds after a step, from the mean duration of a step of its epoch."""
-        steps = self._total_steps - info.step
+        steps = total_steps - info.step
         # The end of the epoch that this step belongs to is still to come.
         num_ends = -(-steps // self._steps_per_epoch) + info.ends_epoch
         guess_s = EPOCH_END_SHARE * self._steps_per_epoch * step_s

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 FINAL_SHARE = 0.02
 """The rate of the last step, as a share of the base rate."""
 FIRST_MOMENTUM, MOMENTUM = 0.85, 0.95
@@ -9,11 +11,34 @@ MOMENTUM_STEPS = 300
 """Steps from the first momentum to the final one."""
 
 
-def compute_learning_rate(step: int, *, total_steps: int, base: float, warmup_fraction: float) -> float:
+@dataclass(frozen=True)
+class Schedule:
+    """The steps of a training: those of all its epochs, and the cool-down with which early stopping ends it before."""
+
+    planned_steps: int
+    cool_down: range | None = None
+
+    @property
+    def total_steps(self) -> int:
+        """Steps that are taken in all."""
+        return self.cool_down.stop if self.cool_down else self.planned_steps
+
+
+def compute_learning_rate(
+    step: int, *, total_steps: int, base: float, warmup_fraction: float, cool_down: range | None = None
+) -> float:
     """Learning rate of ``step`` (from 0): linear warm-up to ``base``, then linear decay to a small remainder.
+
+    In a ``cool_down`` it falls to that remainder in so many steps from where it was.
 
     Bergsma et al. 2025, https://arxiv.org/abs/2502.15938, find it better than cosine decay, and so did we.
     """
+    if cool_down and step > cool_down.start:
+        first = compute_learning_rate(
+            cool_down.start, total_steps=total_steps, base=base, warmup_fraction=warmup_fraction
+        )
+        last = FINAL_SHARE * base
+        return last + (first - last) * (cool_down.stop - step) / len(cool_down)
     warmup_steps = max(1, round(total_steps * warmup_fraction))
     if step < warmup_steps:
         return base * (step + 1) / warmup_steps

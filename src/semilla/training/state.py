@@ -76,6 +76,11 @@ class RunState:
         """Epochs finished and evaluated."""
         return len(self.history)
 
+    @property
+    def validation_losses(self) -> list[float]:
+        """Of every epoch that is done."""
+        return [epoch.validation_loss for epoch in self.history]
+
 
 def build_state(config: PipelineConfiguration, *, vocab_size: int, precision: str) -> RunState:
     """A new model with its optimizers, before the first step."""

@@ -45,14 +45,15 @@ from semilla.training.checkpoints.checkpoint import (
 from semilla.training.checkpoints.persistence import TrainingFiles
 from semilla.training.checkpoints.resume import Resumption, choose_start, continue_from, find_surplus
 from semilla.training.data import TrainingData, build_data, find_start_id
+from semilla.training.early_stopping import describe_cool_down, find_last_epoch
 from semilla.training.environment import choose_environment
 from semilla.training.epoch import align_step, finish_epoch
 from semilla.training.evaluate import find_step
-from semilla.training.loop import train
+from semilla.training.loop import plan_steps, train
 from semilla.training.memory import suggest_batch_size
 from semilla.training.parallel.workers import Workers, open_workers
 from semilla.training.remaining import RemainingTime
-from semilla.training.schedule import compute_learning_rate
+from semilla.training.schedule import Schedule, compute_learning_rate
 from semilla.training.state import RunState, StepInfo, build_state
 from semilla.training.stored import START, StoredStream, open_store, remove_unused
 
@@ -101,9 +102,12 @@ def find_end(config: PipelineConfiguration, *, is_trained: bool) -> str | None:
         return None
     if surplus := find_surplus(found[0], config):
         return surplus
-    epochs = found[0].content["epoch"]
-    if not is_trained or epochs < config.training_hyperparameters.num_epochs:
+    epochs, settings = found[0].content["epoch"], config.training_hyperparameters
+    losses = found[0].validation_losses
+    if not is_trained or epochs < find_last_epoch(losses, settings):
         return None
+    if stopped := describe_cool_down(losses, settings):
+        return f"already trained: {stopped}. Continue with --early-stopping 0, or start over with --no-resume"
     return f"already trained: all {epochs} epochs are done. Continue with more epochs, or start over with --no-resume"
 
 
@@ -240,18 +244,20 @@ def _run(training: Training, workers: Workers) -> PhaseRecord:
 def _train(training: Training, workers: Workers) -> None:
     """Report every step, evaluate and save every epoch, and stop when asked to."""
     state, files, data, config = training.state, training.files, training.data, training.config
-    total_steps = config.training_hyperparameters.num_epochs * data.steps_per_epoch
+    settings = config.training_hyperparameters
+    schedule = plan_steps(state, settings, data)
     state.step = align_step(state, data)
     if state.step:
         training.progress(describe_resumed(state, steps_per_epoch=data.steps_per_epoch))
-        if told := describe_added_epochs(state, config, total_steps=total_steps):
+        if told := describe_added_epochs(state, config, schedule):
             training.progress(Note(told))
     else:
         _drop_epoch_models(training)
-    files.write_results(state, is_last=state.step >= total_steps)
-    remaining = RemainingTime(total_steps=total_steps, steps_per_epoch=data.steps_per_epoch)
+    files.write_results(state, is_last=state.step >= schedule.total_steps)
+    remaining = RemainingTime(steps_per_epoch=data.steps_per_epoch)
     for info in train(state, config=config, data=data, workers=workers):
-        remaining_s = remaining.estimate_s(info, step_s=state.totals.elapsed_s / state.totals.steps)
+        step_s, total_steps = state.totals.elapsed_s / state.totals.steps, schedule.total_steps
+        remaining_s = remaining.estimate_s(info, total_steps=total_steps, step_s=step_s)
         training.progress(_report_step(training, info, total_steps=total_steps, remaining_s=remaining_s))
         if info.ends_epoch:
             with remaining.timing_epoch_end():
@@ -267,8 +273,11 @@ def _train(training: Training, workers: Workers) -> None:
             if config.keep_epochs and state.epoch in names.KEPT_EPOCHS:
                 # Before the checkpoint: a training that is resumed from there does not come to this epoch again.
                 _keep_epoch_model(training)
-            files.save_epoch(state, must_save=must_stop, is_last=state.step >= total_steps)
+            was_cooling, schedule = schedule.cool_down is not None, plan_steps(state, settings, data)
+            files.save_epoch(state, must_save=must_stop, is_last=state.step >= schedule.total_steps)
             training.progress(EpochDone(metrics, is_best))
+            if not was_cooling and (told := describe_cool_down(state.validation_losses, settings)):
+                training.progress(Note(f"Early stopping: {told}."))
         elif files.is_due() or must_stop:
             training.progress(Activity("saving a checkpoint"))
             files.save_step(state)
@@ -318,7 +327,7 @@ def _report_step(training: Training, info: StepInfo, *, total_steps: int, remain
         step=info.step,
         total_steps=total_steps,
         epoch=info.epoch,
-        total_epochs=training.config.training_hyperparameters.num_epochs,
+        total_epochs=total_steps // training.data.steps_per_epoch,
         loss=info.loss,
         learning_rate=info.learning_rate,
         tokens_per_second=training.state.totals.tokens_per_second,
@@ -336,17 +345,18 @@ def describe_resumed(state: RunState, *, steps_per_epoch: int) -> Resumed:
     return Resumed(state.step, tuple(losses), last, is_best)
 
 
-def describe_added_epochs(state: RunState, config: PipelineConfiguration, *, total_steps: int) -> str | None:
+def describe_added_epochs(state: RunState, config: PipelineConfiguration, schedule: Schedule) -> str | None:
     """Say how the schedule treats epochs that were added to a finished training; None when none were."""
     settings = config.training_hyperparameters
     before = state.history[-1].learning_rate if state.history else 0.0
     after = compute_learning_rate(
         state.step,
-        total_steps=total_steps,
+        total_steps=schedule.planned_steps,
         base=settings.learning_rate,
         warmup_fraction=settings.warmup_fraction,
+        cool_down=schedule.cool_down,
     )
-    is_warming_up = state.step < settings.warmup_fraction * total_steps
+    is_warming_up = state.step < settings.warmup_fraction * schedule.planned_steps
     if state.totals.steps or is_warming_up or after <= before:
         return None
     return (

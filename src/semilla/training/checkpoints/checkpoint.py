@@ -100,6 +100,11 @@ class Checkpoint:
         return recall_settings({**groups, "seed": recorded["seed"]}, list_settings())
 
     @property
+    def validation_losses(self) -> list[float]:
+        """Of every epoch that is done."""
+        return [epoch["validation_loss"] for epoch in self.content["epoch_history"]]
+
+    @property
     def is_epoch_end(self) -> bool:
         return bool(self.content["totals"]["steps"] == 0)
 

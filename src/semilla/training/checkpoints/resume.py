@@ -12,6 +12,7 @@ from semilla.configuration.settings import to_command
 from semilla.errors import IncompatibleError, IntegrityError
 from semilla.events import Note, Progress, Warned
 from semilla.training.checkpoints.checkpoint import Checkpoint, Damaged, Provenance, check_compatibility
+from semilla.training.early_stopping import describe_cool_down, find_last_epoch
 
 
 @dataclass(frozen=True)
@@ -58,10 +59,16 @@ def choose_start(
 
 def find_surplus(start: Checkpoint, config: PipelineConfiguration) -> str | None:
     """Say how a checkpoint is further than ``config`` asks for; None when it is not."""
-    epochs, wanted = start.content["epoch"], config.training_hyperparameters.num_epochs
+    epochs, settings = start.content["epoch"], config.training_hyperparameters
+    wanted = find_last_epoch(start.validation_losses, settings)
     if epochs < wanted or (epochs == wanted and start.is_epoch_end):
         return None
     done = f"{epochs} epochs" if start.is_epoch_end else f"{epochs} epochs and a part of the next"
+    if stopped := describe_cool_down(start.validation_losses, settings):
+        return (
+            f"already trained further: {start.path.name} has {done}, and {stopped}. Continue "
+            "with another --early-stopping (0: none), or start over with --no-resume"
+        )
     return (
         f"already trained further: {start.path.name} has {done}, and --num-epochs is {wanted}. Continue with "
         "more epochs, or start over with --no-resume"

@@ -116,6 +116,12 @@ class Ranks:
         if self.place.rank:
             load_state(state, parse_sealed(sealed.numpy().tobytes(), name="what rank 0 sent"), name="rank 0")
 
+    def share_number(self, number: int) -> int:
+        """The number that rank 0 has."""
+        shared = torch.tensor([number])
+        self.wait(dist.broadcast(shared, src=0, async_op=True))
+        return int(shared)
+
     def wait(self, work: Work | None) -> None:
         """Wait for a collective operation as long as every rank is alive and can be told so."""
         assert work is not None
@@ -191,6 +197,9 @@ class RankWorkers(Workers):
     def must_stop(self) -> bool:
         """Whether any rank was asked to stop before this step's gradients were added up: all stop at the same step."""
         return self._stops_by is not None
+
+    def agree(self, number: int) -> int:
+        return self.ranks.share_number(number)
 
     def _choose_matrices(self, matrices: list[Tensor]) -> list[Tensor]:
         return matrices[self.ranks.place.rank :: self.ranks.place.size]

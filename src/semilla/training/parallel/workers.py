@@ -190,6 +190,10 @@ class Workers:
         """Whether training must stop after this step because a signal asked for it."""
         return interrupts.requested()
 
+    def agree(self, number: int) -> int:
+        """The number that rank 0 has; all ranks call this together."""
+        return number
+
     def measure_memory_mb(self) -> float:
         """Private memory of the workers now, in MiB."""
         return sum(read_private_mb(process.pid) for process in self.processes)
