@@ -1,11 +1,14 @@
 """Make a large text, and measure what a run does with it: processor seconds, peak memory, and speed of training.
 
     python benchmarks/large_text.py make BOOKS 100 text.txt
+    python benchmarks/large_text.py read FILE
     python benchmarks/large_text.py measure text.txt RUN
     python benchmarks/large_text.py train text.txt RUN --steps 200 [--as-counted] [--output FILE]
 
 BOOKS is a folder of texts, of which paragraphs are drawn; every seventh word is replaced. The memory of all
 processes is read every tenth of a second, on Linux.
+
+``read`` reads a file of any format that is read in pieces, without cleaning it.
 
 ``train`` makes the first steps of a network of 25 million parameters, after the phases before training if RUN does not
 have their results. It prints tokens per second beside two predictions, and the memory of all processes after the steps:
@@ -37,6 +40,10 @@ from cost_model import predict_tokens_per_s
 from machine_facts import describe_machine
 
 from semilla.configuration.schema import PipelineConfiguration
+from semilla.corpus.formats.confined import ConfinedReader
+from semilla.corpus.formats.extracted import ReadOptions
+from semilla.corpus.formats.large import read_large
+from semilla.corpus.formats.reading import FileText
 from semilla.corpus.manifest import read_documents
 from semilla.corpus.tokenizer_files import find_tokenizer
 from semilla.events import silent
@@ -155,6 +162,26 @@ def measure(source: Path, output: Path, config: PipelineConfiguration) -> None:
         )
 
 
+def read(path: Path) -> None:
+    """Read a large file in pieces, and print what that takes."""
+    watch, began_s = MemoryWatch(), sum(os.times()[:4])
+    time.sleep(5 * POLL_S)
+    before_mb = watch.total_mb
+    num_pieces = num_documents = num_characters = 0
+    with ConfinedReader() as reader, path.open("rb") as file:
+        found = read_large(file, path, ReadOptions(), name=path.name, reader=reader)
+        for piece in found or ():
+            assert isinstance(piece, FileText), piece
+            num_pieces += 1
+            num_documents += len(piece.documents)
+            num_characters += sum(len(document.text) for document in piece.documents)
+    seconds = sum(os.times()[:4]) - began_s
+    print(
+        f"{path.name}: {num_pieces:,} pieces, {num_documents:,} documents, {num_characters:,} characters, "
+        f"{seconds:.1f} processor s, {watch.total_mb:,.0f} MB in all processes, {before_mb:,.0f} MB before"
+    )
+
+
 def train(arguments: argparse.Namespace) -> dict[str, Any]:
     """Train some steps, and compare their speed with the predictions."""
     output: Path = arguments.output_directory
@@ -162,9 +189,9 @@ def train(arguments: argparse.Namespace) -> dict[str, Any]:
     if not (output / names.CORPUS_MANIFEST).exists():
         measure(arguments.text, output, config)
     rates = [measure_products(config)]
-    speed = compare_speed(
-        PipelineConfiguration(), rehearse_training(PipelineConfiguration()), read_fitted().speed
-    )
+    settings = config.training_hyperparameters.model_dump(include={"precision", "sampled_output_fraction"})
+    default = PipelineConfiguration.model_validate({"training_hyperparameters": settings})
+    speed = compare_speed(default, rehearse_training(default), read_fitted().speed)
     watch = MemoryWatch()
     keep_freed_blocks()
     tokenizer = read_tokenizer(find_tokenizer(config)[0])
@@ -259,6 +286,8 @@ def list_shown(num_steps: int) -> list[int]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
+    reader = commands.add_parser("read")
+    reader.add_argument("file", type=Path)
     maker = commands.add_parser("make")
     maker.add_argument("books", type=Path)
     maker.add_argument("size_mb", type=int)
@@ -276,6 +305,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.command == "make":
         make_text(arguments.books, arguments.size_mb, arguments.text)
+    elif arguments.command == "read":
+        read(arguments.file)
     elif arguments.command == "measure":
         source, output = arguments.text, arguments.output_directory
         measure(
