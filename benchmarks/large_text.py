@@ -175,7 +175,8 @@ def read(path: Path) -> None:
             num_pieces += 1
             num_documents += len(piece.documents)
             num_characters += sum(len(document.text) for document in piece.documents)
-    seconds = sum(os.times()[:4]) - began_s
+    seconds = sum(os.times()[:4]) - began_s - watch.own_s
+    watch.stop()
     print(
         f"{path.name}: {num_pieces:,} pieces, {num_documents:,} documents, {num_characters:,} characters, "
         f"{seconds:.1f} processor s, {watch.total_mb:,.0f} MB in all processes, {before_mb:,.0f} MB before"
