@@ -209,6 +209,7 @@ CONSTANTS = {
     "semilla.training.sampled_softmax.MAX_SAMPLE_SHARE": "2026-11-29-448-negative-samples",
     "semilla.training.micro_batches.CHUNK_ROWS": "2026-11-22-loss-chunk-size",
     "semilla.training.memory.BASE_MB": "2026-11-29-training-memory",
+    "semilla.training.memory.TORCH_MB": "2026-12-01-size-of-torch",
     "semilla.model.transformer.EMBEDDING_DEVIATION": "2026-11-30-names-in-a-first-run",
     "semilla.model.shape.QUERY_ROWS": "2026-11-29-attention-blocks-and-gradients-in-place",
     "semilla.tokenizer.size.BYTES_PER_PIECE": "2026-11-30-few-pieces-for-a-small-text",

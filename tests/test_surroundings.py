@@ -31,6 +31,8 @@ from semilla.terminal.console import abandon_output
 class _KnownPackages:
     """Replaces the check of the packages, which takes seconds and has tests of its own."""
 
+    torch_mb = None
+
     def __init__(self, config: PipelineConfiguration) -> None: ...
 
     def list_checks(self) -> list[object]:

@@ -39,6 +39,8 @@ SETTINGS = {
 class KnownPackages:
     """Replaces the package check, which takes seconds and has its own tests."""
 
+    torch_mb = None
+
     def __init__(self, config: PipelineConfiguration) -> None: ...
 
     def list_checks(self) -> list[Check]:

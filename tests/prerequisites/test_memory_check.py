@@ -19,7 +19,14 @@ from semilla.prerequisites import memory
 from semilla.prerequisites.memory import check_memory
 from semilla.prerequisites.storage import TOKEN_SHARE, list_file_sizes
 from semilla.system import memory as machine
-from semilla.training.memory import CORPUS_FACTOR, ESTIMATE_ERROR, estimate_run_memory_mb, with_settings
+from semilla.training.memory import (
+    CORPUS_FACTOR,
+    ESTIMATE_ERROR,
+    TORCH_MB,
+    estimate_run_memory_mb,
+    find_fitting_batch_size,
+    with_settings,
+)
 
 LARGE = PipelineConfiguration(
     training_hyperparameters=TrainingHyperparameters(batch_size=128, max_sequence_length=512)
@@ -76,6 +83,24 @@ def test_fewer_processes_are_suggested_before_a_smaller_batch(give):
     suggested = read_command(error.next_command)
     assert suggested.training_hyperparameters == alone.training_hyperparameters
     assert check_memory(suggested).ok
+
+
+def test_the_measured_size_of_torch_counts(give, monkeypatch):
+    """A build that takes 300 MB more needs 300 MB more, and the batch that fits leaves room for it."""
+    usual_mb = TORCH_MB[False]
+    monkeypatch.setattr("semilla.training.memory.has_cuda_build", lambda: False)
+    alone = with_settings(LARGE, num_threads=1)
+    need_mb = estimate_run_memory_mb(alone)
+    assert estimate_run_memory_mb(alone, torch_mb=usual_mb) == need_mb
+    give((need_mb + 299) / 0.9)
+    assert check_memory(alone, torch_mb=usual_mb).ok
+    assert not check_memory(alone, torch_mb=usual_mb + 300).ok
+    budget_mb = need_mb * (1 + ESTIMATE_ERROR)
+    fitting = [
+        find_fitting_batch_size(alone, budget_mb=budget_mb - less_mb, torch_mb=usual_mb + more_mb)
+        for more_mb, less_mb in ((0, 0), (100, 0), (0, 100 * (1 + ESTIMATE_ERROR)))
+    ]
+    assert fitting[0] == 128 > fitting[1] == fitting[2]
 
 
 def test_when_nothing_fits_other_solutions_are_named(give):

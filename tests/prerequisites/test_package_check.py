@@ -77,6 +77,26 @@ def test_an_import_that_runs_out_of_memory_is_no_broken_package(install, source)
     assert isinstance(check.error, OutOfMemoryError)
 
 
+@pytest.mark.parametrize(
+    ("source", "least_mb", "most_mb"),
+    [("kept = b'x' * (200 << 20)", 200, 220), ("", 0, 20)],
+    ids=["large", "small"],
+)
+def test_the_memory_of_torch_is_measured(install, source, least_mb, most_mb):
+    """What importing it takes, without the packages before it."""
+    install(semilla_large="kept = b'x' * (90 << 20)", torch=source)
+    probe = PackageProbe(PipelineConfiguration())
+    probe.list_checks()
+    assert least_mb <= probe.torch_mb <= most_mb
+
+
+def test_the_memory_of_a_broken_torch_is_unknown(install):
+    install(torch="kept = b'x' * (20 << 20); raise ImportError")
+    probe = PackageProbe(PipelineConfiguration())
+    probe.list_checks()
+    assert probe.torch_mb is None
+
+
 def test_a_missing_package_is_reported(install, monkeypatch):
     """A package that is not installed is missing, not broken."""
     install()

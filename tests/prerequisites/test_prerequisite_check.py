@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import nullcontext
 
 import pytest
 
 from semilla import cli
 from semilla.configuration.schema import PipelineConfiguration, TrainingHyperparameters
-from semilla.errors import DiskSpaceError, InvalidCorpusError
+from semilla.errors import DiskSpaceError, InvalidCorpusError, OutOfMemoryError
 from semilla.events import Warned, silent
 from semilla.pipeline.phases import prerequisite_check
 from semilla.pipeline.phases.prerequisite_check import check_all, has_corpus, read_inputs, run
 from semilla.prerequisites import memory
 from semilla.prerequisites.check import fail_check, pass_check
-from semilla.prerequisites.packages import PACKAGES
+from semilla.prerequisites.packages import PACKAGES, PackageProbe
 from semilla.system.processor import count_cores
 
 NAMES = [
@@ -109,6 +110,20 @@ def test_a_name_too_long_ends_with_64(place, capsys):
     """An error in the configuration alone exits with 64, also when phase 1 finds it."""
     assert cli.main(["check", "--corpus-source", "sample", "--output-dir", "x" * 300]) == 64
     assert "error[invalid_config] check: this path cannot be used" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("_without_slow_checks")
+@pytest.mark.parametrize(("torch_mb", "fits"), [(None, True), (150.0, True), (150_000.0, False)])
+def test_memory_is_checked_again_with_the_measured_size_of_torch(place, monkeypatch, torch_mb, fits):
+    """Both in a run and in ``semilla check``; where it could not be measured, the usual size counts."""
+    monkeypatch.setattr(memory, "measure_available_mb", lambda: 100_000.0)
+    monkeypatch.setattr(
+        PackageProbe, "list_checks", lambda probe: vars(probe).update(torch_mb=torch_mb) or []
+    )
+    config = PipelineConfiguration(corpus_source="sample")
+    assert {check.name: check.ok for check in check_all(config)}["memory"] is fits
+    with nullcontext() if fits else pytest.raises(OutOfMemoryError):
+        run(config, progress=silent)
 
 
 def test_a_corpus_of_the_same_source_counts_as_there(place):

@@ -79,13 +79,14 @@ def test_the_estimate_counts_every_process() -> None:
 
 
 def test_the_estimate_depends_on_the_build_of_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A build with CUDA takes more memory, also on a machine without a GPU."""
+    """A build with CUDA takes more memory, also on a machine without a GPU. A measured size replaces the usual one."""
     config = make_config(**DEFAULT)
     estimates = []
     for has_cuda in (False, True):
         monkeypatch.setattr(memory, "has_cuda_build", lambda has_cuda=has_cuda: has_cuda)
         estimates.append(estimate_training_memory_mb(config))
-    assert estimates[1] - estimates[0] == pytest.approx(memory.CUDA_MB)
+    assert estimates[1] - estimates[0] == pytest.approx(memory.TORCH_MB[True] - memory.TORCH_MB[False])
+    assert estimate_training_memory_mb(config, torch_mb=memory.TORCH_MB[False]) == pytest.approx(estimates[0])
 
 
 def test_a_single_sequence_has_no_smaller_batch() -> None:

@@ -21,11 +21,12 @@ RESERVE = 0.10
 """Share of the available memory that is left for the rest of the machine."""
 
 
-def check_memory(config: PipelineConfiguration) -> Check:
+def check_memory(config: PipelineConfiguration, *, torch_mb: float | None = None) -> Check:
+    """Compare; ``torch_mb`` is what importing torch takes here, if it was measured."""
     text_mb = min(measure_source_bytes(config.corpus_source), LARGE_BYTES) / MIB
     expected_mb = expect_size_mb(config.corpus_source, config.corpus_size_mb)
     more_mb = CORPUS_FACTOR * max(0.0, text_mb - expected_mb)
-    need_mb = estimate_run_memory_mb(config) + more_mb
+    need_mb = estimate_run_memory_mb(config, torch_mb=torch_mb) + more_mb
     budget_mb = measure_available_mb() * (1 - RESERVE)
     found, needed = f"{budget_mb:,.0f} MB (10 % kept free)", f"about {need_mb:,.0f} MB"
     if need_mb <= budget_mb:
@@ -33,9 +34,10 @@ def check_memory(config: PipelineConfiguration) -> Check:
     cause = f"the run needs {needed} of memory, and {found} is available"
     # Every worker process needs memory of its own. A single process takes longer and learns as much from a batch.
     alone = with_settings(config, num_threads=1)
-    fitting = find_fitting_batch_size(alone, budget_mb=budget_mb - more_mb)
+    fitting = find_fitting_batch_size(alone, budget_mb=budget_mb - more_mb, torch_mb=torch_mb)
     batch_size = config.training_hyperparameters.batch_size
-    changes = {} if need_mb == estimate_run_memory_mb(alone) + more_mb else {"num_threads": 1}
+    alone_mb = estimate_run_memory_mb(alone, torch_mb=torch_mb) + more_mb
+    changes = {} if need_mb == alone_mb else {"num_threads": 1}
     if fitting is None:
         error = OutOfMemoryError(
             f"{cause}; not even one sequence at a time surely fits: reduce max_sequence_length or the size of the model"

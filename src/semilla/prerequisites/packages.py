@@ -51,7 +51,12 @@ def require_packages(*modules: str, task: str) -> None:
 
 
 class PackageProbe:
-    """A child process that imports the packages while the other checks run."""
+    """A child process that imports the packages while the other checks run.
+
+    ``torch_mb`` is the memory that importing torch took; None before ``list_checks``, and when the import failed.
+    """
+
+    torch_mb: float | None = None
 
     def __init__(self, config: PipelineConfiguration) -> None:
         self.wants_cuda = config.device == "cuda"
@@ -72,6 +77,7 @@ class PackageProbe:
         """Wait for the child and return one check per package."""
         reports, ending = self._collect()
         interrupts.check()  # Ctrl-C also kills the child, which then says nothing about the packages
+        self.torch_mb = reports.get("torch", {}).get("memory_mb")
         checks = [_judge_package(name, reports.get(name), ending=ending) for name in self.packages]
         return [*checks, _judge_cuda(reports.get("cuda"))] if self.wants_cuda else checks
 

@@ -1,4 +1,6 @@
-"""Imports packages one by one and reports each on a line. A script for a child process, which may crash.
+"""Imports packages one by one and reports each on a line, with the resident memory that its import took.
+
+A script for a child process, which may crash.
 
 Usage: ``python -P probe.py [--cuda] PACKAGE ...``
 """
@@ -11,14 +13,18 @@ import sys
 import tempfile
 from types import ModuleType
 
+from semilla.system.footprint import read_memory_mb
+
 MARK = "semilla-probe:"
 """Marks our lines, because packages may print while they are imported."""
 
 
 def probe_package(name: str) -> dict[str, object]:
+    before_mb, _ = read_memory_mb()
     try:
         module = importlib.import_module(name)
-        return {"name": name, "version": find_version(module)}
+        after_mb, _ = read_memory_mb()
+        return {"name": name, "version": find_version(module), "memory_mb": after_mb - before_mb}
     except ModuleNotFoundError as error:
         return {"name": name, "missing": error.name == name, "error": str(error)}
     except Exception as error:

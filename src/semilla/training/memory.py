@@ -21,10 +21,11 @@ from semilla.training.micro_batches import (
 )
 
 MIB = 1024 * 1024
-BASE_MB = 328.0
-"""A process with Python, torch and the workspace of a first step."""
-CUDA_MB = 384.0
-"""What a build of torch with CUDA takes beyond that, whether or not it finds a GPU; the mean of four shapes."""
+BASE_MB = 138.0
+"""A process with Python, NumPy and the workspace of a first step, without torch."""
+TORCH_MB = {False: 190.0, True: 574.0}
+"""What torch takes where its import was not measured, without CUDA and in a build with it, whether or not that finds a
+GPU. The second includes what training uses beyond the import; it is the mean of four shapes."""
 RUN_MB = 250.0
 """What a run takes beyond the steps of its training: samples, checkpoints and the validation. Measured with models of
 30,000 to 3,400,000 parameters: 90 to 350 MB."""
@@ -36,8 +37,10 @@ CORPUS_FACTOR = 8.0
 """Text, token ids and the memory of encoding, per byte of corpus."""
 
 
-def estimate_training_memory_mb(config: PipelineConfiguration) -> float:
+def estimate_training_memory_mb(config: PipelineConfiguration, *, torch_mb: float | None = None) -> float:
     """Peak resident memory of training in MiB, all its processes on this machine together.
+
+    ``torch_mb`` is what importing torch takes here; without it, the usual figure of the installed build counts.
 
     The factors are a least-squares fit to the measured peaks of 27 shapes (1 to 12 layers, width 64 to 512, context 32
     to 2,048, 1,000 to 32,000 pieces, both precisions, one thread and two), and within 15 % of each. The factor of the
@@ -63,14 +66,15 @@ def estimate_training_memory_mb(config: PipelineConfiguration) -> float:
     bytes_needed: float = count * number_bytes * (activations + scores + logits) + 4 * (
         matrices + batch + shared
     )
-    build_mb = CUDA_MB if has_cuda_build() else 0.0
-    rank_mb = BASE_MB + build_mb + (count - 1) * WORKER_MB + CORPUS_FACTOR * corpus_mb + bytes_needed / MIB
+    if torch_mb is None:
+        torch_mb = TORCH_MB[has_cuda_build()]
+    rank_mb = BASE_MB + torch_mb + (count - 1) * WORKER_MB + CORPUS_FACTOR * corpus_mb + bytes_needed / MIB
     return place.local_size * rank_mb
 
 
-def estimate_run_memory_mb(config: PipelineConfiguration) -> float:
+def estimate_run_memory_mb(config: PipelineConfiguration, *, torch_mb: float | None = None) -> float:
     """Peak resident memory of a whole run in MiB, all its processes together."""
-    return estimate_training_memory_mb(config) + RUN_MB
+    return estimate_training_memory_mb(config, torch_mb=torch_mb) + RUN_MB
 
 
 def computes_in_bfloat16(settings: TrainingHyperparameters) -> bool:
@@ -80,10 +84,12 @@ def computes_in_bfloat16(settings: TrainingHyperparameters) -> bool:
     return bool({"avx512_bf16", "amx_bf16"} & list_instruction_sets())
 
 
-def find_fitting_batch_size(config: PipelineConfiguration, *, budget_mb: float) -> int | None:
+def find_fitting_batch_size(
+    config: PipelineConfiguration, *, budget_mb: float, torch_mb: float | None = None
+) -> int | None:
     """The largest batch size that surely stays within ``budget_mb``; None when one sequence may already exceed it."""
     for batch_size in range(config.training_hyperparameters.batch_size, 0, -1):
-        need_mb = estimate_run_memory_mb(with_settings(config, batch_size=batch_size))
+        need_mb = estimate_run_memory_mb(with_settings(config, batch_size=batch_size), torch_mb=torch_mb)
         if need_mb * (1 + ESTIMATE_ERROR) <= budget_mb:
             return batch_size
     return None

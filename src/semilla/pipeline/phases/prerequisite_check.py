@@ -52,14 +52,16 @@ def read_inputs(config: PipelineConfiguration, records: Mapping[str, PhaseRecord
 def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
     """Make every check; raises the error of the first failed one, with the other failures in its message.
 
-    Checks that need no packages fail first, because importing packages takes seconds.
+    Checks that need no packages fail first, because importing packages takes seconds. What importing torch took then
+    replaces the usual figure in the check of the memory.
     """
     progress(Activity("checking the machine and the text"))
     with probe_packages(config) as probe:
         checks = check_machine(config)
         raise_failed(checks)
         progress(Activity("importing packages"))
-        checks += probe.list_checks()
+        packages = probe.list_checks()
+        checks = [*use_measured_memory(checks, config, torch_mb=probe.torch_mb), *packages]
     interrupts.check()
     raise_failed(checks)
     advised = [check for check in checks if check.advice]
@@ -81,6 +83,7 @@ def check_all(config: PipelineConfiguration, *, show_text: ShowText | None = Non
     with probe_packages(config) as probe:
         python, *others = check_machine(config)
         packages = probe.list_checks()
+        others = use_measured_memory(others, config, torch_mb=probe.torch_mb)
     is_local = all(source.is_local for source in resolve_sources(config.corpus_source))
     source_bytes = measure_source_bytes(config.corpus_source)
     if not is_local or has_corpus(config):
@@ -187,6 +190,15 @@ def check_machine(config: PipelineConfiguration) -> list[Check]:
         check_learning_rate(config),
         check_threads(config),
     ]
+
+
+def use_measured_memory(
+    checks: list[Check], config: PipelineConfiguration, *, torch_mb: float | None
+) -> list[Check]:
+    """Repeat the check of the memory with what importing torch took, if that was measured."""
+    if torch_mb is None:
+        return checks
+    return [check_memory(config, torch_mb=torch_mb) if check.name == "memory" else check for check in checks]
 
 
 def raise_failed(checks: list[Check]) -> None:
