@@ -146,7 +146,7 @@ def assert_four_lines(text: str, *, category: str) -> None:
         ("checkpoint_seconds", ["5.5"], 5.5),
         ("keep_models", ["2"], 2),
         ("keep_epochs", None, True),
-        ("device", ["cuda"], "cuda"),
+        ("device", ["auto"], "auto"),
         ("tracker", ["tensorboard"], "tensorboard"),
     ],
 )

@@ -72,7 +72,7 @@ OTHER_VALUES = {
     "tracker": "tensorboard",
     "keep_models": 2,
     "keep_epochs": True,
-    "device": "cuda",
+    "device": "mps",
 }
 """A value for every setting that is not its default."""
 

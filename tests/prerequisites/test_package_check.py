@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 from pathlib import Path
 
 import pytest
@@ -127,14 +128,31 @@ def test_files_in_the_working_directory_are_not_taken_for_packages(install, tmp_
     assert probe()["semilla_fine"].ok
 
 
-@pytest.mark.parametrize("available", [True, False])
-def test_cuda_is_only_checked_when_it_is_requested(install, available):
-    """``device = cuda`` needs a device that torch can use; ``cpu`` needs no check."""
-    install(torch=f"class cuda:\n    is_available = staticmethod(lambda: {available})")
+def place_devices(monkeypatch, **found: str) -> None:
+    """The child reports these devices."""
+    monkeypatch.setattr(packages, "PACKAGES", ())
+    report = json.dumps({"name": "devices", "found": found})
+    monkeypatch.setattr(PackageProbe, "_collect", lambda self: ({"devices": json.loads(report)}, ""))
+
+
+def test_a_device_is_only_looked_for_when_one_is_requested(monkeypatch):
+    """The child of ``--device cpu`` does not ask torch for GPUs."""
+    monkeypatch.setattr(packages, "PACKAGES", ())
     assert "device" not in probe()
-    check = probe(device="cuda")["device"]
-    assert check.ok is available
-    assert available or "--device cpu" in check.error.message
+    check = probe(device="auto")["device"]
+    assert check.ok
+    assert check.found.startswith("cpu: ")
+
+
+def test_auto_names_the_best_device_and_a_missing_one_fails(monkeypatch):
+    place_devices(monkeypatch, mps="an Apple GPU", cpu="a processor")
+    assert probe(device="auto")["device"].found == "mps: an Apple GPU"
+    assert probe(device="mps")["device"].ok
+    missing = probe(device="cuda")["device"]
+    assert not missing.ok
+    assert missing.error.message.startswith("--device cuda cannot be used here: torch finds mps, cpu")
+    place_devices(monkeypatch)
+    assert "torch finds no device" in probe(device="cuda")["device"].error.message
 
 
 @pytest.mark.parametrize(

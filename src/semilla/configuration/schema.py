@@ -217,8 +217,8 @@ class PipelineConfiguration(Group):
     """Program that plots the metrics during the run; each needs the extra of its name."""
     keep_models: int = Field(5, ge=0, le=1000)
     """Number of earlier finished models to keep in models/X.Y.Z when another is trained in the same directory."""
-    device: Literal["cpu", "cuda"] = "cpu"
-    """Device to train on."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "cpu"
+    """Device to train on: an NVIDIA GPU (cuda), the GPU of an Apple chip (mps), or the best that is there (auto)."""
 
     @model_validator(mode="before")
     @classmethod

@@ -17,6 +17,7 @@ from semilla.system import interrupts
 from semilla.system.allocator import return_freed_blocks
 from semilla.system.ranks import read_place
 from semilla.training.checkpoints.checkpoint import describe_config
+from semilla.training.devices import choose_device
 from semilla.training.environment import choose_environment
 from semilla.training.memory import with_settings
 from semilla.training.parallel.ranks import Ranks, RankWorkers, TrialWorkers, join_ranks
@@ -77,6 +78,7 @@ def _follow(config: PipelineConfiguration) -> int:
 def rehearse_ranks(config: PipelineConfiguration) -> dict[str, float]:
     """Rank 0 times steps of all ranks: the figures of ``Rehearsal``, to be called once, before the training."""
     assert Ranks.current is not None
+    config = choose_device(config)
     precision = choose_environment(config.training_hyperparameters, device=config.device).precision
     Ranks.current.board.tell(trial={"config": describe_config(config), "precision": precision})
     return _rehearse(config, precision)

@@ -50,6 +50,7 @@ def try_text(
     facts = measure_facts(part)
     size_mb = (facts.train_bytes + facts.held_out_bytes) / 1e6
     try:
+        config = config.model_copy(update={"device": "cpu"})  # the law is that of processors
         plan = make_plan(config, facts, seconds=(budget_s + FIXED_S + PER_MB_S * size_mb) / FILL, speed=speed)
         if plan.training_s > PATIENCE * budget_s:
             return None

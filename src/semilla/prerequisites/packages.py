@@ -59,12 +59,12 @@ class PackageProbe:
     torch_mb: float | None = None
 
     def __init__(self, config: PipelineConfiguration) -> None:
-        self.wants_cuda = config.device == "cuda"
+        self.device = config.device
         # -P: a file in the working directory must not be imported in place of the package of that name.
         self.packages = list_packages(config)
         command = [sys.executable, "-P", str(Path(probe.__file__)), *self.packages]
         self.child = subprocess.Popen(  # noqa: S603 - our own file, no shell
-            [*command, *(["--cuda"] if self.wants_cuda else [])],
+            [*command, *([] if self.device == "cpu" else ["--devices"])],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -79,7 +79,9 @@ class PackageProbe:
         interrupts.check()  # Ctrl-C also kills the child, which then says nothing about the packages
         self.torch_mb = reports.get("torch", {}).get("memory_mb")
         checks = [_judge_package(name, reports.get(name), ending=ending) for name in self.packages]
-        return [*checks, _judge_cuda(reports.get("cuda"))] if self.wants_cuda else checks
+        if self.device == "cpu":
+            return checks
+        return [*checks, _judge_device(self.device, reports.get("devices", {}).get("found", {}))]
 
     def stop(self) -> None:
         """Kill the child if it is still running."""
@@ -168,11 +170,16 @@ def _judge_package(name: str, report: dict[str, Any] | None, *, ending: str) -> 
     return fail_check(name, DependencyError(cause, next_command=command), found=found, needed=needed)
 
 
-def _judge_cuda(report: dict[str, Any] | None) -> Check:
-    if report and report["available"]:
-        return pass_check("device", found="cuda", needed="cuda")
-    error = DependencyError("no CUDA device can be used here; train with --device cpu")
-    return fail_check("device", error, found="cpu only", needed="cuda")
+def _judge_device(wanted: str, found: dict[str, str]) -> Check:
+    """``found`` describes the devices that torch can use, the best first."""
+    device = next(iter(found), wanted) if wanted == "auto" else wanted
+    if device in found:
+        return pass_check("device", found=f"{device}: {found[device]}", needed=wanted)
+    error = DependencyError(
+        f"--device {wanted} cannot be used here: torch finds {', '.join(found) or 'no device'}; "
+        "--device auto takes the best that is there"
+    )
+    return fail_check("device", error, found=", ".join(found) or "none", needed=wanted)
 
 
 def _describe_ending(code: int) -> str:

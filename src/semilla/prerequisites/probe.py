@@ -2,7 +2,7 @@
 
 A script for a child process, which may crash.
 
-Usage: ``python -P probe.py [--cuda] PACKAGE ...``
+Usage: ``python -P probe.py PACKAGE ... [--devices]``
 """
 
 import importlib
@@ -38,10 +38,10 @@ def find_version(module: ModuleType) -> str:
         return str(module.__version__)
 
 
-def probe_cuda() -> dict[str, object]:
-    import torch  # noqa: PLC0415 - this is the point of the separate process
+def probe_devices() -> dict[str, object]:
+    from semilla.training.devices import find_devices  # noqa: PLC0415 - it imports torch
 
-    return {"name": "cuda", "available": torch.cuda.is_available()}
+    return {"name": "devices", "found": find_devices()}
 
 
 def tell(report: dict[str, object]) -> None:
@@ -52,4 +52,4 @@ def tell(report: dict[str, object]) -> None:
 if __name__ == "__main__":
     tempfile.tempdir = os.devnull  # finding one would write; trackio does when it is imported
     for package in sys.argv[1:]:
-        tell(probe_cuda() if package == "--cuda" else probe_package(package))
+        tell(probe_devices() if package == "--devices" else probe_package(package))

@@ -13,7 +13,7 @@ from importlib import import_module
 TRIAL_BYTES = 1 << 30
 """Free bytes in memory that the text of a trial may take; with less it goes to the temporary folder."""
 MEMORY = "/dev/shm"  # noqa: S108 - tempfile makes names there that nobody can guess
-_COMPILER, _CACHE = "torch._dynamo", "TORCHINDUCTOR_CACHE_DIR"
+_COMPILER, _CACHE, _TRITON_CACHE = "torch._dynamo", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR"
 
 
 @contextmanager
@@ -36,6 +36,21 @@ def open_trial_folder() -> Iterator[str]:
         tempfile.TemporaryDirectory(prefix="semilla-trial-") as folder,
     ):
         yield folder
+
+
+@contextmanager
+def open_compiler_folder() -> Iterator[None]:
+    """Give torch a private folder for what it compiles meanwhile. Another user could have made its usual one."""
+    before = {name: os.environ.pop(name, None) for name in (_CACHE, _TRITON_CACHE)}
+    try:
+        with tempfile.TemporaryDirectory(prefix="semilla-compiled-") as folder:
+            os.environ[_CACHE] = folder
+            yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)  # torch sets Triton's
+            if value is not None:
+                os.environ[name] = value
 
 
 def import_compiler() -> None:

@@ -12,6 +12,7 @@ import torch
 from semilla.configuration.schema import TrainingHyperparameters
 from semilla.system.processor import can_run_threads, read_processor_name
 from semilla.system.ranks import read_place
+from semilla.training.devices import choose_precision, name_device
 from semilla.training.micro_batches import count_threads
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -54,7 +55,9 @@ def choose_environment(
     torch.set_num_threads(num_threads if can_run_threads() else 1)
     precision: str = settings.precision
     if precision == "auto":
-        precision = (earlier or {}).get("precision") or measure_fastest_precision()
+        precision = (earlier or {}).get("precision") or (
+            measure_fastest_precision() if device == "cpu" else choose_precision(device)
+        )
     return Environment(
         torch_version=str(torch.__version__),
         numpy_version=np.__version__,
@@ -62,7 +65,7 @@ def choose_environment(
         processor=read_processor_name(),
         num_threads=num_threads,
         precision=precision,
-        device=device,
+        device=name_device(device),
         num_ranks=read_place().size,
     )
 

@@ -14,6 +14,7 @@ from semilla.system.processor import list_instruction_sets
 from semilla.system.ranks import read_place
 from semilla.training.micro_batches import (
     CHUNK_ROWS,
+    DEVICE_TOKENS,
     count_processes,
     count_threads,
     cut_micro_batches,
@@ -104,11 +105,15 @@ def with_settings(config: PipelineConfiguration, **changes: int) -> PipelineConf
 def suggest_batch_size(config: PipelineConfiguration) -> int | None:
     """A smaller batch size to try after running out of memory: as large as the estimate allows, at most half.
 
+    On a GPU, whose memory is not estimated: at most half of the present batch, and of a micro-batch.
+
     None when the batch is a single sequence already.
     """
     half = config.training_hyperparameters.batch_size // 2
     if not half:
         return None
+    if config.device != "cpu":
+        return min(half, max(1, DEVICE_TOKENS // 2 // config.training_hyperparameters.max_sequence_length))
     fitting = find_fitting_batch_size(
         with_settings(config, batch_size=half), budget_mb=0.9 * measure_available_mb()
     )

@@ -16,6 +16,8 @@ CHUNK_ROWS = 512
 """Rows of logits computed at a time. The fastest of 256 to 4,096 on a processor with 2 x 1 MB of level-2 cache."""
 MICRO_BATCH_TOKENS = 4096
 """Tokens of a micro-batch: one batch of the default shape. It bounds the memory of a step for any batch size."""
+DEVICE_TOKENS = 16_384
+"""The same on a GPU. With 32,000 pieces, their logits and the gradients of these take about 6 GB."""
 MIN_WORKER_TOKENS = 1024
 """With fewer tokens, a worker spends longer on starting operations than on computing them."""
 GROUP_TARGETS = 256

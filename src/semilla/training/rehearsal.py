@@ -20,6 +20,7 @@ from semilla.errors import KilledError
 from semilla.system.allocator import keep_freed_blocks
 from semilla.system.footprint import read_memory_mb
 from semilla.training.data import HeldOutText, TrainingData
+from semilla.training.devices import choose_device
 from semilla.training.environment import choose_environment
 from semilla.training.evaluate import evaluate
 from semilla.training.loop import take_step
@@ -49,6 +50,7 @@ class Rehearsal:
 
 def rehearse(config: PipelineConfiguration) -> Rehearsal:
     """Train a new model for a few steps. Times are medians without the first step of each kind."""
+    config = choose_device(config)
     precision = choose_environment(config.training_hyperparameters, device=config.device).precision
     with Workers(config) as workers:
         return rehearse_with(workers, config, precision=precision)

@@ -45,6 +45,7 @@ from semilla.training.checkpoints.checkpoint import (
 from semilla.training.checkpoints.persistence import TrainingFiles
 from semilla.training.checkpoints.resume import Resumption, choose_start, continue_from, find_surplus
 from semilla.training.data import TrainingData, build_data, find_start_id
+from semilla.training.devices import choose_device, find_devices
 from semilla.training.early_stopping import describe_cool_down, find_last_epoch
 from semilla.training.environment import choose_environment
 from semilla.training.epoch import align_step, finish_epoch
@@ -114,6 +115,9 @@ def find_end(config: PipelineConfiguration, *, is_trained: bool) -> str | None:
 def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
     """Train to the end, from the newest checkpoint when the run is resumed."""
     progress(Activity("reading the text and building the network"))
+    if config.device != "cpu":
+        config = choose_device(config)
+        progress(Note(f"The network is trained on {config.device}: {find_devices()[config.device]}."))
     try:
         with open_workers(config) as workers:
             keep_freed_blocks()

@@ -32,6 +32,7 @@ from semilla.system.ranks import Place, read_place
 from semilla.training.checkpoints.checkpoint import describe_config, load_state
 from semilla.training.checkpoints.seal import FORMAT_VERSION, parse_sealed, seal
 from semilla.training.data import Batch, TrainingData
+from semilla.training.devices import choose_device
 from semilla.training.micro_batches import cut_worker_batches
 from semilla.training.parallel.notices import BEAT_S, LIMIT_S, NoticeBoard
 from semilla.training.parallel.workers import Workers
@@ -60,6 +61,7 @@ class Ranks:
 
     def start(self, config: PipelineConfiguration, store: Store) -> None:
         """Connect to the other ranks, after a check that all have the same settings and versions."""
+        config = choose_device(config)
         settings = {name: value for name, value in config.flatten().items() if name not in FREE_SETTINGS}
         self.compare("versions", list_versions(), IncompatibleError)
         self.compare("settings", settings, InvalidConfigError)

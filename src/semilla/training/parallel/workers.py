@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from itertools import islice
 from math import prod
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -36,6 +36,9 @@ from semilla.training.muon import Muon, orthogonalize
 from semilla.training.parallel.shared_memory import SharedMemory
 from semilla.training.state import RunState
 
+if TYPE_CHECKING:
+    from semilla.training.accelerator import Accelerator
+
 MODULE = "semilla.training.parallel.worker"
 POLL_S = 1
 """How long to wait for a worker before something is done about it."""
@@ -51,13 +54,20 @@ class Workers:
     Workers take seconds to start, so start them early and prepare the data meanwhile. Every number of processes draws
     the same dropout and the same negative samples; only rounding depends on ``count``. Gradients are added in a fixed
     order, so with the same ``count`` every bit is the same.
+
+    For another device than the CPU there are no worker processes, and an ``Accelerator`` computes the gradients.
     """
 
-    def __init__(self, config: PipelineConfiguration, *, num_ranks: int = 1) -> None:
+    def __init__(
+        self, config: PipelineConfiguration, *, num_ranks: int = 1, accelerates: bool | None = None
+    ) -> None:
         settings = config.training_hyperparameters
         num_threads = count_threads(settings)
         batch_size, length = -(-settings.batch_size // num_ranks), settings.max_sequence_length
-        can_share = config.device == "cpu" and can_share_memory()
+        self.accelerates = config.device != "cpu" if accelerates is None else accelerates
+        self._accelerator: Accelerator | None = None
+        self._has_dropout = settings.dropout > 0
+        can_share = not self.accelerates and can_share_memory()
         self.count = count_processes(batch_size, length, num_threads=num_threads) if can_share else 1
         """Processes that share a step, the training process included."""
         self.threads_each = max(1, num_threads // self.count) if can_run_threads() else 1
@@ -81,6 +91,10 @@ class Workers:
         shapes = [tuple(parameter.shape) for parameter in parameters]
         self.gradients = self._allocate(sum(map(prod, shapes)), state.model.device)
         join_gradients(parameters, self.gradients)
+        if self.accelerates:
+            from semilla.training.accelerator import Accelerator  # noqa: PLC0415 - the CPU needs nothing of it
+
+            self._accelerator = Accelerator(self._model, self._counts, has_dropout=self._has_dropout)
         if self.count == 1:
             return
         memory = SharedMemory.create(self._descriptor, len(self.gradients), blocks=self.count)
@@ -112,6 +126,8 @@ class Workers:
         for process in self.processes:
             process.kill()
         self.processes.clear()
+        if self._accelerator:
+            self._accelerator.close()
         os.close(self._descriptor)
         for parameter in self._shared:
             parameter.data = parameter.detach().clone()
@@ -137,6 +153,8 @@ class Workers:
         busy = self.processes[: len(others)]
         for process, part in zip(busy, others, strict=True):
             process.send("compute", part)
+        if self._accelerator:
+            return self._accelerator.compute_batch(self.gradients, own)
         loss = compute_batch(self._model, self.gradients, own, self._counts)
         for process in busy:
             loss += process.receive()
