@@ -151,7 +151,7 @@ def list_durability_figures() -> list[Figure]:
                read_date("results/watching"), "1f02c7c", "2026-11-28-watching-a-run"),
         Figure("hostile inputs that failed a check", "0 of 20,006", "0", "scripts/fuzz",
                "2026-11-28", "8e034cd", "2026-11-28-hostile-input"),
-        Figure("fuzzed files of every format that failed a check", "0 of 4,000", "0", "scripts/fuzz --target formats",
+        Figure("fuzzed files of every format that failed a check", "0 of 20,000", "0", "scripts/fuzz --target formats",
                "2026-12-01", "ff767ac", "2026-12-01-fuzzed-formats"),
         Figure("files of every format: fewest words kept", "99.89 %", "99.5 %",
                "scripts/make_format_samples.py DIRECTORY", "2026-12-01", "ff767ac", "2026-12-01-fuzzed-formats"),
