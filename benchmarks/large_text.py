@@ -49,7 +49,7 @@ from semilla.corpus.tokenizer_files import find_tokenizer
 from semilla.events import silent
 from semilla.model.shape import count_parameters
 from semilla.pipeline.phases import corpus_download, tokenizer_training
-from semilla.pipeline.phases.model_training import read_data
+from semilla.pipeline.prepared_training import read_data
 from semilla.planning.cost import compare_speed, estimate_step_s
 from semilla.planning.law import describe_design, read_fitted
 from semilla.prerequisites.duration import rehearse_training

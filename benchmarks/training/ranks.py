@@ -22,7 +22,8 @@ from semilla.configuration.schema import PipelineConfiguration
 from semilla.corpus.manifest import read_documents
 from semilla.corpus.tokenizer_files import find_tokenizer
 from semilla.events import silent
-from semilla.pipeline.phases import corpus_download, model_training, tokenizer_training
+from semilla.pipeline.phases import corpus_download, tokenizer_training
+from semilla.pipeline.prepared_training import read_data
 from semilla.records import names
 from semilla.system.allocator import keep_freed_blocks
 from semilla.tokenizer.tokenizer import read_tokenizer
@@ -53,7 +54,7 @@ def main() -> None:
         pause(ranks)
         keep_freed_blocks()
         tokenizer = read_tokenizer(find_tokenizer(config)[0])
-        data, _ = model_training.read_data(config, read_documents(options.folder), tokenizer, progress=silent)
+        data, _ = read_data(config, read_documents(options.folder), tokenizer, progress=silent)
         compare(ranks, config, data, options, vocab_size=tokenizer.vocab_size)
 
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.configuration.settings import to_command
-from semilla.corpus.manifest import Document, read_documents, read_manifest
-from semilla.corpus.prompts import find_prompts
+from semilla.corpus.manifest import read_documents
 from semilla.corpus.tokenizer_files import find_tokenizer
 from semilla.errors import DivergedError, OutOfMemoryError, ValidationFailureError, is_out_of_memory
 from semilla.events import (
@@ -25,38 +23,30 @@ from semilla.events import (
     silent,
 )
 from semilla.model.generate import generate_sample
-from semilla.pipeline.continuation import Continuation, open_continuation
 from semilla.pipeline.phases import PhaseRecord, get_sha256, identify_corpus
+from semilla.pipeline.prepared_training import Training, read_data
 from semilla.pipeline.start_model import read_start
 from semilla.records import names
-from semilla.records.files import describe_artifact, hash_file, remove_files
+from semilla.records.files import describe_artifact, remove_files
 from semilla.records.sample import Sample
 from semilla.records.status import PipelineStatus, read_status
 from semilla.system import interrupts
 from semilla.system.allocator import keep_freed_blocks, return_freed_blocks
-from semilla.tokenizer.tokenizer import Tokenizer, read_tokenizer
+from semilla.tokenizer.tokenizer import read_tokenizer
 from semilla.training.checkpoints.checkpoint import (
-    Damaged,
-    Provenance,
     find_checkpoints,
     has_shape,
-    restore_state,
 )
-from semilla.training.checkpoints.persistence import TrainingFiles
-from semilla.training.checkpoints.resume import Resumption, choose_start, continue_from, find_surplus
-from semilla.training.data import TrainingData, build_data, find_start_id
+from semilla.training.checkpoints.resume import find_surplus
 from semilla.training.devices import choose_device, find_devices
 from semilla.training.early_stopping import describe_cool_down, find_last_epoch
-from semilla.training.environment import choose_environment
 from semilla.training.epoch import align_step, finish_epoch
-from semilla.training.evaluate import find_step
 from semilla.training.loop import plan_steps, train
 from semilla.training.memory import suggest_batch_size
 from semilla.training.parallel.workers import Workers, open_workers
 from semilla.training.remaining import RemainingTime
 from semilla.training.schedule import Schedule, compute_learning_rate
 from semilla.training.state import RunState, StepInfo, build_state
-from semilla.training.stored import START, StoredStream, open_store, remove_unused
 
 if TYPE_CHECKING:
     from semilla.training.parallel.ranks import RankWorkers
@@ -137,91 +127,6 @@ def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
         ) from error
     finally:
         return_freed_blocks()
-
-
-@dataclass(frozen=True)
-class Training:
-    """A training of one run directory: its data, its state, and the files it writes."""
-
-    config: PipelineConfiguration
-    tokenizer: Tokenizer
-    data: TrainingData
-    prompts: dict[str, str]
-    """A held-out opening of each language."""
-    start_id: int
-    state: RunState
-    files: TrainingFiles
-    damaged: list[Damaged]
-    """Checkpoints that did not verify."""
-    continuation: Continuation | None
-    progress: Progress
-
-    @classmethod
-    def prepare(cls, config: PipelineConfiguration, *, progress: Progress) -> Training:
-        """Read the corpus and the tokenizer; build the state, or restore it from a checkpoint."""
-        directory = Path(config.output_directory)
-        documents = read_documents(directory)
-        tokenizer = read_tokenizer(find_tokenizer(config)[0])
-        data, continuation = read_data(config, documents, tokenizer, progress=progress)
-        texts = {"": data, START: continuation.own_data if continuation else None}
-        used = [name for name, one in texts.items() if one and isinstance(one.stream, StoredStream)]
-        remove_unused(directory / names.TOKENS, used=used, progress=progress)
-        if config.training_hyperparameters.language_balance:
-            shares = ", ".join(f"{share:.0%} {language}" for language, share in data.language_shares.items())
-            progress(Note(f"The training is balanced between languages: {shares}."))
-        if data.fits_documents and config.training_hyperparameters.repetition_fraction:
-            share = config.training_hyperparameters.repetition_fraction
-            progress(
-                Note(
-                    f"Most documents fit into a sequence; {share:.0%} of the steps repeat short pieces first."
-                )
-            )
-        if (step := find_step(data)) > 1:
-            progress(
-                Note(
-                    f"There is much held-out text: every epoch is evaluated on one in {step} of its windows, always "
-                    "the same ones, and the finished model on all of them."
-                )
-            )
-        resumption = choose_start(config, *find_checkpoints(directory), progress=progress)
-        status = read_status(directory) or PipelineStatus()
-        fresh = describe_provenance(config, resumption, tokenizer, model_version=status.model_version)
-        state, provenance = build_or_restore(config, resumption, fresh, progress=progress)
-        if continuation and not resumption.start:
-            continuation.load(state.model)
-        files = TrainingFiles(
-            config,
-            run_id=status.pipeline_id,
-            provenance=provenance,
-            replaces=resumption.list_replaced(provenance.lineage, ours=status.artifacts_created),
-            progress=progress,
-        )
-        openings = find_prompts(documents, tokenizer, per_language=1)
-        prompts = {language: found[0] for language, found in openings.items()}
-        start_id = find_start_id(documents)
-        return cls(
-            config,
-            tokenizer,
-            data,
-            prompts,
-            start_id,
-            state,
-            files,
-            resumption.damaged,
-            continuation,
-            progress,
-        )
-
-
-def read_data(
-    config: PipelineConfiguration, documents: list[Document], tokenizer: Tokenizer, *, progress: Progress
-) -> tuple[TrainingData, Continuation | None]:
-    """The text to train on, and the model to start from with its own text."""
-    directory = Path(config.output_directory)
-    store = open_store(directory, directory / names.TOKENS, progress=progress)
-    data = build_data(documents, tokenizer, config, store)
-    continuation = open_continuation(config, tokenizer, progress=progress)
-    return (continuation.add_text(data) if continuation else data), continuation
 
 
 def follow(config: PipelineConfiguration, workers: RankWorkers) -> None:
@@ -398,35 +303,3 @@ def _describe(training: Training) -> PhaseRecord:
         },
         warnings=[str(one) for one in training.damaged],
     )
-
-
-def describe_provenance(
-    config: PipelineConfiguration, resumption: Resumption, tokenizer: Tokenizer, *, model_version: str
-) -> Provenance:
-    """The provenance of a training that starts now, in an environment chosen for it."""
-    directory, start = Path(config.output_directory), resumption.start
-    environment = choose_environment(
-        config.training_hyperparameters,
-        device=config.device,
-        earlier=start.provenance.environment if start else None,
-    )
-    return Provenance(
-        lineage=resumption.next_lineage,
-        vocab_size=tokenizer.vocab_size,
-        corpus_sha256=hash_file(directory / read_manifest(directory).corpus_file),
-        tokenizer_sha256=hash_file(find_tokenizer(config)[0]),
-        environment=environment.as_json(),
-        model_version=model_version,
-    )
-
-
-def build_or_restore(
-    config: PipelineConfiguration, resumption: Resumption, fresh: Provenance, *, progress: Progress
-) -> tuple[RunState, Provenance]:
-    """The state to train from, and the provenance of its checkpoints; ``fresh`` is that of a new training."""
-    start = resumption.start
-    provenance = continue_from(start, fresh, config=config, progress=progress) if start else fresh
-    state = build_state(config, vocab_size=fresh.vocab_size, precision=fresh.environment["precision"])
-    if start:
-        restore_state(state, start)
-    return state, provenance
