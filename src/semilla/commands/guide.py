@@ -76,12 +76,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def print_choice(places: list[Place], *, heading: str) -> None:
-    """List places, each with the command that shows it."""
-    if places:
-        print_text(heading)
-        print_table(
-            [(f"semilla guide {name_place(place)}", title_place(place)) for place in places], indent_columns=1
-        )
+    """List places, each with the command that shows it, which no line break divides."""
+    if not places:
+        return
+    print_text(heading)
+    commands = [f"semilla guide {name_place(place)}" for place in places]
+    width = max(map(len, commands))
+    for command, place in zip(commands, places, strict=True):
+        print_text(f" {command:{width}}  {title_place(place)}")
 
 
 def _asks_for_check(words: list[str]) -> bool:
