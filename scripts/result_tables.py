@@ -114,17 +114,17 @@ def tabulate_seeds() -> str:
     return draw_table(("", "loss"), rows)
 
 
-def tabulate_speed() -> str:
+def tabulate_speed(name: str) -> str:
     """Tokens a second of each contender, and the ratios to the textbook loop and to Trainer."""
     rows = (
         [
-            name,
+            contender,
             f"{one['tokens_per_s']:,.0f}",
             f"{one['times_textbook']:.2f}",
             f"{one['times_trainer']:.2f}",
             f"{one['peak_mb']:,.0f}",
         ]
-        for name, one in list_contenders("results/training-speed")
+        for contender, one in list_contenders(name)
     )
     headings = ("", "tokens a second", "times the textbook loop", "times Trainer", "peak memory, MiB")
     return draw_table(headings, rows)
@@ -283,7 +283,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "training_losses": tabulate_losses,
     "training_quality": tabulate_quality,
     "training_seeds": tabulate_seeds,
-    "training_speed": tabulate_speed,
+    "training_speed": lambda: tabulate_speed("results/training-speed"),
+    "training_speed_amx": lambda: tabulate_speed("results/training-speed-amx"),
     "training_ablation": lambda: tabulate_ablation("results/training-ablation"),
     "training_ablation_candidates": lambda: tabulate_ablation("results/training-ablation-candidates"),
     "training_costs": tabulate_costs,
