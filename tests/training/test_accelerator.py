@@ -7,7 +7,6 @@ import math
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -30,35 +29,22 @@ from semilla.training.parallel.workers import Workers
 from semilla.training.state import RunState, build_state
 
 from .small_data import make_batch, make_config, make_data
-from .test_loop import PROVENANCE, close_epoch, hash_state
+from .test_loop import PROVENANCE, hash_state, run_to_end
 from .test_reference import configure, join_gradients, measure_difference
 
 TOLERANCE = 1e-5
 NUM_STEPS = 5
 VOCAB_SIZE = 2000
 
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def take_steps(
     state: RunState, config: PipelineConfiguration, data: TrainingData, *, accelerates: bool, stop_at: int
 ) -> list[float]:
     """Train up to a step and return the losses."""
-    losses = []
     with Workers(config, accelerates=accelerates) as workers:
-        for info in train(state, config=config, data=data, workers=workers):
-            losses.append(info.loss)
-            if info.ends_epoch:
-                close_epoch(state, info.epoch)
-            if info.step == stop_at:
-                break
-    return losses
+        return run_to_end(state, config, data, stop_at=stop_at, workers=workers)
 
 
 def draw_batch(*, vocab_size: int = 1000, rows: int = 8, length: int = 32, **options: Any) -> Batch:

@@ -15,6 +15,7 @@ from semilla.training import loop
 from semilla.training.checkpoints.checkpoint import Checkpoint, Provenance, restore_state, save_checkpoint
 from semilla.training.checkpoints.seal import read_sealed
 from semilla.training.data import TrainingData, cut_batch, plan_epoch
+from semilla.training.parallel.workers import Workers
 from semilla.training.schedule import Schedule
 from semilla.training.state import EpochTotals, RunState, build_state
 
@@ -50,10 +51,15 @@ def hash_state(state: RunState) -> str:
 
 
 def run_to_end(
-    state: RunState, config: PipelineConfiguration, data: TrainingData, *, stop_at: int = 0
+    state: RunState,
+    config: PipelineConfiguration,
+    data: TrainingData,
+    *,
+    stop_at: int = 0,
+    workers: Workers | None = None,
 ) -> list[float]:
     losses = []
-    for info in loop.train(state, config=config, data=data):
+    for info in loop.train(state, config=config, data=data, workers=workers):
         losses.append(info.loss)
         if info.ends_epoch:
             close_epoch(state, info.epoch)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
@@ -26,14 +25,7 @@ from .small_data import make_batch, make_config, make_data
 TOLERANCE = 1e-5
 NUM_STEPS = 5
 
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Give torch one thread, as products this small gain nothing from more."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def measure_difference(found: torch.Tensor, expected: torch.Tensor) -> float:
