@@ -56,9 +56,10 @@ def evaluate(
     batch_size = min(data.batch_size, count_micro_batch_rows(data.length))
     for language in dict.fromkeys(text.language for text in data.held_out):
         texts = [text for text in data.held_out if text.language == language]
-        batches = list(batch_held_out(texts, length=data.length, batch_size=batch_size, step=step))
-        nats[language] = sum(measure(_check_each(batches, check)))
-        measured = sum(int((targets != NO_TARGET).sum()) for _, targets in batches)
+        batches = batch_held_out(texts, length=data.length, batch_size=batch_size, step=step)
+        counts: list[int] = []
+        nats[language] = sum(measure(_count_targets(batches, counts, check)))
+        measured = sum(counts)
         share = measured / max(1, sum(len(text.tokens) for text in texts))
         num_tokens += measured
         num_bytes[language] += share * sum(text.size_bytes for text in texts)
@@ -82,7 +83,11 @@ def measure_batch(model: Transformer, batch: HeldOutBatch) -> float:
     return sum_token_losses(model(inputs)[is_target], model.output_weight_VD, targets[is_target])
 
 
-def _check_each(batches: Iterable[HeldOutBatch], check: Callable[[], None]) -> Iterator[HeldOutBatch]:
+def _count_targets(
+    batches: Iterable[HeldOutBatch], counts: list[int], check: Callable[[], None]
+) -> Iterator[HeldOutBatch]:
+    """The batches one by one, as much text has too many to hold; each is checked for, and its targets are counted."""
     for batch in batches:
         check()
+        counts.append(int((batch[1] != NO_TARGET).sum()))
         yield batch

@@ -33,10 +33,7 @@ from semilla.records.status import PipelineStatus, read_status
 from semilla.system import interrupts
 from semilla.system.allocator import keep_freed_blocks, return_freed_blocks
 from semilla.tokenizer.tokenizer import read_tokenizer
-from semilla.training.checkpoints.checkpoint import (
-    find_checkpoints,
-    has_shape,
-)
+from semilla.training.checkpoints.checkpoint import find_checkpoints, has_shape
 from semilla.training.checkpoints.resume import find_surplus
 from semilla.training.devices import choose_device, find_devices
 from semilla.training.early_stopping import describe_cool_down, find_last_epoch
