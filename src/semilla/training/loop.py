@@ -22,7 +22,7 @@ from semilla.training.data import (
     Windows,
     arrange_documents,
     cut_batch,
-    draw_periods,
+    draw_repetitions,
     halve_sequences,
     plan_epoch,
 )
@@ -128,7 +128,7 @@ def plan_batch(
 ) -> Batch:
     """The batch of a step: the windows that begin at ``starts``, with the step's seed, dropout and kind of softmax."""
     repeats = data.fits_documents and step < settings.repetition_fraction * schedule.total_steps
-    inputs, targets = cut_batch(data, starts, draw_periods(data, starts, step) if repeats else None)
+    inputs, targets = cut_batch(data, *(draw_repetitions(data, starts, step) if repeats else (starts,)))
     if not data.fits_documents and step < settings.short_context_fraction * schedule.total_steps:
         inputs, targets = halve_sequences(inputs), halve_sequences(targets)
     return Batch(
