@@ -7,19 +7,19 @@ import signal
 
 import pytest
 
-from semilla.system import pool
+from semilla.system.connection import AnsweringProcess
 
 
 def kill_worker(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before the ``number``-th message to processes of the pool, send SIGKILL to the one that would get it."""
-    send = pool._Process.send
+    send = AnsweringProcess.send
     sent: list[object] = []
 
-    def kill_and_send(process: pool._Process, message: object) -> None:
+    def kill_and_send(process: AnsweringProcess, message: object) -> None:
         sent.append(message)
         if len(sent) == number:
             os.kill(process._process.pid, signal.SIGKILL)
             process._process.wait()
         send(process, message)
 
-    monkeypatch.setattr(pool._Process, "send", kill_and_send)
+    monkeypatch.setattr(AnsweringProcess, "send", kill_and_send)

@@ -1,7 +1,6 @@
 """One contender of the training benchmark, in a process of its own, which trains on request and reports.
 
     python benchmarks/training/contenders.py NAME RUN_DIRECTORY      (started by run.py)
-    python benchmarks/training/contenders.py NAME                    (a worker process of the first)
 
 Each request is a line, ``steps N``, ``evaluate``, ``products`` or ``memory``; each answer is one line of JSON.
 """
@@ -256,8 +255,24 @@ REPLACED: dict[str, Callable[[], None]] = {
     "without worker processes": compute_in_threads,
     "without kept blocks": keep_no_blocks,
 }
+CONTENDER = "SEMILLA_BENCHMARK_CONTENDER"
+"""The variable that tells a worker process what is replaced."""
 KEEPS_NO_BLOCKS = {"textbook", "hugging face trainer", "without kept blocks"}
 """These run with the C library's default allocator settings."""
+
+
+def make_worker(settings: dict[str, Any]) -> Callable[[tuple[Any, ...]], Any]:
+    """A worker in which the same is replaced as in the process that started it."""
+    REPLACED[os.environ[CONTENDER]]()
+    return worker.make_worker(settings)
+
+
+def replace_in_workers(name: str) -> None:
+    """Let worker processes import this file, and begin with ``make_worker``."""
+    make_worker.__module__ = Path(__file__).stem
+    workers.make_worker = make_worker
+    path = os.pathsep.join([*(str(Path(__file__).parents[place]) for place in (0, 1)), *sys.path])
+    os.environ.update({CONTENDER: name, "PYTHONPATH": path})
 
 
 @contextlib.contextmanager
@@ -268,8 +283,9 @@ def open_contender(name: str, run_directory: Path, *, epochs: int, seed: int, th
     """
     if name not in KEEPS_NO_BLOCKS:
         keep_freed_blocks()
-    REPLACED.get(name, lambda: None)()
-    workers.COMMAND = [sys.executable, __file__, name]
+    if name in REPLACED:
+        REPLACED[name]()
+        replace_in_workers(name)
     hyperparameters = {"num_epochs": epochs, "num_threads": threads, **WITHOUT.get(name, {})}
     config = PipelineConfiguration.model_validate({"seed": seed, "training_hyperparameters": hyperparameters})
     rivals = {
@@ -362,15 +378,11 @@ def main() -> None:
     """Build the contender and answer the process that started this one."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name")
-    parser.add_argument("run_directory", type=Path, nargs="?")
+    parser.add_argument("run_directory", type=Path)
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--threads", type=int)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    if arguments.run_directory is None:
-        REPLACED.get(arguments.name, lambda: None)()
-        worker.main()
-        return
     torch.set_num_threads(arguments.threads)
     with open_contender(
         arguments.name,

@@ -22,9 +22,9 @@ from semilla.errors import InvalidConfigError
 from semilla.events import silent
 from semilla.pipeline import dial
 from semilla.pipeline.phases import corpus_download, model_training
+from semilla.pipeline.prepared_training import open_workers
 from semilla.training import rehearsal
 from semilla.training.parallel import notices, ranks
-from semilla.training.parallel.workers import open_workers
 
 SETTINGS: dict[str, Any] = {"optimizer": "muon", "batch_size": 32, "num_epochs": 2}
 """A batch is eight groups of rows, and so can be shared by four ranks."""

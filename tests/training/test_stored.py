@@ -23,7 +23,7 @@ from semilla.configuration.schema import PipelineConfiguration
 from semilla.corpus.manifest import Document
 from semilla.errors import DiskSpaceError, IntegrityError, InterruptedRunError, KilledError
 from semilla.events import silent
-from semilla.system import interrupts, pool
+from semilla.system import connection, interrupts, pool
 from semilla.tokenizer.token_files import TokenFiles, pack_documents, write_token_file
 from semilla.tokenizer.tokenizer import BEGIN_ID, END_ID, Tokenizer
 from semilla.training import stored
@@ -211,8 +211,8 @@ def test_processes_answer_in_order_and_raise_what_the_function_raises(
 def test_a_process_that_dies_or_hangs_ends_the_computation(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(KilledError, match="SIGKILL"):
         list(pool.compute_in_order(partial, signal.raise_signal, [signal.SIGKILL] * 3, num_processes=2))
-    monkeypatch.setattr(pool, "POLL_S", 0.1)
-    monkeypatch.setattr(pool, "TIMEOUT_S", 1)
+    monkeypatch.setattr(connection, "POLL_S", 0.1)
+    monkeypatch.setattr(connection, "TIMEOUT_S", 1)
     with pytest.raises(KilledError, match="has not answered for 1 s"):
         list(pool.compute_in_order(partial, time.sleep, [600.0] * 2, num_processes=2))
 

@@ -22,7 +22,7 @@ import torch
 
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.errors import InterruptedRunError, KilledError
-from semilla.system import endings, interrupts
+from semilla.system import connection, endings, interrupts
 from semilla.system.endings import read_marks
 from semilla.training.data import TrainingData, cut_batch, plan_epoch
 from semilla.training.evaluate import evaluate
@@ -102,8 +102,8 @@ def test_two_processes_evaluate_what_one_evaluates(config: PipelineConfiguration
     with share(config, state, data) as workers:
         assert workers.count == 2
         asked: list[str] = []
-        send = workers.processes[0].send
-        workers.processes[0].send = lambda request, *rest: (asked.append(request), send(request, *rest))  # type: ignore[method-assign]
+        request = workers.processes[0].request
+        workers.processes[0].request = lambda name, *rest: (asked.append(name), request(name, *rest))  # type: ignore[method-assign]
         together = evaluate(state.model, data, measure=workers.measure)
         with workers.limit_threads():
             alone = evaluate(state.model, data)
@@ -225,15 +225,18 @@ def test_a_worker_that_stays_silent_ends_the_training(
     kind: type[Exception],
 ) -> None:
     """After a time limit, which is shorter when the run is asked to stop. The worker does not outlive it."""
-    monkeypatch.setattr(workers_module, "wake", lambda process: None)
+    monkeypatch.setattr(connection, "wake", lambda process: None)
+    if asks:
+        monkeypatch.setattr(workers_module, "GRACE_S", 1)
     before = set(list_workers())
     with interrupts.catch_signals(), closing(train(build(config), config=config, data=data)) as steps:
         next(steps)
         (worker,) = set(list_workers()) - before
         os.kill(worker, signal.SIGSTOP)
-        monkeypatch.setattr(workers_module, "GRACE_S" if asks else "TIMEOUT_S", 1)
         if asks:
             os.kill(os.getpid(), signal.SIGTERM)
+        else:
+            monkeypatch.setattr(connection, "TIMEOUT_S", 1)
         with pytest.raises(kind):
             next(steps)
     assert set(list_workers()) == before

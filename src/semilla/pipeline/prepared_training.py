@@ -15,6 +15,7 @@ from semilla.pipeline.continuation import Continuation, open_continuation
 from semilla.records import names
 from semilla.records.files import hash_file
 from semilla.records.status import PipelineStatus, read_status
+from semilla.system.ranks import read_place
 from semilla.tokenizer.tokenizer import Tokenizer, read_tokenizer
 from semilla.training.checkpoints.checkpoint import Damaged, Provenance, find_checkpoints, restore_state
 from semilla.training.checkpoints.persistence import TrainingFiles
@@ -22,6 +23,7 @@ from semilla.training.checkpoints.resume import Resumption, choose_start, contin
 from semilla.training.data import TrainingData, build_data, find_start_id
 from semilla.training.environment import choose_environment
 from semilla.training.evaluate import find_step
+from semilla.training.parallel.workers import Workers
 from semilla.training.state import RunState, build_state
 from semilla.training.stored import START, StoredStream, open_store, remove_unused
 
@@ -65,7 +67,7 @@ class Training:
             config,
             run_id=status.pipeline_id,
             provenance=provenance,
-            replaces=resumption.list_replaced(provenance.lineage, ours=status.artifacts_created),
+            replaced=resumption.list_replaced(provenance.lineage, ours=status.artifacts_created),
             progress=progress,
         )
         openings = find_prompts(documents, tokenizer, per_language=1)
@@ -83,6 +85,15 @@ class Training:
             continuation,
             progress,
         )
+
+
+def open_workers(config: PipelineConfiguration) -> Workers:
+    """The workers of this process; under torchrun they share their steps with those of the other ranks."""
+    if read_place().size == 1:
+        return Workers(config)
+    from semilla.training.parallel.ranks import RankWorkers  # noqa: PLC0415 - only under torchrun
+
+    return RankWorkers(config)
 
 
 def describe_data(config: PipelineConfiguration, data: TrainingData) -> Iterator[str]:

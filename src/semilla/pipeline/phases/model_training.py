@@ -13,7 +13,6 @@ from semilla.corpus.tokenizer_files import find_tokenizer
 from semilla.errors import DivergedError, OutOfMemoryError, ValidationFailureError, is_out_of_memory
 from semilla.events import (
     Activity,
-    ArtifactRemoved,
     ArtifactWritten,
     EpochDone,
     Note,
@@ -24,10 +23,11 @@ from semilla.events import (
 )
 from semilla.model.generate import generate_sample
 from semilla.pipeline.phases import PhaseRecord, get_sha256, identify_corpus
-from semilla.pipeline.prepared_training import Training, read_data
+from semilla.pipeline.prepared_training import Training, open_workers, read_data
 from semilla.pipeline.start_model import read_start
 from semilla.records import names
-from semilla.records.files import describe_artifact, remove_files
+from semilla.records.files import describe_artifact
+from semilla.records.removal import remove_artifacts
 from semilla.records.sample import Sample
 from semilla.records.status import PipelineStatus, read_status
 from semilla.system import interrupts
@@ -40,7 +40,7 @@ from semilla.training.early_stopping import describe_cool_down, find_last_epoch
 from semilla.training.epoch import align_step, finish_epoch
 from semilla.training.loop import plan_steps, train
 from semilla.training.memory import suggest_batch_size
-from semilla.training.parallel.workers import Workers, open_workers
+from semilla.training.parallel.workers import Workers
 from semilla.training.remaining import RemainingTime
 from semilla.training.schedule import Schedule, compute_learning_rate
 from semilla.training.state import RunState, StepInfo, build_state
@@ -208,10 +208,7 @@ def _list_epoch_models(training: Training) -> list[Path]:
 
 def _drop_epoch_models(training: Training) -> None:
     """Remove the epoch models of an earlier training, before a new one begins."""
-    found = _list_epoch_models(training)
-    remove_files(found)
-    for path in found:
-        training.progress(ArtifactRemoved(path))
+    remove_artifacts(_list_epoch_models(training), training.progress)
 
 
 def _draw_samples(training: Training) -> Iterator[Sample]:

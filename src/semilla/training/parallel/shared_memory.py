@@ -32,7 +32,6 @@ class SharedMemory:
         return cls(descriptor, block_size)
 
     def get_block(self, number: int) -> Tensor:
-        """All numbers of a block."""
         (block,) = self.map_tensors([(self.block_size,)], block=number)
         return block
 

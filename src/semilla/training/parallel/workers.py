@@ -7,45 +7,34 @@ Weights and gradients are in shared memory; tokens and losses are sent over sock
 from __future__ import annotations
 
 import os
-import subprocess
-import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from itertools import islice
 from math import prod
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from torch import Tensor, nn
 
 from semilla.configuration.schema import PipelineConfiguration
-from semilla.errors import KilledError
 from semilla.system import interrupts
-from semilla.system.children import explain_end, make_command
-from semilla.system.connection import can_share_memory, open_shared_file, start_connected, wake
-from semilla.system.endings import read_marks
+from semilla.system.connection import AnsweringProcess, can_share_memory, open_shared_file
 from semilla.system.footprint import read_private_mb
 from semilla.system.processor import can_run_threads
-from semilla.system.ranks import read_place
 from semilla.training.data import Batch, HeldOutBatch, TrainingData
 from semilla.training.evaluate import measure_batch
 from semilla.training.gradients import compute_batch, join_gradients
 from semilla.training.micro_batches import count_processes, count_threads, cut_worker_batches
 from semilla.training.muon import Muon, orthogonalize
 from semilla.training.parallel.shared_memory import SharedMemory
+from semilla.training.parallel.worker import make_worker
 from semilla.training.state import RunState
 
 if TYPE_CHECKING:
     from semilla.training.accelerator import Accelerator
 
-MODULE = "semilla.training.parallel.worker"
-POLL_S = 1
-"""How long to wait for a worker before something is done about it."""
-GRACE_S = 10
-"""How long a worker may be silent once the run was asked to stop, or not take a request."""
-TIMEOUT_S = 600
-"""How long a worker may be silent at all; an answer takes milliseconds."""
+GRACE_S = 10.0
+"""How long a worker may be silent once the run was asked to stop."""
 
 
 class Workers:
@@ -109,6 +98,7 @@ class Workers:
         }
         for process in self.processes:
             process.set_up(memory, model=model, counts=data.token_counts, num_threads=self.threads_each)
+            process.request("wait")
         for process in self.processes:
             process.receive()
 
@@ -116,9 +106,7 @@ class Workers:
         """A block for the gradients of all parameters."""
         return torch.zeros(size, device=device)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -146,13 +134,13 @@ class Workers:
     def compute(self, batch: Batch) -> float:
         """Compute a whole batch: its gradient goes to the parameters and ``gradients``. Return nats per token.
 
-        Raises RuntimeError and MemoryError as the computation does, in a worker as well as here, KilledError when a
-        worker was killed (MemoryError if the kernel did it because memory ran out), and InterruptedRunError.
+        Raises RuntimeError and MemoryError as the computation does, in a worker as well as here, and the errors of
+        ``AnsweringProcess.receive``.
         """
         own, *others = map(batch.take_rows, cut_worker_batches(*batch.inputs.shape, count=self.count))
         busy = self.processes[: len(others)]
         for process, part in zip(busy, others, strict=True):
-            process.send("compute", part)
+            process.request("compute", part)
         if self._accelerator:
             return self._accelerator.compute_batch(self.gradients, own)
         loss = compute_batch(self._model, self.gradients, own, self._counts)
@@ -172,7 +160,7 @@ class Workers:
                 own, *others = group
                 busy = self.processes[: len(others)]
                 for process, batch in zip(busy, others, strict=True):
-                    process.send("measure", batch)
+                    process.request("measure", batch)
                 yield measure_batch(self._model, own)
                 yield from (process.receive() for process in busy)
 
@@ -217,72 +205,22 @@ class Workers:
         return sum(read_private_mb(process.pid) for process in self.processes)
 
 
-def open_workers(config: PipelineConfiguration) -> Workers:
-    """The workers of this process; under torchrun they share their steps with those of the other ranks."""
-    if read_place().size == 1:
-        return Workers(config)
-    from semilla.training.parallel.ranks import RankWorkers  # noqa: PLC0415 - only under torchrun
-
-    return RankWorkers(config)
-
-
-class WorkerProcess:
-    """One worker, seen from the training process. It ends when the training process does.
-
-    No wait for it is endless: one that was stopped is continued, and one that stays silent ends the training.
-    """
+class WorkerProcess(AnsweringProcess):
+    """One worker, seen from the training process."""
 
     def __init__(self, descriptor: int, *, block: int) -> None:
+        super().__init__(make_worker, grace_s=GRACE_S, shared=descriptor)
         self.descriptor, self.block = descriptor, block
         self._matrices: list[Tensor] = []
-        self._marks = read_marks()
-        self._process, self._connection = start_connected(
-            make_command(MODULE), shared=descriptor, receive_timeout_s=POLL_S, send_timeout_s=GRACE_S
-        )
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
 
     def set_up(self, memory: SharedMemory, **settings: Any) -> None:
-        """Send the arguments of ``worker.Worker`` once it is there; it answers when its model is built."""
-        self.receive()
+        """Send the arguments of ``worker.Worker``."""
         self._memory, self.gradients = memory, memory.get_block(self.block)
-        self._send({**settings, "descriptor": self.descriptor, "block": self.block})
+        self.send({**settings, "descriptor": self.descriptor, "block": self.block})
 
-    def send(self, request: str, *arguments: Any) -> None:
+    def request(self, name: str, *arguments: Any) -> None:
         """Request a method of ``worker.Worker``."""
-        self._send((request, *arguments))
-
-    def _send(self, message: object) -> None:
-        wake(self._process)
-        try:
-            self._connection.send(message)
-        except BlockingIOError as error:
-            raise self._give_up(GRACE_S) from error
-        except ConnectionError as error:
-            raise self._explain_end() from error
-
-    def receive(self) -> float:
-        """The answer to the oldest request that has none: a loss, or 0.
-
-        Raises InterruptedRunError when the run was asked to stop and the worker does not answer.
-        """
-        began_s = time.monotonic()
-        while True:
-            try:
-                answer = self._connection.recv()
-                break
-            except BlockingIOError as error:  # silent for POLL_S
-                silent_s = time.monotonic() - began_s
-                if silent_s > TIMEOUT_S or (silent_s > GRACE_S and interrupts.requested()):
-                    raise self._give_up(silent_s) from error
-                wake(self._process)
-            except (EOFError, ConnectionError) as error:
-                raise self._explain_end() from error
-        if "error" in answer:
-            raise (MemoryError if answer["is_out_of_memory"] else RuntimeError)(answer["error"])
-        return float(answer["loss"])
+        self.send((name, *arguments))
 
     def send_matrices(self, matrices: Sequence[Tensor], *, dtype: torch.dtype) -> None:
         """Copy ``matrices`` into the worker's block, and request that they are made orthogonal."""
@@ -290,22 +228,9 @@ class WorkerProcess:
         self._matrices = self._memory.map_tensors(shapes, block=self.block)
         for shared, matrix in zip(self._matrices, matrices, strict=True):
             shared.copy_(matrix)
-        self.send("orthogonalize", shapes, dtype)
+        self.request("orthogonalize", shapes, dtype)
 
     def receive_matrices(self) -> list[Tensor]:
         """The orthogonal matrices, in the worker's block: its next batch overwrites them."""
         self.receive()
         return self._matrices
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._connection.close()
-        with suppress(subprocess.TimeoutExpired):  # in a system call that cannot be ended; it dies after that
-            self._process.wait(GRACE_S)
-
-    def _give_up(self, silent_s: float) -> KilledError:
-        interrupts.check()
-        return KilledError(f"a worker process of the training has not answered for {silent_s:.0f} s")
-
-    def _explain_end(self) -> Exception:
-        return explain_end(self._process.wait(), self._marks)
