@@ -67,7 +67,14 @@ class SemillaError(Exception):
 
     category: ClassVar[str] = "internal"
     exit_code: ClassVar[int] = 70
-    keeps_exit_code_in_phase: ClassVar[bool] = False
+    keeps_exit_code: ClassVar[bool] = False
+    """Also inside a phase."""
+
+    def __init_subclass__(
+        cls, category: str | None = None, exit_code: int | None = None, keeps_exit_code: bool = False
+    ) -> None:
+        cls.category, cls.exit_code = category or cls.category, exit_code or cls.exit_code
+        cls.keeps_exit_code = keeps_exit_code or cls.keeps_exit_code
 
     def __init__(
         self,
@@ -88,7 +95,7 @@ class SemillaError(Exception):
     @property
     def status(self) -> int:
         """Exit code of a process that ends with this error."""
-        if self.phase is None or self.keeps_exit_code_in_phase:
+        if self.phase is None or self.keeps_exit_code:
             return self.exit_code
         return PHASES.index(self.phase) + 1
 
@@ -122,31 +129,20 @@ class Mistake:
         return line if self.nearest is None else f"{line}; nearest valid value: {self.nearest}"
 
 
-class InvalidConfigError(SemillaError):
+class InvalidConfigError(SemillaError, category="invalid_config", exit_code=64, keeps_exit_code=True):
     """The command line, environment or configuration file is wrong. Lists every mistake."""
-
-    category = "invalid_config"
-    exit_code = 64
-    keeps_exit_code_in_phase = True
 
     def __init__(self, message: str, *, mistakes: Sequence[Mistake] = (), **kwargs: Any) -> None:
         super().__init__("\n  ".join([message, *map(str, mistakes)]), **kwargs)
         self.mistakes = tuple(mistakes)
 
 
-class LockedError(SemillaError):
+class LockedError(SemillaError, category="locked", exit_code=75, keeps_exit_code=True):
     """Another run is using the output directory."""
 
-    category = "locked"
-    exit_code = 75
-    keeps_exit_code_in_phase = True
 
-
-class InterruptedRunError(SemillaError):
+class InterruptedRunError(SemillaError, category="interrupted", keeps_exit_code=True):
     """A signal stopped the run. Progress is saved."""
-
-    category = "interrupted"
-    keeps_exit_code_in_phase = True
 
     def __init__(self, signal_number: int, **kwargs: Any) -> None:
         name = "Ctrl-C" if signal_number == signal.SIGINT else signal.Signals(signal_number).name
@@ -159,98 +155,60 @@ class InterruptedRunError(SemillaError):
         return 128 + self.signal_number
 
 
-class InternalError(SemillaError):
+class InternalError(SemillaError, keeps_exit_code=True):
     """A bug in Semilla itself."""
 
-    keeps_exit_code_in_phase = True
 
-
-class InvalidCorpusError(SemillaError):
+class InvalidCorpusError(SemillaError, category="invalid_corpus", exit_code=65):
     """The text cannot be used: it is empty, binary, undecodable or too small."""
 
-    category = "invalid_corpus"
-    exit_code = 65
 
-
-class IntegrityError(SemillaError):
+class IntegrityError(SemillaError, category="integrity", exit_code=65):
     """An artifact is damaged: its hash, size or structure differs from what was recorded."""
 
-    category = "integrity"
-    exit_code = 65
 
-
-class IncompatibleError(SemillaError):
+class IncompatibleError(SemillaError, category="incompatible", exit_code=65):
     """Two valid artifacts do not fit together, such as a checkpoint and a different vocabulary."""
 
-    category = "incompatible"
-    exit_code = 65
 
-
-class ValidationFailureError(SemillaError):
+class ValidationFailureError(SemillaError, category="validation_failure", exit_code=65):
     """The model missed a validation gate. It is kept. ``missed`` names each gate."""
-
-    category = "validation_failure"
-    exit_code = 65
 
     def __init__(self, message: str, *, missed: Sequence[str] = (), **kwargs: Any) -> None:
         super().__init__(message, **kwargs)
         self.missed = tuple(missed)
 
 
-class DivergedError(SemillaError):
+class DivergedError(SemillaError, category="diverged", exit_code=65):
     """Training produced NaN or infinity. The update was not applied. ``figures`` says where."""
 
-    category = "diverged"
-    exit_code = 65
 
-
-class DiskSpaceError(SemillaError):
+class DiskSpaceError(SemillaError, category="disk_space", exit_code=74):
     """The disk, quota or file-size limit is exhausted, or will be."""
 
-    category = "disk_space"
-    exit_code = 74
 
-
-class PermissionDeniedError(SemillaError):
+class PermissionDeniedError(SemillaError, category="permission", exit_code=74):
     """No permission to read or write a file or directory."""
 
-    category = "permission"
-    exit_code = 74
 
-
-class StorageError(SemillaError):
+class StorageError(SemillaError, category="io_error", exit_code=74):
     """The file system failed: an I/O error, or a directory that disappeared."""
 
-    category = "io_error"
-    exit_code = 74
 
-
-class NetworkError(SemillaError):
+class NetworkError(SemillaError, category="network", exit_code=74):
     """A download failed after all retries."""
 
-    category = "network"
-    exit_code = 74
 
-
-class OutOfMemoryError(SemillaError):
+class OutOfMemoryError(SemillaError, category="oom", exit_code=74):
     """Memory ran out, or is predicted to."""
 
-    category = "oom"
-    exit_code = 74
 
-
-class KilledError(SemillaError):
+class KilledError(SemillaError, category="killed", exit_code=74):
     """A signal ended or stopped a process of the run, and not because memory ran out."""
 
-    category = "killed"
-    exit_code = 74
 
-
-class DependencyError(SemillaError):
+class DependencyError(SemillaError, category="dependency", exit_code=74):
     """A package is missing, too old or broken."""
-
-    category = "dependency"
-    exit_code = 74
 
 
 CATEGORIES: dict[str, type[SemillaError]] = {kind.category: kind for kind in SemillaError.__subclasses__()}
