@@ -12,7 +12,7 @@ import pytest
 from semilla.guide.chapters import DocumentSection, Part, parse_chapter
 from semilla.guide.documentation import TrainingDocumentation, load_documentation, read_wordings
 from semilla.guide.pages import parse_page
-from semilla.guide.search import Term, find_named, is_doubtful, list_places, look_up, name_place
+from semilla.guide.search import Term, find_named, list_places, look_up, name_place
 from semilla.guide.troubleshooting import parse_entries
 from semilla.guide.words import list_words, strip_ending
 
@@ -42,12 +42,12 @@ FIRST_SHARE, EARLY_SHARE = 0.75, 0.9
 )
 def test_search_finds_topics_and_symptoms(words, topic):
     """A topic finds its entry, and so do the words people use for a symptom."""
-    assert name_place(look_up(load_documentation(), words.split())[0]) == topic
+    assert name_place(look_up(load_documentation(), words.split()).places[0]) == topic
 
 
 def rank_answer(question: dict[str, Any], *, kind: str = "text") -> int:
     """The rank of the first right place, from 0; a thousand if none is found."""
-    found = [name_place(place) for place in look_up(load_documentation(), question[kind].split())]
+    found = [name_place(place) for place in look_up(load_documentation(), question[kind].split()).places]
     return next((rank for rank, name in enumerate(found) if name in question["places"]), 1000)
 
 
@@ -92,7 +92,7 @@ def test_the_answers_of_the_questions_exist():
 @pytest.mark.parametrize("words", [["zzzz"], ["¿?"], ["the"], [""]])
 def test_search_finds_nothing_for_nothing(words):
     """Unknown words and stop words find no entry."""
-    assert look_up(load_documentation(), words) == []
+    assert look_up(load_documentation(), words).places == []
 
 
 ENTRIES = """### loss: the loss is not falling
@@ -134,12 +134,12 @@ def test_names_are_found_however_they_are_written(name, kind):
 
 def test_what_is_named_goes_before_what_is_about_it():
     """The rest is ordered by how many words of the question it has, and where."""
-    assert [name_place(place) for place in look_up(GUIDE, ["water"])] == [
+    assert [name_place(place) for place in look_up(GUIDE, ["water"]).places] == [
         "water",
         "loss",
         "tree#why-leaves-fall",
     ]
-    found = look_up(GUIDE, ["leaves", "falling"])
+    found = look_up(GUIDE, ["leaves", "falling"]).places
     assert [name_place(place) for place in found] == ["tree#why-leaves-fall", "loss", "hoja"]
 
 
@@ -159,8 +159,8 @@ def test_chapters_and_parts_are_told_apart():
 
 def test_a_wording_finds_its_place():
     """What people call a problem finds its entry, although the entry does not show these words."""
-    assert [name_place(place) for place in look_up(GUIDE, ["stuck"])] == ["loss"]
-    assert [name_place(place) for place in look_up(GUIDE, "a curve that is stuck".split())] == [
+    assert [name_place(place) for place in look_up(GUIDE, ["stuck"]).places] == ["loss"]
+    assert [name_place(place) for place in look_up(GUIDE, "a curve that is stuck".split()).places] == [
         "loss",
         "hoja",
     ]
@@ -179,15 +179,17 @@ def test_a_place_that_is_hardly_ahead_is_doubtful():
     """Two places with the same words leave a doubt; a place that alone has the words, or has the name, does not."""
     parts = parse_page("# All\n\n## Red sea\n\nx\n\n## Red land\n\nx\n\n## Green tree\n\nx\n", "all")
     guide = TrainingDocumentation((), {}, {}, (), tuple(parts))
-    assert is_doubtful(guide, ["red"])
-    assert not is_doubtful(guide, ["tree"])
-    assert not is_doubtful(guide, ["nothing"])
-    assert not is_doubtful(load_documentation(), ["loss"])
+    assert look_up(guide, ["red"]).is_doubtful
+    assert not look_up(guide, ["tree"]).is_doubtful
+    assert not look_up(guide, ["nothing"]).is_doubtful
+    assert not look_up(load_documentation(), ["loss"]).is_doubtful
 
 
 def test_a_place_is_found_once():
     """An entry and a term with the same name are one place: the command shows the entry."""
-    found = [name_place(place) for place in look_up(load_documentation(), ["overfitting", "validation"])]
+    found = [
+        name_place(place) for place in look_up(load_documentation(), ["overfitting", "validation"]).places
+    ]
     assert len(found) == len(set(found))
 
 
@@ -195,7 +197,7 @@ def test_a_rare_word_counts_more_than_a_frequent_one():
     """A word that every place has decides nothing; one that only one place has does."""
     parts = parse_page("# All\n\n## Sky\n\nred red red\n\n## Sea\n\nred\n\n## Land\n\nred tree\n", "all")
     guide = TrainingDocumentation((), {}, {}, (), tuple(parts))
-    assert name_place(look_up(guide, ["tree", "red"])[0]) == "all#land"
+    assert name_place(look_up(guide, ["tree", "red"]).places[0]) == "all#land"
 
 
 def test_a_page_is_found_by_its_name_and_searched_by_its_parts():
@@ -204,7 +206,7 @@ def test_a_page_is_found_by_its_name_and_searched_by_its_parts():
     assert [part.section_id for part in parts] == ["tree", "tree#árbol", "tree#hojas"]
     guide = TrainingDocumentation((), {}, {}, (), tuple(parts))
     assert find_named(guide, "tree") == parts[0]
-    assert look_up(guide, ["green"]) == [parts[2]]
+    assert look_up(guide, ["green"]).places == [parts[2]]
 
 
 def test_every_page_of_the_documentation_is_searched():

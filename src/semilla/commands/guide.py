@@ -14,14 +14,13 @@ from semilla.errors import InvalidConfigError
 from semilla.guide.checks import CHECKS, compare, measure
 from semilla.guide.documentation import IDS, TrainingDocumentation, describe, load_documentation
 from semilla.guide.search import (
+    Answer,
     Place,
     Term,
     find_named,
-    is_doubtful,
     list_places,
     look_up,
     name_place,
-    search,
     title_place,
 )
 from semilla.guide.troubleshooting import TroubleshootingEntry
@@ -58,14 +57,15 @@ def run(arguments: argparse.Namespace) -> int:
         with page_output():
             print_contents(guide, as_json=arguments.json)
         return 0
-    found = find_places(guide, arguments.words)
+    answer = find_places(guide, arguments.words)
+    found = answer.places
     if not found:
         raise _describe_unknown(guide, " ".join(arguments.words))
     if arguments.json:
         print_json([asdict(place) for place in found])
         return 0
     with page_output():
-        if found == search(guide, arguments.words) and is_doubtful(guide, arguments.words):
+        if answer.is_doubtful:
             print_choice(found[: 1 + MAX_OTHERS], heading="Several places may answer; the first follows")
             print_text("")
             print_place(guide, found[0])
@@ -83,7 +83,10 @@ def print_choice(places: list[Place], *, heading: str) -> None:
     commands = [f"semilla guide {name_place(place)}" for place in places]
     width = max(map(len, commands))
     for command, place in zip(commands, places, strict=True):
-        print_text(f" {command:{width}}  {title_place(place)}")
+        page = (
+            "Solutions: " if name_place(place).startswith("solutions#") else ""
+        )  # its parts are named as chapters
+        print_text(f" {command:{width}}  {page}{title_place(place)}")
 
 
 def _asks_for_check(words: list[str]) -> bool:
@@ -104,11 +107,11 @@ def print_check(words: list[str], *, bet: float | None) -> None:
     print_text(compare(CHECKS[chapter], measured, bet=bet))
 
 
-def find_places(guide: TrainingDocumentation, words: list[str]) -> list[Place]:
+def find_places(guide: TrainingDocumentation, words: list[str]) -> Answer:
     """Look words up. A mistyped name of a place counts as that name, before the places that contain the words."""
     name, found = " ".join(words), look_up(guide, words)
     near = get_close_matches(name, [name_place(place) for place in list_places(guide)], n=1, cutoff=0.85)
-    return look_up(guide, near) if found and near and not find_named(guide, name) else found
+    return look_up(guide, near) if found.places and near and not find_named(guide, name) else found
 
 
 def print_contents(guide: TrainingDocumentation, *, as_json: bool) -> None:

@@ -134,12 +134,7 @@ class _Chapter:
 
     @cached_property
     def headings(self) -> list[tuple[str, str, int]]:
-        """The tag, text and line (from 0) of each heading."""
-        return [
-            (token.tag, _join_text(self.tokens[place + 1]), _get_line(token))
-            for place, token in enumerate(self.tokens)
-            if token.type == "heading_open"
-        ]
+        return find_headings(self.tokens)
 
     @property
     def data(self) -> dict[str, str]:
@@ -199,9 +194,13 @@ class _Chapter:
         raise IntegrityError(f"the guide's chapter {self.file_name}, line {line}, {complaint}")
 
 
-def _join_text(token: Token) -> str:
-    """The text of a heading, without marks for emphasis and code."""
-    return "".join(child.content for child in token.children or ())
+def find_headings(tokens: Sequence[Token]) -> list[tuple[str, str, int]]:
+    """The tag, the text without marks for emphasis and code, and the line (from 0) of each heading."""
+    return [
+        (token.tag, "".join(child.content for child in inline.children or ()), _get_line(token))
+        for token, inline in pairwise(tokens)
+        if token.type == "heading_open"
+    ]
 
 
 def _split(names: str) -> tuple[str, ...]:

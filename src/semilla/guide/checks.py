@@ -125,7 +125,6 @@ def measure(chapter: str, folder: Path) -> float:
 
 
 def read_run(directory: Path, chapter: str) -> Run:
-    """Read the records of a finished run."""
     status = read_status(directory)
     if not status or not status.validation_results or not (directory / names.METRICS).is_file():
         command = CHECKS[chapter].write_command(directory.name)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from markdown_it import MarkdownIt
 
-from semilla.guide.chapters import Part, make_anchor
+from semilla.guide import find_folder
+from semilla.guide.chapters import Part, find_headings, make_anchor
 
 _MARKDOWN = MarkdownIt("commonmark")
 _LEFT_OUT = {"README", "mistyped"}
@@ -17,8 +18,7 @@ _LEFT_OUT = {"README", "mistyped"}
 
 def find_pages() -> Path:
     """Return the folder of the pages: in the installed package, or ``docs`` of a checkout."""
-    shipped = Path(__file__).parent / "pages"
-    return shipped if shipped.is_dir() else Path(__file__).parents[3] / "docs"
+    return find_folder("pages", "docs")
 
 
 def read_pages(folder: Path) -> tuple[Part, ...]:
@@ -30,12 +30,7 @@ def read_pages(folder: Path) -> tuple[Part, ...]:
 def parse_page(markdown: str, name: str) -> Iterator[Part]:
     """Yield a page and its parts. The text above the first part has its own, with the name of the page as anchor."""
     lines = markdown.splitlines(keepends=True)
-    tokens = _MARKDOWN.parse(markdown)
-    headings = [
-        (token.tag, tokens[place + 1].content, token.map[0])
-        for place, token in enumerate(tokens)
-        if token.type == "heading_open" and token.map
-    ]
+    headings = find_headings(_MARKDOWN.parse(markdown))
     title = next((text for tag, text, _ in headings if tag == "h1"), name)
     yield Part(name, title, markdown)
     parts = [(text, line) for tag, text, line in headings if tag == "h2"]

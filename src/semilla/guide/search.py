@@ -70,33 +70,34 @@ class _Index:
     rarity: Weights
 
 
-def look_up(guide: TrainingDocumentation, words: list[str]) -> list[Place]:
-    """Return the place that the words name, then the places that contain them, best first."""
+@dataclass(frozen=True)
+class Answer:
+    """The places that answer a question, best first; doubtful where no name decides and the first is hardly ahead."""
+
+    places: list[Place]
+    is_doubtful: bool
+
+
+def look_up(guide: TrainingDocumentation, words: list[str]) -> Answer:
+    """Find the place that the words name, then the places that contain them.
+
+    With equal scores, entries come before parts. Chapters are represented by their parts, the troubleshooting chapter
+    by its entries, the glossary by its terms.
+    """
     named = find_named(guide, " ".join(words))
-    found = [place for place in search(guide, words) if place != named]
-    return [named, *found] if named else found
+    index, scores = _rate_places(guide, words)
+    ranked = sorted(range(len(scores)), key=lambda place: (-scores[place], place))
+    found = [index.places[place] for place in ranked if scores[place] > 0 and index.places[place] != named]
+    if named:
+        return Answer([named, *found], is_doubtful=False)
+    first, second = heapq.nlargest(2, [*scores, 0.0, 0.0])
+    return Answer(found, is_doubtful=first < CLEAR_LEAD * second)
 
 
 def find_named(guide: TrainingDocumentation, name: str) -> Place | None:
     """Find an entry by topic, a chapter, part or page by id, or a term. Spaces, ``-`` and ``_`` are equal."""
     names = {_simplify(name_place(place)): place for place in reversed(list(list_places(guide)))}
     return names.get(_simplify(name))
-
-
-def search(guide: TrainingDocumentation, words: list[str]) -> list[Place]:
-    """Find entries, parts, pages and terms by words, best first; with equal scores, entries come before parts.
-
-    Chapters are represented by their parts, the troubleshooting chapter by its entries, the glossary by its terms.
-    """
-    index, scores = _rate_places(guide, words)
-    ranked = sorted(range(len(scores)), key=lambda place: (-scores[place], place))
-    return [index.places[place] for place in ranked if scores[place] > 0]
-
-
-def is_doubtful(guide: TrainingDocumentation, words: list[str]) -> bool:
-    """Whether no place has this name and the best is hardly ahead of the second: it is probably not the answer."""
-    first, second = heapq.nlargest(2, [*_rate_places(guide, words)[1], 0.0, 0.0])
-    return first < CLEAR_LEAD * second and find_named(guide, " ".join(words)) is None
 
 
 def list_places(guide: TrainingDocumentation) -> Iterator[Place]:

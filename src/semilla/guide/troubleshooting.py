@@ -36,7 +36,6 @@ class TroubleshootingEntry:
 
     @property
     def sections(self) -> dict[str, tuple[str, ...]]:
-        """Heading -> list."""
         lists = (self.signs, self.possible_causes, self.solutions, self.related_sections)
         return dict(zip(HEADINGS, lists, strict=True))
 
