@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from semilla.configuration.schema import PipelineConfiguration
-from semilla.planning.plan import change_settings, expect, list_designs, rank
+from semilla.planning.plan import expect, list_designs, rank
 from semilla.planning.text_facts import TextFacts
 
 RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
@@ -80,7 +80,7 @@ def list_sizes() -> Iterator[tuple[str, ...]]:
 def expect_best(facts: TextFacts, layers: int, width: int) -> str:
     """The best that the law expects of a shape, whatever it takes, and the epochs that it takes."""
     shape = {"num_layers": layers, "d_model": width, "dim_feedforward": 2 * width}
-    config = change_settings(PipelineConfiguration(), shape)
+    config = PipelineConfiguration().change(**shape)
     designs, _ = list_designs(config, facts, explicit=shape.keys())
     outcome = expect(designs, facts, speed=1.0, keeps_rate=False)
     best = rank(outcome, facts, seconds=math.inf, max_loss=math.inf)[0]

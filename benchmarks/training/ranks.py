@@ -29,7 +29,6 @@ from semilla.system.allocator import keep_freed_blocks
 from semilla.tokenizer.tokenizer import read_tokenizer
 from semilla.training.data import TrainingData, cut_batch, plan_epoch
 from semilla.training.loop import train
-from semilla.training.memory import with_settings
 from semilla.training.parallel.ranks import Ranks, RankWorkers, join_ranks
 from semilla.training.parallel.workers import Workers
 from semilla.training.state import build_state
@@ -75,7 +74,7 @@ def compare(
     vocab_size: int,
 ) -> None:
     rounds: list[dict[str, float]] = []
-    alone = with_settings(config, num_threads=ranks.place.size)
+    alone = config.change(num_threads=ranks.place.size)
     for _ in range(options.rounds):
         with TimedWorkers(config) as workers:
             ranked = measure(config, data, workers, steps=options.steps, vocab_size=vocab_size)

@@ -16,6 +16,7 @@ from semilla import cli
 from semilla.configuration.schema import PipelineConfiguration, TrainingHyperparameters
 from semilla.corpus.manifest import read_documents
 from semilla.pipeline.start_model import adopt_start, read_start
+from semilla.records import names
 from semilla.records.run_configuration import read_run_configuration
 from semilla.system import interrupts
 from semilla.tokenizer.tokenizer import read_tokenizer
@@ -51,6 +52,20 @@ def other_text(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def go_on(directory: Path, start: Path, *options: str) -> int:
     return cli.main(["run", "-o", str(directory), "--start-from", str(start), *CONTINUE, *options])
+
+
+def test_the_folder_is_read_once(base: Path, tmp_path: Path) -> None:
+    """Phases ask for the model again and again; it is hashed again when a file has changed."""
+    shutil.copytree(base, tmp_path / "run")
+    config = PipelineConfiguration(start_from=str(tmp_path / "run"), output_directory=str(tmp_path / "out"))
+    first = read_start(config)
+    assert read_start(config) is first
+    (tmp_path / "run" / names.REPORT).write_text("¡otro!")
+    again = read_start(config)
+    assert again is not None
+    assert again is not first
+    assert first is not None
+    assert again.sha256 == first.sha256
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,6 @@ from semilla.planning.plan import (
     CHOICES,
     FILL,
     PLANNED,
-    change_settings,
     describe_plan,
     limit_pieces,
     make_plan,
@@ -53,7 +52,7 @@ def test_a_pilot_moves_what_is_expected_and_narrows_its_range() -> None:
 
 
 def test_what_was_set_stays() -> None:
-    config = change_settings(CONFIG, {"d_model": 320, "tokenizer_vocab_size": 5000, "dropout": 0.33})
+    config = CONFIG.change(d_model=320, tokenizer_vocab_size=5000, dropout=0.33)
     explicit = ("d_model", "tokenizer_vocab_size", "dropout")
     chosen = make_plan(config, NOVEL, seconds=600, speed=0.5, explicit=explicit).config.flatten()
     assert [chosen[name] for name in explicit] == [320, 5000, 0.33]
@@ -82,9 +81,7 @@ def test_a_plan_fits_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_plan_fits_the_device() -> None:
     """Also the largest one that is ever chosen: 1 GB holds it."""
     largest = {name: max(CHOICES[name]) for name in ("tokenizer_vocab_size", "num_layers", "d_model")}
-    config = change_settings(
-        CONFIG, {**{name: int(value) for name, value in largest.items()}, "num_heads": 8}
-    )
+    config = CONFIG.change(**{name: int(value) for name, value in largest.items()}, num_heads=8)
     assert count_parameters(config) * 4 / 2**20 + planning.DEVICE_BASE_MB < 400
 
 

@@ -25,7 +25,6 @@ from semilla.training.memory import (
     TORCH_MB,
     estimate_run_memory_mb,
     find_fitting_batch_size,
-    with_settings,
 )
 
 LARGE = PipelineConfiguration(
@@ -57,7 +56,7 @@ def test_ten_per_cent_are_kept_free(give):
 
 def test_too_little_memory_names_the_largest_batch_that_fits(give, monkeypatch):
     """The message and the next command give a batch size that fits with a margin, and no larger one would."""
-    available_mb = estimate_run_memory_mb(with_settings(LARGE, num_threads=1)) * 1.1
+    available_mb = estimate_run_memory_mb(LARGE.change(num_threads=1)) * 1.1
     give(available_mb)
     error = check_memory(LARGE).error
     assert isinstance(error, OutOfMemoryError)
@@ -68,14 +67,14 @@ def test_too_little_memory_names_the_largest_batch_that_fits(give, monkeypatch):
     assert check_memory(suggested).ok
     most_mb = available_mb * 0.9 / (1 + ESTIMATE_ERROR)
     assert estimate_run_memory_mb(suggested) <= most_mb
-    assert estimate_run_memory_mb(with_settings(suggested, batch_size=settings.batch_size + 1)) > most_mb
+    assert estimate_run_memory_mb(suggested.change(batch_size=settings.batch_size + 1)) > most_mb
     give(available_mb * 0.9)
     assert check_memory(suggested).ok
 
 
 def test_fewer_processes_are_suggested_before_a_smaller_batch(give):
     """With memory for one process but not for two, one process is suggested, which does the same work in more time."""
-    together, alone = with_settings(LARGE, num_threads=2), with_settings(LARGE, num_threads=1)
+    together, alone = LARGE.change(num_threads=2), LARGE.change(num_threads=1)
     give(estimate_run_memory_mb(alone) * (1 + ESTIMATE_ERROR) / 0.9 + 1)
     error = check_memory(together).error
     assert "one process (num_threads 1)" in error.message
@@ -89,7 +88,7 @@ def test_the_measured_size_of_torch_counts(give, monkeypatch):
     """A build that takes 300 MB more needs 300 MB more, and the batch that fits leaves room for it."""
     usual_mb = TORCH_MB[False]
     monkeypatch.setattr("semilla.training.memory.has_cuda_build", lambda: False)
-    alone = with_settings(LARGE, num_threads=1)
+    alone = LARGE.change(num_threads=1)
     need_mb = estimate_run_memory_mb(alone)
     assert estimate_run_memory_mb(alone, torch_mb=usual_mb) == need_mb
     give((need_mb + 299) / 0.9)

@@ -12,7 +12,7 @@ from semilla.errors import DependencyError, InvalidConfigError
 from semilla.training import devices
 from semilla.training.devices import can_compile, choose_device, choose_precision, find_devices
 from semilla.training.environment import choose_environment
-from semilla.training.memory import suggest_batch_size, with_settings
+from semilla.training.memory import suggest_batch_size
 
 CHOSEN: list[int] = []
 
@@ -111,6 +111,6 @@ def test_only_cuda_compiles_and_only_with_triton_and_a_c_compiler(monkeypatch):
 def test_less_than_a_micro_batch_is_suggested_when_a_gpu_has_too_little_memory():
     """A batch of several micro-batches needs no more memory than one of them."""
     config = PipelineConfiguration(device="cuda")  # 128 tokens in a sequence
-    assert suggest_batch_size(with_settings(config, batch_size=1000)) == 64
-    assert suggest_batch_size(with_settings(config, batch_size=32)) == 16
-    assert suggest_batch_size(with_settings(config, batch_size=1)) is None
+    assert suggest_batch_size(config.change(batch_size=1000)) == 64
+    assert suggest_batch_size(config.change(batch_size=32)) == 16
+    assert suggest_batch_size(config.change(batch_size=1)) is None

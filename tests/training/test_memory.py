@@ -13,7 +13,6 @@ from semilla.training.memory import (
     estimate_run_memory_mb,
     estimate_training_memory_mb,
     find_fitting_batch_size,
-    with_settings,
 )
 
 
@@ -72,7 +71,7 @@ def test_the_estimate_depends_on_the_precision() -> None:
 def test_the_estimate_counts_every_process() -> None:
     """Two processes take more memory than one."""
     alone = make_config(**DEFAULT)
-    together = with_settings(alone, num_threads=2)
+    together = alone.change(num_threads=2)
     estimate = estimate_training_memory_mb(together)
     assert estimate > estimate_training_memory_mb(alone) + 100
     assert estimate == pytest.approx(measure_peak_mb(together), rel=0.25)
@@ -92,8 +91,8 @@ def test_the_estimate_depends_on_the_build_of_torch(monkeypatch: pytest.MonkeyPa
 def test_a_single_sequence_has_no_smaller_batch() -> None:
     """After running out of memory with one sequence, no batch size is suggested."""
     config = make_config(**DEFAULT)
-    assert memory.suggest_batch_size(with_settings(config, batch_size=1)) is None
-    assert memory.suggest_batch_size(with_settings(config, batch_size=3)) == 1
+    assert memory.suggest_batch_size(config.change(batch_size=1)) is None
+    assert memory.suggest_batch_size(config.change(batch_size=3)) == 1
 
 
 def test_the_estimate_counts_the_rows_that_are_computed_together() -> None:
@@ -105,7 +104,7 @@ def test_the_estimate_counts_the_rows_that_are_computed_together() -> None:
 def test_the_fitting_batch_size_is_the_largest_that_fits(batch_size: int) -> None:
     """One more sequence might not fit. A budget below the memory of one sequence fits none."""
     config = make_config(**DEFAULT)
-    need_mb = estimate_run_memory_mb(with_settings(config, batch_size=batch_size))
+    need_mb = estimate_run_memory_mb(config.change(batch_size=batch_size))
     budget_mb = need_mb * (1 + memory.ESTIMATE_ERROR)
     assert find_fitting_batch_size(config, budget_mb=budget_mb) == batch_size
     assert find_fitting_batch_size(config, budget_mb=budget_mb - 0.1) == (batch_size - 1 or None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from semilla.configuration.flags import add_settings, load_arguments
+from semilla.configuration.flags import add_sources, load_arguments
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.corpus.manifest import CorpusManifest
 from semilla.installation import EXTRAS
@@ -19,8 +19,7 @@ code is 1 if a required check fails."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_settings(parser)
-    parser.add_argument("source", metavar="SOURCE", nargs="*", help="the texts, as for --corpus-source")
+    add_sources(parser)
     parser.add_argument(
         "--show-cleaning", action="store_true", help="show what each step of cleaning changes in a few files"
     )
@@ -28,8 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    changes = {"corpus_source": "\n".join(arguments.source)} if arguments.source else {}
-    config = load_arguments(arguments, **changes).config
+    config = load_arguments(arguments).config
     require_packages(*EXTRAS["train"], task="a check")
     from semilla.pipeline.phases.prerequisite_check import check_all, raise_failed  # noqa: PLC0415 - needs urllib3
     from semilla.pipeline.start_model import adopt_start  # noqa: PLC0415

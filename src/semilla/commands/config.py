@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     elif arguments.format == "table":
         print_settings(loaded)
     elif arguments.format == "json":
-        print_json(to_values(loaded.config))
+        print_json(loaded.config.model_dump(mode="json"))
     else:
         write = to_toml if arguments.format == "toml" else to_shell
         print_text(write(loaded.config).rstrip("\n"))
@@ -106,12 +106,6 @@ def print_settings(loaded: LoadedConfiguration) -> None:
         for name, setting in list_settings().items()
     ]
     print_table(rows, headings=("setting", "value", "from", "allowed"))
-
-
-def to_values(config: PipelineConfiguration) -> dict[str, Any]:
-    """The settings as JSON values, in their groups."""
-    values = config.model_dump(mode="json")
-    return {**values, "skip_phases": sorted(values["skip_phases"])}
 
 
 def to_shell(config: PipelineConfiguration) -> str:

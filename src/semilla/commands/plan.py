@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from semilla.configuration.flags import add_settings, load_arguments
+from semilla.configuration.flags import add_sources, load_arguments
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.configuration.settings import to_command
 from semilla.errors import SemillaError
@@ -33,9 +33,8 @@ OVERNIGHT_MINUTES = "480"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_settings(parser)
+    add_sources(parser)
     add_overnight(parser)
-    parser.add_argument("source", metavar="SOURCE", nargs="*", help="the texts, as for --corpus-source")
     parser.add_argument("--json", action="store_true", help="print the plans as JSON")
 
 
@@ -52,8 +51,7 @@ def add_overnight(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    changes = {"corpus_source": "\n".join(arguments.source)} if arguments.source else {}
-    config = load_arguments(arguments, **changes).config
+    config = load_arguments(arguments).config
     require_packages(*EXTRAS["train"], task="measuring this machine's speed")
     minutes = config.minutes or MINUTES
     facts, speed = read_facts(config, seconds=60 * minutes)

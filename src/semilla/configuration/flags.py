@@ -57,8 +57,13 @@ def add_settings(parser: argparse.ArgumentParser, *, only: Collection[str] | Non
     parser.set_defaults(collects_unknown=True)
 
 
+def add_sources(parser: argparse.ArgumentParser) -> None:
+    """Add the settings, and the texts as plain words, which ``load_arguments`` takes for ``--corpus-source``."""
+    add_settings(parser)
+    parser.add_argument("source", metavar="SOURCE", nargs="*", help="the texts, as for --corpus-source")
+
+
 def name_group(setting: Setting) -> str:
-    """The heading of a setting in the help."""
     if setting.group:
         return setting.group.replace("_", " ")
     return next((heading for heading, names in GROUPS.items() if setting.name.startswith(names)), "run")
@@ -84,6 +89,8 @@ def load_arguments(arguments: argparse.Namespace, **changes: str) -> LoadedConfi
     flags = {name: value for name, value in vars(arguments).items() if name in list_settings()}
     if isinstance(sources := flags.get("corpus_source"), list):
         flags["corpus_source"] = NO_VALUE if NO_VALUE in sources else "\n".join(sources)
+    if sources := getattr(arguments, "source", []):
+        changes["corpus_source"] = "\n".join(sources)
     given = {name: NO_VALUE if value == [] else value for name, value in flags.items() if value is not None}
     return load_configuration(
         flags={**given, **changes, **_pair_unknown(arguments.unknown)},

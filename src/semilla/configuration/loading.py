@@ -18,7 +18,7 @@ from pydantic_core import ErrorDetails
 
 from semilla.configuration.migrations import CHANGES, take_version
 from semilla.configuration.schema import GROUPS, PipelineConfiguration, find_head_mistake
-from semilla.configuration.settings import list_settings
+from semilla.configuration.settings import group_settings, list_settings
 from semilla.errors import ABSENT, InvalidConfigError, Mistake, from_os_error
 from semilla.spelling import DASHES, ENVIRONMENT_PREFIX, hint_name, reduce_name
 
@@ -211,14 +211,11 @@ def _raise_mistakes(mistakes: list[Mistake], *, file: Path | None = None) -> Non
 
 
 def _validate(given: dict[str, _Given], mistakes: list[Mistake]) -> PipelineConfiguration | None:
-    nested: dict[str, Any] = {}
-    for name, setting in list_settings().items():
-        if name in given:
-            home = nested.setdefault(setting.group, {}) if setting.group else nested
-            home[name] = given[name].value
     config, errors = None, []
     try:
-        config = PipelineConfiguration.model_validate(nested)
+        config = PipelineConfiguration.model_validate(
+            group_settings({name: one.value for name, one in given.items()})
+        )
     except ValidationError as error:
         # A group skips its cross-field check while one of its fields is wrong, so that check is made below.
         errors = [one for one in error.errors() if not (len(one["loc"]) == 1 and one["loc"][0] in GROUPS)]

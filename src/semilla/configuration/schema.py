@@ -8,7 +8,7 @@ each field is its help text. Field names are unique across the groups, so elsewh
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -54,6 +54,9 @@ class Group(BaseModel):
     """Base of the configuration's objects: immutable, no unknown names, descriptions from docstrings."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+
+
+AnyGroup = TypeVar("AnyGroup", bound=Group)
 
 
 def find_head_mistake(d_model: int, num_heads: int) -> Mistake | None:
@@ -241,6 +244,10 @@ class PipelineConfiguration(Group):
         """Names of the settings that were set, also by the sample source, and of groups that hold such."""
         return self.model_fields_set.union(*(getattr(self, group).model_fields_set for group in GROUPS))
 
+    def change(self, **values: Any) -> PipelineConfiguration:
+        """A copy with other values of some settings, in whatever group. They do not count as set by the user."""
+        return _change(self, values | {group: _change(getattr(self, group), values) for group in GROUPS})
+
     def flatten(self) -> dict[str, Any]:
         """Return every setting under its own name, without groups, as plain JSON values."""
         flat: dict[str, Any] = {}
@@ -253,3 +260,10 @@ GROUPS: dict[str, type[Group]] = {
     "model_architecture": ModelArchitecture,
     "training_hyperparameters": TrainingHyperparameters,
 }
+
+
+def _change(settings: AnyGroup, values: dict[str, Any]) -> AnyGroup:
+    own = {name: value for name, value in values.items() if name in type(settings).model_fields}
+    changed = settings.model_copy(update=own)
+    changed.model_fields_set.intersection_update(settings.model_fields_set)
+    return changed

@@ -112,6 +112,16 @@ def list_settings() -> dict[str, Setting]:
     return settings
 
 
+def group_settings(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of settings by name, in the groups of the configuration."""
+    grouped: dict[str, Any] = {}
+    for name, setting in list_settings().items():
+        if name in values:
+            home = grouped.setdefault(setting.group, {}) if setting.group else grouped
+            home[name] = values[name]
+    return grouped
+
+
 def to_toml(config: PipelineConfiguration) -> str:
     """Write the configuration as TOML with groups as tables; ``load_configuration`` reads it back.
 

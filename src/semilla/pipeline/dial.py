@@ -20,7 +20,7 @@ from semilla.pipeline.journal import Journal
 from semilla.pipeline.phases import identify_corpus
 from semilla.planning.cost import compare_speed
 from semilla.planning.law import read_fitted
-from semilla.planning.plan import PLANNED, Plan, change_settings, describe_plan, make_plan
+from semilla.planning.plan import PLANNED, Plan, describe_plan, make_plan
 from semilla.planning.text_facts import TextFacts, measure_facts
 from semilla.prerequisites.duration import rehearse_training
 from semilla.records.run_plan import RunPlan
@@ -38,7 +38,7 @@ def recall_plan(config: PipelineConfiguration, plan: RunPlan | None) -> Pipeline
     flat = config.flatten()
     if any(flat[name] != plan.settings.get(name) for name in list_explicit(config)):
         return config
-    return change_settings(config, plan.settings)
+    return config.change(**plan.settings)
 
 
 def take_plan(config: PipelineConfiguration, journal: Journal, *, used_s: float) -> PipelineConfiguration:
@@ -46,7 +46,7 @@ def take_plan(config: PipelineConfiguration, journal: Journal, *, used_s: float)
     corpus = identify_corpus(journal.list_records()) or ""
     known = journal.status.plan
     if known and known.corpus == corpus and recall_plan(config, known) is not config:
-        return change_settings(config, known.settings)
+        return config.change(**known.settings)
     began_s, seconds = time.monotonic(), 60 * config.minutes - used_s
     journal.tell(Activity(f"choosing settings for {format_duration(60 * config.minutes)}"))
     documents, speed = read_documents(journal.directory), measure_speed(config)
@@ -103,9 +103,9 @@ def get_to_know(
 
 def suit_settings(config: PipelineConfiguration, facts: TextFacts) -> PipelineConfiguration:
     """The configuration without the dial, with the vocabulary that phase 3 would make of it."""
-    config = change_settings(config, {"minutes": 0.0})
+    config = config.change(minutes=0.0)
     size = suit_vocabulary(config, train_bytes=facts.train_bytes, num_characters=facts.num_kinds)
-    return change_settings(config, {"tokenizer_vocab_size": size})
+    return config.change(tokenizer_vocab_size=size)
 
 
 def list_explicit(config: PipelineConfiguration) -> frozenset[str]:

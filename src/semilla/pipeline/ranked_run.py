@@ -19,7 +19,6 @@ from semilla.system.ranks import read_place
 from semilla.training.checkpoints.checkpoint import describe_config
 from semilla.training.devices import choose_device
 from semilla.training.environment import choose_environment
-from semilla.training.memory import with_settings
 from semilla.training.parallel.ranks import Ranks, RankWorkers, TrialWorkers, join_ranks
 from semilla.training.rehearsal import rehearse_with
 
@@ -106,7 +105,7 @@ def _take_part(ranks: Ranks, config: PipelineConfiguration) -> None:
 def _adopt(found: dict[str, Any], own: PipelineConfiguration) -> PipelineConfiguration:
     """The settings of rank 0, with this rank's own directory and threads."""
     shared = PipelineConfiguration.model_validate({**found, "output_directory": own.output_directory})
-    return with_settings(shared, num_threads=own.training_hyperparameters.num_threads)
+    return shared.change(num_threads=own.training_hyperparameters.num_threads)
 
 
 def _train(config: PipelineConfiguration) -> None:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from semilla.configuration.schema import SAMPLE_SETTINGS, ModelArchitecture, PipelineConfiguration
-from semilla.configuration.settings import list_settings
+from semilla.configuration.settings import group_settings, list_settings
 from semilla.corpus.manifest import Document, read_documents, read_manifest
 from semilla.corpus.tokenizer_files import find_tokenizer
 from semilla.errors import IncompatibleError, InvalidConfigError, LockedError, Mistake
@@ -33,17 +34,15 @@ if TYPE_CHECKING:
 HUGGING_FACE = "config.json"
 """What a folder of that format has, and no other folder that is read here."""
 TEXT_SETTINGS = (
-    "corpus_source",
-    "corpus_size_mb",
-    "corpus_grade",
-    "corpus_seed",
-    "corpus_encoding",
-    "corpus_languages",
-    "text_column",
-    "title_column",
-    "layout",
-    "dedupe",
-    "repair",
+    *(
+        "corpus_source",
+        "corpus_size_mb",
+        "corpus_grade",
+        "corpus_seed",
+        "corpus_encoding",
+        "corpus_languages",
+    ),
+    *("text_column", "title_column", "layout", "dedupe", "repair"),
 )
 """Settings that decide which text a run trains on."""
 WARM_UPS = ("repetition_fraction", "short_context_fraction")
@@ -90,6 +89,16 @@ def read_start(config: PipelineConfiguration) -> StartModel | None:
             "a run cannot start from its own directory: for more passes over the same text raise --num-epochs, for "
             "anything else give another --output-dir"
         )
+    if is_run(directory) and is_locked(directory):
+        raise LockedError(f"a run is active in {directory}; start from it when it has finished")
+    found = directory.iterdir() if directory.is_dir() else ()
+    states = ((path.name, path.stat()) for path in sorted(found) if path.is_file())
+    return _read_folder(directory, tuple((name, one.st_mtime_ns, one.st_size) for name, one in states))
+
+
+@lru_cache(maxsize=1)
+def _read_folder(directory: Path, states: tuple[tuple[str, int, int], ...]) -> StartModel:  # noqa: ARG001
+    """Read and verify a model. It is hashed again only when ``states``, those of its files, have changed."""
     if is_run(directory):
         return _read_run(directory)
     if (directory / DESCRIPTION).is_file():
@@ -99,7 +108,11 @@ def read_start(config: PipelineConfiguration) -> StartModel | None:
 
         found = read_llama_folder(directory)
         return _describe(
-            directory, found.model, found.tokenizer_model, lambda: found.weights, sha256=found.sha256
+            directory,
+            found.model,
+            found.tokenizer_model,
+            lambda: read_llama_folder(directory).weights,
+            sha256=found.sha256,
         )
     hint, next_command = suggest_run(directory, "run --start-from")
     raise InvalidConfigError(
@@ -137,12 +150,7 @@ def adopt_start(config: PipelineConfiguration) -> PipelineConfiguration:
     adopted: dict[str, Any] = {"max_sequence_length": start.context, **dict.fromkeys(WARM_UPS, 0.0)}
     if "corpus_source" not in given:
         adopted |= start.text_settings
-    values, content = adopted | given | dict(start.settings), dict[str, Any]()
-    for name, setting in list_settings().items():
-        if name in values:
-            home = content.setdefault(setting.group, {}) if setting.group else content
-            home[name] = values[name]
-    return PipelineConfiguration.model_validate(content)
+    return PipelineConfiguration.model_validate(group_settings(adopted | given | dict(start.settings)))
 
 
 def _list_given(config: PipelineConfiguration) -> dict[str, Any]:
@@ -154,8 +162,6 @@ def _list_given(config: PipelineConfiguration) -> dict[str, Any]:
 
 def _read_run(directory: Path) -> StartModel:
     config = read_run_configuration(directory)
-    if is_locked(directory):
-        raise LockedError(f"a run is active in {directory}; start from it when it has finished")
     status = read_status(directory) or PipelineStatus()
     if not status.is_trained:
         raise IncompatibleError(f"{directory} has no finished training to start from")

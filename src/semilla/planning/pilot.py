@@ -14,7 +14,7 @@ from dataclasses import replace
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.corpus.manifest import Document
 from semilla.errors import InterruptedRunError, SemillaError
-from semilla.planning.plan import FILL, FIXED_S, PER_MB_S, change_settings, describe_plan, make_plan
+from semilla.planning.plan import FILL, FIXED_S, PER_MB_S, describe_plan, make_plan
 from semilla.planning.text_facts import measure_facts
 from semilla.system import interrupts
 from semilla.tokenizer.tokenizer import Tokenizer
@@ -55,7 +55,7 @@ def try_text(
         if plan.training_s > PATIENCE * budget_s:
             return None
         tokenizer = _train_tokenizer(plan.config, part)
-        tried = change_settings(plan.config, {"tokenizer_vocab_size": tokenizer.vocab_size})
+        tried = plan.config.change(tokenizer_vocab_size=tokenizer.vocab_size)
         expected = describe_plan(tried, facts, speed=speed).bits
         bits = _train_network(tried, part, tokenizer, limit_s=PATIENCE * budget_s)
         return None if bits is None else math.log(bits / expected)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from semilla.configuration.schema import GROUPS, Group, PipelineConfiguration, find_head_mistake
+from semilla.configuration.schema import Group, PipelineConfiguration, find_head_mistake
 from semilla.configuration.settings import list_settings
 from semilla.errors import InvalidConfigError
 from semilla.model.shape import PARAMETER_BYTES
@@ -245,30 +245,13 @@ def apply(
     values: dict[str, Any] = {setting: getattr(one, name) for name, setting in SETTINGS.items()}
     values |= {"num_heads": heads[place], "early_stopping": PATIENCE}
     settings = list_settings()
-    return change_settings(
-        config,
-        {
+    return config.change(
+        **{
             name: float(f"{value:.3g}") if settings[name].kind == "number" else round(value)
             for name, value in values.items()
             if name not in explicit
-        },
+        }
     )
-
-
-def change_settings(config: PipelineConfiguration, values: dict[str, Any]) -> PipelineConfiguration:
-    """The configuration with other values of these settings, which do not count as set by the user."""
-    settings = list_settings()
-    changed = config.model_copy()
-    for group in GROUPS:
-        inner = {name: value for name, value in values.items() if settings[name].group == group}
-        changed = _change(changed, {group: _change(getattr(config, group), inner)})
-    return _change(changed, {name: value for name, value in values.items() if settings[name].group is None})
-
-
-def _change(group: G, values: dict[str, Any]) -> G:
-    changed = group.model_copy(update=values)
-    changed.model_fields_set.intersection_update(group.model_fields_set)
-    return changed
 
 
 def _list_heads(flat: dict[str, Any], width: int, *, explicit: Collection[str]) -> Iterator[int]:

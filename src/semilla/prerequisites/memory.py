@@ -14,7 +14,6 @@ from semilla.training.memory import (
     CORPUS_FACTOR,
     estimate_run_memory_mb,
     find_fitting_batch_size,
-    with_settings,
 )
 
 RESERVE = 0.10
@@ -33,7 +32,7 @@ def check_memory(config: PipelineConfiguration, *, torch_mb: float | None = None
         return pass_check("memory", found=found, needed=needed)
     cause = f"the run needs {needed} of memory, and {found} is available"
     # Every worker process needs memory of its own. A single process takes longer and learns as much from a batch.
-    alone = with_settings(config, num_threads=1)
+    alone = config.change(num_threads=1)
     fitting = find_fitting_batch_size(alone, budget_mb=budget_mb - more_mb, torch_mb=torch_mb)
     batch_size = config.training_hyperparameters.batch_size
     alone_mb = estimate_run_memory_mb(alone, torch_mb=torch_mb) + more_mb

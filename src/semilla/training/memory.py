@@ -90,16 +90,10 @@ def find_fitting_batch_size(
 ) -> int | None:
     """The largest batch size that surely stays within ``budget_mb``; None when one sequence may already exceed it."""
     for batch_size in range(config.training_hyperparameters.batch_size, 0, -1):
-        need_mb = estimate_run_memory_mb(with_settings(config, batch_size=batch_size), torch_mb=torch_mb)
+        need_mb = estimate_run_memory_mb(config.change(batch_size=batch_size), torch_mb=torch_mb)
         if need_mb * (1 + ESTIMATE_ERROR) <= budget_mb:
             return batch_size
     return None
-
-
-def with_settings(config: PipelineConfiguration, **changes: int) -> PipelineConfiguration:
-    """A copy of the configuration with some training hyperparameters changed."""
-    settings = config.training_hyperparameters.model_copy(update=changes)
-    return config.model_copy(update={"training_hyperparameters": settings})
 
 
 def suggest_batch_size(config: PipelineConfiguration) -> int | None:
@@ -114,7 +108,5 @@ def suggest_batch_size(config: PipelineConfiguration) -> int | None:
         return None
     if config.device != "cpu":
         return min(half, max(1, DEVICE_TOKENS // 2 // config.training_hyperparameters.max_sequence_length))
-    fitting = find_fitting_batch_size(
-        with_settings(config, batch_size=half), budget_mb=0.9 * measure_available_mb()
-    )
+    fitting = find_fitting_batch_size(config.change(batch_size=half), budget_mb=0.9 * measure_available_mb())
     return fitting or 1
