@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
@@ -18,6 +16,7 @@ from semilla.corpus.source_list import describe_sources
 from semilla.errors import PHASES, InternalError
 from semilla.escape import dump_json, escape_controls
 from semilla.formatting import format_duration
+from semilla.pages import hash_content, open_templates
 from semilla.records.files import Artifact
 from semilla.records.results import CoherenceResults, GrammarResults, ValidationResults
 from semilla.records.status import PipelineStatus
@@ -49,7 +48,6 @@ GUIDE = {
 
 
 def render_run(run: RecordedRun) -> str:
-    """Return the whole page of one run."""
     results, charts = run.results, list_charts(run)
     return render(
         "run.html.jinja",
@@ -113,7 +111,7 @@ def render(template: str, **context: Any) -> str:
         style=Markup(style),  # noqa: S704 - ours
         script=Markup(script),  # noqa: S704 - ours
         # The hash covers everything between the tags, so the line break before the script too.
-        hashes={"style": _hash(style), "script": _hash(f"\n{script}")},
+        hashes={"style": hash_content(style), "script": hash_content(f"\n{script}")},
         version=__version__,
         **context,
     )
@@ -123,20 +121,9 @@ def _read(name: str) -> str:
     return (files(__package__) / "templates" / name).read_text(encoding="utf-8")
 
 
-def _hash(content: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"
-
-
 @cache
 def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("semilla.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda value: escape_controls(value) if type(value) is str else value,
-    )
+    environment = open_templates("semilla.report")
     environment.filters["number"] = format_number
     environment.filters["duration"] = format_duration
     environment.filters["size"] = _format_size

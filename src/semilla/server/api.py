@@ -164,7 +164,6 @@ async def read_body(request: Request, *, limit: int = MAX_BODY_BYTES) -> bytes:
 
 
 async def show_error(request: Request, error: Exception) -> Response:
-    """The answer to an error of a request to the API."""
     if isinstance(error, ClientGoneError):
         return Response(status_code=499)
     if isinstance(error, HTTPException):

@@ -19,8 +19,8 @@ from starlette.routing import Route
 
 from semilla import __version__
 from semilla.errors import InvalidConfigError, SemillaError
-from semilla.escape import escape_controls
 from semilla.formatting import format_duration
+from semilla.pages import open_templates
 from semilla.records import names
 from semilla.records.run_configuration import read_run_configuration
 from semilla.report.compare import render_comparison
@@ -190,7 +190,6 @@ def list_openings(directory: Path | None) -> list[str]:
 
 
 def show_page_error(error: Exception) -> Response:
-    """The page for an error."""
     found = translate_request_error(error)
     return render("error.html.jinja", status=found.status, message=found.message)
 
@@ -209,13 +208,6 @@ def read_asset(name: str) -> bytes:
 
 @cache
 def environment() -> jinja2.Environment:
-    made = jinja2.Environment(
-        loader=jinja2.PackageLoader("semilla.server"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda value: escape_controls(value) if type(value) is str else value,
-    )
+    made = open_templates("semilla.server")
     made.filters["address"] = lambda name: quote(name, safe="/")
     return made

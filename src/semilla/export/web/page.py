@@ -7,8 +7,6 @@ scripts and this style sheet, by their hashes, and no request.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -31,6 +29,7 @@ from semilla.export.trained_model import RunFacts, TrainedModel
 from semilla.export.vocabulary import Vocabulary
 from semilla.export.web.epochs import MOST_BITS, EpochModels, encode, fit_epoch_models
 from semilla.export.web.network import Pack, pack_network
+from semilla.pages import hash_content, open_templates
 from semilla.records import names
 from semilla.runtime.network import count_chunk_tokens
 
@@ -80,8 +79,8 @@ def _render(trained: TrainedModel, facts: RunFacts, pack: Pack, copies: EpochMod
             model_version=trained.version,
             policy=POLICY.format(
                 # The hash covers everything between the tags, so the line break before the script too.
-                scripts=" ".join(_hash(f"\n{script}") for _, script in scripts),
-                style=_hash(style),
+                scripts=" ".join(hash_content(f"\n{script}") for _, script in scripts),
+                style=hash_content(style),
             ),
             style=Markup(style),  # noqa: S704 - ours
             scripts=[(name, Markup(script)) for name, script in scripts],  # noqa: S704 - ours
@@ -195,20 +194,9 @@ def _read(name: str) -> str:
     return (files(__package__) / name).read_text(encoding="utf-8")
 
 
-def _hash(content: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"
-
-
 @cache
 def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("semilla.export", "web"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda value: escape_controls(value) if type(value) is str else value,
-    )
+    environment = open_templates("semilla.export", "web")
     environment.filters["tojson_attribute"] = lambda epoch: dump_json(
         {"epoch": epoch["number"], "loss": epoch["loss"], "train": epoch["train"]}
     )
