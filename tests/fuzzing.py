@@ -52,7 +52,7 @@ from semilla.escape import escape_controls
 from semilla.events import silent
 from semilla.pipeline.phases import corpus_download
 from semilla.records import names
-from semilla.records.metrics import EpochMetrics, TrainingMetrics, write_metrics
+from semilla.records.metrics import EpochMetrics, TrainingMetrics
 from semilla.records.status import PipelineStatus, write_status
 from semilla.system.footprint import read_memory_mb
 from semilla.terminal.console import print_error
@@ -428,7 +428,7 @@ def describe_run() -> dict[str, Any]:
             tokens_per_second=9.0,
             bits_per_byte={"all": 1.5},
         )
-        write_metrics(folder / names.METRICS, TrainingMetrics(run_id="r", epoch_history=[epoch]))
+        TrainingMetrics(run_id="r", epoch_history=[epoch]).write(folder / names.METRICS)
         status = PipelineStatus(
             artifacts_created=[names.CORPUS, "bundle/model.onnx"], run_state="interrupted"
         )

@@ -16,7 +16,7 @@ from semilla.events import StepDone
 from semilla.records import names
 from semilla.records.heartbeat import open_heartbeat
 from semilla.records.lock import hold_lock
-from semilla.records.metrics import EpochMetrics, TrainingMetrics, write_metrics
+from semilla.records.metrics import EpochMetrics, TrainingMetrics
 from semilla.records.status import ErrorDetails, PhaseEntry, PipelineStatus, write_status
 
 
@@ -29,26 +29,24 @@ def training(tmp_path):
         status.complete_phase(phase, PhaseEntry(outcome="reused" if phase == "corpus_download" else "done"))
     status.enter("model_training")
     write_status(tmp_path, status)
-    write_metrics(
-        tmp_path / names.METRICS,
-        TrainingMetrics(
-            run_id=status.pipeline_id,
-            epoch_history=[
-                EpochMetrics(
-                    epoch_number=number,
-                    train_loss=5.0,
-                    validation_loss=loss,
-                    learning_rate=3e-4,
-                    elapsed_seconds=9,
-                    sample_outputs=["Había una vez"],
-                    gradient_norm=1.0,
-                    tokens_per_second=20000.0,
-                    bits_per_byte={"all": 1.7},
-                )
-                for number, loss in ((1, 5.5), (2, 5.75))
-            ],
-        ),
+    metrics = TrainingMetrics(
+        run_id=status.pipeline_id,
+        epoch_history=[
+            EpochMetrics(
+                epoch_number=number,
+                train_loss=5.0,
+                validation_loss=loss,
+                learning_rate=3e-4,
+                elapsed_seconds=9,
+                sample_outputs=["Había una vez"],
+                gradient_norm=1.0,
+                tokens_per_second=20000.0,
+                bits_per_byte={"all": 1.7},
+            )
+            for number, loss in ((1, 5.5), (2, 5.75))
+        ],
     )
+    metrics.write(tmp_path / names.METRICS)
     return tmp_path
 
 

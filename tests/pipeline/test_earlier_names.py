@@ -14,8 +14,8 @@ from semilla.corpus.manifest import read_documents, read_manifest
 from semilla.corpus.tokenizer_files import find_tokenizer, locate_tokenizer
 from semilla.errors import InvalidConfigError
 from semilla.events import silent
+from semilla.pipeline.finish import remove_replaced
 from semilla.pipeline.journal import Journal
-from semilla.pipeline.main_job import remove_replaced
 from semilla.pipeline.phases import PhaseRecord, corpus_download, model_training, tokenizer_training
 from semilla.pipeline.reuse import find_reusable
 from semilla.prerequisites.storage import refuse_foreign_files

@@ -14,7 +14,7 @@ from semilla.corpus.manifest import CorpusManifest, DocumentEntry, LanguageShare
 from semilla.errors import PHASES
 from semilla.records import names
 from semilla.records.files import hash_file
-from semilla.records.metrics import EpochMetrics, TrainingMetrics, write_metrics
+from semilla.records.metrics import EpochMetrics, TrainingMetrics
 from semilla.records.results import Finding, GrammarResults, InferenceMetrics, PairAccuracy, ValidationResults
 from semilla.records.status import PhaseEntry, PipelineStatus, write_status
 from semilla.report.runs import RecordedRun, read_run
@@ -108,10 +108,8 @@ def make_run(tmp_path: Path) -> Callable[..., RecordedRun]:
         status.validation_results = make_results(loss=min(losses), samples=samples)
         status.finish()
         write_status(directory, status)
-        write_metrics(
-            directory / names.METRICS,
-            TrainingMetrics(run_id=status.pipeline_id, epoch_history=make_epochs(list(losses))),
-        )
+        metrics = TrainingMetrics(run_id=status.pipeline_id, epoch_history=make_epochs(list(losses)))
+        metrics.write(directory / names.METRICS)
         write_manifest(directory, make_manifest(title, text))
         return read_run(directory, config=config, status=status)
 

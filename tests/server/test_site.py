@@ -22,7 +22,6 @@ from semilla.errors import PHASES
 from semilla.events import StepDone
 from semilla.records import names
 from semilla.records.lock import has_living_holder, hold_lock
-from semilla.records.metrics import write_metrics
 from semilla.records.status import read_status, write_status
 from semilla.report.runs import RecordedRun
 from semilla.server.documents import write_policy
@@ -56,7 +55,7 @@ def site(make_run: MakeRun, tmp_path: Path) -> Iterator[Served]:  # noqa: F811
     first = make_run("first", title=ATTACK, samples=[ATTACK, ATTACK])
     assert first.metrics is not None
     first.metrics.epoch_history[-1].sample_outputs = [ATTACK, ATTACK]
-    write_metrics(first.directory / names.METRICS, first.metrics)
+    first.metrics.write(first.directory / names.METRICS)
     make_run("second", losses=(5.0, 4.0), seed=3)
     with serve(tmp_path) as served:
         yield served

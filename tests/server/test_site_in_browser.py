@@ -16,7 +16,6 @@ from web_pages import ask
 
 from semilla.records import names
 from semilla.records.lock import hold_lock
-from semilla.records.metrics import write_metrics
 from semilla.report.runs import RecordedRun
 from semilla.runtime.session import Model
 
@@ -42,7 +41,7 @@ def site(make_run: MakeRun, models_dir: Path, tmp_path: Path) -> Iterator[Served
     run = make_run("first", losses=(5.5, 4.75, 4.5))
     assert run.metrics is not None
     run.metrics.epoch_history[-1].sample_outputs = [ATTACK, "x" * 300]
-    write_metrics(run.directory / names.METRICS, run.metrics)
+    run.metrics.write(run.directory / names.METRICS)
     shutil.copytree(models_dir / "river", run.directory / names.BUNDLE)
     make_run("a-run-whose-name-is-longer-than-any-phone-is-wide-" + "x" * 60, seed=3)
     with serve(tmp_path) as served:

@@ -26,7 +26,7 @@ from semilla.pipeline.phases import PhaseRecord
 from semilla.records import names
 from semilla.records.heartbeat import open_heartbeat, read_heartbeat
 from semilla.records.lock import hold_lock
-from semilla.records.metrics import TrainingMetrics, write_metrics
+from semilla.records.metrics import TrainingMetrics
 from semilla.records.status import ErrorDetails, PhaseEntry, PipelineStatus
 from semilla.terminal import json_progress
 from semilla.terminal.curve import draw_curve
@@ -71,7 +71,7 @@ def read(directory: Path) -> RunView:
     """The view that another process reads from the files."""
     status = make_status()
     metrics = make_epoch(2, samples=("Once upon", "Había una vez")).metrics
-    write_metrics(directory / names.METRICS, TrainingMetrics(run_id="1", epoch_history=[metrics]))
+    TrainingMetrics(run_id="1", epoch_history=[metrics]).write(directory / names.METRICS)
     with hold_lock(directory), open_heartbeat(directory) as tell:
         tell._last_s = -1e9
         tell(STEP)

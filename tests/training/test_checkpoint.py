@@ -15,14 +15,16 @@ from disk_faults import DiskFaults
 
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.errors import DivergedError, IncompatibleError, IntegrityError
+from semilla.events import silent
 from semilla.records.files import write_bytes
+from semilla.records.removal import remove_artifacts
 from semilla.training.checkpoints import seal as seal_module
 from semilla.training.checkpoints.checkpoint import (
     Checkpoint,
     Provenance,
     check_compatibility,
     find_checkpoints,
-    prune_checkpoints,
+    list_surplus,
     save_checkpoint,
 )
 from semilla.training.checkpoints.seal import MAX_FILE_BYTES, read_sealed, seal
@@ -170,8 +172,8 @@ def test_higher_numbers_of_others_do_not_count_when_checkpoints_are_pruned(tmp_p
     for number in (7, 8, 9, 10**10, 10**10 + 1):
         (tmp_path / f"checkpoint_step_{number}.pt").touch()
     (tmp_path / "checkpoint_step_5.pt").mkdir()
-    removed = prune_checkpoints(tmp_path, epoch=1, step=9)
-    assert [path.name for path in removed] == ["checkpoint_step_7.pt"]
+    surplus = list_surplus(tmp_path, epoch=1, step=9)
+    assert [path.name for path in surplus] == ["checkpoint_step_7.pt"]
 
 
 def test_a_checkpoint_of_another_shape_is_refused_with_both_values(
@@ -241,7 +243,7 @@ def test_pruning_keeps_the_newest(tmp_path: Path) -> None:
         (tmp_path / f"checkpoint_epoch_{number}.pt").touch()
         (tmp_path / f"checkpoint_step_{number}.pt").touch()
     with DiskFaults() as calls:
-        prune_checkpoints(tmp_path, epoch=11, step=11)
+        remove_artifacts(list_surplus(tmp_path, epoch=11, step=11), silent)
     assert calls.names == ["unlink", "unlink", "unlink", "fsync_directory"]
     left = sorted(path.name for path in tmp_path.iterdir())
     assert left == [

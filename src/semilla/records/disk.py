@@ -12,10 +12,10 @@ import errno
 import os
 import stat
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import BinaryIO
 
 from semilla.system import storage
-from semilla.system.storage import NO_LINK, NO_WAIT, refuse_link
+from semilla.system.storage import NO_LINK, NO_WAIT
 
 CALLS = ("open_new", "write", "flush", "fsync", "replace", "fsync_directory", "unlink", "mkdir", "rmdir")
 """Every function here that a fault could hit."""
@@ -26,6 +26,9 @@ FILE_MODE = 0o644
 DIRECTORY_MODE = 0o755
 """The umask may narrow these further: others may read, only the owner writes."""
 
+fsync, fsync_directory = storage.sync_file, storage.sync_folder
+replace, unlink, rmdir = storage.replace, storage.unlink, storage.rmdir
+
 
 def open_own(path: str, flags: int) -> int:
     """Opener for ``open`` on a file that is ours: a regular file, reached by no link, with no second name.
@@ -33,7 +36,7 @@ def open_own(path: str, flags: int) -> int:
     Writing to it changes no other file, and opening it never waits, as for a named pipe.
     """
     try:
-        refuse_link(path)
+        storage.refuse_link(path)
         descriptor = os.open(path, flags | NO_LINK | NO_WAIT, FILE_MODE)
     except OSError as error:
         if error.errno in {errno.ELOOP, errno.ENXIO}:
@@ -68,27 +71,5 @@ def flush(file: BinaryIO) -> None:
     file.flush()
 
 
-def fsync(file: IO[bytes]) -> None:
-    storage.sync_file(file)
-
-
-def replace(source: Path, target: Path) -> None:
-    storage.replace(source, target)
-
-
-def fsync_directory(directory: Path) -> None:
-    storage.sync_folder(directory)
-
-
-def unlink(path: Path, folder: int | None = None) -> None:
-    """Remove a file, by its name in ``folder`` where one is open."""
-    storage.unlink(path, folder)
-
-
 def mkdir(path: Path) -> None:
     path.mkdir(DIRECTORY_MODE)
-
-
-def rmdir(path: Path, folder: int | None = None) -> None:
-    """Remove an empty folder, by its name in ``folder`` where one is open."""
-    storage.rmdir(path, folder)

@@ -60,7 +60,6 @@ class Draft:
         self.path = path
 
     def write(self, data: bytes | memoryview) -> None:
-        """Append ``data``."""
         with _translated(self.path):
             disk.write(self.file, data)
 

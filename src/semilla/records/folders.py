@@ -50,7 +50,7 @@ def make_directories(directory: Path) -> list[Path]:
     Raises InvalidConfigError when a file, a device or a link that leads nowhere has one of the names.
     """
     folders = [directory, *directory.parents]
-    in_the_way = [folder for folder in folders if os.path.lexists(folder) and not _is_directory(folder)]
+    in_the_way = [folder for folder in folders if os.path.lexists(folder) and not is_directory(folder)]
     if in_the_way:
         cause = f"{in_the_way[0]} is in the way: it is not a folder"
         raise InvalidConfigError(cause, next_command=f"ls -ld {quote(in_the_way[0])}")
@@ -117,8 +117,9 @@ def _name_temporary(path: Path) -> Path:
     return path.with_name(f"{files.TEMP_PREFIX}{path.name}-{secrets.token_hex(8)}{STAGED_SUFFIX}")
 
 
-def _is_directory(path: Path) -> bool:
-    return os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises for a name that is too long
+def is_directory(path: Path) -> bool:
+    """Like ``Path.is_dir``, also for a name that is too long."""
+    return os.path.isdir(path)  # noqa: PTH112
 
 
 def _sync_tree(folder: Path) -> None:

@@ -95,10 +95,6 @@ def summarize(history: list[EpochMetrics], *, total_training_time: float) -> Fin
     )
 
 
-def write_metrics(path: Path, metrics: TrainingMetrics) -> None:
-    metrics.write(path)
-
-
 def read_metrics(path: Path) -> TrainingMetrics:
     """Read ``training_metrics.json``; raises IntegrityError when it is damaged."""
     return TrainingMetrics.read(path)

@@ -138,7 +138,6 @@ def attend(attention: Attention, x_BTD: Tensor, cos_THK: Tensor, sin_THK: Tensor
 
 
 def gate(feed_forward: FeedForward, x_BTD: Tensor) -> Tensor:
-    """SwiGLU."""
     active_BTF = F.silu(F.linear(x_BTD, feed_forward.gate_proj.weight))
     return F.linear(active_BTF * F.linear(x_BTD, feed_forward.up_proj.weight), feed_forward.down_proj.weight)
 

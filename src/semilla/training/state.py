@@ -43,7 +43,6 @@ class EpochTotals:
         return self.tokens / max(self.elapsed_s, 1e-9)
 
     def add(self, info: StepInfo) -> None:
-        """Add one step."""
         self.nats += info.loss * info.num_tokens
         self.tokens += info.num_tokens
         self.gradient_norm += info.gradient_norm

@@ -17,16 +17,16 @@ import numpy as np
 
 from semilla.corpus.manifest import LARGE_BYTES, CorpusManifest, read_manifest
 from semilla.errors import SemillaError
-from semilla.events import Activity, ArtifactRemoved, ArtifactWritten, Note, Progress
+from semilla.events import Activity, ArtifactWritten, Note, Progress
 from semilla.records.files import (
     Artifact,
     collect_garbage,
     make_directory,
     read_record,
     remove_directory,
-    remove_files,
     write_record,
 )
+from semilla.records.removal import remove_artifacts
 from semilla.system.pool import compute_in_order
 from semilla.system.processor import count_cores
 from semilla.tokenizer.encoder import Request, make_encoder
@@ -107,9 +107,7 @@ class TokenStore:
         others = [
             path for path in _list_files(self.folder, stem) if path.name not in {one.path for one in kept}
         ]
-        remove_files(others)
-        for path in others:
-            self.progress(ArtifactRemoved(path))
+        remove_artifacts(others, self.progress)
         num_done = sum(artifacts[1].size_bytes // 8 for artifacts in done)
         requests = _cut_requests(islice(_list_documents(texts), num_done, None))
         count = self.num_processes or count_cores()
@@ -164,10 +162,8 @@ def remove_unused(folder: Path, *, used: Collection[str], progress: Progress) ->
     found = [path for path in found if path.is_file()]
     if not found:
         return
-    remove_files(found)
+    remove_artifacts(found, progress)
     remove_directory(folder)
-    for path in found:
-        progress(ArtifactRemoved(path))
     progress(
         Note(
             f"{len(found)} files in {folder.name}/ were removed: they belonged to an earlier run with a larger text."

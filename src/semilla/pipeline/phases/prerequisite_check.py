@@ -177,7 +177,6 @@ def probe_packages(config: PipelineConfiguration) -> Iterator[PackageProbe]:
 
 
 def check_machine(config: PipelineConfiguration) -> list[Check]:
-    """Make the fast checks."""
     return [
         check_python(),
         check_platform(),

@@ -21,7 +21,7 @@ from semilla.errors import (
 )
 from semilla.escape import redact_credentials
 from semilla.records import names
-from semilla.records.files import remove_files, write_bytes
+from semilla.records.files import write_bytes
 from semilla.records.metrics import EpochMetrics
 from semilla.training.checkpoints.inspection import check_optimizer
 from semilla.training.checkpoints.seal import (
@@ -240,17 +240,15 @@ def check_layout(content: dict[str, Any], *, name: str) -> None:
         raise IntegrityError(f"{name} is not a checkpoint: {place[:100]}: {problem['msg']}") from error
 
 
-def prune_checkpoints(directory: Path, *, epoch: int, step: int) -> list[Path]:
-    """Keep the newest three epoch and two step checkpoints. Call it only after the newest one was verified.
+def list_surplus(directory: Path, *, epoch: int, step: int) -> list[Path]:
+    """Checkpoints beyond the newest three of epochs and two of steps. Remove them only when the newest is verified.
 
     ``epoch`` and ``step`` are those of the training. What has a higher number is not from it, and does not count.
     """
-    removed = [
+    return [
         *_list_files(directory, "epoch", last=epoch)[_KEPT_EPOCHS:],
         *_list_files(directory, "step", last=step)[_KEPT_STEPS:],
     ]
-    remove_files(removed)
-    return removed
 
 
 def _list_files(directory: Path, kind: str, *, last: int) -> list[Path]:
@@ -292,7 +290,6 @@ def describe_config(config: PipelineConfiguration) -> dict[str, Any]:
     values = config.model_dump(mode="json")
     return {
         **values,
-        "skip_phases": sorted(values["skip_phases"]),
         "corpus_source": redact_credentials(values["corpus_source"]),
         "corpus_mirrors": [redact_credentials(mirror) for mirror in values["corpus_mirrors"]],
     }

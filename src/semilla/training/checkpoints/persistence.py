@@ -4,42 +4,36 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from semilla.configuration.schema import PipelineConfiguration
-from semilla.events import ArtifactRemoved, ArtifactWritten, Progress
+from semilla.events import ArtifactWritten, Progress
 from semilla.records import names
-from semilla.records.files import remove_files
-from semilla.records.metrics import StoppedEpoch, TrainingMetrics, summarize, write_metrics
-from semilla.training.checkpoints.checkpoint import Provenance, prune_checkpoints, save_checkpoint, save_model
+from semilla.records.metrics import StoppedEpoch, TrainingMetrics, summarize
+from semilla.records.removal import remove_artifacts
+from semilla.training.checkpoints.checkpoint import Provenance, list_surplus, save_checkpoint, save_model
 from semilla.training.state import RunState
 
 
+@dataclass
 class TrainingFiles:
-    """Writes the checkpoints, models and metrics of a training into one directory, and reports each.
+    """Writes the checkpoints, models and metrics of a training into one directory, and reports each."""
 
-    ``replaces`` are checkpoints of earlier trainings. They are removed after the first one of this training.
-    """
+    config: PipelineConfiguration
+    run_id: str
+    provenance: Provenance
+    replaced: list[Path]
+    """Checkpoints of earlier trainings. They are removed after the first one of this training."""
+    progress: Progress
+    saved_at_s: float = field(default_factory=time.monotonic)
 
-    def __init__(
-        self,
-        config: PipelineConfiguration,
-        *,
-        run_id: str,
-        provenance: Provenance,
-        replaces: list[Path],
-        progress: Progress,
-    ) -> None:
-        self.config = config
-        self.directory = Path(config.output_directory)
-        self.run_id = run_id
-        self.provenance = provenance
-        self.replaced = replaces
-        self.progress = progress
-        self.saved_at_s = time.monotonic()
+    @property
+    def directory(self) -> Path:
+        return Path(self.config.output_directory)
 
     def is_due(self) -> bool:
         """Is it time for a checkpoint? A kill loses at most this interval and the current step."""
@@ -78,7 +72,7 @@ class TrainingFiles:
             final_metrics=summarize(state.history, total_training_time=float(total_s)) if is_last else None,
             stopped=stopped,
         )
-        write_metrics(self.directory / names.METRICS, metrics)
+        metrics.write(self.directory / names.METRICS)
         self.progress(ArtifactWritten(self.directory / names.METRICS))
 
     def _save(self, state: RunState, name: str) -> Path:
@@ -87,11 +81,10 @@ class TrainingFiles:
         self.progress(ArtifactWritten(path))
         self.saved_at_s = time.monotonic()
         # The new checkpoint has been read back and verified, so older ones may be removed now.
-        replaced = [old for old in self.replaced if old != path]
-        remove_files(replaced)
+        remove_artifacts([old for old in self.replaced if old != path], self.progress)
         self.replaced = []
-        for old in [*replaced, *prune_checkpoints(self.directory, epoch=state.epoch, step=state.step)]:
-            self.progress(ArtifactRemoved(old))
+        surplus = list_surplus(self.directory, epoch=state.epoch, step=state.step)
+        remove_artifacts(surplus, self.progress)
         return path
 
     def _save_model(self, name: str, weights: dict[str, torch.Tensor], *, epoch: int) -> None:
