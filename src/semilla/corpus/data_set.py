@@ -301,5 +301,4 @@ def _describe_nothing(choice: Choice, address: DataSetAddress) -> str:
 
 
 def show_mb(size_bytes: int) -> str:
-    """A size as messages show it."""
     return f"{size_bytes / (1 << 20):,.1f} MB"

@@ -29,7 +29,7 @@ from semilla.corpus.prepared import (
     make_options,
 )
 from semilla.corpus.preparer import Packed, make_preparer, pack_request, unpack_document
-from semilla.corpus.remarks import Remarks
+from semilla.corpus.remarks import PackedRemarks, Remarks
 from semilla.corpus.sources import (
     STANDARD_INPUT,
     CorpusSource,
@@ -208,7 +208,9 @@ class _Reading:
             self._refuse(found, name=waiting.popleft().name)
             yield self._leave_out(found.name, found.error)
 
-    def _finish(self, one: _Found, packed: Packed | None, remarks: Packed) -> PreparedDocument | LeftOutFile:
+    def _finish(
+        self, one: _Found, packed: Packed | None, remarks: PackedRemarks
+    ) -> PreparedDocument | LeftOutFile:
         self._remarks.merge(remarks)
         if packed is None:
             error = UnreadableError(f"{one.found.name} holds no text", reason="empty")

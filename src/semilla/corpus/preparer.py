@@ -11,7 +11,7 @@ from semilla.corpus.formats.extracted import Extracted
 from semilla.corpus.formats.reading import FileText
 from semilla.corpus.manifest import Provenance
 from semilla.corpus.prepared import PreparedDocument, prepare_file
-from semilla.corpus.remarks import Remarks
+from semilla.corpus.remarks import PackedRemarks, Remarks
 from semilla.corpus.traits import TextTraits
 
 Packed = dict[str, Any]
@@ -23,11 +23,11 @@ def pack_request(found: FileText, origin: Provenance | None, *, compares_similar
     return {"found": asdict(found), "origin": packed, "compares_similar": compares_similar}
 
 
-def make_preparer(config_json: str) -> Callable[[Packed], tuple[Packed | None, Packed]]:
+def make_preparer(config_json: str) -> Callable[[Packed], tuple[Packed | None, PackedRemarks]]:
     """A function that cleans and measures a file, and gives the remarks on it; no document for a file without text."""
     config = PipelineConfiguration.model_validate_json(config_json)
 
-    def prepare(request: Packed) -> tuple[Packed | None, Packed]:
+    def prepare(request: Packed) -> tuple[Packed | None, PackedRemarks]:
         documents = tuple(Extracted(**one) for one in request["found"]["documents"])
         found = FileText(**request["found"] | {"documents": documents})
         origin = Provenance(**request["origin"]) if request["origin"] else None
@@ -48,6 +48,5 @@ def _pack_document(document: PreparedDocument) -> Packed:
 
 
 def unpack_document(packed: Packed) -> PreparedDocument:
-    """The document of an answer."""
     provenance, traits = Provenance(**packed["provenance"]), TextTraits.unpack(packed["traits"])
     return PreparedDocument(**packed | {"provenance": provenance, "traits": traits})

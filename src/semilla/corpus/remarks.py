@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from semilla.corpus.cleaning.clean import CleanText
 from semilla.corpus.cleaning.markup import find_markup
@@ -21,23 +19,24 @@ _BOOK_KINDS = {"header_and_licence", "white_space"}
 """Left out of every book, and told by themselves."""
 
 
-@dataclass
+_MARKUP = "markup: "
+"""Begins the subject of a kind of markup."""
+PackedRemarks = tuple[dict[str, dict[str, int]], dict[str, str]]
+
+
 class Remarks:
     """Collects what a run says about its texts, so that a thousand texts do not take a thousand lines."""
 
-    _removed: list[str] = field(default_factory=list)
-    _around: list[str] = field(default_factory=list)
-    _lone: list[tuple[str, int]] = field(default_factory=list)
-    _repaired: dict[str, int] = field(default_factory=dict)
-    _repair_example: str = ""
-    _personal: Counter[str] = field(default_factory=Counter)
-    _personal_names: dict[str, None] = field(default_factory=dict)
-    _joined: list[tuple[str, int]] = field(default_factory=list)
-    _columns: list[str] = field(default_factory=list)
-    _columns_example: str = ""
-    _notes: dict[str, None] = field(default_factory=dict)
-    _markup: dict[str, list[str]] = field(default_factory=dict)
-    _examples: dict[str, str] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self._counts: dict[str, Counter[str]] = defaultdict(Counter)
+        """For each subject, the texts or kinds that it is about, each with a number."""
+        self._examples: dict[str, str] = {}
+        """The first example of a subject."""
+
+    def _note(self, subject: str, name: str, count: int = 1, *, example: str = "") -> None:
+        self._counts[subject][name] += count
+        if example:
+            self._examples.setdefault(subject, example)
 
     def add(self, clean: CleanText, *, name: str) -> None:
         removed = {kind: count for kind, count in clean.removed.items() if kind not in _BOOK_KINDS}
@@ -47,67 +46,53 @@ class Remarks:
             kinds = ", ".join(
                 _describe_kind(kind, removed[kind], clean.examples.get(kind)) for kind in largest
             )
-            self._removed.append(f"{share:.1%} of {name} ({kinds})")
+            self._note("removed", f"{share:.1%} of {name} ({kinds})")
         if clean.own_characters:
             header = clean.removed.get("header_and_licence", 0)
-            self._around.append(
+            self._note(
+                "around",
                 f"{name}: {clean.own_characters:,} characters before, between or after the books of Project "
-                f"Gutenberg were kept, and {header:,} of their headers and licences left out"
+                f"Gutenberg were kept, and {header:,} of their headers and licences left out",
             )
-        if clean.replaced.get("line_breaks"):
-            self._joined.append((name, clean.replaced["line_breaks"]))
+        if joined := clean.replaced.get("line_breaks"):
+            self._note("joined", name, joined)
         if clean.columns:
-            self._columns.append(name)
-            self._columns_example = self._columns_example or clean.columns
-        markup = find_markup(clean.text)
-        if markup:
+            self._note("columns", name, example=clean.columns)
+        if markup := find_markup(clean.text):
             kind, example = markup
-            self._markup.setdefault(kind, []).append(name)
-            self._examples.setdefault(kind, example)
+            self._note(f"{_MARKUP}{kind}", name, example=example)
 
-    def pack(self) -> dict[str, Any]:
+    def pack(self) -> PackedRemarks:
         """What was collected, in built-in types."""
-        return vars(self) | {"_personal": dict(self._personal)}
+        return {subject: dict(counts) for subject, counts in self._counts.items()}, self._examples
 
-    def merge(self, packed: Mapping[str, Any]) -> None:
+    def merge(self, packed: PackedRemarks) -> None:
         """Add what was collected on later texts, perhaps by another process."""
-        later = Remarks(**packed)
-        self._removed += later._removed
-        self._around += later._around
-        self._lone += later._lone
-        self._joined += later._joined
-        for name, count in later._repaired.items():
-            self._repaired[name] = self._repaired.get(name, 0) + count
-        self._repair_example = self._repair_example or later._repair_example
-        self._personal.update(later._personal)
-        self._personal_names.update(later._personal_names)
-        self._columns += later._columns
-        self._columns_example = self._columns_example or later._columns_example
-        self._notes.update(later._notes)
-        for kind, names_of_kind in later._markup.items():
-            self._markup.setdefault(kind, []).extend(names_of_kind)
-        self._examples = later._examples | self._examples
+        counts, examples = packed
+        for subject, found in counts.items():
+            self._counts[subject].update(found)
+        self._examples = examples | self._examples
 
     def add_notes(self, notes: Iterable[str]) -> None:
         """Note what the reader of a file has to say."""
-        self._notes.update((note, None) for note in notes if note)
+        for note in filter(None, notes):
+            self._note("notes", note)
 
     def add_lone_surrogates(self, count: int, *, name: str) -> None:
         """Note how many halves of surrogate pairs a file had."""
         if count:
-            self._lone.append((name, count))
+            self._note("lone", name, count)
 
     def add_repair(self, repaired: Repaired, *, name: str) -> None:
         """Note what was mended in a file."""
         if repaired.count:
-            self._repaired[name] = self._repaired.get(name, 0) + repaired.count
-            self._repair_example = self._repair_example or _show_change(repaired)
+            self._note("repaired", name, repaired.count, example=_show_change(repaired))
 
     def add_personal_data(self, counts: Mapping[str, int], *, name: str) -> None:
         """Note the e-mail addresses and telephone numbers of a file."""
-        if counts:
-            self._personal.update(counts)
-            self._personal_names[name] = None
+        for kind, count in counts.items():
+            self._note("personal", kind, count)
+            self._note("personal names", name)
 
     def tell(self, progress: Progress) -> None:
         """Say what was collected."""
@@ -117,49 +102,49 @@ class Remarks:
             progress(warning)
 
     def _list_notes(self) -> Iterator[Note]:
-        if self._removed:
-            yield Note(f"Cleaning left out {_name_some(self._removed)}; {names.CORPUS_MANIFEST} counts it.")
-        for remark in (*self._around[:_NUM_NAMED], *list(self._notes)[:_NUM_NAMED]):
+        if removed := self._counts["removed"]:
+            yield Note(f"Cleaning left out {_name_some(removed)}; {names.CORPUS_MANIFEST} counts it.")
+        notes = list(self._counts["notes"])
+        for remark in (*list(self._counts["around"])[:_NUM_NAMED], *notes[:_NUM_NAMED]):
             yield Note(f"{remark}.")
-        if len(self._notes) > _NUM_NAMED:
-            yield Note(f"So it is in {len(self._notes) - _NUM_NAMED:,} more files.")
-        if self._joined:
-            total = sum(count for _, count in self._joined)
-            texts = _name_some([name for name, _ in self._joined])
-            yield Note(f"{total:,} wrapped lines were joined into paragraphs in {texts}.")
-        if self._repaired:
-            total = sum(self._repaired.values())
-            texts = _name_some(list(self._repaired))
+        if len(notes) > _NUM_NAMED:
+            yield Note(f"So it is in {len(notes) - _NUM_NAMED:,} more files.")
+        if joined := self._counts["joined"]:
+            texts = _name_some(joined)
+            yield Note(f"{joined.total():,} wrapped lines were joined into paragraphs in {texts}.")
+        if repaired := self._counts["repaired"]:
+            example, texts = self._examples["repaired"], _name_some(repaired)
             yield Note(
-                f"{total:,} characters that were encoded twice were mended in {texts}: {self._repair_example}."
+                f"{repaired.total():,} characters that were encoded twice were mended in {texts}: {example}."
             )
 
     def _list_warnings(self) -> Iterator[Warned]:
-        if self._personal:
-            found = " and ".join(f"{count:,} {kind}" for kind, count in self._personal.items())
-            texts = _name_some(list(self._personal_names))
+        if personal := self._counts["personal"]:
+            found = " and ".join(f"{count:,} {kind}" for kind, count in personal.items())
+            texts = _name_some(self._counts["personal names"])
             yield Warned(
                 f"the text has {found} (in {texts}), which a model may repeat", topic="personal_data"
             )
-        if self._lone:
-            total = sum(count for _, count in self._lone)
-            texts = _name_some([name for name, _ in self._lone])
+        if lone := self._counts["lone"]:
             yield Warned(
-                f"{texts}: half characters (lone surrogates, such as \\ud800 in JSON) became U+FFFD: {total:,}",
+                f"{_name_some(lone)}: half characters (lone surrogates, such as \\ud800 in JSON) became U+FFFD: "
+                f"{lone.total():,}",
                 topic="characters",
             )
-        if self._columns:
+        if columns := self._counts["columns"]:
             yield Warned(
-                f"{_name_some(self._columns)}: two columns of text stand side by side, and each line will be "
-                f"learned across both ({self._columns_example}); give the document that the text came from, "
+                f"{_name_some(columns)}: two columns of text stand side by side, and each line will be "
+                f"learned across both ({self._examples['columns']}); give the document that the text came from, "
                 "or copy one column after the other",
                 topic="invalid_corpus",
             )
-        for kind, texts_with in self._markup.items():
-            yield Warned(
-                f"{_name_some(texts_with)}: {kind} will be learned as text: {self._examples[kind]}",
-                topic="invalid_corpus",
-            )
+        for subject, texts_with in self._counts.items():
+            if subject.startswith(_MARKUP):
+                kind, example = subject.removeprefix(_MARKUP), self._examples[subject]
+                yield Warned(
+                    f"{_name_some(texts_with)}: {kind} will be learned as text: {example}",
+                    topic="invalid_corpus",
+                )
 
 
 def _show_change(repaired: Repaired) -> str:
@@ -176,8 +161,7 @@ def _describe_kind(kind: str, count: int, example: str | None) -> str:
     return f"{words}: {example}" if example else words
 
 
-def _name_some(all_names: Sequence[str]) -> str:
-    """The first names; the pieces of a large file have one."""
-    found = list(dict.fromkeys(all_names))
+def _name_some(found: Collection[str]) -> str:
+    """The first names, and how many more there are."""
     more = len(found) - _NUM_NAMED
-    return ", ".join(found[:_NUM_NAMED]) + (f" and {more:,} more" if more > 0 else "")
+    return ", ".join(list(found)[:_NUM_NAMED]) + (f" and {more:,} more" if more > 0 else "")

@@ -15,7 +15,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from semilla.corpus.formats.extracted import MAX_FILE_BYTES, Extracted, ReadOptions, UnreadableError
@@ -40,9 +39,7 @@ class ConfinedReader:
     def __enter__(self) -> ConfinedReader:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def stop(self) -> None:

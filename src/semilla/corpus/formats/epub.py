@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote
 
-from semilla.corpus.formats.extracted import Extracted, ReadOptions, UnreadableError, shorten_language
+from semilla.corpus.formats.extracted import Extracted, ReadOptions, UnreadableError
 from semilla.corpus.formats.html import read_bytes
 from semilla.corpus.formats.packages import Package
 
@@ -24,7 +24,6 @@ def read(data: bytes, options: ReadOptions, *, name: str) -> Iterator[Extracted]
     if rootfile is None:
         raise package.complain("its container names no package")
     opf = str(rootfile.get("full-path"))
-    facts = package.read_facts(opf)
     chapters = _list_chapters(package.parse(opf), opf)
     _refuse_encrypted(package, chapters)
     parts, num_dropped = [], 0
@@ -39,13 +38,8 @@ def read(data: bytes, options: ReadOptions, *, name: str) -> Iterator[Extracted]
         num_dropped += page.removed.get("navigation", 0)
     if not parts:
         raise UnreadableError(f"{name} is a book without text", reason="empty")
-    yield Extracted(
-        "\n\n".join(parts),
-        title=facts.get("title"),
-        author=facts.get("creator"),
-        language=shorten_language(facts.get("language")),
-        removed={"navigation": num_dropped} if num_dropped else {},
-    )
+    removed = {"navigation": num_dropped} if num_dropped else {}
+    yield package.describe("\n\n".join(parts), opf, removed=removed)
 
 
 def _list_chapters(package: Any, opf: str) -> list[str]:

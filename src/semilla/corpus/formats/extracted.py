@@ -107,3 +107,8 @@ def shorten_language(code: str | None) -> str | None:
     """The two-letter language of a code such as ``es-MX``; None for any other code."""
     language = (code or "").replace("_", "-").partition("-")[0].strip().lower()
     return language if len(language) == 2 and language.isascii() and language.isalpha() else None
+
+
+def count_visible(text: str) -> int:
+    """Characters that are no white space."""
+    return sum(map(len, text.split()))

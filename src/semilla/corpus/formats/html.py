@@ -8,65 +8,30 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from semilla.corpus.formats.encodings import find_declared_encoding
-from semilla.corpus.formats.extracted import Extracted, ReadOptions, UnreadableError, shorten_language
+from semilla.corpus.formats.extracted import (
+    Extracted,
+    ReadOptions,
+    UnreadableError,
+    count_visible,
+    shorten_language,
+)
 from semilla.corpus.formats.plain_text import decode_text
 
 _NOT_TEXT = {
-    *(
-        "head",
-        "script",
-        "style",
-        "noscript",
-        "template",
-        "iframe",
-        "object",
-        "embed",
-        "canvas",
-        "svg",
-        "form",
-        "button",
-    ),
-    *("select", "input", "textarea", "audio", "video", "map", "rt", "rp", "nav", "footer", "dialog"),
+    *("head", "script", "style", "noscript", "template", "iframe", "object", "embed", "canvas", "svg"),
+    *("form", "button", "select", "input", "textarea", "audio", "video", "map", "rt", "rp", "nav"),
+    *("footer", "dialog"),
 }
 _UNCOUNTED = {"head", "script", "style", "noscript", "template"}
 """Of these, what is never shown; the others are counted as removed."""
 _APART = {
-    *(
-        "address",
-        "blockquote",
-        "dl",
-        "figure",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "hr",
-        "ol",
-        "p",
-        "pre",
-        "section",
-    ),
-    *("table", "ul"),
+    *("address", "blockquote", "dl", "figure", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "ol", "p", "pre"),
+    *("section", "table", "ul"),
 }
 """Blocks with a blank line around them."""
 _BLOCKS = _APART | {
-    *(
-        "article",
-        "aside",
-        "body",
-        "caption",
-        "center",
-        "dd",
-        "details",
-        "div",
-        "dt",
-        "fieldset",
-        "figcaption",
-        "header",
-    ),
-    *("hgroup", "html", "li", "main", "summary", "tbody", "tfoot", "thead", "tr"),
+    *("article", "aside", "body", "caption", "center", "dd", "details", "div", "dt", "fieldset"),
+    *("figcaption", "header", "hgroup", "html", "li", "main", "summary", "tbody", "tfoot", "thead", "tr"),
 }
 """Blocks begin a line."""
 _CELLS = {"td", "th"}
@@ -199,7 +164,7 @@ def _enter(node: Any, writer: _Writer, items: list[list[Any]]) -> bool:
     tag = node.tag
     is_inside = bool(items) or writer.num_open_cells > 0
     if _is_dropped(node, tag, is_inside=is_inside):
-        writer.num_dropped += 0 if tag in _UNCOUNTED else _count(node.text() or "")
+        writer.num_dropped += 0 if tag in _UNCOUNTED else count_visible(node.text() or "")
         return False
     if tag == "pre":
         for line_break in node.css("br"):
@@ -277,9 +242,5 @@ def _is_navigation(node: Any) -> bool:
     links = node.css("a[href]")
     if len(links) < _MIN_LINKS:
         return False
-    linked = sum(_count(link.text() or "") for link in links)
-    return linked >= _MAX_LINK_SHARE * _count(node.text() or "")
-
-
-def _count(text: str) -> int:
-    return sum(map(len, text.split()))
+    linked = sum(count_visible(link.text() or "") for link in links)
+    return linked >= _MAX_LINK_SHARE * count_visible(node.text() or "")

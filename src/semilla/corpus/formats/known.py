@@ -50,26 +50,26 @@ TAR = Format("tar archive", (".tar", ".tgz", ".tzst"), "packed", is_packed=True)
 GZIP = Format("gzip archive", (".gz",), "packed", is_packed=True)
 CODE = Format("code", tuple(_CODE.split()), "source_code", is_confined=False)
 ZSTANDARD = Format("Zstandard archive", (".zst",), "packed", ("zstandard",), is_packed=True)
+SUBTITLES = Format("subtitles", (".srt", ".vtt"), "subtitles", is_confined=False)
+CSV = Format("CSV", (".csv", ".tsv"), "delimited", is_light=True, reads_large="stream")
+JSON_LINES = Format("JSON Lines", (".jsonl", ".ndjson"), "json_records", is_light=True, reads_large="stream")
 FORMATS = (
-    PLAIN_TEXT,
-    MARKDOWN,
-    HTML,
-    EPUB,
-    PDF,
-    WORD,
-    OPENDOCUMENT,
-    RTF,
-    Format("subtitles", (".srt", ".vtt"), "subtitles", is_confined=False),
-    Format("CSV", (".csv", ".tsv"), "delimited", is_light=True, reads_large="stream"),
-    JSON,
-    Format("JSON Lines", (".jsonl", ".ndjson"), "json_records", is_light=True, reads_large="stream"),
-    PARQUET,
-    MAILBOX,
-    CODE,
-    ZIP,
-    TAR,
-    GZIP,
-    ZSTANDARD,
+    *(
+        PLAIN_TEXT,
+        MARKDOWN,
+        HTML,
+        EPUB,
+        PDF,
+        WORD,
+        OPENDOCUMENT,
+        RTF,
+        SUBTITLES,
+        CSV,
+        JSON,
+        JSON_LINES,
+        PARQUET,
+    ),
+    *(MAILBOX, CODE, ZIP, TAR, GZIP, ZSTANDARD),
 )
 _BY_SUFFIX = {suffix: one for one in FORMATS for suffix in one.suffixes}
 SUFFIXES = frozenset(_BY_SUFFIX)

@@ -10,7 +10,7 @@ from itertools import pairwise
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from semilla.corpus.formats.extracted import Extracted, ReadOptions
+from semilla.corpus.formats.extracted import Extracted, ReadOptions, count_visible
 from semilla.corpus.formats.plain_text import decode_text
 
 _FRONT_MATTER = re.compile(r"\A(---|\+\+\+)[ \t]*\n(.*?)\n(?:\1|\.\.\.)[ \t]*(?:\n|\Z)", re.S)
@@ -40,7 +40,7 @@ def read(data: bytes, options: ReadOptions, *, name: str) -> Iterator[Extracted]
         title=title[1] if title else _find_heading(tokens),
         language=language[1].lower() if language else None,
         encoding=encoding,
-        removed={"markup": max(0, _count(text) - _count(plain))},
+        removed={"markup": max(0, count_visible(text) - count_visible(plain))},
     )
 
 
@@ -101,7 +101,3 @@ def _find_heading(tokens: list[Token]) -> str | None:
         if token.type == "heading_open" and token.tag == "h1":
             return _write_inline(inline).strip() or None
     return None
-
-
-def _count(text: str) -> int:
-    return sum(map(len, text.split()))

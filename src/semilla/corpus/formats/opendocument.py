@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from semilla.corpus.formats.extracted import Extracted, ReadOptions, UnreadableError, shorten_language
+from semilla.corpus.formats.extracted import Extracted, ReadOptions, UnreadableError
 from semilla.corpus.formats.packages import Package, find_outer, join_blocks
 
 _TEXT, _TABLE, _OFFICE, _STYLE = (
@@ -14,15 +14,14 @@ _TEXT, _TABLE, _OFFICE, _STYLE = (
 _PREFIXES = {_TEXT: "text", _TABLE: "table", _OFFICE: "office"}
 _CODE_STYLE = "Preformatted_20_Text"
 _NOT_TEXT = {
-    "text:tracked-changes",
-    "text:note-citation",
-    "text:table-of-content",
-    "text:alphabetical-index",
-    "text:sequence-decls",
-    "text:user-field-decls",
-    "text:page-number",
-    "office:annotation",
-    "office:forms",
+    *("text:tracked-changes", "text:note-citation", "text:table-of-content", "text:alphabetical-index"),
+    *(
+        "text:sequence-decls",
+        "text:user-field-decls",
+        "text:page-number",
+        "office:annotation",
+        "office:forms",
+    ),
 }
 _MAX_SPACES = 1000
 
@@ -37,13 +36,7 @@ def read(data: bytes, options: ReadOptions, *, name: str) -> Iterator[Extracted]
     text = join_blocks(_list_blocks(body, _find_code_styles(content))) if body is not None else ""
     if not text.strip():
         raise UnreadableError(f"{name} is a document without text", reason="empty")
-    facts = package.read_facts("meta.xml")
-    yield Extracted(
-        text,
-        title=facts.get("title"),
-        author=facts.get("creator"),
-        language=shorten_language(facts.get("language")),
-    )
+    yield package.describe(text, "meta.xml")
 
 
 def _name(node: Any) -> str:

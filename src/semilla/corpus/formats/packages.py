@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from xml.etree.ElementTree import ParseError
 
-from semilla.corpus.formats.extracted import MAX_FILE_BYTES, UnreadableError
+from semilla.corpus.formats.extracted import MAX_FILE_BYTES, Extracted, UnreadableError, shorten_language
 
 DC = "{http://purl.org/dc/elements/1.1/}"
 """Namespace of Dublin Core: title, creator, language."""
@@ -72,8 +72,18 @@ class Package:
         except (ParseError, ValueError, LookupError) as error:
             raise self.complain(f"{member} is not XML: {error}") from error
 
-    def read_facts(self, member: str) -> dict[str, str]:
-        """Title, creator and language of a file of metadata, where it has them."""
+    def describe(self, text: str, member: str, *, removed: dict[str, int] | None = None) -> Extracted:
+        """A document with the title, author and language of a file of metadata, where that has them."""
+        facts = self._read_facts(member)
+        return Extracted(
+            text,
+            title=facts.get("title"),
+            author=facts.get("creator"),
+            language=shorten_language(facts.get("language")),
+            removed=removed or {},
+        )
+
+    def _read_facts(self, member: str) -> dict[str, str]:
         if member not in self.members:
             return {}
         found = self.parse(member)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from semilla.corpus.formats.extracted import Extracted, ReadOptions, UnreadableError
+from semilla.corpus.formats.extracted import Extracted, ReadOptions, UnreadableError, count_visible
 from semilla.corpus.formats.plain_text import decode_text
 
 _TIME = r"(?:(\d{1,4}):)?(\d{1,2}):(\d\d)[,.](\d{1,3})"
@@ -49,7 +49,7 @@ def read(data: bytes, options: ReadOptions, *, name: str) -> Iterator[Extracted]
             reason="unreadable",
         )
     spoken = "\n".join(lines)
-    num_removed = sum(map(len, text.split())) - sum(map(len, spoken.split()))
+    num_removed = count_visible(text) - count_visible(spoken)
     yield Extracted(spoken, encoding=encoding, removed={"subtitle_times": max(0, num_removed)})
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from semilla.corpus.formats.extracted import Extracted, ReadOptions, UnreadableError, shorten_language
+from semilla.corpus.formats.extracted import Extracted, ReadOptions, UnreadableError
 from semilla.corpus.formats.packages import Package, find_outer, join_blocks
 
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
@@ -40,13 +40,7 @@ def read(data: bytes, options: ReadOptions, *, name: str) -> Iterator[Extracted]
     text = join_blocks(blocks)
     if not text.strip():
         raise UnreadableError(f"{name} is a document without text", reason="empty")
-    facts = package.read_facts("docProps/core.xml")
-    yield Extracted(
-        text,
-        title=facts.get("title"),
-        author=facts.get("creator"),
-        language=shorten_language(facts.get("language")),
-    )
+    yield package.describe(text, "docProps/core.xml")
 
 
 def _list_blocks(root: Any) -> Iterator[tuple[bool, str]]:
