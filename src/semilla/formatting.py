@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from itertools import pairwise
 
 from semilla.errors import PHASES
@@ -38,7 +39,6 @@ def describe_phase(event: PhaseFinished) -> str:
 
 
 def describe_epoch(event: EpochDone) -> str:
-    """Describe a finished epoch in one line."""
     metrics = event.metrics
     best = " (best)" if event.is_best else ""
     bits = f"{metrics.bits_per_byte['all']:.3f} bits per byte, " if "all" in metrics.bits_per_byte else ""
@@ -49,7 +49,6 @@ def describe_epoch(event: EpochDone) -> str:
 
 
 def describe_step(step: StepDone) -> str:
-    """Describe a training step in one line."""
     return (
         f"epoch {step.epoch} of {step.total_epochs}, step {step.step:,} of {step.total_steps:,}: "
         f"loss {step.loss:.3f}, {step.tokens_per_second:,.0f} tokens/s, {format_duration(step.remaining_s)} left"
@@ -61,8 +60,13 @@ def draw_sparkline(values: list[float], *, width: int) -> str:
     bars = "▁▂▃▄▅▆▇█"
     if not values or width < 1:
         return ""
-    count = min(width, len(values))
-    edges = [index * len(values) // count for index in range(count + 1)]
-    means = [sum(values[a:b]) / (b - a) for a, b in pairwise(edges)]
+    means = resample(values, min(width, len(values)))
     low, span = min(means), max(means) - min(means)
     return "".join(bars[round((mean - low) / span * 7) if span else 0] for mean in means)
+
+
+def resample(values: Sequence[float], count: int) -> list[float]:
+    """Return ``count`` values of the same course: means of neighbours, or each value several times."""
+    edges = [index * len(values) / count for index in range(count + 1)]
+    parts = [values[int(start) : max(int(end), int(start) + 1)] for start, end in pairwise(edges)]
+    return [sum(part) / len(part) for part in parts]

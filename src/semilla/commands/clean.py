@@ -22,14 +22,7 @@ from semilla.terminal.tables import print_table
 HELP = """Remove what runs created in a directory: the artifacts listed in its status, and the records of the run.
 All other files stay. Asks for confirmation on a terminal; anywhere else --yes is required."""
 
-OWN_FILES = (
-    names.CONFIGURATION,
-    names.METRICS,
-    names.LOG,
-    names.HEARTBEAT,
-    names.STATUS,
-    names.LOCK,
-)
+OWN_FILES = (names.CONFIGURATION, names.METRICS, names.LOG, names.HEARTBEAT, names.STATUS, names.LOCK)
 """Removed last, in this order. As long as the status exists, an interrupted cleaning can be repeated."""
 
 

@@ -21,16 +21,7 @@ from semilla.system import interrupts
 from semilla.system.endings import name_ending
 from semilla.system.platforms import describe_platform, is_supported
 
-PACKAGES = (
-    "numpy",
-    "jinja2",
-    "sentencepiece",
-    "onnx",
-    "onnxruntime",
-    "py3langid",
-    "urllib3",
-    "torch",
-)
+PACKAGES = ("numpy", "jinja2", "sentencepiece", "onnx", "onnxruntime", "py3langid", "urllib3", "torch")
 """What ``semilla run`` imports. The slowest is last, so that its crash hides none of the others."""
 TIMEOUT_S, POLL_S = 120.0, 0.2
 

@@ -24,7 +24,7 @@ from semilla.errors import (
 from semilla.model.shape import PARAMETER_BYTES, count_parameters
 from semilla.prerequisites.check import Check, fail_check, pass_check
 from semilla.records import archive, files, names
-from semilla.records.folders import make_directories
+from semilla.records.folders import is_directory, make_directories
 from semilla.records.status import read_status
 from semilla.system.storage import count_free_files, reserve
 
@@ -42,13 +42,8 @@ NUM_FILES = 40
 SMALL_FILES_BYTES = 5 * MIB
 """Tokenizer, status, metrics, log, report."""
 _MAIN_FILES = (
-    names.CORPUS_MANIFEST,
-    names.CHECKPOINT_PATTERN,
-    names.EPOCH_MODEL_PATTERN,
-    names.BEST_MODEL,
-    names.FINAL_MODEL,
-    names.REPORT,
-    names.PAGE,
+    *(names.CORPUS_MANIFEST, names.CHECKPOINT_PATTERN, names.EPOCH_MODEL_PATTERN, names.BEST_MODEL),
+    *(names.FINAL_MODEL, names.REPORT, names.PAGE),
 )
 _TOKENIZERS = tuple(
     f"{word}_*{suffix}"
@@ -66,15 +61,8 @@ ARTIFACT_PATTERNS = (
 )
 """Files whose space the next run uses again."""
 RESERVED_PATTERNS = (
-    *_MAIN_FILES,
-    names.COLLECTION_CORPUS,
-    *_TOKENIZERS,
-    names.STATUS,
-    names.CONFIGURATION,
-    names.METRICS,
-    names.LOG,
-    names.HEARTBEAT,
-    f"{names.BUNDLE}/bundle.json",
+    *(*_MAIN_FILES, names.COLLECTION_CORPUS, *_TOKENIZERS, f"{names.BUNDLE}/bundle.json"),
+    *(names.STATUS, names.CONFIGURATION, names.METRICS, names.LOG, names.HEARTBEAT),
 )
 """Files that a run replaces. Those in ``downloads`` are recognised by their records."""
 
@@ -191,7 +179,7 @@ def measure_source_bytes(corpus_source: str) -> int:
 
 def measure_artifacts(directory: Path) -> int:
     """Bytes of earlier runs in ``directory``, which the next run uses again or replaces."""
-    if not _is_directory(directory):
+    if not is_directory(directory):
         return 0
     found = (path for pattern in ARTIFACT_PATTERNS for path in directory.glob(pattern))
     return sum(path.stat().st_size for path in found if path.is_file())
@@ -211,7 +199,7 @@ def measure_finished_model(directory: Path, *, keep: int) -> int:
 
 def find_existing_parent(path: Path) -> Path:
     """Return the path itself or its nearest parent that exists, which is on the same file system."""
-    return next(folder for folder in [path, *path.absolute().parents] if _is_directory(folder))
+    return next(folder for folder in [path, *path.absolute().parents] if is_directory(folder))
 
 
 def allocate(size_bytes: int, *, directory: Path, piece_bytes: int) -> None:
@@ -254,10 +242,5 @@ def _is_from_earlier_run(directory: Path, corpus_source: str) -> bool:
     return False
 
 
-def _is_directory(path: Path) -> bool:
-    # Path.is_dir would raise for a name that is too long.
-    return os.path.isdir(path)  # noqa: PTH112
-
-
 def _is_other_file(path: Path) -> bool:
-    return os.path.lexists(path) and not _is_directory(path)
+    return os.path.lexists(path) and not is_directory(path)

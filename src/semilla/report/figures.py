@@ -15,12 +15,8 @@ BAR_HEADROOM = 1.15
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "Quality of the model": (
-        "validation_loss",
-        "gain_over_frequencies",
-        "gain_over_uniform",
-        "gain_since_first_epoch",
-        "overfitting_gap",
-        "minimal_pairs",
+        *("validation_loss", "gain_over_frequencies", "gain_over_uniform", "gain_since_first_epoch"),
+        *("overfitting_gap", "minimal_pairs"),
     ),
     "Generated text": ("coherence", "invented_words", "ended", "language", "repetition", "copying_median"),
     "On a small machine": ("rss_mb", "peak_mb", "enforced_limit_mb", "latency_p95_ms", "int8_cost"),
@@ -134,7 +130,6 @@ def _find_heading(name: str) -> str:
 
 
 def make_measure(finding: Finding) -> Measure:
-    """Make the row of a finding."""
     value = 0.0 if finding.value is None else max(finding.value, 0.0)
     scale = max(value, finding.threshold, 1e-9) * BAR_HEADROOM
     is_share = finding.name.partition(".")[0] in SHARES

@@ -123,7 +123,6 @@ def _insist(act: Callable[[], None]) -> None:
 
 
 def write_at_start(descriptor: int, content: bytes) -> None:
-    """Overwrite the start of a file."""
     if sys.platform != "win32":
         os.pwrite(descriptor, content, 0)
     else:

@@ -22,7 +22,6 @@ _MEANINGS = {
 
 
 def print_steps(name: str, steps: list[Step]) -> None:
-    """Print the steps of one file."""
     print_text(f"cleaning of {name}")
     for step in steps:
         print_text(f"  {step.name}: {_MEANINGS[step.name]}")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
+
+from semilla.formatting import resample
 
 BARS = " ▁▂▃▄▅▆▇█"
 LEVELS = len(BARS) - 1
@@ -34,10 +35,3 @@ def draw_curve(values: Sequence[float], *, width: int, height: int, end: str) ->
     start = "step 0"
     middle = "─" * max(columns - len(start) - len(end) - 2, 1)
     return [*rows, f"{'':>{LABEL_COLUMNS}}└{start} {middle} {end}"]
-
-
-def resample(values: Sequence[float], count: int) -> list[float]:
-    """Return ``count`` values of the same course: means of neighbours, or each value several times."""
-    edges = [index * len(values) / count for index in range(count + 1)]
-    parts = [values[int(start) : max(int(end), int(start) + 1)] for start, end in pairwise(edges)]
-    return [sum(part) / len(part) for part in parts]

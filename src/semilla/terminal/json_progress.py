@@ -36,7 +36,6 @@ def describe_kind(event: Event) -> str:
 
 
 def describe_fields(event: Event) -> dict[str, Any]:
-    """Return the fields of an event as JSON values."""
     return {one.name: _simplify(getattr(event, one.name)) for one in dataclasses.fields(event)}
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
-from types import TracebackType
 
 from rich.console import RenderableType
 from rich.live import Live
@@ -15,8 +14,7 @@ from semilla.events import Event, Note, PhaseStarted, Warned
 from semilla.system import interrupts
 from semilla.terminal.console import fold_lines
 from semilla.terminal.drawing import draw_view
-from semilla.terminal.plain_progress import describe_event
-from semilla.terminal.progress import STOPPING
+from semilla.terminal.plain_progress import STOPPING, describe_event
 from semilla.terminal.run_view import Follower, RunView
 from semilla.terminal.tables import make_console
 
@@ -42,9 +40,7 @@ class LiveProgress:
         interrupts.before_exit = show_cursor
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         # If the terminal is gone, the outcome of the run must still be reported.
         interrupts.before_exit = None
         self.view.activity = ""
@@ -66,7 +62,6 @@ class LiveProgress:
                 pass
 
     def draw(self) -> RenderableType:
-        """Draw the whole display."""
         size, message = self.console.size, STOPPING if interrupts.requested() else ""
         return draw_view(self.view, width=size.width, height=size.height, message=message)
 

@@ -8,6 +8,8 @@ from semilla.events import EpochDone, Event, Note, PhaseFinished, Transferred, W
 from semilla.formatting import describe_epoch, describe_phase, format_size
 from semilla.terminal.console import abandon_output, fold_lines
 
+STOPPING = "stopping: the progress is saved first; Ctrl-C again exits at once"
+
 
 class PlainProgress:
     """A listener that writes lines without control codes to standard output."""

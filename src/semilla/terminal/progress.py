@@ -9,10 +9,9 @@ from contextlib import contextmanager, suppress
 
 from semilla.events import Progress
 from semilla.system import interrupts
-from semilla.terminal.plain_progress import PlainProgress
+from semilla.terminal.plain_progress import STOPPING, PlainProgress
 from semilla.terminal.tables import can_draw
 
-STOPPING = "stopping: the progress is saved first; Ctrl-C again exits at once"
 FORMS = ("auto", "plain", "json")
 
 
