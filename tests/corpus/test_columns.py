@@ -8,7 +8,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 import pytest
-from test_peoples_texts import book, make_sentence, prepare
+from text_makers import book, make_sentence, prepare
 
 from semilla.corpus.cleaning.printed_columns import find_columns
 from semilla.events import Warned

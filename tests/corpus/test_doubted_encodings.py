@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from test_peoples_texts import prepare
+from text_makers import prepare
 
 from semilla.events import Warned
 

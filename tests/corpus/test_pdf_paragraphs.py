@@ -6,7 +6,7 @@ import random
 import textwrap
 
 import pytest
-from test_peoples_texts import make_sentence
+from text_makers import make_sentence
 
 from semilla.corpus.formats.pdf_paragraphs import Line, join_lines
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_peoples_texts import prepare
+from text_makers import prepare
 
 from semilla.corpus.formats.confined import ConfinedReader
 from semilla.corpus.formats.extracted import Extracted, ReadOptions

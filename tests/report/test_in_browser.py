@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from browser import AXE, DESKTOP, NARROW, PHONE, Browser, find_chromium
-from report.test_page import look_up
+from recorded_runs import look_up
 
 from semilla.records.status import ErrorDetails
 from semilla.report.compare import render_comparison

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import re
 import shlex
@@ -13,6 +12,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from recorded_runs import look_up
 from report.conftest import SAMPLES
 
 from semilla.corpus.manifest import LeftOutFile
@@ -57,23 +57,6 @@ class Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.text += data
-
-
-def look_up(run: RecordedRun, source: str) -> Any:
-    """The value of a figure in the JSON files of the run."""
-    status = json.loads((run.directory / names.STATUS).read_text(encoding="utf-8"))
-    metrics = json.loads((run.directory / names.METRICS).read_text(encoding="utf-8"))
-    details = {phase: entry["details"] for phase, entry in status["phase_records"].items()}
-    results = status["validation_results"]
-    findings = {finding["name"]: finding["value"] for finding in results["findings"]}
-    if source == "phase_timings":
-        return sum(status["phase_timings"].values())
-    content = {**status, **metrics, **details, **results, "findings": findings}
-    if source.startswith("findings."):
-        return findings[source.removeprefix("findings.")]
-    for part in re.findall(r"[^.\[\]]+", source):
-        content = content[int(part)] if part.isdigit() else content[part]
-    return content
 
 
 def test_every_figure_is_the_recorded_one(make_run: MakeRun) -> None:

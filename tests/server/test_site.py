@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from recorded_runs import ATTACK, set_running
 from report.conftest import make_run  # noqa: F401 - a fixture
 from serving import Served, serve
 from small_runs import hash_tree
@@ -22,7 +23,6 @@ from semilla.errors import PHASES
 from semilla.events import StepDone
 from semilla.records import names
 from semilla.records.lock import has_living_holder, hold_lock
-from semilla.records.status import read_status, write_status
 from semilla.report.runs import RecordedRun
 from semilla.server.documents import write_policy
 from semilla.server.guard import Access
@@ -32,22 +32,12 @@ from semilla.terminal.run_view import RunView
 MakeRun = Callable[..., RecordedRun]
 
 HTML = {"Accept": "text/html"}
-ATTACK = "</title><script>alert(1)</script><img src=x onerror=alert(1)>"
 TOKEN = "a-token-of-enough-characters"
 
 
 def get(served: Served, path: str, **headers: str) -> tuple[int, str]:
     status, _, body = served.ask(path, headers=HTML | headers)
     return status, body.decode()
-
-
-def set_running(directory: Path) -> None:
-    """Make a finished run look as if its training went on."""
-    status = read_status(directory)
-    assert status is not None
-    status.run_state, status.current_phase = "running", "model_training"
-    del status.completed_phases[3:]
-    write_status(directory, status)
 
 
 @pytest.fixture

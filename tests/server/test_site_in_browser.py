@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from browser import AXE, DESKTOP, PHONE, Browser, find_chromium
+from recorded_runs import ATTACK, set_running
 from report.conftest import make_run  # noqa: F401 - a fixture
-from server.test_site import ATTACK, set_running
 from serving import Served, serve, wait_until
 from web_pages import ask
 
