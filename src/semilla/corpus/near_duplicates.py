@@ -8,9 +8,8 @@ separates words.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -33,21 +32,45 @@ _RANGE_STARTS = np.linspace(0, 2.0**64, NUM_HASHES, endpoint=False).astype(np.ui
 
 def make_sketch(text: str) -> Sketch:
     """The sketch of a document, without regard to case and to how its words are spaced."""
-    return _make_sketch(" ".join(text[:SKETCHED_CHARACTERS].casefold().split()))
+    sketch: Sketch = make_sketches([text])[0]
+    return sketch
 
 
-@lru_cache(maxsize=16)
-def _make_sketch(plain: str) -> Sketch:
-    # A document of one paragraph is sketched as both, one after the other.
-    codes = np.frombuffer(plain.ljust(RUN_CHARACTERS).encode("utf-32-le"), np.uint32).astype(np.uint64)
+def make_sketches(texts: Sequence[str]) -> npt.NDArray[np.uint64]:
+    """The sketches of some texts, one a row."""
+    sketches = np.empty((len(texts), NUM_HASHES), np.uint64)
+    plain: list[str] = []
+    num_characters = 0
+    for number, text in enumerate(texts, start=1):
+        plain.append(" ".join(text[:SKETCHED_CHARACTERS].casefold().split()).ljust(RUN_CHARACTERS))
+        num_characters += len(plain[-1])
+        if num_characters >= SKETCHED_CHARACTERS or number == len(texts):
+            sketches[number - len(plain) : number] = list(_make_sketches(plain))
+            plain, num_characters = [], 0
+    return sketches
+
+
+def _make_sketches(plain: Sequence[str]) -> Iterator[Sketch]:
+    hashes = _hash_runs("".join(plain))
+    end = 0
+    for text in plain:
+        start, end = end, end + len(text)
+        own = np.sort(hashes[start : end - RUN_CHARACTERS + 1])
+        # A range without a hash borrows that of the next one (Shrivastava and Li 2014).
+        yield own[np.searchsorted(own, _RANGE_STARTS) % len(own)]
+
+
+def _hash_runs(plain: str) -> npt.NDArray[np.uint64]:
+    codes = np.frombuffer(plain.encode("utf-32-le"), np.uint32).astype(np.uint64)
     num_runs = len(codes) - RUN_CHARACTERS + 1
     hashes = np.zeros(num_runs, np.uint64)
     for place in range(RUN_CHARACTERS):  # unsigned numbers wrap around, as a hash wants it
-        hashes = hashes * _BASE + codes[place : place + num_runs]
-    hashes = (hashes ^ (hashes >> np.uint64(31))) * _MIX
-    hashes = np.sort(hashes ^ (hashes >> np.uint64(29)))
-    # A range without a hash borrows that of the next one (Shrivastava and Li 2014).
-    return hashes[np.searchsorted(hashes, _RANGE_STARTS) % num_runs]
+        hashes *= _BASE
+        hashes += codes[place : place + num_runs]
+    hashes ^= hashes >> np.uint64(31)
+    hashes *= _MIX
+    hashes ^= hashes >> np.uint64(29)
+    return hashes
 
 
 def measure_similarity(one: Sketch, other: Sketch) -> float:

@@ -6,8 +6,9 @@ text of both. ``semilla.corpus.held_out`` chooses among short documents, which a
 
 from __future__ import annotations
 
-import hashlib
 import unicodedata
+from collections.abc import Iterable
+from hashlib import blake2b
 
 import numpy as np
 import numpy.typing as npt
@@ -63,13 +64,14 @@ class OverlapGauge:
 
 def hash_long_lines(text: str) -> Lines:
     """The lines of 50 characters or more."""
-    lines = (line for line in text.split("\n") if len(line) >= _MIN_COMPARED_CHARACTERS)
-    return np.array([(hash_bytes(line.encode()), len(line)) for line in lines], np.int64).reshape(-1, 2)
+    lines = [line for line in text.split("\n") if len(line) >= _MIN_COMPARED_CHARACTERS]
+    return np.column_stack([hash_all(map(str.encode, lines)), np.array(list(map(len, lines)), np.int64)])
 
 
-def hash_bytes(data: bytes) -> int:
-    """64 bits, the same in every process, so that a sample by hash is the same, too."""
-    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little", signed=True)
+def hash_all(contents: Iterable[bytes]) -> npt.NDArray[np.int64]:
+    """64 bits of each, the same in every process, so that a sample by hash is the same, too."""
+    digests = b"".join([blake2b(content, digest_size=8).digest() for content in contents])
+    return np.frombuffer(digests, "<i8").astype(np.int64, copy=False)
 
 
 def _find_nearest(text: str, separator: str, *, target: int, reach: int) -> int | None:

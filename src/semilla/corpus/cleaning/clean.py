@@ -29,6 +29,10 @@ _RESERVED = str.maketrans({"\u2581": "_", "\u2585": "\u2588"})
 _ODD_SPACES = re.compile("[\xa0\u1680\u2000-\u200a\u202f\u205f]")
 """Every space but the usual one, the tab and the wide one of Chinese and Japanese."""
 _CONTROLS_OR_SPACES = re.compile(_CONTROLS.pattern[:-1] + _ODD_SPACES.pattern[1:])
+_UNUSUAL = re.compile(
+    "[^\t\n -~\xa1-\xac\xae-\u02ff\u2010-\u2027\u2030-\u205e\u2070-\u20cf\u2100-\u2580\u2586-\u2bff\u4e00-\u9fff\ufffd]"
+)
+"""What may be removed, replaced or an accent. The others are all characters of most texts."""
 _MARK_RUN = re.compile(r"[^\x00-\u02ff\w\s][^\x00-\u02ff\w\s]{30,}")
 """Combining marks begin at U+0300."""
 _MAX_STACKED_MARKS = 30
@@ -145,6 +149,8 @@ def _keep_verbatim(decoded: str, *, name: str, encoding: str) -> CleanText:
 def normalise_characters(text: str, *, ledger: Ledger) -> str:
     """Normalise line breaks, spaces and accents (NFC) and remove control characters."""
     text = text.replace("\r\n", "\n")
+    if not _UNUSUAL.search(text) and unicodedata.is_normalized("NFC", text):
+        return text
     for line_break in _LINE_BREAKS:
         text = text.replace(line_break, "\n")
     if "\x1b" in text or "\x08" in text:

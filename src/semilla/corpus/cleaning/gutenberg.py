@@ -13,6 +13,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import accumulate, pairwise
 
 from semilla.corpus.cleaning.ledger import Ledger
 
@@ -57,7 +58,7 @@ _FOOTER_CHARACTERS = 6_000
 _FOOTER_LINE = re.compile(
     rf"\s*(?:{_END.pattern.removeprefix('^')}|\*+ *This file should be named[^\n]*)", re.I
 )
-_MARK_WORDS = ("gutenberg", "mall pr", "full l")
+_MARK_WORDS = (b"gutenberg", b"mall pr", b"full l")
 """One is in every marker and every opening of a licence: Gutenberg, small print, or full license. Without i and s,
 which other letters match as well when case is ignored."""
 _PARAGRAPH_END = re.compile(r"\n[ \t]*\n")
@@ -147,18 +148,20 @@ def _join_title(value: str) -> str:
     return separator.join([first, " ".join(rest)] if rest else [first])
 
 
-def _find_marked_lines(text: str) -> list[int] | None:
-    """Where the lines begin that may be a marker: trying a pattern at every line is slow. None: not known."""
-    lowered = text.lower()
-    if len(lowered) != len(text):  # of the dotted capital I become two characters
-        return None
+def _find_marked_lines(text: str) -> list[int]:
+    """Where the lines begin that may be a marker: trying a pattern at every line is slow."""
+    data = text.encode("utf-8", "surrogatepass")
+    lowered = data.lower()
     starts: set[int] = set()
     for word in _MARK_WORDS:
         place = lowered.find(word)
         while place >= 0:
-            starts.add(text.rfind("\n", 0, place) + 1)
+            starts.add(data.rfind(b"\n", 0, place) + 1)
             place = lowered.find(word, place + 1)
-    return sorted(starts)
+    lines = pairwise([0, *sorted(starts)])
+    return list(
+        accumulate(len(data[before:start].decode("utf-8", "surrogatepass")) for before, start in lines)
+    )
 
 
 class _Marks:
@@ -192,7 +195,7 @@ class _Marks:
         return self._found[index]
 
 
-def _find_licences(text: str, lines: Sequence[int] | None) -> Iterator[tuple[int, int]]:
+def _find_licences(text: str, lines: Sequence[int]) -> Iterator[tuple[int, int]]:
     """Find each licence, from its opening to the next closing, if that is neither too near nor too far."""
     openings = _Marks(text, _LICENCE_OPENING, lines)
     closings = _Marks(text, _LICENCE_CLOSING)
@@ -216,7 +219,7 @@ def _leave_out(licences: Sequence[tuple[int, int]], begin: int, end: int) -> Ite
 
 
 def _find_spans(
-    text: str, lines: Sequence[int] | None, licences: Sequence[tuple[int, int]]
+    text: str, lines: Sequence[int], licences: Sequence[tuple[int, int]]
 ) -> Iterator[tuple[int, int, set[str]]]:
     """Find begin, end and markers of each book, and of the text before, between and after, which has no markers."""
     starts, small_prints = _Marks(text, _START, lines), _Marks(text, _SMALL_PRINT_END, lines)

@@ -50,7 +50,7 @@ def describe_layout(text: str, replaced: Mapping[str, int]) -> str:
     Prose has paragraphs: lines longer than a page is wide. Lines are verse, lists, tables, dialogue or code, which keep
     theirs. ``replaced`` are the counts of ``CleanText``.
     """
-    lengths = [len(line) for line in text.split("\n") if line.strip()]
+    lengths = [len(line) for line in text.split("\n") if line and not line.isspace()]
     share = sum(length for length in lengths if length >= _PARAGRAPH_CHARACTERS) / max(1, sum(lengths))
     if share >= _MOSTLY or any(kind.startswith("line_breaks") for kind in replaced):
         return "prose" if share >= _MOSTLY else "mixed"

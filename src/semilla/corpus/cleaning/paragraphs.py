@@ -33,6 +33,8 @@ PICTURE_GAP = "\x1f"
 
 _LINE_SPACES = " \t\u3000"
 _GAP = re.compile(r"(\n\n+)")
+_SPACE_BEFORE_BREAK = re.compile(rf"\n(?<=[{_LINE_SPACES}]\n)")
+_SINGLE_BREAK = re.compile(r"\n(?<!\n\n)(?!\n)")
 _MIN_INTERRUPTED = 60
 _MIN_OWN_SHARE = 0.02
 """Of the blocks of three lines or more: fewer that were wrapped say nothing of the others."""
@@ -88,6 +90,8 @@ def join_wrapped_lines(text: str, *, is_book: bool, column: int | None = None) -
     across a page break. In any other text, blank lines and the layout of lines that are not joined stay.
     """
     text = _strip_line_ends(text).strip("\n")
+    if not is_book and not _SINGLE_BREAK.search(text):
+        return Arranged(text, 0, 0)
     parts = _GAP.split(text)
     blocks = [part.split("\n") for part in parts[::2]]
     style = _find_style(text, blocks, column or measure_column(blocks), is_book=is_book)
@@ -109,7 +113,7 @@ def measure_wrap_column(text: str) -> int | None:
 
 def _strip_line_ends(text: str) -> str:
     text = text.rstrip(_LINE_SPACES)
-    if not any(f"{space}\n" in text for space in _LINE_SPACES):
+    if not _SPACE_BEFORE_BREAK.search(text):
         return text
     return "\n".join(line.rstrip(_LINE_SPACES) for line in text.split("\n"))
 

@@ -52,7 +52,8 @@ def cut(blocks: Iterable[bytes], find_end: Cut, *, size_bytes: int, name: str) -
 
 def find_paragraph_end(data: bytes) -> int:
     """Behind the last blank line, else behind the last line."""
-    ends = [data.rfind(blank) + len(blank) for blank in _BLANK_LINES if blank in data]
+    possible = _BLANK_LINES if b"\r" in data else _BLANK_LINES[:1]
+    ends = [data.rfind(blank) + len(blank) for blank in possible if blank in data]
     return max(ends, default=0) or data.rfind(b"\n") + 1
 
 
