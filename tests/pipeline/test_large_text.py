@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -91,3 +93,33 @@ def test_a_cut_inside_a_character_of_a_large_text_is_refused() -> None:
     assert list(StoredTexts(read, [(0, len(data))], "uno")) == ["¡Sí!"]
     with pytest.raises(IntegrityError, match="inside a character"):
         StoredTexts(read, [(1, 3)], "uno")[0]
+
+
+def test_a_large_text_is_encoded_before_torch_is_loaded(tmp_path: Path) -> None:
+    """Both at a time would take more memory than a large text may; the training loads torch after that."""
+    config = write_text(tmp_path)
+    program = f"""
+import sys
+from semilla.configuration.schema import PipelineConfiguration
+from semilla.events import ArtifactWritten
+from semilla.pipeline.main_job import run_pipeline
+from semilla.pipeline.phases import PhaseRecord, prerequisite_check
+from semilla.training import stored
+stored.LARGE_BYTES = 1000
+def look(event):
+    if isinstance(event, ArtifactWritten) and event.path.parent.name == "tokens":
+        print(event.path.name, "torch" in sys.modules)
+    if type(event).__name__ == "StepDone":
+        print("step", "torch" in sys.modules)
+        raise SystemExit
+config = PipelineConfiguration.model_validate_json({config.model_dump_json()!r})
+prerequisite_check.run = lambda *_, **__: PhaseRecord("prerequisite_check")  # it takes seconds
+run_pipeline(config.model_copy(update={{"output_directory": {str(tmp_path / "run")!r}}}), listeners=[look])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=False, capture_output=True, encoding="utf-8", timeout=300
+    )
+    told = done.stdout.split("\n")
+    assert "train_00000.ds False" in told, done.stderr
+    assert "held_out_00000.ds False" in told
+    assert "step True" in told

@@ -25,6 +25,7 @@ from semilla.pipeline.dial import recall_plan, take_plan
 from semilla.pipeline.finish import finish_run, remove_page, write_report
 from semilla.pipeline.journal import Journal, list_checkpoints, restore_record
 from semilla.pipeline.kept_models import drop_duplicate, keep_finished_model
+from semilla.pipeline.large_text import encode_large_text
 from semilla.pipeline.phases import load_phase
 from semilla.pipeline.phases.prerequisite_check import raise_failed
 from semilla.pipeline.reuse import find_reusable, find_stale_phase, take_skipped, verify_record
@@ -142,6 +143,8 @@ def run_phase(phase: Phase, config: PipelineConfiguration, journal: Journal) -> 
         record, inputs = take_skipped(phase, config, journal)
         journal.complete(phase, record, inputs=inputs, outcome="skipped")
         return
+    if phase == "model_training":
+        encode_large_text(config, progress=journal.tell)
     module = load_phase(phase)
     inputs = module.read_inputs(config, journal.list_records())
     reusable = find_reusable(
