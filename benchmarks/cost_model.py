@@ -2,7 +2,8 @@
 
     python benchmarks/cost_model.py
 
-A text is read once, by a network with a parameter for every 20 tokens (Hoffmann et al. 2022, arXiv:2203.15556).
+A text is read once, by a network with a parameter for every 20 tokens (Hoffmann et al. 2022, arXiv:2203.15556). On
+processors a step costs what ``semilla plan`` expects, with the speed that was measured on the default network.
 """
 
 from __future__ import annotations
@@ -11,6 +12,12 @@ import argparse
 import json
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
+
+from semilla.configuration.schema import PipelineConfiguration
+from semilla.planning.cost import estimate_step_s
+from semilla.planning.law import Design, describe_design, read_fitted
 
 RESULTS = Path(__file__).parent / "results" / "training-speed.json"
 BYTES_PER_TOKEN = 4.0
@@ -58,14 +65,27 @@ class Cost:
         return 2 * (ranks - 1) / ranks * 4 * self.parameters
 
 
-def read_processor_rate() -> float:
-    """Operations a second of the products of the default shape in float32, as measured on two cores."""
-    return 1e9 * float(json.loads(RESULTS.read_text(encoding="utf-8"))["limit_gflops"]["median"]["float32"])
+def read_default_tokens_per_s() -> float:
+    """Tokens a second of the default training on two cores, as measured."""
+    return float(json.loads(RESULTS.read_text(encoding="utf-8"))["contenders"]["ours"]["tokens_per_s"])
 
 
-def predict_tokens_per_s(parameters: float, operations_per_s: float) -> float:
-    """Tokens a second of a training that makes six operations for each parameter and token, and nothing else."""
-    return operations_per_s / (6 * parameters)
+def predict_tokens_per_s(design: Design) -> float:
+    """Tokens a second of a training on the two cores, from the step of the default network there."""
+    default, coefficients = describe_design(PipelineConfiguration()), read_fitted().speed
+    costs = [estimate_step_s(one, coefficients) / one.tokens_per_step for one in (default, design)]
+    return read_default_tokens_per_s() * float(costs[0][0] / costs[1][0])
+
+
+def describe_network(parameters: float) -> Design:
+    """A network whose layers have so many parameters: a layer for each 64 of its width, all else as by default.
+
+    Layers of width w have 16 w^2 parameters where the inner width is four times that.
+    """
+    width = (4 * parameters) ** (1 / 3)
+    default = describe_design(PipelineConfiguration())
+    shape = {"layers": width / 64, "width": width, "forward": 4 * width}
+    return Design(**{**vars(default), **{name: np.array([value]) for name, value in shape.items()}})
 
 
 def show_count(number: float, unit: str = "") -> str:
@@ -85,7 +105,6 @@ def show_time(seconds: float) -> str:
 def draw_cost_table() -> str:
     """The table in Markdown, a column for each text."""
     costs = [Cost(size) for size in TEXTS.values()]
-    processor = read_processor_rate()
     rows = {
         "tokens": [show_count(one.tokens) for one in costs],
         "parameters": [show_count(one.parameters) for one in costs],
@@ -93,7 +112,9 @@ def draw_cost_table() -> str:
         "token files": [show_count(one.token_file_bytes, "B") for one in costs],
         "weights, gradients and moments": [show_count(one.state_bytes, "B") for one in costs],
         "sent by each of 8 ranks in a step": [show_count(one.count_sent_bytes(8), "B") for one in costs],
-        "on the two measured cores": [show_time(one.operations / processor) for one in costs],
+        "on the two measured cores": [
+            show_time(one.tokens / predict_tokens_per_s(describe_network(one.parameters))) for one in costs
+        ],
         **{
             f"on {count} GPUs": [show_time(one.operations / (count * GPU_OPERATIONS_PER_S)) for one in costs]
             for count in (8, 256)

@@ -3,20 +3,17 @@
     python benchmarks/large_text.py make BOOKS 100 text.txt
     python benchmarks/large_text.py read FILE
     python benchmarks/large_text.py measure text.txt RUN
-    python benchmarks/large_text.py train text.txt RUN --steps 200 [--as-counted] [--output FILE]
+    python benchmarks/large_text.py train text.txt RUN [--steps 200] [--shapes 4x256 5x512] [--full] [--output FILE]
 
 BOOKS is a folder of texts, of which paragraphs are drawn; every seventh word is replaced. The memory of all
 processes is read every tenth of a second, on Linux.
 
 ``read`` reads a file of any format that is read in pieces, without cleaning it.
 
-``train`` makes the first steps of a network of 25 million parameters, after the phases before training if RUN does not
-have their results. It prints tokens per second beside two predictions, and the memory of all processes after the steps:
-
-* ``plan``: the cost model of ``semilla plan``, with the speed of this machine measured on the default network;
-* ``6ND``: that of docs/scaling.md, with the rate of this network's matrix products measured here before and after.
-
-``--as-counted`` trains as the second one counts: in float32, with the full softmax. Let nothing else run.
+``train`` makes the first steps of networks of some shapes, layers x width, after the phases before training if RUN does
+not have their results. For each it prints tokens per second, what the cost model of ``semilla plan`` predicts with the
+speed of this machine measured on the default network before and after, and the memory of all processes after the steps.
+``--full``: in float32, with the full softmax. Let nothing else run.
 """
 
 from __future__ import annotations
@@ -35,8 +32,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import torch
-from cost_model import predict_tokens_per_s
 from machine_facts import describe_machine
 
 from semilla.configuration.schema import PipelineConfiguration
@@ -59,14 +54,12 @@ from semilla.tokenizer.tokenizer import read_tokenizer
 from semilla.training.data import build_data
 from semilla.training.environment import choose_environment
 from semilla.training.loop import train as train_steps
-from semilla.training.micro_batches import count_threads
 from semilla.training.parallel.workers import Workers
 from semilla.training.state import build_state
 from semilla.training.stored import open_store
 
 POLL_S = 0.1
 WARMUP_STEPS = 5
-PRODUCT_ROUNDS = 9
 MIB = 1 << 20
 
 
@@ -183,16 +176,13 @@ def read(path: Path) -> None:
     )
 
 
-def train(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Train some steps, and compare their speed with the predictions."""
+def train(arguments: argparse.Namespace, shape: str) -> dict[str, Any]:
+    """Train a network of a shape for some steps, and compare its speed with the prediction."""
     output: Path = arguments.output_directory
-    config = configure(arguments)
+    config = configure(arguments, shape)
     if not (output / names.CORPUS_MANIFEST).exists():
         measure(arguments.text, output, config)
-    rates = [measure_products(config)]
-    settings = config.training_hyperparameters.model_dump(include={"precision", "sampled_output_fraction"})
-    default = PipelineConfiguration.model_validate({"training_hyperparameters": settings})
-    speed = compare_speed(default, rehearse_training(default), read_fitted().speed)
+    speeds = [measure_speed(config)]
     watch = MemoryWatch()
     keep_freed_blocks()
     tokenizer = read_tokenizer(find_tokenizer(config)[0])
@@ -207,40 +197,45 @@ def train(arguments: argparse.Namespace) -> dict[str, Any]:
         for info in islice(steps, arguments.steps):
             infos.append(info)
             memory_mb.append(watch.total_now_mb)
-    rates.append(measure_products(config))
+    watch.stop()
+    speeds.append(measure_speed(config))
     timed = infos[min(WARMUP_STEPS, len(infos) - 1) :]
     found = sum(info.num_tokens for info in timed) / sum(info.elapsed_s for info in timed)
-    parameters = count_parameters(config, vocab_size=tokenizer.vocab_size)
     design = describe_design(config)
-    step_s = speed * float(estimate_step_s(design, read_fitted().speed)[0])
-    predicted = {
-        "plan": float(design.tokens_per_step[0]) / step_s,
-        "6ND": predict_tokens_per_s(parameters, statistics.mean(rates)),
-    }
+    expected_s = statistics.mean(speeds) * float(estimate_step_s(design, read_fitted().speed)[0])
+    predicted = float(design.tokens_per_step[0]) / expected_s
     return {
         "text_mb": round(arguments.text.stat().st_size / MIB, 1),
-        "parameters": parameters,
+        "shape": shape,
+        "parameters": count_parameters(config, vocab_size=tokenizer.vocab_size),
         "precision": precision,
         "sampled_output_fraction": config.training_hyperparameters.sampled_output_fraction,
         "steps": len(infos),
         "tokens_per_s": found,
         "predicted_tokens_per_s": predicted,
-        "ratios": {name: found / one for name, one in predicted.items()},
-        "products_gflops": [rate / 1e9 for rate in rates],
+        "ratio": found / predicted,
+        "speeds": speeds,
         "memory_mb": {f"step {step}": memory_mb[step - 1] for step in list_shown(len(memory_mb))},
         "peak_mb": watch.total_mb,
         "load_average": os.getloadavg(),
     }
 
 
-def configure(arguments: argparse.Namespace) -> PipelineConfiguration:
-    """A network of 25 million parameters, or as the arguments say."""
+def measure_speed(config: PipelineConfiguration) -> float:
+    """Seconds of this machine for a second of the cost model, by a rehearsal of the default network."""
+    settings = config.training_hyperparameters.model_dump(include={"precision", "sampled_output_fraction"})
+    default = PipelineConfiguration.model_validate({"training_hyperparameters": settings})
+    return compare_speed(default, rehearse_training(default), read_fitted().speed)
+
+
+def configure(arguments: argparse.Namespace, shape: str) -> PipelineConfiguration:
+    """A network of a shape such as ``5x512``, with the settings of the arguments."""
     settings: dict[str, Any] = {"num_epochs": 1, "short_context_fraction": 0.0}
-    if arguments.as_counted:
+    if arguments.full:
         settings |= {"precision": "float32", "sampled_output_fraction": 0.0}
-    width = arguments.width
-    shape = {
-        "num_layers": arguments.layers,
+    layers, width = map(int, shape.split("x"))
+    architecture = {
+        "num_layers": layers,
         "d_model": width,
         "num_heads": width // 64,
         "dim_feedforward": 4 * width,
@@ -248,35 +243,9 @@ def configure(arguments: argparse.Namespace) -> PipelineConfiguration:
     return PipelineConfiguration.model_validate(
         {
             "corpus_source": str(arguments.text), "output_directory": str(arguments.output_directory),
-            "model_architecture": shape, "training_hyperparameters": settings,
+            "model_architecture": architecture, "training_hyperparameters": settings,
         }
     )  # fmt: skip
-
-
-def measure_products(config: PipelineConfiguration) -> float:
-    """Operations a second of the matrix products of a forward pass, in the precision and with the threads of training.
-
-    Every process of a training computes its rows in one thread; here one process has as many threads.
-    """
-    shape, settings = config.model_architecture, config.training_hyperparameters
-    rows, width, inner = (
-        settings.batch_size * settings.max_sequence_length,
-        shape.d_model,
-        shape.dim_feedforward,
-    )
-    sizes = [(width, width)] * 4 + [(width, inner)] * 3
-    dtype = getattr(torch, choose_environment(settings, device="cpu").precision)
-    before = torch.get_num_threads()
-    torch.set_num_threads(count_threads(settings))
-    pairs = [(torch.randn(rows, k).to(dtype), torch.randn(k, n).to(dtype)) for k, n in sizes]
-    times_s = []
-    for _ in range(PRODUCT_ROUNDS):
-        began_s = time.perf_counter()
-        for left, right in pairs:
-            torch.mm(left, right)
-        times_s.append(time.perf_counter() - began_s)
-    torch.set_num_threads(before)
-    return sum(2 * rows * k * n for k, n in sizes) / statistics.median(times_s)
 
 
 def list_shown(num_steps: int) -> list[int]:
@@ -296,9 +265,8 @@ def main() -> None:
     measurer = commands.add_parser("measure")
     trainer = commands.add_parser("train")
     trainer.add_argument("--steps", type=int, default=200)
-    trainer.add_argument("--layers", type=int, default=5)
-    trainer.add_argument("--width", type=int, default=512)
-    trainer.add_argument("--as-counted", action="store_true")
+    trainer.add_argument("--shapes", nargs="+", default=["2x128", "4x256", "8x384", "5x512"])
+    trainer.add_argument("--full", action="store_true")
     trainer.add_argument("--output", type=Path)
     for one in (measurer, trainer):
         one.add_argument("text", type=Path)
@@ -314,7 +282,8 @@ def main() -> None:
             source, output, PipelineConfiguration(corpus_source=str(source), output_directory=str(output))
         )
     else:
-        result = {"machine": describe_machine(), **train(arguments)}
+        trained = [train(arguments, shape) for shape in arguments.shapes]
+        result = {"machine": describe_machine(), "shapes": trained}
         print(json.dumps(result, indent=2))
         if arguments.output:
             arguments.output.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")

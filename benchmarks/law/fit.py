@@ -135,6 +135,7 @@ def arrange(rows: Sequence[Mapping[str, Any]]) -> Runs:
         column("num_epochs"),
         column("dropout"),
         column("learning_rate"),
+        sampled=np.full(len(rows), 0.9),
     )
     return Runs(
         [row["text"] for row in rows],

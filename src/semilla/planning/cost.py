@@ -29,12 +29,13 @@ def compare_speed(
 
 
 def estimate_step_s(design: Design, coefficients: Coefficients) -> Numbers:
-    """Seconds of an optimizer step on the reference machine, nine in ten of them with sampled softmax.
+    """Seconds of an optimizer step on the reference machine, a mean of those with sampled and with full softmax.
 
     Products of matrices, attention, passes over memory for every token, and a share that does not depend on the tokens.
     """
     width = design.width
-    logits = 0.9 * np.minimum(design.pieces, SAMPLED_PIECES) + 0.1 * design.pieces
+    scored = np.minimum(design.pieces, SAMPLED_PIECES)
+    logits = design.sampled * scored + (1 - design.sampled) * design.pieces
     per_token = (
         coefficients["products"] * 6 * (design.matrices + logits * width)
         + coefficients["attention"] * 12 * design.layers * width * design.context

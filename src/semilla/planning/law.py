@@ -28,7 +28,10 @@ STEP = 1e-3
 
 @dataclass(frozen=True)
 class Design:
-    """Hyperparameters of many runs: one number each, [N]. ``rate`` is the base learning rate."""
+    """Hyperparameters of many runs: one number each, [N].
+
+    ``rate`` is the base learning rate, ``sampled`` the share of the steps with sampled softmax.
+    """
 
     pieces: Numbers
     layers: Numbers
@@ -39,6 +42,7 @@ class Design:
     epochs: Numbers
     dropout: Numbers
     rate: Numbers
+    sampled: Numbers
 
     @property
     def matrices(self) -> Numbers:
@@ -103,7 +107,8 @@ def read_fitted() -> Fitted:
 def describe_design(config: PipelineConfiguration) -> Design:
     """The configuration's hyperparameters as numbers, one run."""
     flat = config.flatten()
-    return Design(**{name: np.array([flat[setting]], dtype=np.float64) for name, setting in SETTINGS.items()})
+    settings = {**SETTINGS, "sampled": "sampled_output_fraction"}
+    return Design(**{name: np.array([flat[setting]], dtype=np.float64) for name, setting in settings.items()})
 
 
 def count_bytes_per_token(facts: TextFacts, pieces: Numbers, coefficients: Coefficients) -> Numbers:

@@ -223,7 +223,7 @@ def list_designs(
         )
     ]
     *columns, heads = np.array(rows, dtype=np.float64).T
-    return Design(*columns), heads
+    return Design(*columns, np.full(len(rows), flat["sampled_output_fraction"])), heads
 
 
 def limit_pieces(facts: TextFacts) -> tuple[float, ...]:
