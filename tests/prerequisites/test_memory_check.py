@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
+import os
+import random
 import shlex
 import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow
 import pytest
+import zstandard
+from pyarrow import parquet
 
 from semilla.cli import build_parser
 from semilla.configuration.flags import load_arguments
@@ -17,7 +23,7 @@ from semilla.model.shape import count_parameters
 from semilla.pipeline.phases.prerequisite_check import predict_text
 from semilla.prerequisites import memory
 from semilla.prerequisites.memory import check_memory
-from semilla.prerequisites.storage import TOKEN_SHARE, list_file_sizes
+from semilla.prerequisites.storage import TOKEN_SHARE, list_file_sizes, measure_source_bytes
 from semilla.system import memory as machine
 from semilla.training.memory import (
     CORPUS_FACTOR,
@@ -173,3 +179,24 @@ def test_the_size_of_a_local_text_counts_up_to_what_is_held_in_memory(tmp_path: 
     assert needs[0] < needs[1] < needs[2] == needs[3]
     assert needs[2] - needs[0] == pytest.approx(CORPUS_FACTOR * (32 - 3), abs=1)
     assert "3,000 MB, not tried" in predict_text(3000 << 20).found
+
+
+def test_a_packed_source_counts_by_what_it_holds(tmp_path: Path) -> None:
+    """Within a twentieth for .gz of several parts, .zst and Parquet; a damaged file by its size."""
+    draw = random.Random(1)
+    lines = ["".join(draw.choices("aábcde ", k=200)) for _ in range(40_000)]
+    text = "\n".join(lines).encode()
+    half = len(text) // 2
+    (tmp_path / "a.txt.gz").write_bytes(gzip.compress(text[:half], 1) + gzip.compress(text[half:], 1))
+    (tmp_path / "a.txt.zst").write_bytes(zstandard.compress(text))
+    table = {"texto": lines, "id": list(range(len(lines))), "more": [b"\0" * 99] * len(lines)}
+    parquet.write_table(pyarrow.table(table), tmp_path / "a.parquet")
+    for name in ("a.txt.gz", "a.txt.zst", "a.parquet"):
+        path = tmp_path / name
+        assert path.stat().st_size < 0.7 * len(text)
+        found = measure_source_bytes(PipelineConfiguration(corpus_source=str(path)))
+        assert found == pytest.approx(len(text), rel=0.05)
+    for name in ("b.txt.gz", "b.txt.zst", "b.parquet"):
+        path = tmp_path / name
+        path.write_bytes((tmp_path / name.replace("b", "a")).read_bytes()[:4] + os.urandom(1000))
+        assert measure_source_bytes(PipelineConfiguration(corpus_source=str(path))) == 1004

@@ -22,7 +22,7 @@ RESERVE = 0.10
 
 def check_memory(config: PipelineConfiguration, *, torch_mb: float | None = None) -> Check:
     """Compare; ``torch_mb`` is what importing torch takes here, if it was measured."""
-    text_mb = min(measure_source_bytes(config.corpus_source), LARGE_BYTES) / MIB
+    text_mb = min(measure_source_bytes(config), LARGE_BYTES) / MIB
     expected_mb = expect_size_mb(config.corpus_source, config.corpus_size_mb)
     more_mb = CORPUS_FACTOR * max(0.0, text_mb - expected_mb)
     need_mb = estimate_run_memory_mb(config, torch_mb=torch_mb) + more_mb

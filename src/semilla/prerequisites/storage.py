@@ -8,12 +8,16 @@ import shlex
 import shutil
 import tempfile
 from contextlib import ExitStack, suppress
+from functools import cache
 from pathlib import Path
 
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.corpus.catalogue import expect_size_mb, name_corpus
+from semilla.corpus.formats.extracted import ReadOptions
+from semilla.corpus.formats.known import GZIP, PARQUET, ZSTANDARD, find_format
+from semilla.corpus.formats.large import estimate_text_bytes
 from semilla.corpus.manifest import LARGE_BYTES
-from semilla.corpus.sources import list_text_files, resolve_sources
+from semilla.corpus.sources import list_text_files, open_file, resolve_sources
 from semilla.errors import (
     DiskSpaceError,
     InvalidConfigError,
@@ -158,7 +162,7 @@ def list_file_sizes(config: PipelineConfiguration) -> list[int]:
     """List the largest sizes that the files of a run can have."""
     weights_bytes = count_parameters(config) * PARAMETER_BYTES
     expected_bytes = expect_size_mb(config.corpus_source, config.corpus_size_mb) * MIB
-    corpus_bytes = max(expected_bytes, measure_source_bytes(config.corpus_source))
+    corpus_bytes = max(expected_bytes, measure_source_bytes(config))
     checkpoints = [CHECKPOINT_WEIGHTS * weights_bytes] * NUM_CHECKPOINTS
     # Four int8 models take as much as one in float32.
     epoch_models = [weights_bytes // 4] * (len(names.KEPT_EPOCHS) if config.keep_epochs else 0)
@@ -168,13 +172,23 @@ def list_file_sizes(config: PipelineConfiguration) -> list[int]:
     return [corpus_bytes, corpus_bytes, *tokens, *checkpoints, *models, SMALL_FILES_BYTES]
 
 
-def measure_source_bytes(corpus_source: str) -> int:
-    """Size of the local sources; 0 for any other, or if one is not there."""
-    local = [source for source in resolve_sources(corpus_source) if source.is_local]
+def measure_source_bytes(config: PipelineConfiguration) -> int:
+    """Size of the local sources, unpacked; 0 for any other, or if one is not there."""
+    local = [source for source in resolve_sources(config.corpus_source) if source.is_local]
     try:
-        return sum(path.stat().st_size for source in local for path in list_text_files(source))
+        files = [(path, path.stat()) for source in local for path in list_text_files(source)]
+        column = config.text_column
+        return sum(_measure_file(path, one.st_size, one.st_mtime_ns, column) for path, one in files)
     except (OSError, SemillaError):
         return 0
+
+
+@cache
+def _measure_file(path: Path, size_bytes: int, changed_ns: int, text_column: str) -> int:  # noqa: ARG001 - a key
+    if find_format(path.name, b"") not in {GZIP, PARQUET, ZSTANDARD}:
+        return size_bytes
+    with open_file(path) as file:
+        return estimate_text_bytes(file, path, ReadOptions(text_column=text_column))
 
 
 def measure_artifacts(directory: Path) -> int:

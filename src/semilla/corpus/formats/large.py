@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from semilla.corpus.formats.extracted import (
     UnreadableError,
     mend_surrogates,
 )
-from semilla.corpus.formats.known import MAILBOX, MARKDOWN, PLAIN_TEXT, Format, find_format
+from semilla.corpus.formats.known import MAILBOX, MARKDOWN, PARQUET, PLAIN_TEXT, Format, find_format
 from semilla.corpus.formats.reading import FileText, LeftOut, list_documents
 from semilla.corpus.formats.recoding import BLOCK_BYTES, find_stream_encoding, read_utf8
 from semilla.corpus.formats.unpacked import Source
@@ -48,6 +49,22 @@ def read_large(
     except UnreadableError:  # reading it as a whole says why
         return None
     return _read(source, path, options, kind, reader) if is_large else None
+
+
+def estimate_text_bytes(file: IO[bytes], path: Path, options: ReadOptions) -> int:
+    """About how much text an open file has when it is unpacked; its own size if that is not known."""
+    size_bytes = os.fstat(file.fileno()).st_size
+    try:
+        source = Source(file, name=path.name)
+        if find_format(source.name, source.read_head()) is not PARQUET:
+            return source.estimate_bytes()
+        with ConfinedReader() as reader:
+            found = reader.read_path(
+                path, options, module="semilla.corpus.formats.parquet_size", name=path.name
+            )
+            return int(next(found).text)
+    except (UnreadableError, StopIteration, ValueError):
+        return size_bytes
 
 
 def _read(

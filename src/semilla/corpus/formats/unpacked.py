@@ -13,6 +13,7 @@ from semilla.corpus.formats.packed import MAX_UNPACKED_BYTES, name_inside, unpac
 from semilla.installation import list_missing
 
 HEAD_BYTES = 1 << 16
+_SAMPLED_BYTES = 4 << 20
 MAX_RATIO = 100
 """A file that unpacks to more than MAX_UNPACKED_BYTES may do so to this many times its size. Texts reach 3 to 30."""
 
@@ -47,6 +48,17 @@ class Source:
         return any(
             (num_bytes := num_bytes + len(block)) > size_bytes for block in self.read_blocks(HEAD_BYTES)
         )
+
+    def estimate_bytes(self) -> int:
+        """About how many bytes there are, unpacked, from the first megabytes. Raises UnreadableError if damaged."""
+        if not self._packing:
+            return self._packed_bytes
+        num_bytes = 0
+        for block in self.read_blocks(HEAD_BYTES):
+            num_bytes += len(block)
+            if num_bytes >= _SAMPLED_BYTES:
+                return round(num_bytes * self._packed_bytes / self._file.tell())
+        return num_bytes
 
     def read_blocks(self, size_bytes: int) -> Iterator[bytes]:
         """Read from the beginning, about so many bytes at a time. Raises UnreadableError for a damaged archive."""

@@ -31,9 +31,9 @@ from semilla.system.temporary import open_trial_folder
 from semilla.tokenizer.training import SMALLEST_VOCAB_SIZE
 
 _MAX_TRIED_BYTES = 1_000_000
-VOCABULARY_S, PREPARATION_S_PER_MB = 50, 0.65
+VOCABULARY_S, PREPARATION_S_PER_MB = 30, 0.2
 """Processor seconds for the vocabulary, and for everything else before training
-(docs/experiments/2026-12-01-large-text.md)."""
+(docs/experiments/2026-12-01-large-text-at-12-mb-a-second.md)."""
 ShowText = Callable[[CorpusManifest, str], None]
 _TRIED = (
     ("text", f"at least {MIN_CORPUS_CHARACTERS:,} characters"),
@@ -85,7 +85,7 @@ def check_all(config: PipelineConfiguration, *, show_text: ShowText | None = Non
         packages = probe.list_checks()
         others = use_measured_memory(others, config, torch_mb=probe.torch_mb)
     is_local = all(source.is_local for source in resolve_sources(config.corpus_source))
-    source_bytes = measure_source_bytes(config.corpus_source)
+    source_bytes = measure_source_bytes(config)
     if not is_local or has_corpus(config):
         text, train_bytes = list[Check](), None
     elif source_bytes > LARGE_BYTES:
