@@ -208,8 +208,9 @@ def list_designs(
     tried = {name: (flat[name],) if name in explicit else values for name, values in CHOICES.items()}
     if "tokenizer_vocab_size" not in explicit:
         tried["tokenizer_vocab_size"] = limit_pieces(facts)
+    fixed = (flat["learning_rate"], flat["sampled_output_fraction"])
     rows = [
-        (pieces, layers, width, forward, context, batch, epochs, dropout, flat["learning_rate"], heads)
+        (pieces, layers, width, forward, context, batch, epochs, dropout, *fixed, heads)
         for width in tried["d_model"]
         for heads in _list_heads(flat, int(width), explicit=explicit)
         for forward in _list_forward(tried["dim_feedforward"], width, is_set="dim_feedforward" in explicit)
@@ -223,7 +224,7 @@ def list_designs(
         )
     ]
     *columns, heads = np.array(rows, dtype=np.float64).T
-    return Design(*columns, np.full(len(rows), flat["sampled_output_fraction"])), heads
+    return Design(*columns), heads
 
 
 def limit_pieces(facts: TextFacts) -> tuple[float, ...]:
