@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Sequence
+from typing import NamedTuple
 
+import numpy as np
 import pytest
 
-from semilla.corpus.held_out import LONG_SHARE, Candidate, Choice, choose_held_out
+from semilla.corpus.held_out import LONG_SHARE, Candidates, choose_held_out
 from semilla.corpus.near_duplicates import Clusters, make_sketch, measure_similarity
 
 WORDS = (
@@ -20,19 +22,27 @@ def make_text(seed: int, num_words: int = 60) -> str:
     return " ".join(random.Random(seed).choices(WORDS, k=num_words)) + f" {seed * 7919}.\n"
 
 
-def choose(texts: Sequence[str], *, groups: Sequence[str | None] = (), language: str = "es") -> Choice:
-    return choose_held_out(
-        [
-            Candidate(
-                language,
-                len(text.encode()),
-                hashlib.sha256(text.encode()).hexdigest(),
-                make_sketch(text),
-                group,
-            )
-            for text, group in zip(texts, groups or [None] * len(texts), strict=True)
-        ]
+class Chosen(NamedTuple):
+    """Places of documents."""
+
+    short: frozenset[int]
+    held_out: frozenset[int]
+    has_relatives: bool
+
+
+def choose(texts: Sequence[str], *, groups: Sequence[str] = (), num_sketches: int = 10**6) -> Chosen:
+    """Choose among texts of one language, of which the first have sketches."""
+    found = choose_held_out(
+        Candidates(
+            np.zeros(len(texts), np.int64),
+            np.array([len(text.encode()) for text in texts], np.int64),
+            np.array([int(hashlib.sha256(text.encode()).hexdigest()[:16], 16) for text in texts], np.uint64),
+            {place: make_sketch(text) for place, text in enumerate(texts[:num_sketches])},
+            dict(enumerate(groups)),
+        )
     )
+    places = (frozenset(np.flatnonzero(mask).tolist()) for mask in (found.short, found.held_out))
+    return Chosen(*places, found.has_relatives)
 
 
 def test_a_tenth_of_many_documents_is_held_out_whole() -> None:
@@ -56,6 +66,19 @@ def test_near_duplicates_stay_together() -> None:
     assert held_out
     assert {place % 100 for place in held_out} == {
         place for place in range(100) if {place, place + 100, place + 200} <= held_out
+    }
+
+
+def test_documents_without_a_sketch_are_held_out_with_equal_ones_only() -> None:
+    """Two of three thousand have another beside them that differs in one word, and one that is the same."""
+    texts = [make_text(seed) for seed in range(1000)]
+    texts += [f"Nada {text}" for text in texts] + texts
+    held_out = choose(texts, num_sketches=0).held_out
+    assert {place for place in held_out if place >= 2000} == {
+        place + 2000 for place in held_out if place < 1000
+    }
+    assert {place + 1000 for place in held_out if place < 1000} != {
+        place for place in held_out if 1000 <= place < 2000
     }
 
 

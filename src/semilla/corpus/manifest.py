@@ -15,6 +15,8 @@ from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Annotated, Literal, overload
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import Field, ValidationError
 
 from semilla.errors import IncompatibleError, IntegrityError, from_os_error
@@ -30,6 +32,10 @@ MAX_MANIFEST_BYTES = 128 << 20
 """A text takes about a kilobyte of it, so this is enough for a folder of 100,000 files."""
 LARGE_BYTES = 32 << 20
 """A larger corpus is not held in memory: its documents are read from the file when they are asked for."""
+
+
+Spans = npt.NDArray[np.int64]
+"""First bytes and ends, [N, 2]."""
 
 
 class Provenance(Record):
@@ -156,10 +162,14 @@ class CorpusManifest(Record):
 
     def hash_split(self) -> str:
         """SHA-256 of what is held out, of where documents begin and end, and of weights."""
-        spans = [[entry.list_spans(held_out=which) for which in (False, True)] for entry in self.documents]
         weights = [entry.weight for entry in self.documents]
-        facts = [spans, weights] if max(weights, default=1) > 1 else spans
-        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+        has_weights = max(weights, default=1) > 1
+        digest = hashlib.sha256(b"[[" if has_weights else b"[")
+        for number, entry in enumerate(self.documents):  # the spans of all would take much memory
+            spans = [entry.list_spans(held_out=which) for which in (False, True)]
+            digest.update((", " * (number > 0) + json.dumps(spans)).encode())
+        digest.update(f"], {json.dumps(weights)}]".encode() if has_weights else b"]")
+        return digest.hexdigest()
 
     @property
     def epoch_bytes(self) -> int:
@@ -191,7 +201,7 @@ class StoredTexts(Sequence[str]):
     """
 
     read: Callable[[int, int], bytes]
-    spans: list[tuple[int, int]]
+    spans: Spans
     title: str
 
     def __len__(self) -> int:
@@ -204,8 +214,9 @@ class StoredTexts(Sequence[str]):
     def __getitem__(self, place: int | slice) -> str | Sequence[str]:
         if isinstance(place, slice):
             return StoredTexts(self.read, self.spans[place], self.title)
+        start, end = self.spans[place]
         try:
-            return self.read(*self.spans[place]).decode("utf-8")
+            return self.read(int(start), int(end)).decode("utf-8")
         except UnicodeDecodeError as error:
             raise IntegrityError(f"the manifest splits {self.title!r} inside a character") from error
 
@@ -328,7 +339,8 @@ def _cut_text(
     if hashlib.sha256(read(entry.start_byte, entry.end_byte)).hexdigest() != entry.sha256:
         raise IntegrityError(f"{path}: the text of {entry.title!r} does not match its manifest")
     train_texts, validation_texts = (
-        StoredTexts(read, entry.list_spans(held_out=which), entry.title) for which in (False, True)
+        StoredTexts(read, np.array(entry.list_spans(held_out=which), np.int64).reshape(-1, 2), entry.title)
+        for which in (False, True)
     )
     return Document(
         entry.title,

@@ -8,7 +8,8 @@ separates words.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -128,7 +129,7 @@ class Clusters:
     """Puts documents that belong together into one cluster (union-find)."""
 
     def __init__(self, count: int) -> None:
-        self._parents = list(range(count))
+        self._parents = array("q", range(count))
 
     def find(self, place: int) -> int:
         """The first document of the cluster that a document is in."""
@@ -140,12 +141,12 @@ class Clusters:
         one, other = sorted((self.find(one), self.find(other)))
         self._parents[other] = one
 
-    def join_equal(self, keys: Sequence[Hashable]) -> None:
-        """Join the documents of equal keys; None is equal to nothing."""
-        firsts: dict[Hashable, int] = {}
-        for place, key in enumerate(keys):
-            if key is not None:
-                self.join(firsts.setdefault(key, place), place)
+    def list_firsts(self) -> npt.NDArray[np.int64]:
+        """For each document the first of its cluster."""
+        firsts = np.array(self._parents, np.int64)
+        while (firsts[firsts] != firsts).any():
+            firsts = firsts[firsts]
+        return firsts
 
     def join_similar(self, sketches: Mapping[int, Sketch]) -> None:
         """Join near-duplicates; the keys are places of documents."""

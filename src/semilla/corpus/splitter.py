@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from semilla.corpus.held_out import Candidate, choose_held_out
+import numpy as np
+import numpy.typing as npt
+
+from semilla.corpus.held_out import Candidates, Mask, choose_held_out
 from semilla.corpus.manifest import DocumentEntry
 from semilla.corpus.near_duplicates import Sketch
-from semilla.corpus.split import OverlapGauge
+from semilla.corpus.split import Lines, OverlapGauge
 from semilla.corpus.traits import Span, TextTraits
 
 MAX_LINES = 1_000_000
@@ -16,24 +19,41 @@ MAX_SKETCHES = 50_000
 """Documents that are compared with each other. Further ones are relatives only if they are equal."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Text:
+    """A text and its documents, [N]; a text that is one document is its only one."""
+
     entry: DocumentEntry
-    parts: tuple[Span, ...]
-    """Its documents; a text that is one document is its only one."""
+    sizes: npt.NDArray[np.int64]
+    num_characters: npt.NDArray[np.int64]
+    keys: npt.NDArray[np.uint64]
+    lines: Lines
+    owners: npt.NDArray[np.int32]
+    """For each of the lines, the number of its document."""
     halves: tuple[Span, Span]
     """Before and after the cut."""
-    sketches: tuple[Sketch | None, ...]
-    groups: tuple[str | None, ...]
-    hashes: tuple[str, ...]
 
-    def list_candidates(self) -> list[Candidate]:
-        parts = zip(self.parts, self.hashes, self.sketches, self.groups, strict=True)
-        language = self.entry.language
-        return [
-            Candidate(language, part.size_bytes, sha256, sketch, group)
-            for part, sha256, sketch, group in parts
-        ]
+    @classmethod
+    def describe(cls, entry: DocumentEntry, traits: TextTraits) -> _Text:
+        spans = [one.span for one in traits.documents]
+        num_lines = [len(span.lines) for span in spans]
+        return cls(
+            entry,
+            np.array([span.size_bytes for span in spans], np.int64),
+            np.array([span.num_characters for span in spans], np.int64),
+            np.array([int(one.sha256[:16], 16) for one in traits.documents], np.uint64),
+            np.concatenate([span.lines for span in spans]),
+            np.repeat(np.arange(len(spans), dtype=np.int32), num_lines),
+            traits.halves,
+        )
+
+    def thin_lines(self, one_in: int) -> int:
+        """Keep the lines of the sample, which has the same lines of every text; return their number."""
+        is_kept = self.lines[:, 0] % one_in == 0
+        self.lines, self.owners = self.lines[is_kept], self.owners[is_kept]
+        for half in self.halves:
+            half.lines = half.lines[half.lines[:, 0] % one_in == 0]
+        return len(self.lines) + sum(len(half.lines) for half in self.halves)
 
 
 @dataclass
@@ -43,68 +63,64 @@ class Splitter:
     num_held_out_characters: int = 0
     overlap: OverlapGauge = field(default_factory=OverlapGauge)
     _texts: list[_Text] = field(default_factory=list)
-    _num_sketches: int = 0
+    _num_documents: int = 0
+    _sketches: dict[int, Sketch] = field(default_factory=dict)
+    _groups: dict[int, str] = field(default_factory=dict)
     _num_lines: int = 0
     _one_in: int = 1
     """Of how many lines one is remembered."""
 
     def add(self, entry: DocumentEntry, traits: TextTraits, *, groups: tuple[str, ...]) -> None:
         """Add a text; ``groups`` has the group of each document, or is empty."""
-        documents = traits.documents
-        num_sketched = max(0, min(len(documents), MAX_SKETCHES - self._num_sketches))
-        self._num_sketches += num_sketched
-        sketches = tuple(document.sketch for document in documents[:num_sketched])
-        self._texts.append(
-            _Text(
-                entry,
-                tuple(document.span for document in documents),
-                traits.halves,
-                sketches + (None,) * (len(documents) - num_sketched),
-                groups or (None,) * len(documents),
-                tuple(document.sha256 for document in documents),
-            )
-        )
-        self._thin_lines(self._texts[-1])
+        first = self._num_documents
+        self._num_documents += len(traits.documents)
+        for place, one in enumerate(traits.documents[: max(0, MAX_SKETCHES - first)], start=first):
+            self._sketches[place] = one.sketch
+        self._groups |= dict(enumerate(groups, start=first))
+        self._texts.append(_Text.describe(entry, traits))
+        self._num_lines += self._texts[-1].thin_lines(self._one_in)
         while self._num_lines > MAX_LINES:
             self._one_in *= 2
-            self._num_lines = 0
-            for one in self._texts:
-                self._thin_lines(one)
-
-    def _thin_lines(self, text: _Text) -> None:
-        """Keep the lines of the sample, which has the same lines of every text."""
-        for part in (*text.parts, *text.halves):
-            part.lines = part.lines[part.lines[:, 0] % self._one_in == 0]
-            self._num_lines += len(part.lines)
+            self._num_lines = sum(one.thin_lines(self._one_in) for one in self._texts)
 
     def split(self) -> bool:
         """Decide; return whether held-out documents have near-duplicates in the training text."""
-        choice = choose_held_out([one for text in self._texts for one in text.list_candidates()])
+        choice = choose_held_out(self._list_candidates())
         first = 0
         for text in self._texts:
-            places = range(first, first := first + len(text.parts))
-            if choice.short.isdisjoint(places):
-                self._cut(text)
+            places = slice(first, first := first + len(text.sizes))
+            if choice.short[places].any():
+                self._keep_whole(text, choice.held_out[places])
             else:
-                self._keep_whole(text, [place in choice.held_out for place in places])
+                self._cut(text)
         return choice.has_relatives
+
+    def _list_candidates(self) -> Candidates:
+        languages = {one.entry.language for one in self._texts}
+        numbers = {language: number for number, language in enumerate(sorted(languages))}
+        counts = [len(one.sizes) for one in self._texts]
+        return Candidates(
+            np.repeat([numbers[one.entry.language] for one in self._texts], counts).astype(np.int64),
+            np.concatenate([np.zeros(0, np.int64), *(one.sizes for one in self._texts)]),
+            np.concatenate([np.zeros(0, np.uint64), *(one.keys for one in self._texts)]),
+            self._sketches,
+            self._groups,
+        )
 
     def _cut(self, text: _Text) -> None:
         """Hold out the last tenth of a text."""
         text.entry.cut_byte = text.entry.start_byte + text.halves[0].size_bytes
         for half, is_held_out in zip(text.halves, (False, True), strict=True):
-            self._count(half, held_out=is_held_out)
+            self.overlap.add(half.lines, held_out=is_held_out)
+        self.num_held_out_characters += text.halves[1].num_characters
 
-    def _keep_whole(self, text: _Text, held_out: list[bool]) -> None:
+    def _keep_whole(self, text: _Text, held_out: Mask) -> None:
         """Hold out whole documents of a text."""
-        if len(text.parts) == 1:
+        if len(held_out) == 1:
             text.entry.cut_byte = text.entry.start_byte if held_out[0] else text.entry.end_byte
         else:
-            text.entry.document_bytes = [part.size_bytes for part in text.parts]
-            text.entry.held_out = [place for place, is_held_out in enumerate(held_out) if is_held_out]
-        for part, is_held_out in zip(text.parts, held_out, strict=True):
-            self._count(part, held_out=is_held_out)
-
-    def _count(self, part: Span, *, held_out: bool) -> None:
-        self.overlap.add(part.lines, held_out=held_out)
-        self.num_held_out_characters += held_out * part.num_characters
+            text.entry.document_bytes = text.sizes.tolist()
+            text.entry.held_out = np.flatnonzero(held_out).tolist()
+        for is_held_out in (False, True):
+            self.overlap.add(text.lines[held_out[text.owners] == is_held_out], held_out=is_held_out)
+        self.num_held_out_characters += int(text.num_characters[held_out].sum())
