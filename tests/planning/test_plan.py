@@ -96,7 +96,7 @@ def test_vocabularies_suit_the_text() -> None:
 
 def test_the_speed_is_the_measured_step_over_the_expected_one() -> None:
     fitted = read_fitted().speed
-    shares = [change_settings(CONFIG, {"sampled_output_fraction": share}) for share in (1.0, 0.0)]
+    shares = [CONFIG.change(sampled_output_fraction=share) for share in (1.0, 0.0)]
     sampled_s, full_s = (float(estimate_step_s(describe_design(one), fitted)[0]) for one in shares)
     assert full_s > 2 * sampled_s
     rehearsed = {"sampled_s": 2 * sampled_s, "full_s": 2 * full_s}
