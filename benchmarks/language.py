@@ -42,7 +42,7 @@ from semilla.evaluation.text_metrics import (
     measure_usual_repetition,
     spell_ids,
 )
-from semilla.evaluation.texts import SAMPLE_TOKENS, draw_sample
+from semilla.evaluation.texts import SAMPLE_TOKENS, draw_texts
 from semilla.export.bundle import write_bundle
 from semilla.model.transformer import Transformer, describe_llama
 from semilla.pipeline.main_job import read_run_configuration
@@ -193,10 +193,7 @@ def measure_samples(
     writer, training_text = load(bundle), spell_ids(stream)
     found: dict[str, Any] = {"usual_repetition_p95": measure_usual_repetition(stream, length=SAMPLE_TOKENS)}
     for language, openings in find_prompts(documents, tokenizer, per_language=num_samples).items():
-        samples = [
-            draw_sample(writer, opening, language=language, seed=seed, max_tokens=SAMPLE_TOKENS)
-            for seed, opening in enumerate(openings)
-        ]
+        samples = draw_texts(writer, openings, language=language, seed=0, max_tokens=SAMPLE_TOKENS)
         texts = [sample.text for sample in samples]
         encoded = [tokenizer.encode(text).tolist() for text in texts]
         copies = [measure_copying(ids, training_text) for ids in encoded[:100]]

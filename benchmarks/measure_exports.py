@@ -52,7 +52,7 @@ def main() -> None:
     comparisons = measure(trained)
     for one in comparisons:
         print(f"{one.program}: {one.compared:,} {one.what}, largest difference {one.difference:.3g}")
-    int8 = compare_held_out(trained, load(arguments.run).score)
+    int8 = compare_held_out(trained, load(arguments.run).compute_logits)
     print(f"int8: {int8}")
     report = {
         **describe_machine(),

@@ -33,7 +33,7 @@ from semilla.corpus.prompts import find_prompts
 from semilla.corpus.tokenizer_files import find_tokenizer
 from semilla.evaluation.coherence import assess_coherence
 from semilla.evaluation.text_metrics import measure_copying, spell_ids
-from semilla.evaluation.texts import ENDING_TOKENS, draw_sample
+from semilla.evaluation.texts import ENDING_TOKENS, draw_texts
 from semilla.evaluation.words import list_known_words, measure_invention
 from semilla.export.bundle import write_bundle
 from semilla.model.transformer import describe_llama
@@ -115,10 +115,7 @@ def read_options() -> argparse.Namespace:
 def continue_openings(bundle: Path, openings: Mapping[str, Sequence[str]]) -> Texts:
     model = load(bundle)
     return {
-        language: [
-            draw_sample(model, opening, language=language, seed=seed, max_tokens=ENDING_TOKENS)
-            for seed, opening in enumerate(openings[language])
-        ]
+        language: draw_texts(model, openings[language], language=language, seed=0, max_tokens=ENDING_TOKENS)
         for language in LANGUAGES
     }
 

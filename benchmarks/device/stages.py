@@ -76,7 +76,7 @@ def open_part(part: onnx.ModelProto, *, position: int, vocab_size: int) -> Calla
         "last_position": np.array([position], np.int32),
         "length": np.array(position + 1, np.int32),
         "scored": np.array([-1]),
-        "uniform": np.array([0.5], np.float32),
+        "uniform": np.array([[[0.5]]], np.float32),
     }
     random = np.random.default_rng(0)
     arrays: dict[str, Any] = {}

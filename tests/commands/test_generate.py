@@ -18,7 +18,8 @@ from tiny_bundle import train_tiny_tokenizer, write_tiny_bundle
 from semilla.commands import generate
 from semilla.errors import InvalidConfigError
 from semilla.escape import escape_controls
-from semilla.runtime.session import TextStream, load
+from semilla.runtime.session import load
+from semilla.runtime.streams import TextStream
 from semilla.terminal.conversation import Conversation
 from semilla.tokenizer.tokenizer import Tokenizer
 from semilla.tokenizer.training import train_tokenizer

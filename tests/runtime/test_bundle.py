@@ -140,8 +140,8 @@ def test_nothing_there_is_a_mistake_of_the_command(tmp_path: Path) -> None:
 
 def test_a_bundle_of_the_future_is_refused(bundle_dir: Path) -> None:
     """A newer format asks for a newer Semilla."""
-    rewrite_description(bundle_dir, bundle_version=3)
-    with pytest.raises(IncompatibleError, match="version 3"):
+    rewrite_description(bundle_dir, bundle_version=4)
+    with pytest.raises(IncompatibleError, match="version 4"):
         load(bundle_dir)
 
 

@@ -26,11 +26,15 @@ PLAIN: dict[str, Any] = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "repetiti
 NUM_BANNED = len(BANNED_IDS)
 
 
+def open_graph(vocab_size: int) -> Graph:
+    model = {"num_attention_heads": 1, "hidden_size": 2, "num_hidden_layers": 0, "vocab_size": vocab_size}
+    return Graph({}, model)
+
+
 @cache
-def open_choice() -> onnxruntime.InferenceSession:
+def open_choice(vocab_size: int) -> onnxruntime.InferenceSession:
     """The sampling nodes alone: logits in, token out."""
-    model = {"num_attention_heads": 1, "hidden_size": 2, "num_hidden_layers": 0}
-    graph = Graph({}, model)
+    graph = open_graph(vocab_size)
     choose_token(graph, "logits")
     inputs = [describe_value("logits", 1, "S", "V"), *describe_inputs("N")]
     return onnxruntime.InferenceSession(graph.serialize(inputs, describe_outputs()))
@@ -45,9 +49,9 @@ def pick(logits: Any, *, uniform: float, seen: tuple[int, ...] = (), **changes: 
     feed |= {
         "logits": table[None, None],
         "seen": noted[None, None],
-        "uniform": np.array([uniform], np.float32),
+        "uniform": np.array([[[uniform]]], np.float32),
     }
-    return int(open_choice().run(["next_id"], feed)[0].item()) - NUM_BANNED
+    return int(open_choice(len(table)).run(["next_id"], feed)[0].item()) - NUM_BANNED
 
 
 def draw_many(logits: Any, *, count: int = 2000, **changes: Any) -> Counter[int]:
@@ -144,7 +148,7 @@ def test_the_graph_chooses_as_the_definitions_do(
 
 def test_only_standard_operators_choose() -> None:
     """Any reader of ONNX can run the choice."""
-    graph = Graph({}, {"num_attention_heads": 1, "hidden_size": 2, "num_hidden_layers": 0})
+    graph = open_graph(5)
     choose_token(graph, "logits")
     assert {node.domain for node in graph.nodes} == {""}
     assert isinstance(graph.nodes[0], onnx.NodeProto)

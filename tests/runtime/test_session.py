@@ -145,11 +145,11 @@ def test_a_text_is_the_same_read_at_once_or_token_by_token(model: Model, setting
     """Advancing chooses the same token as reading the whole text again."""
     changed = model.bundle.settings.change(**settings)
     context = model.open_context(changed)
-    context._draw = lambda: 0.5
+    context.draw = lambda: 0.5
     context.read([3, 50, 60])
     for _ in range(20):
         fresh = model.open_context(changed)
-        fresh._draw = lambda: 0.5
+        fresh.draw = lambda: 0.5
         fresh.read(context.token_ids)
         assert fresh.next_id == context.next_id
         context.advance()
@@ -268,7 +268,7 @@ def test_logits_that_are_not_finite_are_an_error(model: Model) -> None:
     """A damaged model is an error, not a text of nonsense."""
     context = model.open_context()
     context.read([3, 50])
-    for cache in context._caches.values():
+    for cache in context._arrays.caches.values():
         cache[:] = np.nan
     with pytest.raises(IntegrityError, match="NaN or infinity"):
         context.advance()

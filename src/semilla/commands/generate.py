@@ -16,11 +16,13 @@ from semilla.escape import escape_controls
 from semilla.formatting import quote
 from semilla.runtime.bundle import RANGES, GenerationSettings
 from semilla.system.paths import read_path
+from semilla.system.processor import count_cores
 from semilla.terminal.console import is_interactive, print_json, print_text
 from semilla.terminal.standard_input import is_piped, read_standard_input
 
 if TYPE_CHECKING:
-    from semilla.runtime.session import Model, TextStream
+    from semilla.runtime.session import Model
+    from semilla.runtime.streams import TextStream
 
 HELP = "Generate text with a finished model. Torch is not needed."
 
@@ -52,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--num-texts",
         type=int,
         metavar="N",
-        help=f"number of texts, 1 to {LARGEST_NUM_TEXTS}; each takes the next seed (default: 1)",
+        help=f"number of texts, 1 to {LARGEST_NUM_TEXTS}, written together; each takes the next seed (default: 1)",
     )
     parser.add_argument(
         "-o",
@@ -110,7 +112,7 @@ def run(arguments: argparse.Namespace) -> int:
     from semilla.runtime.session import load  # noqa: PLC0415 - not needed for --help and mistakes
 
     model = load(arguments.model)
-    load_s = time.perf_counter() - start_s
+    loaded_s = time.perf_counter()
     if arguments.interactive:
         from semilla.terminal.conversation import Conversation  # noqa: PLC0415 - not needed for one text
 
@@ -121,7 +123,10 @@ def run(arguments: argparse.Namespace) -> int:
     streams = open_streams(model, prompt, arguments=arguments, changes=changes)
     if arguments.json or arguments.output:
         reports = [
-            {"model_version": model.bundle.version, **describe_text(stream, prompt=prompt, load_s=load_s)}
+            {
+                "model_version": model.bundle.version,
+                **describe_text(stream, prompt=prompt, load_s=loaded_s - start_s, loaded_s=loaded_s),
+            }
             for stream in streams
         ]
         deliver(reports, arguments=arguments)
@@ -138,12 +143,13 @@ def run(arguments: argparse.Namespace) -> int:
 def open_streams(
     model: Model, prompt: str, *, arguments: argparse.Namespace, changes: dict[str, Any]
 ) -> Iterator[TextStream]:
-    """Open one stream after another. The first has the given seed or a random one, each other the next."""
-    stream = model.stream(prompt, seed=arguments.seed, **changes)
-    yield stream
-    for _ in range(1, arguments.num_texts or 1):
-        stream = model.stream(prompt, seed=(stream.seed + 1) % 2**63, **changes)
-        yield stream
+    """Open the streams of all texts. The first has the given seed or a random one, each other the next."""
+    first = model.stream(prompt, seed=arguments.seed, **changes)
+    number = arguments.num_texts or 1
+    if number == 1:
+        return iter([first])
+    seeds = [(first.seed + k) % 2**63 for k in range(number)]
+    return model.stream_all([prompt] * number, seeds=seeds, num_threads=count_cores(), **changes)
 
 
 def deliver(reports: Sequence[dict[str, Any]], *, arguments: argparse.Namespace) -> None:
@@ -204,13 +210,12 @@ def read_stop(text: str) -> str:
     return re.sub(r"\\([nt\\])", lambda match: meanings[match[1]], text)
 
 
-def describe_text(stream: TextStream, *, prompt: str, load_s: float) -> dict[str, Any]:
-    """Generate the whole text. Timings are in seconds since the model was loaded."""
-    start_s = time.perf_counter()
+def describe_text(stream: TextStream, *, prompt: str, load_s: float, loaded_s: float) -> dict[str, Any]:
+    """Generate the whole text. Its timings count from when the model was loaded; texts written together share them."""
     pieces = [next(stream, "")]
-    first_piece_s = time.perf_counter() - start_s
+    first_piece_s = time.perf_counter() - loaded_s
     pieces += stream
-    total_s = time.perf_counter() - start_s
+    total_s = time.perf_counter() - loaded_s
     return {
         "prompt": prompt,
         "text": "".join(pieces),

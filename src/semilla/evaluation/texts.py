@@ -20,6 +20,7 @@ from semilla.evaluation.words import measure_invention
 from semilla.records.sample import Sample
 from semilla.runtime.session import Model
 from semilla.system import interrupts
+from semilla.system.processor import count_cores
 from semilla.tokenizer.tokenizer import Tokenizer
 from semilla.training.data import TrainingData
 
@@ -55,21 +56,27 @@ def draw_samples(
     """Continue held-out openings, spread over each language's held-out text; samples by language."""
     prompts = find_prompts(documents, model.tokenizer, per_language=SAMPLES_PER_LANGUAGE)
     return {
-        language: [
-            draw_sample(model, prompt, language=language, seed=(seed + i) % 2**63, max_tokens=max_tokens)
-            for i, prompt in enumerate(openings)
-        ]
+        language: draw_texts(model, openings, language=language, seed=seed, max_tokens=max_tokens)
         for language, openings in prompts.items()
     }
 
 
-def draw_sample(model: Model, prompt: str, *, language: str, seed: int, max_tokens: int) -> Sample:
-    """Continue one prompt with the model's own settings."""
+def draw_texts(
+    model: Model, prompts: Sequence[str], *, language: str, seed: int, max_tokens: int
+) -> list[Sample]:
+    """Continue each prompt with the model's own settings and the next seed, all of them together."""
     interrupts.check()
-    stream = model.stream(prompt, seed=seed, max_tokens=max_tokens)
-    text = "".join(stream)
-    assert stream.ended is not None
-    return Sample(language=language, prompt=prompt, text=text, ended=stream.ended)
+    seeds = [(seed + k) % 2**63 for k in range(len(prompts))]
+    streams = model.stream_all(prompts, seeds=seeds, num_threads=count_cores(), max_tokens=max_tokens)
+    samples = []
+    for prompt, stream in zip(prompts, streams, strict=True):
+        pieces = []
+        for piece in stream:
+            interrupts.check()
+            pieces.append(piece)
+        assert stream.ended is not None
+        samples.append(Sample(language=language, prompt=prompt, text="".join(pieces), ended=stream.ended))
+    return samples
 
 
 def measure_texts(

@@ -1,25 +1,27 @@
 """The network as it ships: int8 weights, and fused operators of ONNX Runtime.
 
-Each weight is stored in one byte, symmetrically, with one float32 scale per output channel (and per LARGEST_BLOCK
-inputs where a channel has more). Only weights are int8: norms, rotations, the KV cache and everything between
-operators is float32. Inside a product the integer kernels round a row of activations to 8 bits, as llama.cpp does for
-Q8_0. On a processor without such kernels, ONNX Runtime multiplies in float32.
+Each weight is stored in one byte, symmetrically, with one float32 scale per output channel and LARGEST_BLOCK inputs.
+Only weights are int8: norms, rotations, the KV cache and everything between operators is float32. Inside a product the
+integer kernels round a row of activations to 8 bits, as llama.cpp does for Q8_0. On a processor without such kernels,
+ONNX Runtime multiplies in float32.
 
 With 11 operators per layer instead of 40, a token does not spend its time on starting operators. The attention writes
 keys and values into the caller's KV cache in place. The graph also samples the next token
 (``semilla.export.sampling``). The domain com.microsoft is part of every ONNX Runtime for CPUs;
 ``semilla.export.float32_graph`` writes the same network for any other reader.
 
+A call reads T tokens of each of B texts. P, the number of tokens read before, may differ between the texts if T is 1.
+
 Inputs:
-    ``input_ids`` int64 [1, T]: tokens, read at positions P to P + T - 1
-    ``last_position`` int32 [1]: P + T - 1
-    ``length`` int32 []: P + T
+    ``input_ids`` int64 [B, T]: tokens, read at positions P to P + T - 1
+    ``last_position`` int32 [B]: P + T - 1
+    ``length`` int32 []: the largest P + T
     ``scored`` int64 [S]: which of the T tokens to compute logits for; -1 is the last
-    ``past.i.key``, ``past.i.value`` float32 [1, heads, context, head width], per layer; P rows are filled
+    ``past.i.key``, ``past.i.value`` float32 [B, heads, context, head width], per layer; P rows are filled
     and the inputs of the sampling
 
 Outputs:
-    ``logits`` float32 [1, S, vocabulary]
+    ``logits`` float32 [B, S, vocabulary]
     ``present.i.key``, ``present.i.value``: to be bound to the memory of the inputs of the same layer
     and the outputs of the sampling
 """
@@ -47,8 +49,11 @@ from semilla.runtime.network import HEAD_MULTIPLE
 
 FUSED = "com.microsoft"
 
-LARGEST_BLOCK = 256
-"""Weights of a row that share a scale. The kernels take powers of two from 16 to 256."""
+LARGEST_BLOCK = 64
+"""Weights of a row that share a scale: a power of two from 16 to 256.
+
+Up to 64, the kernels give a text the same bits alone and beside others. With 128 and 256 they add in another order.
+"""
 
 SYMMETRIC_ZERO = 128
 """The byte for a weight of 0: the kernels take unsigned bytes."""
@@ -181,7 +186,7 @@ class _FusedGraph(Graph):
         )
 
     def embed(self) -> str:
-        """Embed the tokens [1, T, width], from the bytes that a tied output layer reads as well."""
+        """Embed the tokens [B, T, width], from the bytes that a tied output layer reads as well."""
         codes, scales, matrix = self.add_quantized("model.embed_tokens")
         block = choose_block(matrix.shape[1])
         blocks = -(-self.width // block)
@@ -197,7 +202,7 @@ class _FusedGraph(Graph):
             block_size=block,
             bits=8,
         )
-        whole = self.reshape(rows, 1, -1, blocks * block)
+        whole = self.reshape(rows, 0, 0, blocks * block)
         if blocks * block == self.width:
             return whole
         return self.split(whole, [self.width, blocks * block - self.width], axis=-1)[0]
@@ -258,17 +263,17 @@ class _FusedGraph(Graph):
         choose_token(self, self.multiply(rows, "model.embed_tokens" if tied else "lm_head", to="logits"))
 
     def finish(self) -> bytes:
-        shape = (1, self.heads, self.model["max_position_embeddings"], self.head_width)
+        shape = ("B", self.heads, self.model["max_position_embeddings"], self.head_width)
         inputs = [
-            describe_value("input_ids", 1, "T", kind=TensorProto.INT64),
-            describe_value("last_position", 1, kind=TensorProto.INT32),
+            describe_value("input_ids", "B", "T", kind=TensorProto.INT64),
+            describe_value("last_position", "B", kind=TensorProto.INT32),
             describe_value("length", kind=TensorProto.INT32),
             describe_value("scored", "S", kind=TensorProto.INT64),
             *describe_inputs(shape[2]),
             *(describe_value(f"past.{name}", *shape) for name in self.caches),
         ]
         outputs = [
-            describe_value("logits", 1, "S", self.model["vocab_size"]),
+            describe_value("logits", "B", "S", self.model["vocab_size"]),
             *describe_outputs(),
             *(describe_value(f"present.{name}", *shape) for name in self.caches),
         ]

@@ -5,15 +5,15 @@ again. Sampling in Python took as long as a third of the network; in the graph i
 that a program in any other language that runs the graph gets tokens, not logits.
 
 Inputs:
-    ``seen`` int64 [1, 1, N]: tokens to penalise; repeats are allowed
+    ``seen`` int64 [B, 1, N]: tokens to penalise; repeats are allowed
     ``penalty``, ``penalty_squared`` float32 [1]: the repetition penalty and its square
     ``count`` int64 [1]: how many of the best tokens are considered (top-k); 1 is greedy
     ``temperature``, ``top_p`` float32 [1]
-    ``uniform`` float32 [1]: a random number from 0 to 1
+    ``uniform`` float32 [B, 1, 1]: random numbers from 0 to 1
 
 Outputs:
-    ``next_id`` int64 [1, S, 1]: the first row is the sampled token. With several rows only the logits are used
-    ``best_scores`` float32 [1, S, count]: logits after the penalty, descending
+    ``next_id`` int64 [B, S, 1]: the first row of each text is its sampled token. With S > 1 only the logits are used
+    ``best_scores`` float32 [B, S, count]: logits after the penalty, descending
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ BANNED_IDS = [UNKNOWN_ID, BEGIN_ID]
 
 
 def choose_token(graph: Graph, logits: str) -> None:
-    """Append the nodes that compute the outputs from ``logits`` [1, S, vocabulary]."""
+    """Append the nodes that compute the outputs from ``logits`` [B, S, vocabulary]."""
     graph.nodes.append(
         helper.make_node("TopK", [penalize(graph, logits), "count"], ["best_scores", "best_ids"], axis=-1)
     )
@@ -52,25 +52,26 @@ def penalize(graph: Graph, logits: str) -> str:
 
     A logit x above 0 becomes x / penalty. Any other becomes x * penalty, which is x * penalty² / penalty.
     """
-    before = graph.add("GatherElements", logits, "seen", axis=2)
+    bans = np.zeros(graph.model["vocab_size"])
+    bans[BANNED_IDS] = -np.inf
+    allowed = graph.add("Add", logits, graph.const("bans", bans))
+    before = graph.add("GatherElements", allowed, "seen", axis=2)
     after = graph.add("Div", graph.add("PRelu", before, "penalty_squared"), "penalty")
-    penalized = graph.add("ScatterElements", logits, "seen", after, axis=2)
-    banned = graph.const("banned", [[BANNED_IDS]])
-    out = graph.const("out_of_reach", np.full((1, 1, len(BANNED_IDS)), -np.inf))
-    return graph.add("ScatterElements", penalized, banned, out, axis=2)
+    return graph.add("ScatterElements", allowed, "seen", after, axis=2)
 
 
 def describe_inputs(num_seen: int | str) -> list[onnx.ValueInfoProto]:
-    numbers = ("penalty", "penalty_squared", "temperature", "top_p", "uniform")
+    numbers = ("penalty", "penalty_squared", "temperature", "top_p")
     return [
-        describe_value("seen", 1, 1, num_seen, kind=TensorProto.INT64),
+        describe_value("seen", "B", 1, num_seen, kind=TensorProto.INT64),
         describe_value("count", 1, kind=TensorProto.INT64),
         *(describe_value(name, 1) for name in numbers),
+        describe_value("uniform", "B", 1, 1),
     ]
 
 
 def describe_outputs() -> list[onnx.ValueInfoProto]:
     return [
-        describe_value("next_id", 1, "S", 1, kind=TensorProto.INT64),
-        describe_value("best_scores", 1, "S", "count"),
+        describe_value("next_id", "B", "S", 1, kind=TensorProto.INT64),
+        describe_value("best_scores", "B", "S", "count"),
     ]

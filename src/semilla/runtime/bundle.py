@@ -24,8 +24,10 @@ from semilla.records.nearby import is_run, suggest_run
 DESCRIPTION = "bundle.json"
 MODEL = "model.onnx"
 TOKENIZER = "tokenizer.model"
-BUNDLE_VERSION = 2
-"""Increased when older readers cannot read what is written now. Version 1 had a float32 graph."""
+BUNDLE_VERSION = 3
+"""Increased when older readers cannot read what is written now. Version 2 had a graph for one text at a time."""
+OLDEST_VERSION = 2
+"""The oldest version that is read. Version 1 had a float32 graph."""
 LARGEST_BYTES = {DESCRIPTION: 64 * 2**20, MODEL: 256 * 2**20, TOKENIZER: 32 * 2**20}
 """Three times what the largest shape, vocabulary or list of documents needs; a larger file is refused."""
 SIZES = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "max_position_embeddings")
@@ -176,7 +178,7 @@ def _read_description(directory: Path) -> dict[str, Any]:
             f"{path} has version {description['bundle_version']}; this Semilla reads up to {BUNDLE_VERSION}",
             next_command="pip install --upgrade semilla",
         )
-    if description["bundle_version"] < BUNDLE_VERSION:
+    if description["bundle_version"] < OLDEST_VERSION:
         raise IncompatibleError(
             f"{path} has version {description['bundle_version']}, of an earlier Semilla; validating its run again "
             "writes a new bundle",

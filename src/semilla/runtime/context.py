@@ -8,7 +8,9 @@ graph writes the chosen token where it reads its next input, and Python changes 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
+from random import Random
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -17,16 +19,68 @@ import onnxruntime
 
 from semilla.errors import IntegrityError
 from semilla.runtime.bundle import GenerationSettings
-from semilla.runtime.network import Network, translate
+from semilla.runtime.network import Network
 
 Logits: TypeAlias = npt.NDArray[np.float32]
 Ids: TypeAlias = npt.NDArray[np.int64]
 Array: TypeAlias = npt.NDArray[Any]
 
+NOT_FINITE = "the model computed NaN or infinity; its weights are damaged"
 LAST = np.array([-1], np.int64)
 GREEDY = GenerationSettings(temperature=0, repetition_penalty=1)
 LEAST_TEMPERATURE = 1e-6
 """Below this the likeliest token is certain, and float32 might overflow."""
+
+
+class Arrays:
+    """What the graph reads and writes for B texts. Those of some of them are views of the same memory."""
+
+    def __init__(self, network: Network, settings: GenerationSettings, *, num_texts: int = 1) -> None:
+        self.network = network
+        self.sampling = make_sampling_inputs(settings, vocab_size=network.vocab_size)
+        self.ids = np.zeros((num_texts, network.capacity), np.int64)
+        self.next = np.zeros((num_texts, 1), np.int64)
+        self.last, self.total = np.zeros(num_texts, np.int32), np.zeros(1, np.int32)
+        self.drawn = np.zeros(num_texts, np.float32)
+        self.best = np.zeros((num_texts, 1, int(self.sampling["count"][0])), np.float32)
+        # np.empty: memory is used page by page as rows are written, so a short text needs little of it.
+        self.caches = {name: np.empty((num_texts, *shape), np.float32) for name, shape in network.caches.items()}
+
+    def take(self, start: int, end: int) -> Arrays:
+        """The arrays of the texts from ``start`` to ``end``."""
+        part = copy(self)
+        part.ids, part.next, part.last = self.ids[start:end], self.next[start:end], self.last[start:end]
+        part.drawn, part.best = self.drawn[start:end], self.best[start:end]
+        part.caches = {name: cache[start:end] for name, cache in self.caches.items()}
+        return part
+
+    def bind(
+        self, token_ids: Ids, *, scored: Ids = LAST, outputs: Mapping[str, Array] | None = None
+    ) -> onnxruntime.IOBinding:
+        """Bind the graph to these arrays, to read ``token_ids`` [B, T].
+
+        ``outputs`` are bound instead of the chosen tokens. A binding holds addresses, not arrays: each array must live
+        as long as the binding is used.
+        """
+        binding = self.network.session.io_binding()
+        inputs: dict[str, Array] = {
+            "input_ids": token_ids,
+            "last_position": self.last,
+            "length": self.total.reshape(()),
+            "scored": scored,
+            "seen": self.ids[:, None],
+            "uniform": self.drawn.reshape((-1, 1, 1) if self.network.takes_batches else -1),
+            **self.sampling,
+            **{f"past.{name}": cache for name, cache in self.caches.items()},
+        }
+        # The keys and values of new tokens are written into the cache in place.
+        caches = {f"present.{name}": cache for name, cache in self.caches.items()}
+        chosen = {"next_id": self.next[:, None], "best_scores": self.best}
+        for name, array in inputs.items():
+            binding.bind_input(name, *_locate(array))
+        for name, array in {**(chosen if outputs is None else outputs), **caches}.items():
+            binding.bind_output(name, *_locate(array))
+        return binding
 
 
 class Context:
@@ -38,41 +92,24 @@ class Context:
     positions that count them, which the model never saw in training. Stopping at a full context would make
     ``max_tokens`` mean something else for every prompt.
 
-    ``draw`` returns the uniform number from 0 to 1 that decides a choice. The default settings are greedy. With
+    ``draw`` returns the uniform number from 0 to 1 that decides a choice. ``arrays`` are those of one text. With
     ``keeps_logits``, ``logits`` [vocabulary] are those that the next token was chosen from.
     """
 
     def __init__(
-        self,
-        network: Network,
-        *,
-        settings: GenerationSettings = GREEDY,
-        draw: Callable[[], float] = float,
-        keeps_logits: bool = False,
+        self, arrays: Arrays, *, draw: Callable[[], float] = float, keeps_logits: bool = False
     ) -> None:
-        self.capacity = network.capacity
-        self._network, self._draw, self._length = network, draw, 0
-        # Unused places repeat the first token, because the graph always penalizes the full array.
-        self._ids, self._positions = np.zeros(self.capacity, np.int64), np.arange(self.capacity)
-        self._next, self._last = np.zeros((1, 1), np.int64), np.zeros(1, np.int32)
-        self._total, self._drawn = np.zeros(1, np.int32), np.zeros(1, np.float32)
-        sampling = make_sampling_inputs(settings, vocab_size=network.vocab_size)
-        self._best = np.zeros((1, 1, int(sampling["count"][0])), np.float32)
-        self.logits = np.zeros(network.vocab_size, np.float32) if keeps_logits else None
-        # np.empty: memory is used page by page as rows are written, so a short text needs little of it.
-        self._caches = {name: np.empty(shape, np.float32) for name, shape in network.caches.items()}
-        self._inputs: dict[str, Array] = {
-            "last_position": self._last,
-            "length": self._total.reshape(()),
-            "seen": self._ids.reshape(1, 1, -1),
-            "uniform": self._drawn,
-            **sampling,
-            **{f"past.{name}": cache for name, cache in self._caches.items()},
-        }
-        self._step = self._bind(self._next)
+        self._network, self._arrays, self.draw = arrays.network, arrays, draw
+        self.capacity, self._length = arrays.network.capacity, 0
+        self._ids = arrays.ids[0]
+        self.logits = np.zeros(self._network.vocab_size, np.float32) if keeps_logits else None
+        self._step = arrays.bind(arrays.next)
+        if self.logits is not None:
+            self._step.bind_output("logits", *_locate(self.logits[None, None]))
         # Memoryviews read and write single numbers in half the time of NumPy's indexing.
-        self._id_view, self._next_view = _view(self._ids), _view(self._next)
-        self._number_views = tuple(map(_view, (self._last, self._total, self._drawn, self._best)))
+        self._id_view, self._next_view = _view(self._ids), _view(arrays.next)
+        self._last_view, self._total_view = _view(arrays.last), _view(arrays.total)
+        self._drawn_view, self._best_view = _view(arrays.drawn), _view(arrays.best)
 
     @property
     def token_ids(self) -> Ids:
@@ -84,48 +121,72 @@ class Context:
 
     def read(self, token_ids: Sequence[int] | Ids) -> None:
         """Read one or more further tokens, and choose the next one."""
-        if self._length + len(token_ids) > self.capacity:
-            token_ids = np.concatenate([self.token_ids, token_ids])[-(self.capacity // 2) :]
+        self.store(token_ids)
+        self.advance()
+
+    def store(self, token_ids: Sequence[int] | Ids) -> None:
+        """Read all but the last of some further tokens, and leave that one for the next step."""
+        ids = np.array(token_ids, np.int64)
+        if self._length + len(ids) > self.capacity:
+            ids = np.concatenate([self.token_ids, ids])[-(self.capacity // 2) :]
             self._length = 0
-        for chunk in self._append(token_ids):
-            if len(chunk) == 1:  # every empty prompt; a new binding would take longer than the forward pass
-                self._next_view[0] = chunk[0]
-                self._run(self._step, self._length + 1)
-            else:
-                self._run(self._bind(chunk[None]), self._length + len(chunk))
+        if self._length == 0:
+            # Unused places repeat the first token, because the graph always penalizes the full array.
+            self._ids[:] = ids[0]
+        for chunk in self._append(ids[:-1]):
+            self._run(self._arrays.bind(chunk[None]), self._length + len(chunk))
+        self._next_view[0] = ids[-1]
 
     def advance(self) -> int:
-        """Read the chosen token, choose the one after it, and return that."""
-        chosen: int = self._next_view[0]
-        if self._length == self.capacity:
-            self.read([chosen])
-        else:
-            self._id_view[self._length] = chosen
-            self._run(self._step, self._length + 1)
+        """Read the token chosen last, choose the one after it, and return that."""
+        self.place()
+        self._network.run(self._step)
+        if not math.isfinite(self._best_view[0]):
+            raise IntegrityError(NOT_FINITE)
         return self.next_id
+
+    def place(self) -> int:
+        """Set the inputs of a step, which may be one of a batch; return the length of the context after it."""
+        length = self._length
+        if length == self.capacity:
+            self.store([self._next_view[0]])
+            length = self._length
+        self._id_view[length] = self._next_view[0]
+        self._last_view[0], self._drawn_view[0] = length, self.draw()
+        self._length = self._total_view[0] = length = length + 1
+        return length
+
+    def copy(self, other: Context) -> None:
+        """Become what ``other`` is."""
+        self.draw, self._length = other.draw, other._length
+        self._ids[:] = other._ids
+        self._next_view[0] = other._next_view[0]
+        for name, cache in self._arrays.caches.items():
+            cache[:, :, : self._length] = other._arrays.caches[name][:, :, : self._length]
 
     def compute_logits(self, token_ids: Sequence[int] | Ids) -> Logits:
         """Read tokens that still fit, and return the logits [T, vocabulary] after each of them."""
         assert self._length + len(token_ids) <= self.capacity
         logits, start = np.empty((1, len(token_ids), self._network.vocab_size), np.float32), 0
-        for chunk in self._append(token_ids):
+        positions = np.arange(self.capacity)
+        for chunk in self._append(np.array(token_ids, np.int64)):
             end = start + len(chunk)
-            self._run(self._bind(chunk[None], logits[:, start:end]), self._length + len(chunk))
+            binding = self._arrays.bind(
+                chunk[None], scored=positions[: len(chunk)], outputs={"logits": logits[:, start:end]}
+            )
+            self._run(binding, self._length + len(chunk))
             start = end
         rows: Logits = logits[0]
         return rows
 
     def forget(self, *, from_position: int) -> None:
         """Remove the tokens from ``from_position`` on."""
-        assert 0 < from_position <= self._length
+        assert 0 <= from_position <= self._length
         self._length = from_position
         self._ids[from_position:] = self._ids[0]
 
-    def _append(self, token_ids: Sequence[int] | Ids) -> Iterator[Ids]:
+    def _append(self, ids: Ids) -> Iterator[Ids]:
         """Store tokens chunk by chunk, as they are read, and yield a view of each chunk."""
-        ids = np.array(token_ids, np.int64)
-        if self._length == 0:
-            self._ids[:] = ids[0]
         for start in range(0, len(ids), self._network.chunk_tokens):
             chunk = ids[start : start + self._network.chunk_tokens]
             stored = self._ids[self._length : self._length + len(chunk)]
@@ -133,36 +194,14 @@ class Context:
             yield stored
 
     def _run(self, binding: onnxruntime.IOBinding, length: int) -> None:
-        last, total, drawn, best = self._number_views
-        last[0], total[0], drawn[0] = length - 1, length, self._draw()
-        try:
-            self._network.session.run_with_iobinding(binding)  # run options, even empty ones, cost 50 µs
-        except Exception as error:
-            raise translate(error, "the model cannot be run") from error
-        if not math.isfinite(best[0]):
-            raise IntegrityError("the model computed NaN or infinity; its weights are damaged")
+        self._last_view[0], self._total_view[0] = length - 1, length
+        self._network.run(binding)
         self._length = length
 
-    def _bind(self, token_ids: Ids, logits: Logits | None = None) -> onnxruntime.IOBinding:
-        """Bind the graph's inputs and its output: the chosen token, or with ``logits`` [1, T, V] those of every row.
 
-        A binding holds addresses, not arrays: each array must live as long as this context.
-        """
-        binding = self._network.session.io_binding()
-        rows = LAST if logits is None else self._positions[: token_ids.shape[1]]
-        inputs: dict[str, Array] = {**self._inputs, "input_ids": token_ids, "scored": rows}
-        outputs: dict[str, Array] = {"next_id": self._next[None], "best_scores": self._best}
-        if logits is not None:
-            outputs = {"logits": logits}
-        elif self.logits is not None:
-            outputs["logits"] = self.logits[None, None]
-        # The keys and values of new tokens are written into the cache in place.
-        outputs |= {f"present.{name}": cache for name, cache in self._caches.items()}
-        for name, array in inputs.items():
-            binding.bind_input(name, *_locate(array))
-        for name, array in outputs.items():
-            binding.bind_output(name, *_locate(array))
-        return binding
+def open_random(seed: int) -> Callable[[], float]:
+    """The random numbers of one text, one a choice."""
+    return Random(seed).random  # noqa: S311 - a text, not a secret
 
 
 def make_sampling_inputs(settings: GenerationSettings, *, vocab_size: int) -> dict[str, Array]:

@@ -33,20 +33,30 @@ class Network:
         self.session = _open_session(bundle.model_path, num_threads=num_threads)
         self.capacity: int = bundle.model["max_position_embeddings"]
         self.vocab_size: int = bundle.model["vocab_size"]
+        shapes = {value.name: value.shape for value in self.session.get_inputs()}
         self.caches: dict[str, tuple[int, ...]] = {
-            value.name.removeprefix("past."): tuple(value.shape)
-            for value in self.session.get_inputs()
-            if value.name.startswith("past.")
+            name.removeprefix("past."): tuple(shape[1:])
+            for name, shape in shapes.items()
+            if name.startswith("past.")
         }
+        """Of one text."""
+        self.takes_batches = len(shapes.get("uniform", ())) > 1
+        """Whether a call can read several texts; those of bundles up to version 2 cannot."""
         if not self._is_as_described(bundle.model):
             raise IncompatibleError(f"{bundle.model_path} has another shape than its description says")
         self.chunk_tokens = count_chunk_tokens(bundle.model)
+
+    def run(self, binding: onnxruntime.IOBinding) -> None:
+        try:
+            self.session.run_with_iobinding(binding)  # run options, even empty ones, cost 50 µs
+        except Exception as error:
+            raise translate(error, "the model cannot be run") from error
 
     def _is_as_described(self, model: Mapping[str, Any]) -> bool:
         heads, layers = model["num_attention_heads"], range(model["num_hidden_layers"])
         head_width = -(-(model["hidden_size"] // heads) // HEAD_MULTIPLE) * HEAD_MULTIPLE
         names = [f"{layer}.{kind}" for layer in layers for kind in ("key", "value")]
-        expected = dict.fromkeys(names, (1, heads, self.capacity, head_width))
+        expected = dict.fromkeys(names, (heads, self.capacity, head_width))
         logits_shape = self.session.get_outputs()[0].shape
         return self.caches == expected and logits_shape[-1] == self.vocab_size
 

@@ -7,17 +7,18 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from os import PathLike
 from pathlib import Path
-from random import Random
-from typing import Literal, Unpack
+from typing import Unpack
 
 import numpy as np
 
 from semilla.errors import IncompatibleError, InvalidConfigError, Mistake
+from semilla.runtime.batch import open_batches
 from semilla.runtime.bundle import Bundle, GenerationSettings, SettingChanges, read_bundle
-from semilla.runtime.context import GREEDY, Context, Ids, Logits
+from semilla.runtime.context import GREEDY, Arrays, Context, Ids, Logits, open_random
 from semilla.runtime.network import Network
 from semilla.runtime.pieces import PieceDecoder
-from semilla.tokenizer.tokenizer import END_ID, read_tokenizer
+from semilla.runtime.streams import TextStream
+from semilla.tokenizer.tokenizer import read_tokenizer
 
 
 def load(path: str | PathLike[str], *, num_threads: int = 1) -> Model:
@@ -68,14 +69,41 @@ class Model:
         Without ``seed`` a random one is drawn; the stream has it as ``seed``. With ``keeps_logits`` it also has the
         logits of its last token. Raises InvalidConfigError for settings out of range.
         """
+        stream = self._open_stream(prompt, seed, self.bundle.settings.change(**changes))
+        stream.read_from(self.open_context(stream.settings, seed=stream.seed, keeps_logits=keeps_logits))
+        return self._join(stream, prompt)
+
+    def stream_all(
+        self,
+        prompts: Sequence[str],
+        *,
+        seeds: Sequence[int | None],
+        num_threads: int = 1,
+        **changes: Unpack[SettingChanges],
+    ) -> Iterator[TextStream]:
+        """Generate several texts together, in several threads: one stream for each prompt and its seed, in order.
+
+        Each text is, in every bit, the one that ``stream`` gives for its seed. Reading one stream also writes the
+        others, whose pieces then wait. Raises what ``stream`` raises.
+        """
         settings = self.bundle.settings.change(**changes)
+        streams = [self._open_stream(*pair, settings) for pair in zip(prompts, seeds, strict=True)]
+        open_batches(self._network, settings, streams, num_threads=num_threads)
+        return map(self._join, streams, prompts)
+
+    def _open_stream(self, prompt: str, seed: int | None, settings: GenerationSettings) -> TextStream:
         seed = int.from_bytes(os.urandom(8)) >> 1 if seed is None else seed
         if not 0 <= seed < 2**63:
             mistake = Mistake("seed", seed, "must be 0 to 2**63 - 1")
             raise InvalidConfigError("no such seed:", mistakes=[mistake])
-        context = self.open_context(settings, seed=seed, keeps_logits=keeps_logits)
-        stream = TextStream(self, context, self.encode(prompt), settings=settings, seed=seed)
-        return stream.follow_space() if self.open_word(prompt) != prompt else stream
+        decoder = PieceDecoder(self.tokenizer, stop=settings.stop, texts=self._texts)
+        return TextStream(self.encode(prompt), decoder, settings=settings, seed=seed)
+
+    def _join(self, stream: TextStream, prompt: str) -> TextStream:
+        """The stream of a text that can be written right behind its prompt."""
+        if self.open_word(prompt) != prompt:
+            stream.follow_space()
+        return stream
 
     def encode(self, prompt: str) -> Ids:
         """Token ids of a prompt, after the ids that start a text.
@@ -100,84 +128,5 @@ class Model:
     def open_context(
         self, settings: GenerationSettings = GREEDY, *, seed: int = 0, keeps_logits: bool = False
     ) -> Context:
-        random = Random(seed)  # noqa: S311 - a text, not a secret
-        return Context(self._network, settings=settings, draw=random.random, keeps_logits=keeps_logits)
-
-    def open_decoder(self, stop: Sequence[str] = ()) -> PieceDecoder:
-        return PieceDecoder(self.tokenizer, stop=stop, texts=self._texts)
-
-
-class TextStream(Iterator[str]):
-    """The pieces of one text as they are generated.
-
-    ``token_ids`` are those generated so far. ``seed`` and ``settings`` reproduce the text. ``ended`` is None until the
-    text has ended; then it says why: ``itself`` (the model chose the end token), ``stop`` (a stop text), or ``limit``
-    (``max_tokens``). ``logits`` [vocabulary] are those that the last token was chosen from, before penalty and
-    temperature, if the stream keeps them; the next token overwrites them.
-    """
-
-    def __init__(
-        self, model: Model, context: Context, prompt_ids: Ids, *, settings: GenerationSettings, seed: int
-    ) -> None:
-        self.settings = settings
-        self.seed = seed
-        self.num_prompt_tokens = len(prompt_ids)
-        self.logits = context.logits
-        self.token_ids: list[int] = []
-        self.ended: Literal["itself", "stop", "limit"] | None = None
-        self._pieces = self._generate(model, context, prompt_ids)
-
-    @property
-    def ending(self) -> str:
-        """How the text ended, in words."""
-        limit = f"at the limit of {self.settings.max_tokens} tokens"
-        return {"itself": "by itself", "stop": "at a stop text", "limit": limit}.get(
-            self.ended or "", "not yet"
-        )
-
-    def __next__(self) -> str:
-        while not (text := next(self._pieces)):
-            pass
-        return text
-
-    def advance(self) -> str:
-        """Choose at most one more token, and return the text that it makes certain; often empty.
-
-        Raises StopIteration at the end of the text.
-        """
-        return next(self._pieces)
-
-    def follow_space(self) -> TextStream:
-        """Leave out the space at the beginning, because the prompt ends in it."""
-        self._pieces = _drop_space(self._pieces)
-        return self
-
-    def _generate(self, model: Model, context: Context, prompt_ids: Ids) -> Iterator[str]:
-        decoder = model.open_decoder(self.settings.stop)
-        # One loop with local names: code between two forward passes has left the processor's caches, so each call
-        # is measurable.
-        token_ids, push, advance = self.token_ids, decoder.push, context.advance
-        context.read(prompt_ids)
-        token = context.next_id
-        while token != END_ID:
-            token_ids.append(token)
-            yield push(token)
-            if decoder.is_stopped:
-                self.ended = "stop"
-                return
-            if len(token_ids) >= self.settings.max_tokens:
-                self.ended = "limit"
-                break
-            token = advance()
-        else:
-            self.ended = "itself"
-        if text := decoder.finish():
-            yield text
-
-
-def _drop_space(pieces: Iterator[str]) -> Iterator[str]:
-    for text in pieces:
-        yield text.removeprefix(" ")
-        if text:
-            break
-    yield from pieces
+        arrays = Arrays(self._network, settings)
+        return Context(arrays, draw=open_random(seed), keeps_logits=keeps_logits)

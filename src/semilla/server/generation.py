@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Literal
 
 import numpy as np
 
 from semilla.runtime.bundle import GenerationSettings
 from semilla.runtime.context import Logits
-from semilla.runtime.session import Model, TextStream
+from semilla.runtime.session import Model
+from semilla.runtime.streams import TextStream
 from semilla.tokenizer.tokenizer import BEGIN_ID, SPACE_MARK, UNKNOWN_ID, Tokenizer
 
 Finish = Literal["stop", "length"]
@@ -29,13 +32,6 @@ class Choice:
     num_logprobs: int | None = None
     echo: bool = False
     is_first: bool = True
-
-    def open(self, model: Model) -> TextStream:
-        wants_logits = self.num_logprobs is not None
-        return model.stream(
-            self.prompt, seed=self.seed, keeps_logits=wants_logits, **self.settings.list_changes()
-        )
-
 
 @dataclass(frozen=True)
 class TokenScore:
@@ -64,7 +60,7 @@ class Piece:
 
 
 class Texts(Iterator[Piece]):
-    """The pieces of all texts of a request, one text after the other, so that one KV cache is in use at a time.
+    """The pieces of all texts of a request, which are generated together; with log probabilities, one after another.
 
     Once ``limit_s`` seconds have passed since the first piece, the texts that are left end with finish ``length``.
     """
@@ -80,11 +76,37 @@ class Texts(Iterator[Piece]):
 
     def _write_all(self, choices: Sequence[Choice]) -> Iterator[Piece]:
         deadline_s = time.monotonic() + self._limit_s
-        for choice in choices:
-            stream = choice.open(self._model)
-            if choice.is_first:
-                self.num_prompt_tokens += stream.num_prompt_tokens
-            yield from _write(stream, choice, self._model.tokenizer, deadline_s=deadline_s)
+        wants_logits = choices[0].num_logprobs is not None  # of every token, which a batch does not keep
+        texts = (
+            self._start(choice, stream, deadline_s=deadline_s)
+            for choice, stream in zip(choices, self._open(choices, wants_logits=wants_logits), strict=True)
+        )
+        return chain.from_iterable(texts) if wants_logits else take_turns(texts)
+
+    def _open(self, choices: Sequence[Choice], *, wants_logits: bool) -> Iterator[TextStream]:
+        changes = choices[0].settings.list_changes()
+        if not wants_logits:
+            prompts, seeds = [choice.prompt for choice in choices], [choice.seed for choice in choices]
+            return self._model.stream_all(prompts, seeds=seeds, **changes)
+        return (
+            self._model.stream(choice.prompt, seed=choice.seed, keeps_logits=True, **changes)
+            for choice in choices
+        )
+
+    def _start(self, choice: Choice, stream: TextStream, *, deadline_s: float) -> Iterator[Piece]:
+        if choice.is_first:
+            self.num_prompt_tokens += stream.num_prompt_tokens
+        return _write(stream, choice, self._model.tokenizer, deadline_s=deadline_s)
+
+
+def take_turns(texts: Iterable[Iterator[Piece]]) -> Iterator[Piece]:
+    """Yield a piece of each text in turn until all have ended."""
+    going = deque(texts)
+    while going:
+        text = going.popleft()
+        if piece := next(text, None):
+            yield piece
+            going.append(text)
 
 
 def _write(stream: TextStream, choice: Choice, tokenizer: Tokenizer, *, deadline_s: float) -> Iterator[Piece]:

@@ -10,7 +10,7 @@ from semilla.escape import escape_controls
 from semilla.terminal.wrapping import LineWrapper
 
 if TYPE_CHECKING:
-    from semilla.runtime.session import TextStream
+    from semilla.runtime.streams import TextStream
 
 
 def show_text(stream: TextStream, *, prompt: str) -> None:

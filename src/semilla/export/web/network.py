@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from semilla.export.int8_graph import LARGEST_CODE, SYMMETRIC_ZERO, choose_block
+from semilla.export.int8_graph import LARGEST_CODE, SYMMETRIC_ZERO
 
 MATRICES = {
     r"model\.embed_tokens": "embedding",
@@ -46,11 +46,11 @@ class Pack:
     matrices: dict[str, dict[str, int]] = field(default_factory=dict)
     vectors: dict[str, dict[str, int]] = field(default_factory=dict)
 
-    def add_matrix(self, name: str, codes: Codes, scales: Floats) -> None:
-        """Add a matrix [rows, columns], with its scales [rows, blocks]."""
+    def add_matrix(self, name: str, codes: Codes, scales: Floats, *, block: int) -> None:
+        """Add a matrix [rows, columns], with its scales [rows, blocks] for ``block`` columns each."""
         rows, columns = codes.shape
         place = {"codes": sum(map(np.size, self.codes)), "scales": sum(map(np.size, self.floats))}
-        self.matrices[name] = {"rows": rows, "columns": columns, "block": choose_block(columns), **place}
+        self.matrices[name] = {"rows": rows, "columns": columns, "block": block, **place}
         self.codes.append(codes)
         self.floats.append(scales)
 
@@ -90,7 +90,7 @@ def pack_network(graph: bytes, model: Mapping[str, Any]) -> Pack:
             scales = tensors[name.removesuffix("codes") + "scales"]
             columns = _count_columns(known, tensors, model)
             codes = tensor.reshape(len(tensor), -1)[:, :columns].astype(np.int16) - SYMMETRIC_ZERO
-            pack.add_matrix(known, codes.astype(np.int8), scales)
+            pack.add_matrix(known, codes.astype(np.int8), scales, block=tensor.shape[-1])
         elif known := _rename(name, GAINS):
             pack.add_vector(known, tensor)
     return pack
