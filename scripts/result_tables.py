@@ -26,6 +26,7 @@ NAMES = {
 BOOKS = {"84": "84, English", "4650": "4650, French", "55752": "55752, Portuguese"}
 RUNTIMES = {
     "plain_c_float32": "plain C loop over float32 weights (`plain_loop.c`)",
+    "semilla_8": "`semilla`, eight texts together",
     "semilla": "`semilla`",
     "llama_cpp model-q8_0": "llama.cpp, Q8_0",
     "llama_cpp model-f32": "llama.cpp, F32",
@@ -157,6 +158,8 @@ def tabulate_device_speed() -> str:
     result = read_result("device/results")
     rows = []
     for name, label in RUNTIMES.items():
+        if name not in result["tokens_per_cpu_sec"]:
+            continue
         by_cpu = result["tokens_per_cpu_sec"][name]
         low, high = min(by_cpu["repetitions"]), max(by_cpu["repetitions"])
         wall = result["tokens_per_sec"][name]["median"]

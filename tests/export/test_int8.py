@@ -54,7 +54,9 @@ def test_every_shape_gives_the_logits_of_its_rounded_weights(
     rounded = read_int8_weights(build_int8_graph(draw_weights(model), model=model), model=model)
     expected = compute_reference(rounded, model, ids)
     network = open_network(tmp_path, changes)
-    assert np.abs(Context(Arrays(network, GREEDY)).compute_logits(ids) - expected).max() <= 5e-4 * expected.std()
+    assert (
+        np.abs(Context(Arrays(network, GREEDY)).compute_logits(ids) - expected).max() <= 5e-4 * expected.std()
+    )
     context = Context(Arrays(network, GREEDY))
     for start, end in [(0, 1), (1, 9), (9, 10), (10, 32)]:
         context.read(ids[start:end])

@@ -24,8 +24,8 @@ LARGEST_BATCH = 16
 """Beyond it, a token takes as long, and the KV caches leave the processor's caches."""
 CACHE_BYTES = 64 * 2**20
 """KV caches of all batches that are generated at a time, as far as each has more than one text."""
-TURN_STEPS = 8
-"""Passes of a batch in a thread before the threads meet, which takes as long as half a pass."""
+TURN_STEPS = 32
+"""Passes of a batch in a thread before the threads meet, which takes longer than a pass."""
 
 
 class Batch:

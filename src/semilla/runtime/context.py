@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
+from functools import cached_property
 from random import Random
 from typing import Any, TypeAlias
 
@@ -44,7 +45,9 @@ class Arrays:
         self.drawn = np.zeros(num_texts, np.float32)
         self.best = np.zeros((num_texts, 1, int(self.sampling["count"][0])), np.float32)
         # np.empty: memory is used page by page as rows are written, so a short text needs little of it.
-        self.caches = {name: np.empty((num_texts, *shape), np.float32) for name, shape in network.caches.items()}
+        self.caches = {
+            name: np.empty((num_texts, *shape), np.float32) for name, shape in network.caches.items()
+        }
 
     def take(self, start: int, end: int) -> Arrays:
         """The arrays of the texts from ``start`` to ``end``."""
@@ -75,7 +78,7 @@ class Arrays:
         }
         # The keys and values of new tokens are written into the cache in place.
         caches = {f"present.{name}": cache for name, cache in self.caches.items()}
-        chosen = {"next_id": self.next[:, None], "best_scores": self.best}
+        chosen: Mapping[str, Array] = {"next_id": self.next[:, None], "best_scores": self.best}
         for name, array in inputs.items():
             binding.bind_input(name, *_locate(array))
         for name, array in {**(chosen if outputs is None else outputs), **caches}.items():
@@ -101,15 +104,20 @@ class Context:
     ) -> None:
         self._network, self._arrays, self.draw = arrays.network, arrays, draw
         self.capacity, self._length = arrays.network.capacity, 0
-        self._ids = arrays.ids[0]
+        self._ids: Ids = arrays.ids[0]
         self.logits = np.zeros(self._network.vocab_size, np.float32) if keeps_logits else None
-        self._step = arrays.bind(arrays.next)
-        if self.logits is not None:
-            self._step.bind_output("logits", *_locate(self.logits[None, None]))
         # Memoryviews read and write single numbers in half the time of NumPy's indexing.
         self._id_view, self._next_view = _view(self._ids), _view(arrays.next)
         self._last_view, self._total_view = _view(arrays.last), _view(arrays.total)
         self._drawn_view, self._best_view = _view(arrays.drawn), _view(arrays.best)
+
+    @cached_property
+    def _step(self) -> onnxruntime.IOBinding:
+        """What reads the next token; a batch has a binding of its own."""
+        binding = self._arrays.bind(self._arrays.next)
+        if self.logits is not None:
+            binding.bind_output("logits", *_locate(self.logits[None, None]))
+        return binding
 
     @property
     def token_ids(self) -> Ids:

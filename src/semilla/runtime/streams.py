@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Literal
 
 from semilla.runtime.bundle import GenerationSettings
-from semilla.runtime.context import Context, Ids
+from semilla.runtime.context import Context, Ids, Logits
 from semilla.runtime.pieces import PieceDecoder
 from semilla.tokenizer.tokenizer import END_ID
 
@@ -28,7 +28,7 @@ class TextStream(Iterator[str]):
         self.settings = settings
         self.seed = seed
         self.prompt_ids = prompt_ids
-        self.logits = None
+        self.logits: Logits | None = None
         self.token_ids: list[int] = []
         self.ended: Literal["itself", "stop", "limit"] | None = None
         self._decoder = decoder

@@ -33,6 +33,7 @@ class Choice:
     echo: bool = False
     is_first: bool = True
 
+
 @dataclass(frozen=True)
 class TokenScore:
     """A token with its log probability, and those of the likeliest tokens, most likely first."""
