@@ -7,6 +7,7 @@ all else is computed per text, so a text does not depend on those beside it.
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from math import prod
@@ -24,8 +25,8 @@ LARGEST_BATCH = 16
 """Beyond it, a token takes as long, and the KV caches leave the processor's caches."""
 CACHE_BYTES = 64 * 2**20
 """KV caches of all batches that are generated at a time, as far as each has more than one text."""
-TURN_STEPS = 32
-"""Passes of a batch in a thread before the threads meet, which takes longer than a pass."""
+TURN_S = 0.01
+"""How long the threads work before they meet, which takes a hundredth of it."""
 
 
 class Batch:
@@ -42,12 +43,12 @@ class Batch:
         self._waiting = deque(streams)
         self._prompt, self._prompt_ids = Context(Arrays(network, settings)), np.array([])
 
-    def advance(self) -> None:
-        """Choose a token for each text that there is a place for."""
+    def advance(self) -> bool:
+        """Choose a token for each text that there is a place for; return whether any text goes on."""
         while self._waiting and len(self._active) < len(self._places):
             self._admit(self._waiting.popleft())
         if not self._active:
-            return
+            return False
         active, arrays = self._active, self._arrays
         arrays.total[0] = max([place.place() for place in self._places[: len(active)]])
         self._network.run(self._bind(len(active)))
@@ -59,6 +60,7 @@ class Batch:
             stream.push(tokens[number])
             if stream.ended:
                 self._remove(number)
+        return bool(self._active or self._waiting)
 
     def _admit(self, stream: TextStream) -> None:
         """Give a text the next place. Its prompt is read, unless the last text had the same."""
@@ -99,20 +101,21 @@ def open_batches(
     batches = [
         Batch(network, settings, streams[start::num_batches], largest=largest) for start in range(num_batches)
     ]
-    advance = batches[0].advance if num_batches == 1 else _open_threads(batches)
+    advance: Callable[[], object] = batches[0].advance if num_batches == 1 else _open_threads(batches)
     for stream in streams:
         stream.wait_for(advance)
 
 
-def _open_threads(batches: Sequence[Batch]) -> Callable[[], None]:
+def _open_threads(batches: Sequence[Batch]) -> Callable[[], object]:
     """A function that lets every batch take a turn in a thread of its own."""
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - one text needs no threads
 
     pool = ThreadPoolExecutor(len(batches), thread_name_prefix="generation")
 
     def take_turn(batch: Batch) -> None:
-        for _ in range(TURN_STEPS):
-            batch.advance()
+        end_s = time.monotonic() + TURN_S
+        while batch.advance() and time.monotonic() < end_s:
+            pass
 
     def advance() -> None:
         for _ in pool.map(take_turn, batches):

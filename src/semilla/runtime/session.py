@@ -84,7 +84,7 @@ class Model:
         """Generate several texts together, in several threads: one stream for each prompt and its seed, in order.
 
         Each text is, in every bit, the one that ``stream`` gives for its seed. Reading one stream also writes the
-        others, whose pieces then wait. Raises what ``stream`` raises.
+        others, whose pieces then wait, so one thread must read them all. Raises what ``stream`` raises.
         """
         settings = self.bundle.settings.change(**changes)
         streams = [self._open_stream(*pair, settings) for pair in zip(prompts, seeds, strict=True)]

@@ -64,7 +64,7 @@ class TextStream(Iterator[str]):
         self.logits = context.logits
         self._pieces = self._generate(context)
 
-    def wait_for(self, advance: Callable[[], None]) -> None:
+    def wait_for(self, advance: Callable[[], object]) -> None:
         """Have the tokens pushed by a batch, which ``advance`` lets choose one for each text that it has room for."""
         self._pieces = self._wait(advance)
 
@@ -82,7 +82,7 @@ class TextStream(Iterator[str]):
         while not self.ended:
             yield decode(advance())
 
-    def _wait(self, advance: Callable[[], None]) -> Iterator[str]:
+    def _wait(self, advance: Callable[[], object]) -> Iterator[str]:
         while self._written or not self.ended:
             if not self._written:
                 advance()
