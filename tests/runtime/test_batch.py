@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -65,10 +66,10 @@ def test_a_pass_serves_all_texts(model: Model, monkeypatch: pytest.MonkeyPatch) 
     """The graph runs once a token, not once a token and text; a common prompt is read once."""
     num_runs, run = 0, Network.run
 
-    def count(network: Network, binding: object) -> None:
+    def count(network: Network, binding: Any) -> None:
         nonlocal num_runs
         num_runs += 1
-        run(network, binding)  # type: ignore[arg-type]
+        run(network, binding)
 
     monkeypatch.setattr(Network, "run", count)
     streams = list(model.stream_all(["Once upon"] * 8, seeds=range(8), max_tokens=12))
@@ -81,9 +82,12 @@ def test_a_pass_serves_all_texts(model: Model, monkeypatch: pytest.MonkeyPatch) 
 def test_memory_is_bounded(model: Model, monkeypatch: pytest.MonkeyPatch, num_threads: int) -> None:
     """Batches have as many places as their KV caches may take, and one at least."""
     places: list[int] = []
-    monkeypatch.setattr(
-        batch, "Batch", lambda *_, largest: places.append(largest) or type("Idle", (), {"advance": None})
-    )
+
+    def note(*_: object, largest: int) -> object:
+        places.append(largest)
+        return SimpleNamespace(advance=None)
+
+    monkeypatch.setattr(batch, "Batch", note)
     cache_bytes = 2 * 2 * 32 * 4 * 16 * 4  # two layers, keys and values, 32 tokens, four heads padded to 16
     for cache_bytes_allowed in (0, 6 * cache_bytes, 2**40):
         monkeypatch.setattr(batch, "CACHE_BYTES", cache_bytes_allowed)
