@@ -3,12 +3,16 @@
     python benchmarks/large_text.py make BOOKS 100 text.txt
     python benchmarks/large_text.py read FILE
     python benchmarks/large_text.py measure text.txt RUN
+    python benchmarks/large_text.py run text.txt RUN
     python benchmarks/large_text.py train text.txt RUN [--steps 200] [--shapes 4x256 5x512] [--full] [--output FILE]
 
 BOOKS is a folder of texts, of which paragraphs are drawn; every seventh word is replaced. The memory of all
 processes is read every tenth of a second, on Linux.
 
 ``read`` reads a file of any format that is read in pieces, without cleaning it.
+
+``run`` starts ``semilla run``, prints a line for each part of it, and ends it at the first step of
+the training. Pages that processes share count once. ``measure`` makes the same steps in this process.
 
 ``train`` makes the first steps of networks of some shapes, layers x width, after the phases before training if RUN does
 not have their results. For each it prints tokens per second, what the cost model of ``semilla plan`` predicts with the
@@ -24,6 +28,8 @@ import os
 import random
 import re
 import statistics
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -82,9 +88,11 @@ def make_text(books: Path, size_mb: int, path: Path) -> None:
 
 
 class MemoryWatch:
-    """Resident memory in MiB: of all processes together now, its peak, and that of the largest one."""
+    """Resident memory in MiB: of a process and its children together now, its peak, and that of the largest one."""
 
-    def __init__(self) -> None:
+    def __init__(self, process: int | None = None, read_mb: Callable[[int], float] | None = None) -> None:
+        self._process = process or os.getpid()
+        self._read_mb = read_mb or _read_resident_mb
         self.total_mb = self.largest_mb = self.total_now_mb = 0.0
         self.own_s = 0.0
         """Processor seconds of the watch itself, which are many where the machine is busy."""
@@ -96,7 +104,7 @@ class MemoryWatch:
 
     def _watch(self) -> None:
         while not self._is_over:
-            sizes = list(filter(None, map(_read_resident_mb, _list_processes())))
+            sizes = list(filter(None, map(self._read_mb, _list_processes(self._process))))
             self.total_now_mb = sum(sizes)
             self.total_mb = max(self.total_mb, self.total_now_mb)
             self.largest_mb = max(self.largest_mb, *sizes, 0.0)
@@ -104,8 +112,8 @@ class MemoryWatch:
             time.sleep(POLL_S)
 
 
-def _list_processes() -> list[int]:
-    """List this process and everything that it started."""
+def _list_processes(process: int) -> list[int]:
+    """List a process and everything that it started."""
     parents = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -114,7 +122,7 @@ def _list_processes() -> list[int]:
             except OSError:  # it ended meanwhile
                 continue
             parents[int(entry.name)] = int(fields[1])
-    found = [os.getpid()]
+    found = [process]
     for one in found:
         found += [child for child, parent in parents.items() if parent == one]
     return found
@@ -126,6 +134,16 @@ def _read_resident_mb(process: int) -> float:
     except OSError:
         return 0.0
     match = re.search(r"VmRSS:\s+(\d+)", status)
+    return int(match[1]) / 1024 if match else 0.0
+
+
+def _read_own_share_mb(process: int) -> float:
+    """Resident memory, of shared pages the process's share (PSS)."""
+    try:
+        rollup = Path(f"/proc/{process}/smaps_rollup").read_text()
+    except OSError:
+        return 0.0
+    match = re.search(r"\nPss:\s+(\d+)", rollup)
     return int(match[1]) / 1024 if match else 0.0
 
 
@@ -153,6 +171,50 @@ def measure(source: Path, output: Path, config: PipelineConfiguration) -> None:
             f"{name}: {seconds:.1f} processor s, {seconds / size_mb:.3f} s/MB, {watch.total_mb:,.0f} MB in all "
             f"processes, {watch.largest_mb:,.0f} MB in the largest"
         )
+
+
+def run(text: Path, output: Path) -> None:
+    """Start a run, and print what each part of it takes up to the first step."""
+    words = [
+        "--progress",
+        "json",
+        "--corpus-source",
+        str(text),
+        "--output-dir",
+        str(output),
+        "--num-epochs",
+        "1",
+    ]
+    size_mb, began_s, part = text.stat().st_size / MIB, 0.0, ""
+    with subprocess.Popen([sys.executable, "-m", "semilla", "run", *words], stdout=subprocess.PIPE) as child:
+        watch = MemoryWatch(child.pid, _read_own_share_mb)
+        for line in child.stdout or ():
+            event = json.loads(line)
+            following = part
+            if event["event"] == "phase_started":  # a large text is encoded before the training is loaded
+                following = "encode" if event["phase"] == "model_training" else event["phase"]
+            elif str(event.get("text", "")).startswith("reading the text and building"):
+                following = "before the first step"
+            is_over = event["event"] in {"step_done", "run_stopped"}
+            if following != part or is_over:
+                seconds = _read_processor_s(child.pid)
+                if part:
+                    print(
+                        f"{part}: {seconds - began_s:.1f} processor s, {(seconds - began_s) / size_mb:.3f} s/MB, "
+                        f"{watch.total_mb:,.0f} MB in all processes, {watch.largest_mb:,.0f} MB in the largest",
+                        flush=True,
+                    )
+                part, began_s, watch.total_mb, watch.largest_mb = following, seconds, 0.0, 0.0
+            if is_over:
+                child.terminate()
+                break
+        watch.stop()
+
+
+def _read_processor_s(process: int) -> float:
+    """Processor seconds of a process and of its children that have ended."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
 def read(path: Path) -> None:
@@ -268,7 +330,8 @@ def main() -> None:
     trainer.add_argument("--shapes", nargs="+", default=["2x128", "4x256", "8x384", "5x512"])
     trainer.add_argument("--full", action="store_true")
     trainer.add_argument("--output", type=Path)
-    for one in (measurer, trainer):
+    runner = commands.add_parser("run")
+    for one in (measurer, trainer, runner):
         one.add_argument("text", type=Path)
         one.add_argument("output_directory", metavar="run", type=Path)
     arguments = parser.parse_args()
@@ -276,6 +339,8 @@ def main() -> None:
         make_text(arguments.books, arguments.size_mb, arguments.text)
     elif arguments.command == "read":
         read(arguments.file)
+    elif arguments.command == "run":
+        run(arguments.text, arguments.output_directory)
     elif arguments.command == "measure":
         source, output = arguments.text, arguments.output_directory
         measure(
