@@ -17,7 +17,7 @@ from semilla.stories import OPENINGS, SampleDocument, generate_corpus, list_open
 from semilla.stories.documents import choose_grade
 from semilla.stories.stories import load_library, tell_story
 
-RECORDED_SHA256 = "e8a364aadbe72005df028d5abc5afffa64f8f9b3046008f4f8e3bec9d7b8e07e"
+RECORDED_SHA256 = "37dd24ae64aa0c45435508979228cb85db46f62aa3d4f1dc220f30ff958d70a3"
 """Of seed 0 at 20,000 bytes. Update it only when material or engine were changed on purpose."""
 
 SENTENCE_END = re.compile(r'(?<=[.!?])["»]?\s+(?=[A-ZÁÉÍÓÚÑ"«¿¡—])')

@@ -75,7 +75,7 @@ muerto; mover: pres1s muevo; nevar: pres3s nieva; oír: pres1s oigo, pres3s oye,
 oirá, part oído, subj3s oiga; pedir: pres3s pide; pensar: imper2s piensa; perder: pres1s pierdo; poder: pres3s
 puede, pret3s pudo, fut1p podremos, ger pudiendo; poner: pres1s pongo, pret1p pusimos, imper2s pon, part puesto,
 cond3s pondría; querer: pres3s quiere, pret3s quiso, fut3s querrá; recordar: pres2s recuerdas; regar: pres3s
-riega, pret1s regué; reír: pres3s ríe, pret3s rió, ger riendo, part reído, fut3s reirá; repetir: pres3s repite,
+riega, pret1s regué; reír: pres3s ríe, pret3s rio, ger riendo, part reído, fut3s reirá; repetir: pres3s repite,
 ger repitiendo; resolver: part resuelto; rodar: pres3s rueda; romper: part roto; saber: pres1s sé, subj3s sepa,
 pret3p supieron, fut2s sabrás; salir: pres1s salgo, fut3s saldrá, imper2s sal; seguir: pres1s sigo, pres3s
 sigue, pret3s siguió, subj3s siga; sentar: pres3s sienta; sentir: pret3s sintió, ger sintiendo; ser: pres3s es,
