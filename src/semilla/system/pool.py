@@ -50,5 +50,5 @@ def compute_in_order(
         for process in busy:
             yield process.receive()
     finally:
-        for process in processes:
-            process.kill()
+        for one in processes:
+            one.kill()
