@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from semilla.system import interrupts
-from semilla.system.connection import AnsweringProcess
+from semilla.system.connection import AnsweringProcess, can_share_memory
 
 Setup = TypeVar("Setup")
 Request = TypeVar("Request")
@@ -27,7 +26,7 @@ def compute_in_order(
     With one process, and on Windows, this process computes. Every process has one request at a time, so memory is
     bounded. Raises like ``AnsweringProcess.receive``.
     """
-    if num_processes == 1 or sys.platform == "win32":
+    if num_processes == 1 or not can_share_memory():
         function = make(setup)
         for request in requests:
             interrupts.check()
