@@ -11,6 +11,7 @@ from tiny_bundle import write_tiny_bundle
 from semilla import cli
 from semilla.escape import escape_controls
 from semilla.records import files
+from semilla.runtime import session
 from semilla.runtime.session import load
 
 MAX_TOKENS = 12
@@ -37,6 +38,21 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def generate(bundle_dir: Path, *words: str) -> int:
     options = ["--seed", "5", "--max-tokens", str(MAX_TOKENS), "-m", str(bundle_dir)]
     return cli.main(["generate", "Había", *options, *words])
+
+
+@pytest.mark.parametrize("words", [[], ["--portable"]])
+def test_portable_opens_a_portable_model(
+    bundle_dir: Path, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def open_model(path: Path, *, portable: bool) -> session.Model:
+        asked.append(portable)
+        return load(path, portable=portable)
+
+    monkeypatch.setattr(session, "load", open_model)
+    assert generate(bundle_dir, *words) == 0
+    assert asked == [bool(words)]
 
 
 def show(text: str) -> str:

@@ -16,7 +16,6 @@ from reference_decoder import compute_reference, draw_ids
 from tiny_bundle import describe_model, draw_weights, write_tiny_bundle
 
 from semilla.errors import IncompatibleError, IntegrityError
-from semilla.export import int8_graph
 from semilla.export.int8_graph import build_int8_graph, choose_block, dequantize, quantize, read_int8_weights
 from semilla.runtime.bundle import read_bundle
 from semilla.runtime.context import GREEDY, Arrays, Context
@@ -34,26 +33,23 @@ SHAPES: list[dict[str, Any]] = [
 ]
 
 
-def open_network(directory: Path, changes: dict[str, Any]) -> Network:
+def open_network(directory: Path, changes: dict[str, Any], *, portable: bool = False) -> Network:
     """A network of random weights. The tokenizer plays no part, so any vocabulary will do."""
     model = describe_model(**changes)
     bundle = read_bundle(write_tiny_bundle(directory))
     (directory / "model.onnx").write_bytes(build_int8_graph(draw_weights(model), model=model))
     object.__setattr__(bundle, "model", model)
-    return Network(bundle)
+    return Network(bundle, portable=portable)
 
 
 @pytest.mark.parametrize("changes", SHAPES)
-def test_every_shape_gives_the_logits_of_its_rounded_weights(
-    changes: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With products in float32, logits equal the textbook formulas at every position, however the text is split."""
-    monkeypatch.setattr(int8_graph, "INTEGER_PRODUCTS", 0)
+def test_every_shape_gives_the_logits_of_its_rounded_weights(changes: dict[str, Any], tmp_path: Path) -> None:
+    """Products of a portable network are in float32: logits equal the textbook formulas, however the text is split."""
     model = describe_model(**changes)
     ids = draw_ids(model)
     rounded = read_int8_weights(build_int8_graph(draw_weights(model), model=model), model=model)
     expected = compute_reference(rounded, model, ids)
-    network = open_network(tmp_path, changes)
+    network = open_network(tmp_path, changes, portable=True)
     assert (
         np.abs(Context(Arrays(network, GREEDY)).compute_logits(ids) - expected).max() <= 5e-4 * expected.std()
     )

@@ -78,6 +78,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the same seed gives the same text on the same kind of processor (default: random)",
     )
     parser.add_argument(
+        "--portable",
+        action="store_true",
+        help="compute in float32: the same seed gives the same text on other processors too, ten times slower",
+    )
+    parser.add_argument(
         "--stop",
         action="append",
         type=read_stop,
@@ -111,7 +116,7 @@ def run(arguments: argparse.Namespace) -> int:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from semilla.runtime.session import load  # noqa: PLC0415 - not needed for --help and mistakes
 
-    model = load(arguments.model)
+    model = load(arguments.model, portable=arguments.portable)
     loaded_s = time.perf_counter()
     if arguments.interactive:
         from semilla.terminal.conversation import Conversation  # noqa: PLC0415 - not needed for one text

@@ -92,11 +92,12 @@ def open_batches(
 ) -> None:
     """Have ``streams`` generated in batches, one in each thread, whenever one of them is read.
 
-    The graph of an earlier Semilla reads one text at a time, so there a batch has a single place.
+    The graph of an earlier Semilla reads one text at a time, so there a batch has a single place. So it has in a portable
+    network, whose products may have other bits in a batch.
     """
     num_batches = max(1, min(num_threads, len(streams)))
     cache_bytes = 4 * sum(map(prod, network.caches.values()))
-    largest = LARGEST_BATCH if network.takes_batches else 1
+    largest = LARGEST_BATCH if network.takes_batches and not network.portable else 1
     largest = max(1, min(largest, CACHE_BYTES // (num_batches * cache_bytes)))
     batches = [
         Batch(network, settings, streams[start::num_batches], largest=largest) for start in range(num_batches)

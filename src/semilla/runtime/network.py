@@ -23,14 +23,18 @@ HEAD_MULTIPLE = 16
 """The fused attention takes head widths that are a multiple of this; others are padded with zeros."""
 
 
+ACCURACY_LEVEL = b"accuracy_level\x18"
+"""An attribute's name in the file, and the tag of its number: 4 allows products of integers, 1 is float32."""
+
+
 class Network:
     """An inference session and the shapes of the arrays bound to it. Threads may share it.
 
     Raises IncompatibleError unless the graph has the inputs and outputs that the description says.
     """
 
-    def __init__(self, bundle: Bundle, *, num_threads: int = 1) -> None:
-        self.session = _open_session(bundle.model_path, num_threads=num_threads)
+    def __init__(self, bundle: Bundle, *, num_threads: int = 1, portable: bool = False) -> None:
+        self.session = _open_session(bundle.model_path, num_threads=num_threads, portable=portable)
         self.capacity: int = bundle.model["max_position_embeddings"]
         self.vocab_size: int = bundle.model["vocab_size"]
         shapes = {value.name: value.shape for value in self.session.get_inputs()}
@@ -40,6 +44,7 @@ class Network:
             if name.startswith("past.")
         }
         """Of one text."""
+        self.portable = portable
         self.takes_batches = len(shapes.get("uniform", ())) > 1
         """Whether a call can read several texts; those of bundles up to version 2 cannot."""
         if not self._is_as_described(bundle.model):
@@ -66,8 +71,12 @@ def count_chunk_tokens(model: Mapping[str, Any]) -> int:
     return max(1, int(SCORE_BYTES // (4 * model["num_attention_heads"] * model["max_position_embeddings"])))
 
 
-def _open_session(path: Path, *, num_threads: int) -> onnxruntime.InferenceSession:
-    """Open with default memory options: arena and memory patterns change neither speed nor memory here."""
+def _open_session(path: Path, *, num_threads: int, portable: bool) -> onnxruntime.InferenceSession:
+    """Open with default memory options: arena and memory patterns change neither speed nor memory here.
+
+    A ``portable`` session does not round activations to 8 bits, which enlarges the last bits that differ between
+    processors, and which processors without integer kernels do not do.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = num_threads
     options.inter_op_num_threads = 1
@@ -75,8 +84,11 @@ def _open_session(path: Path, *, num_threads: int) -> onnxruntime.InferenceSessi
     options.log_severity_level = 4
     check_operators(path)
     try:
-        # By path: given as bytes, the file would be in memory twice while it is read.
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        # By path: given as bytes, the file is in memory twice while it is read.
+        model: str | bytes = str(path)
+        if portable:
+            model = path.read_bytes().replace(ACCURACY_LEVEL + b"\x04", ACCURACY_LEVEL + b"\x01")
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:
         raise translate(error, f"{path} cannot be loaded") from error
 

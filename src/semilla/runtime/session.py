@@ -21,25 +21,28 @@ from semilla.runtime.streams import TextStream
 from semilla.tokenizer.tokenizer import read_tokenizer
 
 
-def load(path: str | PathLike[str], *, num_threads: int = 1) -> Model:
+def load(path: str | PathLike[str], *, num_threads: int = 1, portable: bool = False) -> Model:
     """Load the model of a bundle, or of a run's output directory.
+
+    A ``portable`` one computes in float32 throughout. It takes about ten times as long, and the same seed gives the
+    same text on other kinds of processors too.
 
     Raises the errors of ``semilla.runtime.bundle.read_bundle``, and IncompatibleError when the files do not belong
     together.
     """
-    return Model(read_bundle(Path(path).expanduser()), num_threads=num_threads)
+    return Model(read_bundle(Path(path).expanduser()), num_threads=num_threads, portable=portable)
 
 
 class Model:
     """Generates text. Streams share no mutable state, so several threads may each read one at the same time."""
 
-    def __init__(self, bundle: Bundle, *, num_threads: int = 1) -> None:
+    def __init__(self, bundle: Bundle, *, num_threads: int = 1, portable: bool = False) -> None:
         self.bundle = bundle
         self.tokenizer = read_tokenizer(bundle.tokenizer_path)
         found, expected = self.tokenizer.vocab_size, bundle.model["vocab_size"]
         if found != expected:
             raise IncompatibleError(f"the tokenizer has {found} pieces, the model {expected}")
-        self._network = Network(bundle, num_threads=num_threads)
+        self._network = Network(bundle, num_threads=num_threads, portable=portable)
         self._texts: dict[int, str] = {}
 
     @property
@@ -52,7 +55,7 @@ class Model:
     ) -> str:
         """Continue ``prompt``, without repeating it, or start a paragraph.
 
-        The same seed gives the same text, on the same kind of processor.
+        The same seed gives the same text, on the same kind of processor unless the model is portable.
         """
         return "".join(self.stream(prompt, seed=seed, **changes))
 
