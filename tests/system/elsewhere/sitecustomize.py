@@ -33,6 +33,8 @@ NOT_ON_WINDOWS = {
     },
     "signal": {"SIGHUP", "SIGKILL", "SIGCONT", "SIGSTOP", "SIGALRM", "SIGUSR1", "SIGQUIT"},
 }  # fmt: skip
+LIBRARY = {"pathlib", "pathlib._local", "io", "os", "tempfile", "shutil"}
+"""Modules that open a file for the one that calls them."""
 RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?$")
 FORBIDDEN = re.compile(r'[<>:"|?*\\\x00-\x1f]|[. ]$')
 
@@ -147,7 +149,7 @@ def _access(path: Any, mode: int) -> bool:
 
 def _find_importer(frame: Any) -> str:
     """The package of the code that opened a file, behind the standard library's own frames."""
-    while frame and frame.f_globals.get("__name__") in {"pathlib", "io", "os", "tempfile", "shutil"}:
+    while frame and frame.f_globals.get("__name__") in LIBRARY:
         frame = frame.f_back
     return _name_package(frame.f_globals) if frame else ""
 
