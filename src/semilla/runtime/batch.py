@@ -92,8 +92,8 @@ def open_batches(
 ) -> None:
     """Have ``streams`` generated in batches, one in each thread, whenever one of them is read.
 
-    A batch has a single place in the graph of an earlier Semilla, which reads one text at a time, and in a portable network,
-    whose products may have other bits in a batch.
+    A batch has a single place in the graph of an earlier Semilla, which reads one text at a time, and in a portable
+    network, whose products may have other bits in a batch.
     """
     num_batches = max(1, min(num_threads, len(streams)))
     cache_bytes = 4 * sum(map(prod, network.caches.values()))
