@@ -26,21 +26,13 @@ from semilla.configuration.schema import PipelineConfiguration
 from semilla.corpus.manifest import Document, read_documents
 from semilla.corpus.prompts import find_prompts
 from semilla.corpus.tokenizer_files import find_tokenizer
-from semilla.evaluation.minimal_pairs import (
-    PROBE_PAIRS,
-    SEED,
-    accept_new,
-    make_score,
-    measure_coverage,
-    measure_grammar,
-    prefer_right,
-)
+from semilla.evaluation.copying import measure_copying
+from semilla.evaluation.minimal_pairs import make_score, measure_grammar, prefer_right
+from semilla.evaluation.pair_selection import PROBE_PAIRS, SEED, accept_new, measure_coverage
 from semilla.evaluation.text_metrics import (
-    measure_copying,
     measure_language_share,
     measure_repetition,
     measure_usual_repetition,
-    spell_ids,
 )
 from semilla.evaluation.texts import SAMPLE_TOKENS, draw_texts
 from semilla.export.bundle import write_bundle
@@ -190,13 +182,13 @@ def measure_samples(
         provenance={"documents": []},
         languages=list(dict.fromkeys(document.language for document in documents)),
     )
-    writer, training_text = load(bundle), spell_ids(stream)
+    writer = load(bundle)
     found: dict[str, Any] = {"usual_repetition_p95": measure_usual_repetition(stream, length=SAMPLE_TOKENS)}
     for language, openings in find_prompts(documents, tokenizer, per_language=num_samples).items():
         samples = draw_texts(writer, openings, language=language, seed=0, max_tokens=SAMPLE_TOKENS)
         texts = [sample.text for sample in samples]
         encoded = [tokenizer.encode(text).tolist() for text in texts]
-        copies = [measure_copying(ids, training_text) for ids in encoded[:100]]
+        copies = measure_copying(encoded[:100], stream)
         found[language] = {
             "num_samples": len(texts),
             "mean_tokens": statistics.fmean(map(len, encoded)),

@@ -32,7 +32,7 @@ from semilla.corpus.manifest import Document, read_documents
 from semilla.corpus.prompts import find_prompts
 from semilla.corpus.tokenizer_files import find_tokenizer
 from semilla.evaluation.coherence import assess_coherence
-from semilla.evaluation.text_metrics import measure_copying, spell_ids
+from semilla.evaluation.copying import measure_copying
 from semilla.evaluation.texts import ENDING_TOKENS, draw_texts
 from semilla.evaluation.words import list_known_words, measure_invention
 from semilla.export.bundle import write_bundle
@@ -45,7 +45,7 @@ from semilla.stories.reader import read_story
 from semilla.stories.sentences import split_sentences
 from semilla.stories.stories import load_library
 from semilla.stories.terms import LANGUAGES, Language
-from semilla.tokenizer.tokenizer import BEGIN_ID, END_ID, Tokenizer, read_tokenizer
+from semilla.tokenizer.tokenizer import BEGIN_ID, END_ID, Tokenizer, Tokens, read_tokenizer
 from semilla.training.data import build_data, find_start_id
 from semilla.training.state import build_state
 
@@ -82,13 +82,12 @@ def main() -> None:
         "bigram": write_bigram_texts(stream, tokenizer, held_out),
         "untrained": write_untrained(run, config, documents, tokenizer, openings),
     }
-    spelled = spell_ids(stream)
     results = {
         **describe_machine(),
         "configuration": config.flatten(),
         "writers": {
             name: {
-                language: measure_texts(found, language, known=known, tokenizer=tokenizer, spelled=spelled)
+                language: measure_texts(found, language, known=known, tokenizer=tokenizer, stream=stream)
                 for language, found in texts.items()
             }
             for name, texts in writers.items()
@@ -193,7 +192,7 @@ def write_untrained(
 
 
 def measure_texts(
-    samples: Sequence[Sample], language: Language, *, known: set[str], tokenizer: Tokenizer, spelled: str
+    samples: Sequence[Sample], language: Language, *, known: set[str], tokenizer: Tokenizer, stream: Tokens
 ) -> dict[str, Any]:
     """Every figure of one writer's texts in a language; shares are of texts, or of words."""
     coherence = assess_coherence({language: samples})[language]
@@ -214,7 +213,7 @@ def measure_texts(
         "plots_told": math.exp(-sum(n / len(samples) * math.log(n / len(samples)) for n in plots.values())),
         "distinct_texts": len({one.whole for one in samples}),
         "median_tokens": statistics.median(map(len, encoded)),
-        "copying_median": statistics.median(measure_copying(ids, spelled) for ids in encoded),
+        "copying_median": statistics.median(measure_copying(encoded, stream)),
     }
 
 

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from semilla.configuration.schema import ModelArchitecture
-from semilla.corpus.manifest import Document
+from semilla.configuration.schema import ModelArchitecture, PipelineConfiguration
+from semilla.corpus.manifest import Document, read_documents
 from semilla.evaluation import minimal_pairs as grammar
+from semilla.evaluation import pair_selection
 from semilla.evaluation.minimal_pairs import (
-    accept_new,
     compute_wilson_interval,
-    measure_coverage,
     measure_grammar,
     prefer_right,
     score_sentences,
 )
+from semilla.evaluation.pair_selection import accept_new, measure_coverage
+from semilla.events import silent
 from semilla.model.transformer import Transformer, initialize_weights
+from semilla.pipeline.phases import corpus_download
 from semilla.stories import generate_corpus
 from semilla.stories.minimal_pairs import MinimalPair
 from semilla.stories.terms import LANGUAGES, Language
+from semilla.system.pool import compute_meanwhile
 from semilla.tokenizer.tokenizer import NEWLINE_ID
 
 PAIRS = [
@@ -106,13 +110,17 @@ def test_an_untrained_network_prefers_nothing(model: Transformer) -> None:
     assert 0.4 < np.mean(preferred) < 0.6
 
 
+def select(documents: list[Document]) -> list[pair_selection.Selection]:
+    return [pair_selection.select_pairs(documents, language) for language in LANGUAGES]
+
+
 def test_a_text_without_the_words_is_reported_and_not_measured(model: Transformer) -> None:
     """A language whose words are unknown gets a remark and no figure; other languages get neither."""
     documents = [
         Document("Emma", "en", "x", ("It is a truth universally acknowledged. " * 9,), ("Yes.",)),
         Document("Candide", "fr", "x", ("Il y avait en Westphalie un château. " * 9,), ("Oui.",)),
     ]
-    results, remarks = grammar.assess_grammar(model, None, documents)  # type: ignore[arg-type]
+    results, remarks = grammar.assess_grammar(model, None, select(documents))  # type: ignore[arg-type]
     assert results == {}
     assert len(remarks) == 1
     assert "No minimal pairs in en" in remarks[0]
@@ -129,20 +137,30 @@ def test_a_phenomenon_with_too_few_pairs_is_named_and_not_measured(
         pairs = [*numbers[:per_phenomenon], *gender[:per_phenomenon]]
         return [pair for pair in pairs if accept(pair)]
 
-    monkeypatch.setattr(grammar, "make_pairs", make_pairs)
+    monkeypatch.setattr(pair_selection, "make_pairs", make_pairs)
     monkeypatch.setattr(grammar, "make_score", lambda model, tokenizer: score_length)
     words = f"La niña, el niñas, {', '.join(map(str, range(60)))}."
     documents = [Document("Cuento", "es", "x", (words,), ("Sí.",))]
-    results, remarks = grammar.assess_grammar(model, None, documents)  # type: ignore[arg-type]
+    results, remarks = grammar.assess_grammar(model, None, select(documents))  # type: ignore[arg-type]
     assert (results["es"].num_pairs, list(results["es"].phenomena), remarks) == (
         110,
         ["number", "gender"],
         [],
     )
-    monkeypatch.setattr(grammar, "LEAST_PAIRS", 51)
-    results, remarks = grammar.assess_grammar(model, None, documents)  # type: ignore[arg-type]
+    monkeypatch.setattr(pair_selection, "LEAST_PAIRS", 51)
+    results, remarks = grammar.assess_grammar(model, None, select(documents))  # type: ignore[arg-type]
     assert list(results["es"].phenomena) == ["number"]
     assert remarks == ["Too few minimal pairs in es have only known words; 51 are needed: gender (50)."]
+
+
+def test_another_process_selects_the_same_pairs(tmp_path: Path) -> None:
+    """The selector of a corpus on disk finds what is found in the documents; what it sends is read back as it was."""
+    config = PipelineConfiguration(corpus_source="sample", corpus_size_mb=1, output_directory=str(tmp_path))
+    corpus_download.run(config, progress=silent)
+    here = select(read_documents(tmp_path))
+    with compute_meanwhile(pair_selection.make_selector, str(tmp_path), LANGUAGES) as found:
+        assert list(map(pair_selection.read_selection, found)) == here
+    assert all(one.pairs for one in here)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -151,8 +169,10 @@ def test_a_megabyte_of_stories_has_the_words_of_enough_pairs(language: Language)
     documents = {
         document.language: document.text for document in generate_corpus(seed=0, size_bytes=1_000_000)
     }
-    probe = grammar.make_pairs(language, seed=grammar.SEED, grade=1, per_phenomenon=grammar.PROBE_PAIRS)
-    assert measure_coverage(probe, documents[language]) >= grammar.GRADE_COVERAGE
+    probe = pair_selection.make_pairs(
+        language, seed=pair_selection.SEED, grade=1, per_phenomenon=pair_selection.PROBE_PAIRS
+    )
+    assert measure_coverage(probe, documents[language]) >= pair_selection.GRADE_COVERAGE
 
 
 def test_the_probability_of_a_sentence_is_the_product_of_its_tokens(model: Transformer) -> None:

@@ -16,7 +16,8 @@ from semilla.corpus.manifest import Document
 from semilla.errors import InterruptedRunError
 from semilla.evaluation import texts
 from semilla.evaluation.losses import measure_loss
-from semilla.evaluation.minimal_pairs import assess_grammar, score_sentences
+from semilla.evaluation.minimal_pairs import score_sentences
+from semilla.evaluation.pair_selection import select_pairs
 from semilla.evaluation.texts import measure_texts
 from semilla.records.sample import Sample
 from semilla.runtime.budgets import measure_in_child
@@ -52,13 +53,13 @@ def draw(place: Path) -> object:
         lambda place: score_sentences(Untouched(), [[5, 6]]),
         lambda place: measure_loss(Untouched(), [(np.zeros(3, int), np.zeros(3, int))]),
         lambda place: measure_texts({"es": [Sample(text="Había")]}, Encoder(), Stream(), known_words=set()),
-        lambda place: assess_grammar(Untouched(), Untouched(), []),
+        lambda place: select_pairs([], "es"),
         lambda place: make_pairs("es", seed=0, check=interrupts.check),
         lambda place: measure_in_child(write_tiny_bundle(place)),
         lambda place: find_limit(write_tiny_bundle(place)),
         draw,
     ],
-    ids=["grammar", "int8 loss", "copying", "assessing pairs", "making pairs", "budgets", "limit", "samples"],
+    ids=["grammar", "int8 loss", "copying", "selecting pairs", "making pairs", "budgets", "limit", "samples"],
 )
 def test_every_long_step_of_validation_can_be_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, act: Callable[[Path], Any]
@@ -107,7 +108,7 @@ def test_pairs_are_made_only_as_long_as_no_signal_came(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(pairs_module, "tell_story", tell)
     with interrupts.catch_signals(), pytest.raises(InterruptedRunError):
-        assess_grammar(Untouched(), Untouched(), [document])  # type: ignore[arg-type]
+        select_pairs([document], document.language)  # type: ignore[arg-type]
     assert len(told) == 3
 
 

@@ -20,12 +20,12 @@ import torch
 
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.errors import SemillaError
-from semilla.evaluation import gates, texts
-from semilla.evaluation import minimal_pairs as grammar
+from semilla.evaluation import gates, pair_selection, texts
 from semilla.events import ArtifactRemoved, ArtifactWritten, Event, PhaseFinished, PhaseStarted, StepDone
 from semilla.pipeline.main_job import run_pipeline
 from semilla.pipeline.phases import model_training
 from semilla.runtime import budgets
+from semilla.system import pool
 from torture.warm import start_children_warm
 from torture.workload import make_config, write_texts
 
@@ -38,13 +38,13 @@ def prepare() -> None:
 
     Later runs do less of what takes most of the time of a run this small: epochs end with samples of 8 tokens, and
     validation draws four samples of 40 tokens, not forty of 120, and times 20 steps of the device's runtime, not 1,000.
-    Minimal pairs, the same in every run, are made once. The device's budgets are lifted, because a fork of this process
-    has all of torch in its memory and may have to share its processor.
+    Minimal pairs, the same in every run, are made once, in this process. The device's budgets are lifted, because a
+    fork of this process has all of torch in its memory and may have to share its processor.
     """
     torch.set_num_threads(1)
     model_training.SAMPLE_TOKENS = 8
     texts.SAMPLES_PER_LANGUAGE, texts.SAMPLE_TOKENS = 2, 40
-    grammar.make_pairs = cache(grammar.make_pairs)
+    pair_selection.make_pairs, pool.count_cores = cache(pair_selection.make_pairs), lambda: 1
     gates.THRESHOLDS.update(dict.fromkeys(budgets.BUDGETS, gates.Threshold("gate", "<=", 10**6)))
     budgets.GENERATED_TOKENS = 20
     budgets.measure.__kwdefaults__["num_samples"] = 20

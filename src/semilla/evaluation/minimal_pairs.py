@@ -7,8 +7,6 @@ text to generate, and about 50 % for a model that knows nothing.
 from __future__ import annotations
 
 import math
-import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from statistics import NormalDist
 
@@ -17,121 +15,35 @@ import numpy.typing as npt
 import torch
 from torch.nn.functional import cross_entropy
 
-from semilla.corpus.manifest import Document
+from semilla.evaluation.pair_selection import Selection
 from semilla.model.transformer import Transformer
 from semilla.records.results import GrammarResults, PairAccuracy
-from semilla.stories.minimal_pairs import MinimalPair, make_pairs
-from semilla.stories.stories import MAX_GRADE
-from semilla.stories.terms import LANGUAGES, Language
+from semilla.stories.minimal_pairs import MinimalPair
 from semilla.system import interrupts
 from semilla.tokenizer.tokenizer import NEWLINE_ID, Tokenizer
 
-LEAST_COVERAGE = 0.5
-"""Share of a language's pairs whose words the training text must know; fewer would be a biased selection."""
-GRADE_COVERAGE = 0.6
-"""The same share from which a text has the words of a grade of the stories."""
-LEAST_PAIRS = 50
-"""Pairs of known words that a phenomenon needs; with fewer the interval is too wide to say anything."""
-PROBE_PAIRS = 10
-PROBE_STORIES = 500
-SEED = 0
-"""The same pairs for every run, so that results can be compared."""
 BATCH_TOKENS = 4096
 CHUNK_ROWS = 512
 """Rows of logits at a time, as in training."""
 _Z = NormalDist().inv_cdf(0.975)
 """Half the width of a 95 % interval, in standard deviations."""
-SEARCHED_CHARACTERS = 64_000_000
-"""Of a language's training text, so much is searched for the words and the sentences of the pairs."""
-_WORD = re.compile(r"\w+")
 
 Score = Callable[[Sequence[str]], npt.NDArray[np.float64]]
 """Summed log-probability of each sentence, in nats."""
 
 
 def assess_grammar(
-    model: Transformer, tokenizer: Tokenizer, documents: Sequence[Document]
+    model: Transformer, tokenizer: Tokenizer, selections: Iterable[Selection]
 ) -> tuple[dict[str, GrammarResults], list[str]]:
     """Results by language, and remarks about what could not be measured."""
     score = make_score(model, tokenizer)
     results: dict[str, GrammarResults] = {}
     remarks: list[str] = []
-    for language in LANGUAGES:
-        text = "\n".join(_take_texts(one.train_text for one in documents if one.language == language))
-        interrupts.check()
-        if not text:
-            continue
-        grade, probe, coverage = _find_grade(language, text)
-        if coverage < LEAST_COVERAGE:
-            remarks.append(
-                f"No minimal pairs in {language}: the training text has the words of {coverage:.0%} of them, and "
-                f"{LEAST_COVERAGE:.0%} are needed."
-            )
-            continue
-        pairs, rare = _select_pairs(
-            language, text, grade=grade, phenomena=[pair.phenomenon for pair in probe]
-        )
-        remarks += [rare] if rare else []
-        if pairs:
-            results[language] = measure_grammar(pairs, score, coverage=coverage)
+    for one in selections:
+        remarks += [one.remark] if one.remark else []
+        if one.pairs:
+            results[one.language] = measure_grammar(one.pairs, score, coverage=one.coverage)
     return results, remarks
-
-
-def _take_texts(texts: Iterable[str]) -> Iterator[str]:
-    """The texts until there are SEARCHED_CHARACTERS."""
-    num_characters = 0
-    for text in texts:
-        yield text
-        num_characters += len(text)
-        if num_characters > SEARCHED_CHARACTERS:
-            return
-
-
-def _find_grade(language: Language, training_text: str) -> tuple[int, list[MinimalPair], float]:
-    """The highest grade of the stories whose words the training text knows, a few pairs of it, and their coverage.
-
-    A few pairs of each phenomenon show that; making all pairs takes seconds.
-    """
-    for grade in range(MAX_GRADE, 0, -1):
-        probe = make_pairs(
-            language,
-            seed=SEED,
-            grade=grade,
-            per_phenomenon=PROBE_PAIRS,
-            num_stories=PROBE_STORIES,
-            check=interrupts.check,
-        )
-        coverage = measure_coverage(probe, training_text)
-        if coverage >= GRADE_COVERAGE:
-            break
-    return grade, probe, coverage
-
-
-def _select_pairs(
-    language: Language, training_text: str, *, grade: int, phenomena: Sequence[str]
-) -> tuple[list[MinimalPair], str]:
-    """The pairs of known words, without phenomena that have too few of them, and a remark that names those."""
-    accept = accept_new(training_text)
-    pairs = make_pairs(language, seed=SEED, grade=grade, accept=accept, check=interrupts.check)
-    counts = Counter(pair.phenomenon for pair in pairs)
-    rare = {name: counts[name] for name in phenomena if counts[name] < LEAST_PAIRS}
-    remark = (
-        f"Too few minimal pairs in {language} have only known words; {LEAST_PAIRS} are needed: "
-        f"{', '.join(f'{name} ({count})' for name, count in rare.items())}."
-    )
-    return [pair for pair in pairs if pair.phenomenon not in rare], remark if rare else ""
-
-
-def measure_coverage(pairs: Sequence[MinimalPair], training_text: str) -> float:
-    """Share of the pairs whose words, of both sentences, all occur in the training text."""
-    known = list_words(training_text)
-    return sum(_is_covered(pair, known) for pair in pairs) / len(pairs)
-
-
-def accept_new(training_text: str) -> Callable[[MinimalPair], bool]:
-    """Accept a pair that tests grammar: every word is known, and the sentence itself is not in the training text."""
-    known = list_words(training_text)
-    return lambda pair: _is_covered(pair, known) and pair.right not in training_text
 
 
 def measure_grammar(pairs: Sequence[MinimalPair], score: Score, *, coverage: float) -> GrammarResults:
@@ -145,15 +57,6 @@ def measure_grammar(pairs: Sequence[MinimalPair], score: Score, *, coverage: flo
         coverage=coverage,
         phenomena={name: _count(outcomes) for name, outcomes in by_phenomenon.items()},
     )
-
-
-def _is_covered(pair: MinimalPair, known: set[str]) -> bool:
-    return list_words(pair.right) | list_words(pair.wrong) <= known
-
-
-def list_words(text: str) -> set[str]:
-    """Every word that occurs, in lower case."""
-    return set(_WORD.findall(text.lower()))
 
 
 def prefer_right(pairs: Sequence[MinimalPair], score: Score) -> list[bool]:

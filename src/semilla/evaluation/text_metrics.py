@@ -1,4 +1,4 @@
-"""Measures generated text: its language, its repetition, and what it copies from the training text.
+"""Measures generated text: its language and its repetition.
 
 Texts are token ids or strings; nothing here depends on how they were generated, and nothing imports torch.
 """
@@ -32,20 +32,6 @@ def measure_usual_repetition(
     starts = np.linspace(0, max(0, len(stream) - length), num_windows).astype(int)
     shares = [measure_repetition(np.asarray(stream[start : start + length]).tolist()) for start in starts]
     return float(np.quantile(shares, quantile))
-
-
-def spell_ids(ids: Ids) -> str:
-    """Token ids as one character each, so that string search finds runs of tokens fast."""
-    return np.asarray(ids).astype("<u4").tobytes().decode("utf-32-le")  # no id is as high as a surrogate
-
-
-def measure_copying(ids: Ids, spelled_training_text: str) -> int:
-    """Tokens in the longest run that occurs verbatim in the training text, which ``spell_ids`` has spelled."""
-    text, longest = spell_ids(ids), 0
-    for start in range(len(text)):
-        while start + longest < len(text) and text[start : start + longest + 1] in spelled_training_text:
-            longest += 1
-    return longest
 
 
 def measure_language_share(texts: Iterable[str], language: str) -> float:

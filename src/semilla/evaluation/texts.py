@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from semilla.corpus.manifest import Document
 from semilla.corpus.prompts import find_prompts
+from semilla.evaluation.copying import measure_copying
 from semilla.evaluation.gates import THRESHOLDS
 from semilla.evaluation.text_metrics import (
-    measure_copying,
+    Ids,
     measure_language_share,
     measure_repetition,
     measure_usual_repetition,
-    spell_ids,
 )
 from semilla.evaluation.words import measure_invention
 from semilla.records.sample import Sample
@@ -90,11 +90,7 @@ def measure_texts(
     every = [sample for texts in samples.values() for sample in texts]
     encoded = [tokenizer.encode(sample.text).tolist()[:SAMPLE_TOKENS] for sample in every]
     stream = data.stream[:SEARCHED_TOKENS]
-    training_text = spell_ids(stream)
-    copies = []
-    for ids in encoded:
-        interrupts.check()
-        copies.append(measure_copying(ids, training_text))
+    copies = measure_copying(encoded, stream)
     invention = measure_invention(every, known_words)
     figures = {
         "invented_words": invention.share,
@@ -107,7 +103,7 @@ def measure_texts(
     own_values = {
         "repetition": max(usual_repetition, THRESHOLDS["repetition"].value),
         "ended": THRESHOLDS["ended"].value * measure_short_share(data),
-        "copying_median": max(THRESHOLDS["copying_median"].value, _find_copying_limit(data, training_text)),
+        "copying_median": max(THRESHOLDS["copying_median"].value, _find_copying_limit(data, stream)),
     }
     if not invention.num_words:
         del figures["invented_words"]
@@ -119,17 +115,15 @@ def choose_sample_tokens(data: TrainingData) -> int:
     return ENDING_TOKENS if data.has_documents else SAMPLE_TOKENS
 
 
-def _find_copying_limit(data: TrainingData, training_text: str) -> float:
+def _find_copying_limit(data: TrainingData, stream: Ids) -> float:
     """A quarter of the usual held-out document, in tokens, or what held-out documents share with the training text.
 
     The latter is more where documents resemble each other, like letters from a template. 0 where there are few.
     """
     if not data.has_documents:
         return 0
-    shared = []
-    for text in data.held_out[:: max(1, len(data.held_out) // HELD_OUT_COMPARED)]:
-        interrupts.check()
-        shared.append(measure_copying(text.tokens.tolist()[:SAMPLE_TOKENS], training_text))
+    compared = data.held_out[:: max(1, len(data.held_out) // HELD_OUT_COMPARED)]
+    shared = measure_copying([text.tokens[:SAMPLE_TOKENS] for text in compared], stream)
     quarter = statistics.median(len(text.tokens) for text in data.held_out) / 4
     return max(quarter, statistics.median(shared))
 

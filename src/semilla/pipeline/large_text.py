@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from semilla.configuration.schema import PipelineConfiguration
-from semilla.corpus.manifest import read_documents
+from semilla.corpus.manifest import LARGE_BYTES, read_documents, read_manifest
 from semilla.corpus.tokenizer_files import find_tokenizer
 from semilla.events import Progress
 from semilla.records import names
@@ -20,3 +20,8 @@ def encode_large_text(config: PipelineConfiguration, *, progress: Progress) -> N
     if store := open_store(directory, directory / names.TOKENS, progress=progress):
         tokenizer = read_tokenizer(find_tokenizer(config)[0])
         build_data(read_documents(directory), tokenizer, config, store)
+
+
+def is_large(directory: Path) -> bool:
+    """Whether the corpus in ``directory`` does not fit into memory."""
+    return read_manifest(directory).corpus_bytes > LARGE_BYTES

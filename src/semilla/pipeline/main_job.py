@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,8 @@ from semilla.pipeline.dial import recall_plan, take_plan
 from semilla.pipeline.finish import finish_run, remove_page, write_report
 from semilla.pipeline.journal import Journal, list_checkpoints, restore_record
 from semilla.pipeline.kept_models import drop_duplicate, keep_finished_model
-from semilla.pipeline.large_text import encode_large_text
-from semilla.pipeline.phases import load_phase
+from semilla.pipeline.large_text import encode_large_text, is_large
+from semilla.pipeline.phases import load_meanwhile, load_phase
 from semilla.pipeline.phases.prerequisite_check import raise_failed
 from semilla.pipeline.reuse import find_reusable, find_stale_phase, take_skipped, verify_record
 from semilla.pipeline.start_model import adopt_start
@@ -158,7 +158,10 @@ def run_phase(phase: Phase, config: PipelineConfiguration, journal: Journal) -> 
         journal.plan_model(inputs)
     if phase == "validation":
         remove_page(journal)
-    record = module.run(config, progress=journal.tell)
+    # The tokenizer is trained in a child process, and importing torch takes seconds. A large text is encoded before that.
+    loads_next = phase == "tokenizer_training" and not is_large(journal.directory)
+    with load_meanwhile("model_training") if loads_next else nullcontext():
+        record = module.run(config, progress=journal.tell)
     journal.complete(phase, record, inputs=inputs, outcome="done")
 
 

@@ -39,7 +39,7 @@ class Phenomenon:
 
 def list_phenomena(language: str, results: GrammarResults) -> list[Phenomenon]:
     """List the phenomena that were measured, weakest first."""
-    examples = find_examples(language)
+    examples = find_examples(language, frozenset(results.phenomena))
     rows = sorted(results.phenomena.items(), key=lambda row: row[1].accuracy)
     return [
         Phenomenon(key, key.replace("_", " "), result, _judge(result), examples.get(key))
@@ -54,10 +54,10 @@ def _judge(result: PairAccuracy) -> str:
 
 
 @cache
-def find_examples(language: str) -> dict[str, Example]:
-    """One example for each phenomenon of a language, if the language has pairs."""
+def find_examples(language: str, phenomena: frozenset[str]) -> dict[str, Example]:
+    """One example for each of these phenomena of a language, if the language has pairs."""
     known = next((one for one in LANGUAGES if one == language), None)
-    pairs = make_pairs(known, seed=0, per_phenomenon=1) if known else []
+    pairs = make_pairs(known, seed=0, per_phenomenon=1, phenomena=phenomena) if known else []
     return {pair.phenomenon: cut_pair(pair.right, pair.wrong) for pair in pairs}
 
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
 from itertools import accumulate, product
+from typing import Any
 
 from semilla.errors import InvalidConfigError
+from semilla.stories.heldout import Combination
 from semilla.stories.stories import Story, tell_story
 from semilla.stories.terms import Language
+from semilla.system.pool import compute_meanwhile
 
 TITLES: dict[Language, str] = {"en": "Semilla: little stories", "es": "Semilla: cuentos pequeños"}
 _BLANK_LINE = "\n\n"
 
+_LEAST_SHARED = 1 << 20
+"""Bytes of stories that are worth another process."""
 _GRADE_SIZES = (5 << 19, 8 << 20)
 """Bytes from which a corpus has the words and plots of grades 2 and 3."""
 
@@ -46,24 +52,48 @@ def generate_corpus(*, seed: int, size_bytes: int, grade: int = 0) -> list[Sampl
     if size_bytes < 1:
         raise InvalidConfigError(f"a corpus of {size_bytes} bytes cannot be made; ask for at least 1")
     grade = grade or choose_grade(size_bytes)
-    # One story more than half the size needs, so that the two counts can be fitted to the size.
-    english = _tell_stories("en", seed=seed, size_bytes=size_bytes // 2, grade=grade, num_extra=1)
+    half, setup = size_bytes // 2, {"seed": seed, "grade": grade}
+    with compute_meanwhile(make_spanish_teller, setup, [half] if half > _LEAST_SHARED else []) as found:
+        # One story more than half the size needs, so that the two counts can be fitted to the size.
+        english = _tell_stories("en", seed=seed, size_bytes=half, grade=grade, num_extra=1)
+        told = [_read_story(one) for stories in found for one in stories]
     shortest = sum(map(_measure, english[:-2]))
-    spanish = _tell_stories("es", seed=seed, size_bytes=size_bytes - shortest, grade=grade)
+    spanish = _tell_stories("es", seed=seed, size_bytes=size_bytes - shortest, grade=grade, told=told)
     num_english, num_spanish = _fit_counts(english, spanish, size_bytes=size_bytes)
     return [_bind("en", english[:num_english]), _bind("es", spanish[:num_spanish])]
 
 
 def _tell_stories(
-    language: Language, *, seed: int, size_bytes: int, grade: int, num_extra: int = 0
+    language: Language,
+    *,
+    seed: int,
+    size_bytes: int,
+    grade: int,
+    num_extra: int = 0,
+    told: Sequence[Story] = (),
 ) -> list[Story]:
-    """Tell stories until they fill ``size_bytes``, and then ``num_extra`` more."""
-    stories: list[Story] = []
+    """Tell stories until they fill ``size_bytes``, and then ``num_extra`` more; the first may be ``told`` already."""
+    stories = list(told)
+    size_bytes -= sum(map(_measure, told))
     while size_bytes > 0 or not stories or num_extra:
         num_extra -= size_bytes <= 0 and bool(stories)
         stories.append(tell_story(language, seed=seed, index=len(stories), grade=grade))
         size_bytes -= _measure(stories[-1])
     return stories
+
+
+def make_spanish_teller(setup: dict[str, int]) -> Callable[[int], list[tuple[Any, ...]]]:
+    """A function that tells Spanish stories of a size in bytes, for a process of its own."""
+    seed, grade = setup["seed"], setup["grade"]
+    return lambda size_bytes: [
+        astuple(one) for one in _tell_stories("es", seed=seed, size_bytes=size_bytes, grade=grade)
+    ]
+
+
+def _read_story(told: tuple[Any, ...]) -> Story:
+    """A story that another process told."""
+    language, plot, is_twin, text, combination = told
+    return Story(language, plot, is_twin, text, Combination(*combination))
 
 
 def _measure(story: Story) -> int:

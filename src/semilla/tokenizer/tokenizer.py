@@ -38,6 +38,7 @@ class Tokenizer:
         import sentencepiece  # noqa: PLC0415 - slow to import, and most commands do not need it
 
         check_structure(model)
+        self.model = model
         try:
             self.processor = sentencepiece.SentencePieceProcessor(model_proto=model)
         # UnicodeDecodeError: the library's own message quotes the broken text.

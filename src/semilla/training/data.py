@@ -10,6 +10,7 @@ weight says.
 
 from __future__ import annotations
 
+import hashlib
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -46,6 +47,8 @@ BACKWARD_SHARE = 1 / 3
 the sample stories were whole in a window; now four fifths are."""
 _COUNTED_TOKENS = 1 << 20
 """How many tokens are counted at a time."""
+_last_encoded: dict[tuple[str, bytes], tuple[Tokens, Counts, Sequence[HeldOutTokens]]] = {}
+"""The last text that was encoded in memory: validation reads what training has read."""
 PACKED_DOCUMENTS = 64
 """How many of the next documents the packing chooses from."""
 
@@ -173,10 +176,15 @@ def build_data(
             held_out_texts, tokenizer, kind="held_out"
         ).list_documents()
     else:
-        encoded = _encode(train_texts, tokenizer)
-        stream = np.concatenate([encoded[place] for place in order]) if encoded else BEGIN[:0]
-        sizes = np.array(list(map(len, encoded)), np.int64)
-        held_out_tokens = _encode(held_out_texts, tokenizer)
+        key = _identify([*train_texts, *held_out_texts], order, tokenizer)
+        if key not in _last_encoded:
+            encoded = _encode(train_texts, tokenizer)
+            stream = np.concatenate([encoded[place] for place in order]) if encoded else BEGIN[:0]
+            sizes = np.array(list(map(len, encoded)), np.int64)
+            held_out_tokens = _encode(held_out_texts, tokenizer)
+            _last_encoded.clear()
+            _last_encoded[key] = stream, sizes, held_out_tokens
+        stream, sizes, held_out_tokens = _last_encoded[key]
     starts = np.cumsum(sizes[order]) - sizes[order]
     languages = [one.language for one in ordered for _ in one.train_texts]
     mixture = Mixture(
@@ -212,6 +220,18 @@ def _sort_by_language(documents: Sequence[Document]) -> list[Document]:
     if not all(one.has_ends for one in documents):
         return list(documents)
     return sorted(documents, key=lambda one: languages.index(one.language))
+
+
+def _identify(
+    texts: Iterable[tuple[Sequence[str], bool]], order: Counts, tokenizer: Tokenizer
+) -> tuple[str, bytes]:
+    """Identify what is encoded: the hash of the texts and their order, and the tokenizer's model."""
+    found = hashlib.sha256(order.tobytes())
+    for documents, has_ends in texts:
+        found.update(f"{len(documents)} {has_ends}".encode())
+        for text in documents:
+            found.update(len(text).to_bytes(8) + text.encode())
+    return found.hexdigest(), tokenizer.model
 
 
 def _encode(texts: Iterable[tuple[Sequence[str], bool]], tokenizer: Tokenizer) -> list[Tokens]:

@@ -12,14 +12,17 @@ Every module offers the same functions::
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib import import_module
+from threading import Thread
 from types import ModuleType
 from typing import Any
 
 from semilla.errors import Phase
 from semilla.records.files import Artifact
+from semilla.system.temporary import import_compiler
 
 
 @dataclass
@@ -35,6 +38,26 @@ class PhaseRecord:
 def load_phase(phase: Phase) -> ModuleType:
     """Import a phase's module; heavy packages are loaded only by the phases that run."""
     return import_module(f"semilla.pipeline.phases.{phase}")
+
+
+@contextmanager
+def load_meanwhile(phase: Phase) -> Iterator[None]:
+    """Import another phase's module in a thread meanwhile, and what torch imports for its first optimizer.
+
+    What cannot be imported is an error of that phase.
+    """
+
+    def load() -> None:
+        with suppress(Exception):
+            load_phase(phase)
+            import_compiler()
+
+    thread = Thread(target=load)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
 
 
 def get_sha256(records: Mapping[str, PhaseRecord], phase: str, suffix: str) -> str | None:

@@ -170,7 +170,8 @@ def _train(training: Training, workers: Workers) -> None:
                 training.progress(Activity("evaluating on held-out text"))
                 metrics, is_best = finish_epoch(state, info, data=data, workers=workers)
                 training.progress(Activity("drawing samples"))
-                metrics.samples.extend(_draw_samples(training))
+                with workers.limit_threads():
+                    metrics.samples.extend(_draw_samples(training))
                 metrics.sample_outputs.extend(sample.whole for sample in metrics.samples)
         # Asked once: a signal that arrives after this is obeyed after the next step, which then is saved as well.
         must_stop = workers.must_stop()

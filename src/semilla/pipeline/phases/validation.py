@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from semilla.configuration.schema import PipelineConfiguration
-from semilla.corpus.manifest import Document, read_documents, read_manifest
+from semilla.corpus.manifest import LARGE_BYTES, Document, read_documents, read_manifest
 from semilla.corpus.tokenizer_files import find_tokenizer
 from semilla.errors import IntegrityError, ValidationFailureError
 from semilla.evaluation.coherence import assess_coherence
@@ -21,6 +24,7 @@ from semilla.evaluation.losses import (
     measure_int8_cost,
 )
 from semilla.evaluation.minimal_pairs import assess_grammar
+from semilla.evaluation.pair_selection import Selection, make_selector, read_selection, select_pairs
 from semilla.evaluation.texts import TextMeasurements, choose_sample_tokens, draw_samples, measure_texts
 from semilla.evaluation.words import list_known_words
 from semilla.events import Activity, ArtifactWritten, Note, Progress, Validated, Warned
@@ -44,7 +48,9 @@ from semilla.runtime.budgets import BUDGETS, measure_in_child
 from semilla.runtime.bundle import BUNDLE_VERSION
 from semilla.runtime.limits import find_limit
 from semilla.runtime.session import load
+from semilla.stories.terms import LANGUAGES
 from semilla.system import interrupts
+from semilla.system.pool import compute_meanwhile
 from semilla.tokenizer.tokenizer import Tokenizer, read_tokenizer
 from semilla.training.checkpoints.checkpoint import find_checkpoints
 from semilla.training.checkpoints.seal import load_weights, read_sealed
@@ -96,7 +102,6 @@ def run(config: PipelineConfiguration, *, progress: Progress) -> PhaseRecord:
         ),
         **measured.texts.own_values,
     }
-    progress(Activity("comparing the bundle with the trained weights"))
     figures = _list_figures(bundle_path, subject, measured, baseline=baseline)
     findings = judge(figures, own_values=own_values)
     progress(Validated(_describe_results(subject, measured, findings)))
@@ -180,6 +185,7 @@ class _Measurements:
     texts: TextMeasurements
     grammar: dict[str, GrammarResults]
     coherence: dict[str, CoherenceResults]
+    int8_cost: float
     inference: InferenceMetrics
     limit: dict[str, Any]
 
@@ -187,20 +193,27 @@ class _Measurements:
 def _measure(
     bundle_path: Path, subject: _Subject, *, source: str, seed: int, progress: Progress
 ) -> _Measurements:
-    """Measure the model and its bundle; a run can be interrupted between and within the slow steps."""
-    progress(Activity("evaluating on held-out text"))
-    best = evaluate(subject.model, subject.data, check=interrupts.check)
-    interrupts.check()
-    progress(Activity("drawing samples"))
-    max_tokens = choose_sample_tokens(subject.data)
-    samples = draw_samples(load(bundle_path), subject.documents, seed=seed, max_tokens=max_tokens)
-    interrupts.check()
-    progress(Activity("asking for grammar"))
-    grammar, remarks = assess_grammar(subject.model, subject.tokenizer, subject.documents)
-    for remark in remarks:
-        progress(Note(remark))
-    interrupts.check()
-    coherence = assess_coherence(samples) if source == "sample" else {}
+    """Measure the model and its bundle; a run can be interrupted between and within the slow steps.
+
+    Pairs are selected in other processes meanwhile. Memory and speed are measured when nothing else runs.
+    """
+    with _select_meanwhile(bundle_path.parent, subject.documents) as selections, limit_threads():
+        progress(Activity("evaluating on held-out text"))
+        best = evaluate(subject.model, subject.data, check=interrupts.check)
+        interrupts.check()
+        progress(Activity("drawing samples"))
+        max_tokens = choose_sample_tokens(subject.data)
+        bundle = load(bundle_path)
+        samples = draw_samples(bundle, subject.documents, seed=seed, max_tokens=max_tokens)
+        interrupts.check()
+        coherence = assess_coherence(samples) if source == "sample" else {}
+        progress(Activity("comparing the bundle with the trained weights"))
+        int8_cost = measure_int8_cost(bundle, subject.model, subject.data)
+        progress(Activity("asking for grammar"))
+        grammar, remarks = assess_grammar(subject.model, subject.tokenizer, selections)
+        for remark in remarks:
+            progress(Note(remark))
+        interrupts.check()
     progress(Activity("measuring memory and speed"))
     inference = InferenceMetrics.model_validate(measure_in_child(bundle_path))
     limit = find_limit(bundle_path)
@@ -218,7 +231,29 @@ def _measure(
         text for one in subject.documents for text in (one.train_text, one.validation_text)
     )
     texts = measure_texts(samples, subject.tokenizer, subject.data, known_words=known_words)
-    return _Measurements(best, samples, texts, grammar, coherence, inference, limit)
+    return _Measurements(best, samples, texts, grammar, coherence, int8_cost, inference, limit)
+
+
+@contextmanager
+def _select_meanwhile(directory: Path, documents: Sequence[Document]) -> Iterator[Iterator[Selection]]:
+    """Select minimal pairs in other processes, or of a large text here, which takes no more memory."""
+    languages = [language for language in LANGUAGES if any(one.language == language for one in documents)]
+    if read_manifest(directory).corpus_bytes > LARGE_BYTES:
+        yield (select_pairs(documents, language) for language in languages)
+        return
+    with compute_meanwhile(make_selector, str(directory), languages) as found:
+        yield map(read_selection, found)
+
+
+@contextmanager
+def limit_threads() -> Iterator[None]:
+    """Leave the cores to the processes that select pairs. Torch's threads would wait for each other there."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(max(1, before - len(LANGUAGES)))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _list_figures(
@@ -241,7 +276,7 @@ def _list_figures(
             if measured.limit["limited_by"]
             else {}
         ),
-        "int8_cost": measure_int8_cost(load(bundle_path), subject.model, subject.data),
+        "int8_cost": measured.int8_cost,
         **measured.texts.figures,
         **{f"minimal_pairs.{language}.accuracy": one.accuracy for language, one in measured.grammar.items()},
         **{f"coherence.{language}": one.share for language, one in measured.coherence.items()},

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from random import Random
 
@@ -38,30 +39,41 @@ def make_pairs(
     grade: int = MAX_GRADE,
     per_phenomenon: int = PAIRS_PER_PHENOMENON,
     num_stories: int = MAX_STORIES,
+    phenomena: Collection[str] | None = None,
     accept: Callable[[MinimalPair], bool] = lambda _: True,
     check: Callable[[], None] = lambda: None,
 ) -> list[MinimalPair]:
     """Make up to ``per_phenomenon`` pairs for every phenomenon of a language; the same seed gives the same pairs.
 
-    They are sentences of the first ``num_stories`` held-out stories up to ``grade``.
+    They are sentences of the first ``num_stories`` held-out stories up to ``grade``. ``phenomena`` names those to make
+    pairs for; None is all.
 
     For variety, a story gives a phenomenon at most one pair, and no sentence serves a phenomenon twice. Only pairs
     that ``accept`` accepts count. ``check`` is called before each story; what it raises ends the search.
     """
     mistakes = list_english_mistakes() if language == "en" else list_spanish_mistakes()
+    if phenomena is not None:
+        mistakes = {name: rules for name, rules in mistakes.items() if name in phenomena}
     found: dict[str, dict[str, MinimalPair]] = {phenomenon: {} for phenomenon in mistakes}
+    spoiled: dict[str, dict[str, list[MinimalPair]]] = {}  # many sentences are in several stories
     for index in range(num_stories):
         check()
         missing = {name: rules for name, rules in mistakes.items() if len(found[name]) < per_phenomenon}
         if not missing:
             break
         story = tell_story(language, seed=seed, index=index, held_out=True, grade=grade)
-        sentences = list(split_sentences(story.text))
-        for phenomenon, rules in missing.items():
-            rng = Random(f"{seed}/{index}/{phenomenon}")  # noqa: S311
-            pair = _spoil(sentences, phenomenon, rules, language=language, rng=rng)
-            if pair and accept(pair):
-                found[phenomenon].setdefault(pair.right, pair)
+        candidates: dict[str, list[MinimalPair]] = defaultdict(list)
+        for sentence in split_sentences(story.text):
+            if sentence not in spoiled:
+                spoiled[sentence] = _spoil(sentence, missing, language=language)
+            for phenomenon, pairs in spoiled[sentence].items():
+                candidates[phenomenon] += pairs
+        for phenomenon in missing:
+            if candidates[phenomenon]:
+                rng = Random(f"{seed}/{index}/{phenomenon}")  # noqa: S311
+                pair = pick(rng, candidates[phenomenon])
+                if accept(pair):
+                    found[phenomenon].setdefault(pair.right, pair)
     return [pair for pairs in found.values() for pair in pairs.values()]
 
 
@@ -78,13 +90,15 @@ def split_sentences(text: str) -> Iterator[str]:
 
 
 def _spoil(
-    sentences: Sequence[str], phenomenon: str, rules: tuple[Mistake, ...], *, language: Language, rng: Random
-) -> MinimalPair | None:
-    """A pair from a random place where a story shows the phenomenon; None when it does not."""
-    candidates = [
-        MinimalPair(language, phenomenon, sentence, wrong)
-        for sentence in sentences
-        for rule in rules
-        for wrong in rule.make_twins(sentence)
-    ]
-    return pick(rng, candidates) if candidates else None
+    sentence: str, mistakes: Mapping[str, tuple[Mistake, ...]], *, language: Language
+) -> dict[str, list[MinimalPair]]:
+    """The pairs of a sentence, by the phenomena that it shows."""
+    pairs = {
+        phenomenon: [
+            MinimalPair(language, phenomenon, sentence, wrong)
+            for rule in rules
+            for wrong in rule.make_twins(sentence)
+        ]
+        for phenomenon, rules in mistakes.items()
+    }
+    return {phenomenon: some for phenomenon, some in pairs.items() if some}
