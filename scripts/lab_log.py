@@ -215,7 +215,7 @@ CONSTANTS = {
     "semilla.model.shape.QUERY_ROWS": "2026-11-29-attention-blocks-and-gradients-in-place",
     "semilla.tokenizer.size.BYTES_PER_PIECE": "2026-11-30-few-pieces-for-a-small-text",
     "semilla.system.allocator.HUGE_HEAP": "2026-11-29-attention-blocks-and-gradients-in-place",
-    "semilla.evaluation.minimal_pairs.LEAST_COVERAGE": "2026-11-29-pairs-of-a-small-text",
+    "semilla.evaluation.pair_selection.LEAST_COVERAGE": "2026-11-29-pairs-of-a-small-text",
     "semilla.terminal.live_progress.REFRESH_PER_SECOND": "2026-11-28-watching-a-run",
     "semilla.records.heartbeat.BEAT_S": "2026-11-28-watching-a-run",
 }

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from small_runs import write_text
 
 from semilla.configuration.schema import ModelArchitecture, PipelineConfiguration
 from semilla.corpus.manifest import Document, read_documents
@@ -26,7 +27,6 @@ from semilla.pipeline.phases import corpus_download
 from semilla.stories import generate_corpus
 from semilla.stories.minimal_pairs import MinimalPair
 from semilla.stories.terms import LANGUAGES, Language
-from semilla.system.pool import compute_meanwhile
 from semilla.tokenizer.tokenizer import NEWLINE_ID
 
 PAIRS = [
@@ -153,14 +153,26 @@ def test_a_phenomenon_with_too_few_pairs_is_named_and_not_measured(
     assert remarks == ["Too few minimal pairs in es have only known words; 51 are needed: gender (50)."]
 
 
-def test_another_process_selects_the_same_pairs(tmp_path: Path) -> None:
-    """The selector of a corpus on disk finds what is found in the documents; what it sends is read back as it was."""
-    config = PipelineConfiguration(corpus_source="sample", corpus_size_mb=1, output_directory=str(tmp_path))
+def test_another_process_selects_the_same_pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process per language finds what is found here; the pairs that a selector sends are read back as they were."""
+    text = write_text(tmp_path / "text.txt")
+    (tmp_path / "run").mkdir()
+    config = PipelineConfiguration(corpus_source=str(text), output_directory=str(tmp_path / "run"))
     corpus_download.run(config, progress=silent)
-    here = select(read_documents(tmp_path))
-    with compute_meanwhile(pair_selection.make_selector, str(tmp_path), LANGUAGES) as found:
-        assert list(map(pair_selection.read_selection, found)) == here
-    assert all(one.pairs for one in here)
+    documents = read_documents(tmp_path / "run")
+    with pair_selection.select_meanwhile(tmp_path / "run", documents) as found:
+        selections = list(found)
+    assert selections[0].remark
+    monkeypatch.setattr(pair_selection, "LARGE_BYTES", 1)
+    with pair_selection.select_meanwhile(tmp_path / "run", documents) as found:
+        assert list(found) == selections
+    language, (first, second) = selections[0].language, documents[0].train_text.split()[:2]
+    pairs = [MinimalPair(language, "order", f"{first} {second}", f"{second} {first}")] * 60
+    monkeypatch.setattr(pair_selection, "make_pairs", lambda *_, **__: pairs)
+    select_there = pair_selection.make_selector(str(tmp_path / "run"))
+    selected = pair_selection.read_selection(select_there(language))
+    assert selected == pair_selection.select_pairs(documents, language)
+    assert selected.pairs == pairs
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -19,6 +19,7 @@ from small_runs import SMALL, hash_tree, list_words, read, run, write_text
 from semilla import cli
 from semilla.errors import PHASES, IncompatibleError
 from semilla.export.web import page as web_page
+from semilla.pipeline import phases
 from semilla.records.status import read_status, write_status
 
 LONGER = ["--num-epochs", "6", "--checkpoint-every", "5"]
@@ -439,3 +440,17 @@ def test_the_status_is_valid_at_every_instant(tmp_path: Path, source: Path) -> N
     order = [*PHASES, "complete"]
     assert [phase for phase in order if phase in seen] == seen
     assert num_reads > 100
+
+
+def test_a_phase_that_cannot_be_loaded_meanwhile_is_no_error_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The module is loaded when the work beside it has ended; a missing package is an error where it is used."""
+    loaded = []
+
+    def load(phase: str) -> None:
+        loaded.append(phase)
+        raise ImportError("no torch")
+
+    monkeypatch.setattr(phases, "load_phase", load)
+    with phases.load_meanwhile("model_training"):
+        pass
+    assert loaded == ["model_training"]

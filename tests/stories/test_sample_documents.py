@@ -14,8 +14,9 @@ import sentencepiece
 
 from semilla.errors import InvalidConfigError
 from semilla.stories import OPENINGS, SampleDocument, generate_corpus, list_openings
-from semilla.stories.documents import choose_grade
+from semilla.stories.documents import _LEAST_SHARED, choose_grade
 from semilla.stories.stories import load_library, tell_story
+from semilla.system import pool
 
 RECORDED_SHA256 = "37dd24ae64aa0c45435508979228cb85db46f62aa3d4f1dc220f30ff958d70a3"
 """Of seed 0 at 20,000 bytes. Update it only when material or engine were changed on purpose."""
@@ -199,3 +200,11 @@ def test_openings_are_how_stories_begin(megabyte: list[SampleDocument]) -> None:
         for opening in list_openings(document.language):
             assert any(story.startswith(opening) for story in stories), opening
     assert list_openings("fr") == ()
+
+
+def test_two_processes_tell_the_same_stories(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large corpus has the same bytes when another process tells the Spanish half."""
+    size_bytes = 2 * _LEAST_SHARED + 2
+    shared = generate_corpus(seed=3, size_bytes=size_bytes)
+    monkeypatch.setattr(pool, "count_cores", lambda: 1)
+    assert generate_corpus(seed=3, size_bytes=size_bytes) == shared

@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from semilla.corpus.manifest import Document, read_documents
+from semilla.corpus.manifest import LARGE_BYTES, Document, read_documents, read_manifest
 from semilla.stories.minimal_pairs import MinimalPair, make_pairs
 from semilla.stories.stories import MAX_GRADE
-from semilla.stories.terms import Language
+from semilla.stories.terms import LANGUAGES, Language
 from semilla.system import interrupts
+from semilla.system.pool import compute_meanwhile
 
 LEAST_COVERAGE = 0.5
 """Share of a language's pairs whose words the training text must know; fewer would be a biased selection."""
@@ -61,6 +63,20 @@ def select_pairs(documents: Sequence[Document], language: Language) -> Selection
         return Selection(language, [], coverage, remark)
     pairs, rare = _select_known(language, text, grade=grade, phenomena=[pair.phenomenon for pair in probe])
     return Selection(language, pairs, coverage, rare)
+
+
+@contextmanager
+def select_meanwhile(directory: Path, documents: Sequence[Document]) -> Iterator[Iterator[Selection]]:
+    """Select the pairs of each language for the corpus in ``directory``, in processes of their own.
+
+    For a large text, which these would read again, the iterator selects them from ``documents``.
+    """
+    languages = [language for language in LANGUAGES if any(one.language == language for one in documents)]
+    if read_manifest(directory).corpus_bytes > LARGE_BYTES:
+        yield (select_pairs(documents, language) for language in languages)
+        return
+    with compute_meanwhile(make_selector, str(directory), languages) as found:
+        yield map(read_selection, found)
 
 
 def make_selector(directory: str) -> Callable[[Language], dict[str, Any]]:

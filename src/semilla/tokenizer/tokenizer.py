@@ -49,6 +49,12 @@ class Tokenizer:
         if found != [UNKNOWN_ID, BEGIN_ID, END_ID, NEWLINE_ID]:
             raise IntegrityError(f"the tokenizer's special ids are {found}, not those of a Semilla tokenizer")
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Tokenizer) and other.model == self.model
+
+    def __hash__(self) -> int:
+        return hash(self.model)
+
     @property
     def vocab_size(self) -> int:
         return int(self.processor.vocab_size())

@@ -47,7 +47,7 @@ BACKWARD_SHARE = 1 / 3
 the sample stories were whole in a window; now four fifths are."""
 _COUNTED_TOKENS = 1 << 20
 """How many tokens are counted at a time."""
-_last_encoded: dict[tuple[str, bytes], tuple[Tokens, Counts, Sequence[HeldOutTokens]]] = {}
+_last_encoded: dict[tuple[str, Tokenizer], tuple[Tokens, Counts, Sequence[HeldOutTokens]]] = {}
 """The last text that was encoded in memory: validation reads what training has read."""
 PACKED_DOCUMENTS = 64
 """How many of the next documents the packing chooses from."""
@@ -224,14 +224,15 @@ def _sort_by_language(documents: Sequence[Document]) -> list[Document]:
 
 def _identify(
     texts: Iterable[tuple[Sequence[str], bool]], order: Counts, tokenizer: Tokenizer
-) -> tuple[str, bytes]:
-    """Identify what is encoded: the hash of the texts and their order, and the tokenizer's model."""
+) -> tuple[str, Tokenizer]:
+    """Identify what is encoded: the hash of the texts and their order, and the tokenizer."""
     found = hashlib.sha256(order.tobytes())
     for documents, has_ends in texts:
         found.update(f"{len(documents)} {has_ends}".encode())
         for text in documents:
+            interrupts.check()
             found.update(len(text).to_bytes(8) + text.encode())
-    return found.hexdigest(), tokenizer.model
+    return found.hexdigest(), tokenizer
 
 
 def _encode(texts: Iterable[tuple[Sequence[str], bool]], tokenizer: Tokenizer) -> list[Tokens]:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from semilla.configuration.schema import PipelineConfiguration
-from semilla.corpus.manifest import LARGE_BYTES, Document, read_documents, read_manifest
+from semilla.corpus.manifest import Document, read_documents, read_manifest
 from semilla.corpus.tokenizer_files import find_tokenizer
 from semilla.errors import IntegrityError, ValidationFailureError
 from semilla.evaluation.coherence import assess_coherence
@@ -24,7 +24,7 @@ from semilla.evaluation.losses import (
     measure_int8_cost,
 )
 from semilla.evaluation.minimal_pairs import assess_grammar
-from semilla.evaluation.pair_selection import Selection, make_selector, read_selection, select_pairs
+from semilla.evaluation.pair_selection import select_meanwhile
 from semilla.evaluation.texts import TextMeasurements, choose_sample_tokens, draw_samples, measure_texts
 from semilla.evaluation.words import list_known_words
 from semilla.events import Activity, ArtifactWritten, Note, Progress, Validated, Warned
@@ -50,7 +50,6 @@ from semilla.runtime.limits import find_limit
 from semilla.runtime.session import load
 from semilla.stories.terms import LANGUAGES
 from semilla.system import interrupts
-from semilla.system.pool import compute_meanwhile
 from semilla.tokenizer.tokenizer import Tokenizer, read_tokenizer
 from semilla.training.checkpoints.checkpoint import find_checkpoints
 from semilla.training.checkpoints.seal import load_weights, read_sealed
@@ -197,7 +196,7 @@ def _measure(
 
     Pairs are selected in other processes meanwhile. Memory and speed are measured when nothing else runs.
     """
-    with _select_meanwhile(bundle_path.parent, subject.documents) as selections, limit_threads():
+    with select_meanwhile(bundle_path.parent, subject.documents) as selections, limit_threads():
         progress(Activity("evaluating on held-out text"))
         best = evaluate(subject.model, subject.data, check=interrupts.check)
         interrupts.check()
@@ -232,17 +231,6 @@ def _measure(
     )
     texts = measure_texts(samples, subject.tokenizer, subject.data, known_words=known_words)
     return _Measurements(best, samples, texts, grammar, coherence, int8_cost, inference, limit)
-
-
-@contextmanager
-def _select_meanwhile(directory: Path, documents: Sequence[Document]) -> Iterator[Iterator[Selection]]:
-    """Select minimal pairs in other processes, or of a large text here, which takes no more memory."""
-    languages = [language for language in LANGUAGES if any(one.language == language for one in documents)]
-    if read_manifest(directory).corpus_bytes > LARGE_BYTES:
-        yield (select_pairs(documents, language) for language in languages)
-        return
-    with compute_meanwhile(make_selector, str(directory), languages) as found:
-        yield map(read_selection, found)
 
 
 @contextmanager
