@@ -158,7 +158,7 @@ def run_phase(phase: Phase, config: PipelineConfiguration, journal: Journal) -> 
         journal.plan_model(inputs)
     if phase == "validation":
         remove_page(journal)
-    # The tokenizer is trained in a child process, and importing torch takes seconds. A large text is encoded before that.
+    # The tokenizer learns in a child process, and importing torch takes seconds; a large text is encoded before.
     loads_next = phase == "tokenizer_training" and not is_large(journal.directory)
     with load_meanwhile("model_training") if loads_next else nullcontext():
         record = module.run(config, progress=journal.tell)
