@@ -195,6 +195,7 @@ UNTRIED = (
 
 CONSTANTS = {
     "semilla.configuration.schema.SAMPLE_SETTINGS": "2026-12-01-stories-at-three-times-the-rate",
+    "semilla.planning.plan.WEIGHT_DECAY": "2026-12-01-three-times-the-weight-decay",
     "semilla.training.data.BACKWARD_SHARE": "2026-12-01-whole-stories-in-windows",
     "semilla.training.schedule.compute_dropout": "2026-11-25-stories-20-epochs",
     "semilla.training.schedule.compute_learning_rate": "2026-11-28-linear-decay-and-lower-rates",
