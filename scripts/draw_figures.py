@@ -146,10 +146,9 @@ def draw_learning_rate(words: Mapping[str, str], key: str) -> str:
 def list_learning_rates() -> list[float]:
     """The learning rate of each step of the recorded run, which is a function of its settings."""
     recorded = read_recorded()
-    command = recorded["command"].split()
     num_steps = recorded["figures"]["steps_per_epoch"] * recorded["figures"]["num_epochs"]
-    base = float(command[command.index("--learning-rate") + 1])
-    warmup = PipelineConfiguration().training_hyperparameters.warmup_fraction
+    settings = PipelineConfiguration(corpus_source="sample").training_hyperparameters
+    base, warmup = settings.learning_rate, settings.warmup_fraction
     return [
         compute_learning_rate(step, total_steps=num_steps, base=base, warmup_fraction=warmup)
         for step in range(num_steps)
