@@ -102,10 +102,11 @@ def test_a_large_text_is_encoded_before_torch_is_loaded(tmp_path: Path) -> None:
 import sys
 from semilla.configuration.schema import PipelineConfiguration
 from semilla.events import ArtifactWritten
+from semilla.pipeline import large_text
 from semilla.pipeline.main_job import run_pipeline
 from semilla.pipeline.phases import PhaseRecord, prerequisite_check
 from semilla.training import stored
-stored.LARGE_BYTES = 1000
+stored.LARGE_BYTES = large_text.LARGE_BYTES = 1000
 def look(event):
     if isinstance(event, ArtifactWritten) and event.path.parent.name == "tokens":
         print(event.path.name, "torch" in sys.modules)

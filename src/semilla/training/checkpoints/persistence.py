@@ -29,7 +29,10 @@ class TrainingFiles:
     replaced: list[Path]
     """Checkpoints of earlier trainings. They are removed after the first one of this training."""
     progress: Progress
-    saved_at_s: float = field(default_factory=time.monotonic)
+    saved_at_s: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.saved_at_s = time.monotonic()
 
     @property
     def directory(self) -> Path:
