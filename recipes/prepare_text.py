@@ -3,7 +3,9 @@
     python recipes/prepare_text.py web/ prepared/ --languages en,es --workers 8 \
         --tokenizer data/exports/huggingface/tokenizer.json
 
-``web/`` has JSON Lines (also packed as ``.gz`` or ``.zst``) or Parquet files with a column ``text``. A task reads one
+``web/`` has files of one kind: Parquet with a column ``text``, WET or WARC files of a crawl, or JSON Lines. All but
+Parquet may be packed as ``.gz`` or ``.zst``. An address that fsspec reads, such as ``hf://datasets/OWNER/NAME``, can
+stand in its place. A task reads one
 file, and ``--workers`` tasks run at a time. The output does not depend on how many. Of an interrupted run, only the
 unfinished tasks are repeated.
 
@@ -15,14 +17,17 @@ it, and words are split at spaces instead of by spaCy, NLTK or Stanza.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from datatrove.data import Document
 from datatrove.executor.local import LocalPipelineExecutor
+from datatrove.io import get_datafolder
 from datatrove.pipeline.dedup import (
     MinhashDedupBuckets,
     MinhashDedupCluster,
@@ -30,8 +35,9 @@ from datatrove.pipeline.dedup import (
     MinhashDedupSignature,
 )
 from datatrove.pipeline.dedup.minhash import MinhashConfig
+from datatrove.pipeline.extractors import Trafilatura
 from datatrove.pipeline.filters import GopherQualityFilter, GopherRepetitionFilter, LambdaFilter
-from datatrove.pipeline.readers import JsonlReader, ParquetReader
+from datatrove.pipeline.readers import JsonlReader, ParquetReader, WarcReader
 from datatrove.pipeline.tokens import DocumentTokenizer
 from datatrove.pipeline.writers import JsonlWriter
 from datatrove.utils.hashing import HashConfig
@@ -44,6 +50,23 @@ MINHASH = MinhashConfig(hash_config=HashConfig(hash_fc="sha1"))
 """Texts that share about 72 % of their five-word sequences count as duplicates: 14 buckets of 8 hashes."""
 STOP_WORDS = ["the", "of", "and", "to", "that", "with", "de", "la", "que", "el", "y", "los", "en", "un"]
 """A text without two of these is no prose in English or Spanish. Name those of your languages."""
+
+WEB_PAGES = "**/*.warc*"
+READERS = {
+    "**/*.parquet": ParquetReader,
+    "**/*.wet*": WarcReader,
+    WEB_PAGES: WarcReader,
+    "**": JsonlReader,
+}
+"""What reads files with such names. Of a folder that has several kinds, only the first of these kinds is read."""
+WARC_PACKAGES = {
+    "warcio": "warcio",
+    "cchardet": "faust-cchardet",
+    "magic": "python-magic",
+    "trafilatura": "trafilatura",
+    "lxml_html_clean": "lxml-html-clean",
+}
+"""What reads WARC files and web pages: the modules, and the packages that bring them."""
 
 
 class Words(WordTokenizer):
@@ -79,7 +102,7 @@ class Preparation:
     """The stages from ``source`` to ``folder``; each is a list of datatrove's steps and a number of tasks.
 
     On a cluster, replace LocalPipelineExecutor by SlurmPipelineExecutor or RayPipelineExecutor. They take the same
-    steps and tasks. WarcReader and HuggingFaceDatasetReader can take the place of the readers here.
+    steps and tasks. Slurm's only submits jobs, so each also needs ``depends=``, the executor of the stage before.
     """
 
     source: str
@@ -96,7 +119,7 @@ class Preparation:
         ]
         if self.languages:
             filters.insert(0, LambdaFilter(partial(is_in, self.languages)))
-        self.execute("filter", [self.open_source(), *filters, self.write("filtered")], tasks=self.num_files)
+        self.execute("filter", [*self.open_source(), *filters, self.write("filtered")], tasks=self.num_files)
 
         work = self.folder / "work"
         signatures, pairs, removed = (str(work / name) for name in ("signatures", "pairs", "removed"))
@@ -118,18 +141,29 @@ class Preparation:
         logs = str(self.folder / "logs" / name)
         LocalPipelineExecutor(list(steps), tasks=tasks, workers=self.workers, logging_dir=logs).run()
 
-    def open_source(self) -> JsonlReader | ParquetReader:
-        reader = (
-            ParquetReader if self.source.endswith(".parquet") or self._has("**/*.parquet") else JsonlReader
-        )
-        return reader(self.source, add_file_path=False)
+    def open_source(self) -> list[Any]:
+        """What reads the files, and of web pages, leaves the text.
 
-    def _has(self, pattern: str) -> bool:
-        return any(Path(self.source).glob(pattern))
+        Raises SystemExit if a package is missing that WARC files need.
+        """
+        missing = [package for module, package in WARC_PACKAGES.items() if not find_spec(module)]
+        if missing and READERS[self.pattern] is WarcReader:
+            raise SystemExit(f"WARC files need more packages: pip install {' '.join(missing)}")
+        reader = READERS[self.pattern](self.source, glob_pattern=self.pattern)
+        # A page that takes longer than the time allowed is lost. The default of one second depends on the machine.
+        return [reader, Trafilatura(timeout=60)] if self.pattern == WEB_PAGES else [reader]
+
+    @cached_property
+    def pattern(self) -> str:
+        """The pattern of the files that are read; SystemExit if there is none."""
+        found = (
+            pattern for pattern in READERS if get_datafolder(self.source).list_files(glob_pattern=pattern)
+        )
+        return next(found, "") or sys.exit(f"no folder with files: {self.source}")
 
     @cached_property
     def num_files(self) -> int:
-        return len(self.open_source().data_folder.list_files())
+        return len(get_datafolder(self.source).list_files(glob_pattern=self.pattern))
 
     def read(self, name: str) -> JsonlReader:
         return JsonlReader(str(self.folder / "work" / name), add_file_path=False)
@@ -141,7 +175,7 @@ class Preparation:
 def main() -> None:
     """Read the command line and run."""
     parser = argparse.ArgumentParser(description="Filter, deduplicate and encode text on many processors.")
-    parser.add_argument("source", help="folder of JSON Lines or Parquet files")
+    parser.add_argument("source", help="folder of WARC, Parquet or JSON Lines files")
     parser.add_argument("folder", type=Path, help="folder for the output")
     parser.add_argument("--languages", default="", help="two-letter codes to keep; default: all")
     parser.add_argument("--tokenizer", type=Path, help="tokenizer.json of an exported model")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import html
 import json
 import os
 import subprocess
@@ -141,3 +142,43 @@ def test_a_run_reads_the_documents(prepared: Path) -> None:
         text for one in read_documents(directory) for text in (*one.train_texts, *one.validation_texts)
     )
     assert [row["id"] for row in read_rows(prepared / "two") if row["text"] not in texts] == []
+
+
+def write_crawl(folder: Path, texts: dict[str, str]) -> None:
+    """One page for each text, in turn into four WARC files, two of them packed."""
+    folder.mkdir()
+    pages = list(texts.items())
+    for place in range(NUM_FILES):
+        is_packed = place < NUM_FILES // 2
+        with (folder / f"{place}.warc{'.gz' if is_packed else ''}").open("wb") as file:
+            for name, text in pages[place::NUM_FILES]:
+                paragraphs = "".join(f"<p>{html.escape(one)}</p>" for one in text.split("\n") if one)
+                page = (
+                    f"<!DOCTYPE html><html><body><nav>Menu</nav><article>{paragraphs}</article></body></html>"
+                )
+                answer = f"HTTP/1.0 200 OK\r\nContent-Type: text/html\r\n\r\n{page}".encode()
+                head = (
+                    f"WARC/1.0\r\nWARC-Type: response\r\nWARC-Record-ID: <urn:{name}>\r\n"
+                    f"WARC-Target-URI: http://example.com/{name}\r\nWARC-Date: 2026-01-01T00:00:00Z\r\n"
+                    "Content-Type: application/http; msgtype=response\r\n"
+                    f"Content-Length: {len(answer)}\r\n\r\n"
+                )
+                record = head.encode() + answer + b"\r\n\r\n"
+                file.write(gzip.compress(record) if is_packed else record)
+
+
+@pytest.mark.skipif(
+    not all(map(find_spec, ("warcio", "cchardet", "magic", "trafilatura", "lxml_html_clean"))),
+    reason="docs/scaling.md says which packages WARC files need",
+)
+def test_of_web_pages_the_text_is_left(tmp_path: Path) -> None:
+    """Of the pages of a crawl, the prose is kept without the menu; one and two workers write the same bytes."""
+    kept, left_out, _ = make_texts()
+    write_crawl(tmp_path / "crawl", left_out | kept)
+    for workers in ("1", "2"):
+        prepare(tmp_path / "crawl", tmp_path / workers, "--workers", workers)
+    found = {row["text"] for row in read_rows(tmp_path / "2")}
+    expected = {text.replace("\n\n", "\n") for text in kept.values()}
+    assert len(expected & found) > len(expected) / 2
+    assert not any("Menu" in text or GERMAN[:20] in text for text in found)
+    assert read_rows(tmp_path / "1") == read_rows(tmp_path / "2")
