@@ -5,9 +5,8 @@
 
 ``web/`` has files of one kind: Parquet with a column ``text``, WET or WARC files of a crawl, or JSON Lines. All but
 Parquet may be packed as ``.gz`` or ``.zst``. An address that fsspec reads, such as ``hf://datasets/OWNER/NAME``, can
-stand in its place. A task reads one
-file, and ``--workers`` tasks run at a time. The output does not depend on how many. Of an interrupted run, only the
-unfinished tasks are repeated.
+stand in its place. A task reads one file, and ``--workers`` tasks run at a time. The output does not depend on how
+many. Of an interrupted run, only the unfinished tasks are repeated.
 
 ``prepared/documents`` has the text that is left, which ``semilla run -i prepared/documents`` reads. With a tokenizer,
 ``prepared/tokens`` has its token files, for ``train_llama.py``. Nothing is downloaded: py3langid brings its model with
@@ -58,7 +57,7 @@ READERS = {
     WEB_PAGES: WarcReader,
     "**": JsonlReader,
 }
-"""What reads files with such names. Of a folder that has several kinds, only the first of these kinds is read."""
+"""What reads files with such names. Of a folder that has several kinds, only the first is read; it says so."""
 WARC_PACKAGES = {
     "warcio": "warcio",
     "cchardet": "faust-cchardet",
@@ -155,11 +154,15 @@ class Preparation:
 
     @cached_property
     def pattern(self) -> str:
-        """The pattern of the files that are read; SystemExit if there is none."""
-        found = (
-            pattern for pattern in READERS if get_datafolder(self.source).list_files(glob_pattern=pattern)
-        )
-        return next(found, "") or sys.exit(f"no folder with files: {self.source}")
+        """The pattern of the files that are read; SystemExit if there is none. Says how many others there are."""
+        folder = get_datafolder(self.source)
+        counts = {pattern: len(folder.list_files(glob_pattern=pattern)) for pattern in READERS}
+        pattern = next((one for one in READERS if counts[one]), "")
+        if not pattern:
+            raise SystemExit(f"no folder with files: {self.source}")
+        if left_out := counts["**"] - counts[pattern]:
+            print(f"{left_out} files beside {pattern} are left out", file=sys.stderr)
+        return pattern
 
     @cached_property
     def num_files(self) -> int:
