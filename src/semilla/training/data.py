@@ -11,6 +11,7 @@ weight says.
 from __future__ import annotations
 
 import hashlib
+from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -283,25 +284,26 @@ def arrange_documents(data: TrainingData, epoch: int) -> TrainingData:
     sizes = np.diff(np.append(starts, len(data.stream)))
     draw = np.random.Generator(np.random.PCG64([data.seed, epoch, 1]))
     position = -_draw_offset(data, np.random.Generator(np.random.PCG64([data.seed, epoch])))
-    order: list[int] = []
+    blocks = []
     for block in data.list_blocks():
         chosen, position = _pack(draw.permutation(block), sizes, position=position, length=data.length)
-        order += chosen
+        blocks.append(chosen)
+    order = np.concatenate(blocks)
     if isinstance(data.stream, StoredStream):
-        stream: Stream = data.stream.arrange(np.array(order))
+        stream: Stream = data.stream.arrange(order)
     else:
         pieces = [data.stream[starts[place] : starts[place] + sizes[place]] for place in order]
         stream = np.concatenate(pieces)
     return replace(data, stream=stream, document_starts=np.cumsum(sizes[order]) - sizes[order])
 
 
-def _pack(places: Counts, sizes: Counts, *, position: int, length: int) -> tuple[list[int], int]:
+def _pack(places: Counts, sizes: Counts, *, position: int, length: int) -> tuple[Counts, int]:
     """Order documents so that many are whole in a window; ``position`` counts from where a window begins.
 
     Returns the order and the position after the last document.
     """
-    order: list[int] = []
-    waiting = iter(places.tolist())
+    order = array("q")
+    waiting = map(int, places)
     pool = list(islice(waiting, PACKED_DOCUMENTS))
     while pool:
         fitting = np.where(sizes[pool] <= length - position, sizes[pool], 0)
@@ -311,7 +313,7 @@ def _pack(places: Counts, sizes: Counts, *, position: int, length: int) -> tuple
         if position + size > length and _begins_window(size, back=length - position, length=length):
             position = 0
         position = (position + size) % length
-    return order, position
+    return np.array(order), position
 
 
 def _begins_window(size: int, *, back: int, length: int) -> bool:
@@ -343,8 +345,8 @@ def _find_windows(data: TrainingData, offset: int) -> Windows:
     last = len(data.stream) - data.length - 1
     if len(data.document_starts) == 0:
         return offset + data.length * np.arange(data.num_own_windows)
-    starts: list[int] = []
-    ends = [*data.document_starts[1:], len(data.stream)]
+    starts = array("q")
+    ends = np.append(data.document_starts[1:], len(data.stream))
     position = offset
     while position <= last:
         place = bisect_right(data.document_starts, position) - 1
