@@ -46,8 +46,13 @@ NUM_FILES = 40
 SMALL_FILES_BYTES = 5 * MIB
 """Tokenizer, status, metrics, log, report."""
 _MAIN_FILES = (
-    *(names.CORPUS_MANIFEST, names.CHECKPOINT_PATTERN, names.EPOCH_MODEL_PATTERN, names.BEST_MODEL),
-    *(names.FINAL_MODEL, names.REPORT, names.PAGE),
+    names.CORPUS_MANIFEST,
+    names.CHECKPOINT_PATTERN,
+    names.EPOCH_MODEL_PATTERN,
+    names.BEST_MODEL,
+    names.FINAL_MODEL,
+    names.REPORT,
+    names.PAGE,
 )
 _TOKENIZERS = tuple(
     f"{word}_*{suffix}"
@@ -65,8 +70,15 @@ ARTIFACT_PATTERNS = (
 )
 """Files whose space the next run uses again."""
 RESERVED_PATTERNS = (
-    *(*_MAIN_FILES, names.COLLECTION_CORPUS, *_TOKENIZERS, f"{names.BUNDLE}/bundle.json"),
-    *(names.STATUS, names.CONFIGURATION, names.METRICS, names.LOG, names.HEARTBEAT),
+    *_MAIN_FILES,
+    names.COLLECTION_CORPUS,
+    *_TOKENIZERS,
+    names.STATUS,
+    names.CONFIGURATION,
+    names.METRICS,
+    names.LOG,
+    names.HEARTBEAT,
+    f"{names.BUNDLE}/bundle.json",
 )
 """Files that a run replaces. Those in ``downloads`` are recognised by their records."""
 

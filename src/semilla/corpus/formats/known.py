@@ -54,22 +54,25 @@ SUBTITLES = Format("subtitles", (".srt", ".vtt"), "subtitles", is_confined=False
 CSV = Format("CSV", (".csv", ".tsv"), "delimited", is_light=True, reads_large="stream")
 JSON_LINES = Format("JSON Lines", (".jsonl", ".ndjson"), "json_records", is_light=True, reads_large="stream")
 FORMATS = (
-    *(
-        PLAIN_TEXT,
-        MARKDOWN,
-        HTML,
-        EPUB,
-        PDF,
-        WORD,
-        OPENDOCUMENT,
-        RTF,
-        SUBTITLES,
-        CSV,
-        JSON,
-        JSON_LINES,
-        PARQUET,
-    ),
-    *(MAILBOX, CODE, ZIP, TAR, GZIP, ZSTANDARD),
+    PLAIN_TEXT,
+    MARKDOWN,
+    HTML,
+    EPUB,
+    PDF,
+    WORD,
+    OPENDOCUMENT,
+    RTF,
+    SUBTITLES,
+    CSV,
+    JSON,
+    JSON_LINES,
+    PARQUET,
+    MAILBOX,
+    CODE,
+    ZIP,
+    TAR,
+    GZIP,
+    ZSTANDARD,
 )
 _BY_SUFFIX = {suffix: one for one in FORMATS for suffix in one.suffixes}
 SUFFIXES = frozenset(_BY_SUFFIX)

@@ -14,14 +14,15 @@ _TEXT, _TABLE, _OFFICE, _STYLE = (
 _PREFIXES = {_TEXT: "text", _TABLE: "table", _OFFICE: "office"}
 _CODE_STYLE = "Preformatted_20_Text"
 _NOT_TEXT = {
-    *("text:tracked-changes", "text:note-citation", "text:table-of-content", "text:alphabetical-index"),
-    *(
-        "text:sequence-decls",
-        "text:user-field-decls",
-        "text:page-number",
-        "office:annotation",
-        "office:forms",
-    ),
+    "text:tracked-changes",
+    "text:note-citation",
+    "text:table-of-content",
+    "text:alphabetical-index",
+    "text:sequence-decls",
+    "text:user-field-decls",
+    "text:page-number",
+    "office:annotation",
+    "office:forms",
 }
 _MAX_SPACES = 1000
 
